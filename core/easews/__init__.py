@@ -1,0 +1,62 @@
+"""easews: a gateway that you extend in Python.
+
+    http, upgrade      what is asked and answered: Request, Response, Upgrade     (values)
+    filters            the contract: Filter, Context                              (values)
+    plugins            who brings which kind of filter: entry points -> Kinds
+    schema, config     from YAML files to a checked Config, all faults at once
+    pipeline           the engine: a flow of filters over one Context
+    http1              HTTP/1.1 as bytes in, values out, and back                 (pure)
+    server             the HTTPServer: listener, connection, router
+    upstream           backends for any filter: pools (pure), dialling
+    sessions, services what outlives a request: open sessions, plugins' services
+    supervisor         the process: start, generations, stop
+    cli                validate, run, kinds, schema
+
+Filter packages import from here, `easews.upstream` and `easews.testing`, and nothing else.
+"""
+
+from .errors import (
+    BadAnswer,
+    ConfigError,
+    ConnectError,
+    EasewsError,
+    ListenError,
+    PluginError,
+    UpstreamError,
+    UpstreamTimeout,
+)
+from .filters import Context, Filter, Route
+from .hookspecs import hookimpl
+from .http import Address, Headers, Request, Response, end_to_end
+from .services import Service, Services
+from .sessions import Birth, Ending, Session, Sessions, Traffic
+from .upgrade import Connection, Upgrade
+
+__all__ = [
+    "Address",
+    "BadAnswer",
+    "Birth",
+    "ConfigError",
+    "ConnectError",
+    "Connection",
+    "Context",
+    "EasewsError",
+    "Ending",
+    "Filter",
+    "Headers",
+    "ListenError",
+    "PluginError",
+    "Request",
+    "Response",
+    "Route",
+    "Service",
+    "Services",
+    "Session",
+    "Sessions",
+    "Traffic",
+    "Upgrade",
+    "UpstreamError",
+    "UpstreamTimeout",
+    "end_to_end",
+    "hookimpl",
+]

@@ -1,0 +1,82 @@
+"""What can go wrong, one class for each thing that a caller handles differently.
+
+EasewsError
+├── ConfigError      the config cannot be used: every problem, with its place
+├── PluginError      an installed plugin is at fault: names its distribution
+├── ListenError      an address cannot be listened on
+└── UpstreamError    a backend did not do its part
+    ├── ConnectError     no connection: try the next server
+    ├── UpstreamTimeout  no answer in time: 504
+    └── BadAnswer        an answer that is not HTTP, or not what was asked for: 502
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class EasewsError(Exception):
+    """Base of every error that easews raises on purpose; its text is meant for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One fault of a config: where it stands, what is wrong, what would be accepted.
+
+    `file` is as the user named it; `line` and `column` count from 1; `path` is where in the
+    document, such as ``demo-server.rules[0].paths[1].backend``.
+    """
+
+    file: str
+    line: int
+    column: int
+    path: str
+    wrong: str
+    accepted: str = ""
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}:{self.column}: {self.path}: {self.wrong}"
+        return f"{where}; {self.accepted}" if self.accepted else where
+
+
+class ConfigError(EasewsError):
+    """The config cannot be used. `problems` are all of its faults, in the order of the files."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = tuple(problems)
+
+
+class PluginError(EasewsError):
+    """An installed plugin cannot be used.
+
+    ``distribution`` is the name to ``pip uninstall`` or to update, ``problem`` what is wrong
+    with it, ``remedy`` what its author or user does next.
+    """
+
+    def __init__(self, distribution: str, problem: str, remedy: str) -> None:
+        super().__init__(f"{distribution}: {problem}; {remedy}")
+        self.distribution = distribution
+        self.problem = problem
+        self.remedy = remedy
+
+
+class ListenError(EasewsError):
+    """An address cannot be listened on: taken, privileged, or not of this machine."""
+
+
+class UpstreamError(EasewsError):
+    """A backend did not do its part; the text says how, and names the server."""
+
+
+class ConnectError(UpstreamError):
+    """No connection to the server. The caller tries the next one of the pool."""
+
+
+class UpstreamTimeout(UpstreamError):
+    """The server did not answer in time."""
+
+
+class BadAnswer(UpstreamError):
+    """The server answered something that is not HTTP, or left in the middle of its answer."""

@@ -1,0 +1,209 @@
+"""Discovery: from installed distributions to the kinds of filter that a config may name.
+
+pluggy carries the hook; the entry points are walked here, because pluggy alone skips a second
+entry point of one name, ignores a misspelt hook, and lets an import error through without
+saying whose it is. Each of these is a `PluginError` that names the distribution.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any, Protocol
+
+import pluggy
+from jsonschema.exceptions import SchemaError
+
+from . import hookspecs
+from .errors import PluginError
+from .filters import END, INTERNAL_ERROR, Filter, schema_of, summary_of
+from .schema import check_schema
+
+GROUP = hookspecs.PROJECT
+
+
+class EntryPoint(Protocol):
+    """The part of `importlib.metadata.EntryPoint` that discovery reads."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def value(self) -> str: ...
+    def load(self) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of filter: its class, its schema, and the distribution that brings it."""
+
+    name: str
+    filter_class: type[Filter]
+    schema: Mapping[str, Any]
+    distribution: str
+    version: str
+
+    @property
+    def results(self) -> tuple[str, ...]:
+        """What `jumpIf` may name: the declared results, and the one that every kind has."""
+        return (*self.filter_class.results, INTERNAL_ERROR)
+
+    @property
+    def summary(self) -> str:
+        return summary_of(self.filter_class)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An entry point and the distribution that declares it."""
+
+    distribution: str
+    version: str
+    entry_point: EntryPoint
+
+
+class Kinds(Mapping[str, Kind]):
+    """The installed kinds by name, and the plugins that are broken."""
+
+    def __init__(self, kinds: Iterable[Kind], broken: Iterable[PluginError] = ()) -> None:
+        self._kinds = {kind.name: kind for kind in kinds}
+        self.broken = tuple(broken)
+
+    def __getitem__(self, name: str) -> Kind:
+        return self._kinds[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._kinds))
+
+    def __len__(self) -> int:
+        return len(self._kinds)
+
+
+def installed() -> list[Found]:
+    """Every entry point of the group, in a stable order, with its distribution."""
+    found = {
+        (distribution.name, entry_point.name, entry_point.value): Found(
+            distribution.name, distribution.version, entry_point
+        )
+        for distribution in metadata.distributions()
+        for entry_point in distribution.entry_points
+        if entry_point.group == GROUP
+    }
+    return [found[key] for key in sorted(found)]
+
+
+def discover(found: Iterable[Found] | None = None) -> Kinds:
+    """Load the plugins and collect their kinds. Faults are collected in `Kinds.broken`."""
+    kinds: dict[str, Kind] = {}
+    broken: list[PluginError] = []
+    owners: dict[str, str] = {}
+    for candidate in installed() if found is None else found:
+        try:
+            _claim_name(candidate, owners)
+            brought = [_kind(candidate, item) for item in _load(candidate)]
+            for kind in brought:
+                _claim_kind(kind, kinds)
+        except PluginError as error:
+            broken.append(error)
+        else:
+            kinds.update((kind.name, kind) for kind in brought)
+    return Kinds(kinds.values(), broken)
+
+
+def _claim_name(found: Found, owners: dict[str, str]) -> None:
+    name = found.entry_point.name
+    owner = owners.setdefault(name, found.distribution)
+    if owner != found.distribution:
+        raise PluginError(
+            found.distribution,
+            f"its entry point {name!r} is also declared by {owner}",
+            "rename one of them, or uninstall one of the two",
+        )
+
+
+def _claim_kind(kind: Kind, taken: Mapping[str, Kind]) -> None:
+    if kind.name in taken:
+        raise PluginError(
+            kind.distribution,
+            f"the kind {kind.name} is already taken by {taken[kind.name].distribution}",
+            "uninstall one of the two",
+        )
+
+
+def _load(found: Found) -> list[object]:
+    """What the plugin's hooks return, each plugin asked by itself so that faults have a name."""
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    where = f"entry point {found.entry_point.name} = {found.entry_point.value}"
+    try:
+        plugin = found.entry_point.load()
+        manager.register(plugin, name=found.distribution)
+        manager.check_pending()
+        answers = manager.hook.easews_filters()
+    except pluggy.PluginValidationError as error:
+        raise PluginError(
+            found.distribution,
+            f"{where}: {error}",
+            f"the hooks that exist are: {', '.join(_hook_names())}",
+        ) from error
+    except (Exception, SystemExit) as error:
+        raise PluginError(
+            found.distribution,
+            f"{where} fails with {type(error).__name__}: {error}",
+            f"update or uninstall {found.distribution}",
+        ) from error
+    if not answers:
+        raise PluginError(
+            found.distribution,
+            f"{where} implements no hook",
+            "decorate its easews_filters() with @easews.hookimpl",
+        )
+    return [item for answer in answers for item in _listed(found, answer)]
+
+
+def _listed(found: Found, answer: object) -> list[object]:
+    if isinstance(answer, (list, tuple)):
+        return list(answer)
+    raise PluginError(
+        found.distribution,
+        f"easews_filters() returned {answer!r}",
+        "return a list of Filter subclasses",
+    )
+
+
+def _hook_names() -> list[str]:
+    return [name for name in vars(hookspecs) if name.startswith("easews_")]
+
+
+def _kind(found: Found, item: object) -> Kind:
+    """Check one returned item against the contract of `easews.Filter`."""
+
+    def fault(problem: str, remedy: str) -> PluginError:
+        return PluginError(found.distribution, problem, remedy)
+
+    if not (inspect.isclass(item) and issubclass(item, Filter)):
+        raise fault(
+            f"easews_filters() returned {item!r}, which is no filter",
+            "return subclasses of easews.Filter",
+        )
+    kind = getattr(item, "kind", None)
+    if not isinstance(kind, str) or not kind.isidentifier():
+        raise fault(f"{item.__name__}.kind is {kind!r}", "set it to a name such as 'MyFilter'")
+    if not inspect.iscoroutinefunction(item.handle) or item.handle is Filter.handle:
+        raise fault(f"{kind}.handle is no coroutine", "write 'async def handle(self, ctx)'")
+    results = item.results
+    if isinstance(results, str) or not all(isinstance(r, str) and r for r in results):
+        raise fault(f"{kind}.results is {results!r}", "set it to a tuple of strings")
+    if END in results:
+        raise fault(f"{kind} declares the result END", "choose another name: END ends a flow")
+    try:
+        schema = schema_of(item)
+        check_schema(schema)
+    except (OSError, ValueError, TypeError, ModuleNotFoundError, SchemaError) as error:
+        text = error.message if isinstance(error, SchemaError) else str(error)
+        raise fault(
+            f"{kind}.schema cannot be used: {text}",
+            "give a JSON Schema (draft 2020-12) as a dict, or the name of a file in schemas/",
+        ) from error
+    return Kind(kind, item, schema, found.distribution, found.version)

@@ -1,0 +1,110 @@
+"""Every open session of the process: findable by id, closable from outside, counted.
+
+A filter that takes a connection over tells `Sessions` when its session opens and how it
+ended. The access log listens; drain and, later, an admin API walk over `Sessions`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import anyio
+
+Side = Literal["client", "backend", "proxy"]
+
+
+@dataclass(slots=True)
+class Traffic:
+    """What one side has sent: data messages, and bytes on the wire (frame headers included)."""
+
+    messages: int = 0
+    bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Birth:
+    """What is known of a session from its handshake on, and does not change.
+
+    `opened` is a reading of `time.time`, `handshake` is in seconds.
+    """
+
+    id: str
+    client: str
+    route: str
+    pipeline: str
+    server: str
+    handshake: float
+    opened: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a session ended: who closed first, with which code, and why.
+
+    `code` is the Close code of whoever closed first, 1006 where a side left without a Close
+    and 1005 where its Close had none (RFC 6455 §7.1.5).
+    """
+
+    by: Side
+    code: int
+    cause: str
+    duration: float
+    from_client: Traffic = field(default_factory=Traffic)
+    from_backend: Traffic = field(default_factory=Traffic)
+
+
+class Session(Protocol):
+    """One open session, as the engine sees it."""
+
+    @property
+    def birth(self) -> Birth: ...
+
+    def traffic(self) -> tuple[Traffic, Traffic]:
+        """What client and backend have sent so far."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Send Close to both sides as soon as a frame boundary allows it, then end.
+
+        Returns at once; the session is over when `Sessions.ended` was called for it.
+        """
+
+
+class Sessions:
+    """The open sessions of this process."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, Session] = {}
+        self._none_open: anyio.Event | None = None
+        self.on_open: list[Callable[[Birth], None]] = []
+        self.on_end: list[Callable[[Birth, Ending], None]] = []
+
+    def opened(self, session: Session) -> None:
+        """A session has begun. Its `birth.id` is its key from here on."""
+        self._open[session.birth.id] = session
+        for listener in self.on_open:
+            listener(session.birth)
+
+    def ended(self, session: Session, ending: Ending) -> None:
+        """A session is over; both its sockets are closed."""
+        del self._open[session.birth.id]
+        for listener in self.on_end:
+            listener(session.birth, ending)
+        if not self._open and self._none_open is not None:
+            self._none_open.set()
+
+    def get(self, id: str) -> Session | None:
+        return self._open.get(id)
+
+    def __iter__(self) -> Iterator[Session]:
+        return iter(list(self._open.values()))
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    async def wait_none_open(self) -> None:
+        """Return when no session is open."""
+        while self._open:
+            self._none_open = anyio.Event()
+            await self._none_open.wait()
