@@ -1,0 +1,90 @@
+"""A checked config as values: what the rest of easews reads.
+
+Everything here is valid by construction: names resolve, defaults are filled in, durations are
+seconds, sizes are bytes (-1 is unlimited).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..filters import Network
+from ..plugins import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class PathSpec:
+    """One entry of `paths`. At most one of path, path_prefix and path_regexp is not None."""
+
+    backend: str
+    path: str | None = None
+    path_prefix: str | None = None
+    path_regexp: str | None = None
+    rewrite_target: str | None = None
+    methods: tuple[str, ...] = ()
+    client_max_body_size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSpec:
+    """One entry of `rules`: paths that hold for some hosts. No host at all matches every host."""
+
+    hosts: tuple[str, ...] = ()
+    host_regexp: str | None = None
+    paths: tuple[PathSpec, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSpec:
+    """An HTTPServer object. An empty address listens on every interface, IPv4 and IPv6."""
+
+    name: str
+    port: int
+    address: str = ""
+    keep_alive: bool = True
+    keep_alive_timeout: float = 60.0
+    max_connections: int = 10240
+    client_max_body_size: int = 4 * 1024 * 1024
+    header_timeout: float = 10.0
+    max_header_bytes: int = 64 * 1024
+    trusted_proxies: tuple[Network, ...] = ()
+    client_address_from: str | None = None
+    rules: tuple[RuleSpec, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FilterSpec:
+    """One entry of a pipeline's `filters`; `spec` holds the kind's own fields."""
+
+    name: str
+    kind: Kind
+    spec: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StepSpec:
+    """One entry of `flow`: which filter, under which name, and where its results lead."""
+
+    filter: str
+    alias: str
+    jump_if: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineSpec:
+    """A Pipeline object; `flow` is written out even where the file leaves it empty."""
+
+    name: str
+    filters: tuple[FilterSpec, ...]
+    flow: tuple[StepSpec, ...]
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All objects of the files, in written order."""
+
+    servers: tuple[ServerSpec, ...] = ()
+    pipelines: tuple[PipelineSpec, ...] = ()
