@@ -1,0 +1,88 @@
+"""Every async test runs on asyncio and on trio. A test that needs a program asks for its fixture.
+
+A program that is missing skips the tests that ask for it, and a table at the end says what could
+not run and how to get it; under EASEWS_REQUIRE_ALL=1 such a test fails instead.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BACKENDS = [
+    pytest.param(("asyncio", {"use_uvloop": False}), id="asyncio"),
+    pytest.param(("trio", {}), id="trio"),
+]
+NODE_MODULES = Path(__file__).parent / "e2e" / "node" / "node_modules"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Something that not every machine has, and how to get it."""
+
+    is_there: Callable[[], bool]
+    how_to_get: str
+
+
+PARTS = {
+    "curl": Part(lambda: shutil.which("curl") is not None, "apt-get install curl"),
+    "node": Part(lambda: shutil.which("node") is not None, "apt-get install nodejs npm"),
+    "ws (npm)": Part(
+        lambda: (NODE_MODULES / "ws").is_dir(), "install node and npm, then run scripts/test"
+    ),
+    "trio": Part(
+        lambda: importlib.util.find_spec("trio") is not None, "run scripts/test, not pytest itself"
+    ),
+}
+
+
+def need(name: str) -> None:
+    """Skip the calling test, or fail it under EASEWS_REQUIRE_ALL=1, when the part is missing."""
+    part = PARTS[name]
+    if part.is_there():
+        return
+    if os.environ.get("EASEWS_REQUIRE_ALL") == "1":
+        pytest.fail(f"needs {name}: {part.how_to_get}", pytrace=False)
+    pytest.skip(f"needs {name}: {part.how_to_get}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skipped = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", ())]
+    missing = {name: sum(f"needs {name}: " in text for text in skipped) for name in PARTS}
+    if not any(missing.values()):
+        return
+    terminalreporter.section("what could not run here")
+    terminalreporter.line(f"{'missing':10} {'tests':>5}  how to get it")
+    for name, tests in missing.items():
+        if tests:
+            terminalreporter.line(f"{name:10} {tests:5}  {PARTS[name].how_to_get}")
+
+
+@pytest.fixture(params=BACKENDS)
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
+    backend: tuple[str, dict[str, Any]] = request.param
+    if backend[0] == "trio":
+        need("trio")
+    return backend
+
+
+@pytest.fixture(scope="session")
+def curl() -> str:
+    """The curl program."""
+    need("curl")
+    return shutil.which("curl") or ""
+
+
+@pytest.fixture(scope="session")
+def node() -> str:
+    """The node program, with the package ws installed for the programs in e2e/node."""
+    need("node")
+    need("ws (npm)")
+    return shutil.which("node") or ""

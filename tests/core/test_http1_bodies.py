@@ -1,0 +1,138 @@
+"""Bodies: how their end is told, and that every way of cutting the bytes reads the same."""
+
+from __future__ import annotations
+
+import h11
+import pytest
+from easews import Headers
+from easews.http1 import (
+    LAST_CHUNK,
+    BodyError,
+    BodyReader,
+    Framing,
+    RequestHead,
+    ResponseHead,
+    encode_chunk,
+    request_framing,
+    response_framing,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+LENGTH_5 = Headers([("Content-Length", "5")])
+CHUNKED = Headers([("Transfer-Encoding", "Chunked")])
+
+
+@pytest.mark.parametrize(
+    ("headers", "framing"),
+    [
+        (Headers(), Framing("none")),
+        (Headers([("Content-Length", "0")]), Framing("none")),
+        (LENGTH_5, Framing("length", 5)),
+        (CHUNKED, Framing("chunked")),
+    ],
+    ids=["nothing", "zero", "length", "chunked"],
+)
+def test_a_requests_body_ends_as_its_head_says(headers: Headers, framing: Framing) -> None:
+    assert request_framing(RequestHead("POST", "/", "1.1", headers)) == framing
+
+
+# RFC 9112 §6.3, in its order.
+@pytest.mark.parametrize(
+    ("method", "status", "headers", "framing"),
+    [
+        ("HEAD", 200, LENGTH_5, Framing("none")),
+        ("GET", 101, LENGTH_5, Framing("none")),
+        ("GET", 204, CHUNKED, Framing("none")),
+        ("GET", 304, LENGTH_5, Framing("none")),
+        ("GET", 200, CHUNKED, Framing("chunked")),
+        ("GET", 404, LENGTH_5, Framing("length", 5)),
+        ("GET", 200, Headers([("Content-Length", "0")]), Framing("none")),
+        ("GET", 200, Headers(), Framing("close")),
+    ],
+    ids=["HEAD", "1xx", "204", "304", "chunked", "length", "zero", "close"],
+)
+def test_an_answers_body_ends_by_method_status_and_head(
+    method: str, status: int, headers: Headers, framing: Framing
+) -> None:
+    assert response_framing(ResponseHead(status, "", "1.1", headers), method) == framing
+
+
+def read(framing: Framing, *pieces: bytes) -> tuple[bytes, BodyReader]:
+    reader = BodyReader(framing)
+    return b"".join(reader.feed(piece) for piece in pieces), reader
+
+
+def test_without_a_body_everything_is_left_over() -> None:
+    body, reader = read(Framing("none"), b"GET", b" /next")
+    assert (body, reader.done, reader.leftover) == (b"", True, b"GET /next")
+
+
+def test_a_body_of_known_length_ends_there_and_leaves_the_rest() -> None:
+    body, reader = read(Framing("length", 5), b"ab", b"cdeGET", b" /next")
+    assert (body, reader.done, reader.leftover) == (b"abcde", True, b"GET /next")
+
+
+def test_a_chunked_body_loses_its_chunks_extensions_and_trailers() -> None:
+    wire = b"3;x=y\r\nabc\r\n2\r\nde\r\n0\r\nTrailer: t\r\n\r\nGET /next"
+    body, reader = read(Framing("chunked"), wire)
+    assert (body, reader.done, reader.leftover) == (b"abcde", True, b"GET /next")
+
+
+def test_a_body_until_the_close_is_over_at_the_end_of_the_connection() -> None:
+    body, reader = read(Framing("close"), b"abc", b"de")
+    assert not reader.done
+    reader.feed_eof()
+    assert (body, reader.done) == (b"abcde", True)
+
+
+@pytest.mark.parametrize(
+    ("framing", "wire"),
+    [
+        (Framing("length", 5), b"abcd"),
+        (Framing("chunked"), b""),
+        (Framing("chunked"), b"5\r\nabc"),
+        (Framing("chunked"), b"3\r\nabc\r\n"),
+        (Framing("chunked"), b"3\r\nabc\r\n0\r\n"),
+    ],
+)
+def test_a_body_that_is_cut_short_is_an_error(framing: Framing, wire: bytes) -> None:
+    _, reader = read(framing, wire)
+    with pytest.raises(BodyError, match="ended before the body did"):
+        reader.feed_eof()
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [b"x\r\n", b"-1\r\n", b"0x3\r\nabc\r\n", b"3\nabc\n", b"3\r\nabcd\r\n", b"1" * 70_000],
+    ids=["letters", "signed", "0x", "bare LF", "too long", "endless size"],
+)
+def test_a_malformed_chunk_is_an_error(wire: bytes) -> None:
+    with pytest.raises(BodyError) as caught:
+        read(Framing("chunked"), wire + b"0\r\n\r\n")
+    assert caught.value.status == 400
+
+
+def test_an_empty_chunk_is_not_sent_as_it_would_end_the_body() -> None:
+    assert encode_chunk(b"") == b""
+
+
+@given(st.lists(st.binary(max_size=40), max_size=5), st.binary(max_size=9), st.data())
+def test_chunks_read_the_same_however_they_are_cut(
+    chunks: list[bytes], behind: bytes, data: st.DataObject
+) -> None:
+    wire = b"".join(map(encode_chunk, chunks)) + LAST_CHUNK + behind
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(wire)), max_size=6)))
+    pieces = [wire[a:b] for a, b in zip([0, *cuts], [*cuts, len(wire)], strict=True)]
+    body, reader = read(Framing("chunked"), *pieces)
+    assert (body, reader.done, reader.leftover) == (b"".join(chunks), True, behind)
+
+
+@given(st.binary(min_size=1, max_size=300))
+def test_h11_reads_the_chunks_that_we_send(data: bytes) -> None:
+    peer = h11.Connection(h11.SERVER)
+    peer.receive_data(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+    peer.receive_data(encode_chunk(data) + LAST_CHUNK)
+    events = [peer.next_event(), peer.next_event(), peer.next_event()]
+    assert isinstance(events[1], h11.Data)
+    assert (events[1].data, type(events[2])) == (data, h11.EndOfMessage)
