@@ -1,0 +1,46 @@
+"""Whether our wheels hold what they must: python .ci/wheels.py WHEEL ..."""
+
+from __future__ import annotations
+
+import sys
+import zipfile
+from pathlib import Path
+
+# What packaging tools leave out silently when a setting is wrong.
+WANTED = {
+    "easews": [
+        "easews/py.typed",
+        "easews/schemas/common.json",
+        "easews/schemas/HTTPServer.json",
+        "easews/schemas/Pipeline.json",
+    ],
+    "easews_wsproxy": [
+        "easews_wsproxy/py.typed",
+        "easews_wsproxy/schemas/WebSocketProxy.json",
+    ],
+    "easews_headers": [
+        "easews_headers/py.typed",
+        "easews_headers/schemas/XForwarded.json",
+    ],
+}
+
+
+def faults(wheel: Path) -> list[str]:
+    """What the wheel lacks, and what it holds besides its own package."""
+    package = wheel.name.partition("-")[0]
+    names = zipfile.ZipFile(wheel).namelist()
+    missing = [f"{wheel.name} lacks {name}" for name in WANTED[package] if name not in names]
+    strays = [
+        f"{wheel.name} holds {name}"
+        for name in names
+        if not name.startswith((f"{package}/", f"{package}-"))
+    ]
+    return missing + strays
+
+
+if __name__ == "__main__":
+    wheels = [Path(argument) for argument in sys.argv[1:]]
+    packages = {wheel.name.partition("-")[0] for wheel in wheels}
+    found = [f"no wheel of {package}" for package in WANTED.keys() - packages]
+    found += [fault for wheel in wheels for fault in faults(wheel)]
+    sys.exit("\n".join(found))

@@ -1,0 +1,257 @@
+"""WebSocket framing as the relay needs it (RFC 6455 §5): judge headers, pass payloads by.
+
+A `Walker` follows one direction of one session. It is shown the bytes as they arrive, says up
+to where they may be forwarded, and stops where the relay has to act: at a Close, at a pong
+that the relay waits for, at a fault. Payloads of data frames are never looked at.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+CLOSE, PING, PONG = 0x8, 0x9, 0xA
+
+PROTOCOL_ERROR = 1002
+MESSAGE_TOO_BIG = 1009
+
+MAX_CONTROL_PAYLOAD = 125
+
+# What a frame's first byte means, as tables of 256: one look-up judges FIN, the reserved bits,
+# the opcode, and whether a continuation may come here (RFC 6455 §5.2, §5.4, §5.5).
+_FORBIDDEN, _WHOLE, _PART, _CONTROL = range(4)
+
+
+def _table(meanings: dict[int, int]) -> bytes:
+    return bytes(meanings.get(first, _FORBIDDEN) for first in range(256))
+
+
+_CONTROLS = {0x88: _CONTROL, 0x89: _CONTROL, 0x8A: _CONTROL}
+_PLAIN = _table({0x81: _WHOLE, 0x82: _WHOLE, 0x01: _PART, 0x02: _PART, **_CONTROLS})
+# RFC 7692 §6: RSV1 on the first frame of a message, never on a continuation.
+_DEFLATE = _table(
+    {first | rsv1: _WHOLE for first in (0x81, 0x82) for rsv1 in (0, 0x40)}
+    | {first | rsv1: _PART for first in (0x01, 0x02) for rsv1 in (0, 0x40)}
+    | _CONTROLS
+)
+_CONTINUED = _table({0x80: _WHOLE, 0x00: _PART, **_CONTROLS})
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """A whole control frame, `size` bytes on the wire. `code` and `reason` are a Close's."""
+
+    opcode: int
+    payload: bytes
+    size: int
+    code: int | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why the session must end: the Close code and reason that the offender gets."""
+
+    code: int
+    reason: str
+
+
+class Walker:
+    """Walks the frames of one direction. `masked`: they come from a client (RFC 6455 §5.1).
+
+    `deflate`: permessage-deflate was agreed. `limit`: the most payload bytes a message may
+    have, counted over its fragments; -1 for no limit.
+    """
+
+    __slots__ = (
+        "_first_bytes",
+        "_limit",
+        "_mask_bit",
+        "_message_bytes",
+        "_opening",
+        "control",
+        "fault",
+        "frames",
+        "messages",
+        "pings",
+        "pongs",
+        "remaining",
+        "watch_pongs",
+    )
+
+    def __init__(self, *, masked: bool, deflate: bool = False, limit: int = -1) -> None:
+        self._mask_bit = 0x80 if masked else 0
+        self._opening = self._first_bytes = _DEFLATE if deflate else _PLAIN
+        self._limit = limit
+        self._message_bytes = 0
+        self.remaining = 0
+        self.frames = self.messages = self.pings = self.pongs = 0
+        self.watch_pongs = False
+        self.control: Control | None = None
+        self.fault: Fault | None = None
+
+    def walk(self, data: bytes | bytearray | memoryview, start: int, end: int) -> int:
+        """Judge ``data[start:end]`` and return up to where it may be forwarded.
+
+        When that is not `end`, one of three holds. `control`: a whole control frame stands
+        there; act on it and walk on behind it. `fault`: the frame there breaks the protocol;
+        walk no further. Neither: the rest is an incomplete header or control frame; present
+        it again in front of the next bytes.
+        """
+        self.control = None
+        pos = start
+        if self.remaining:
+            pos += self.remaining
+            if pos > end:
+                self.remaining = pos - end
+                return end
+            self.remaining = 0
+        mask_bit = self._mask_bit
+        shortest = 6 if mask_bit else 2
+        first_bytes = self._first_bytes
+        while end - pos >= 2:
+            meaning = first_bytes[data[pos]]
+            length = data[pos + 1] ^ mask_bit
+            if meaning == _FORBIDDEN or length > 127:
+                return self._refuse(pos, self._why(data[pos], data[pos + 1]))
+            if meaning == _CONTROL:
+                if length > MAX_CONTROL_PAYLOAD:
+                    return self._refuse(pos, "a control frame has more than 125 bytes")
+                if end - pos < shortest + length:
+                    break
+                if self._stops_at(data, pos, shortest + length):
+                    break
+                pos += shortest + length
+                continue
+            header = shortest
+            if length > 125:
+                header += 2 if length == 126 else 8
+                if end - pos < header:
+                    break
+                wide = length
+                length = int.from_bytes(data[pos + 2 : pos + (4 if wide == 126 else 10)])
+                if length < (126 if wide == 126 else 0x10000):
+                    return self._refuse(pos, "the payload length is not minimally encoded")
+                if length >> 63:
+                    return self._refuse(pos, "the payload length has its top bit set")
+            elif end - pos < header:
+                break
+            if self._limit >= 0 and self._exceeds(length, meaning):
+                self.fault = Fault(MESSAGE_TOO_BIG, f"message over {self._limit} bytes")
+                return pos
+            self.frames += 1
+            if meaning == _WHOLE:
+                self.messages += 1
+                first_bytes = self._opening
+            else:
+                first_bytes = _CONTINUED
+            pos += header + length
+            if pos > end:
+                self.remaining = pos - end
+                pos = end
+        self._first_bytes = first_bytes
+        return pos
+
+    def _stops_at(self, data: bytes | bytearray | memoryview, pos: int, size: int) -> bool:
+        """Count a whole control frame; True when the relay has to act on it."""
+        self.frames += 1
+        opcode = data[pos] & 0x0F
+        if opcode == PING:
+            self.pings += 1
+            return False
+        self.pongs += opcode == PONG
+        if opcode == PONG and not self.watch_pongs:
+            return False
+        payload = bytes(data[pos + 2 : pos + size])
+        if self._mask_bit:
+            payload = _masked(payload[4:], payload[:4])
+        if opcode == PONG:
+            self.control = Control(PONG, payload, size)
+        else:
+            self._judge_close(payload, size)
+        return True
+
+    def _judge_close(self, payload: bytes, size: int) -> None:
+        """RFC 6455 §5.5.1 and §7.4: a code that may be sent, and a reason in UTF-8."""
+        if not payload:
+            self.control = Control(CLOSE, payload, size)
+            return
+        if len(payload) == 1:
+            self.fault = Fault(PROTOCOL_ERROR, "a Close frame has a payload of one byte")
+            return
+        code = int.from_bytes(payload[:2])
+        if not may_be_sent(code):
+            self.fault = Fault(PROTOCOL_ERROR, f"a Close frame has the code {code}")
+            return
+        try:
+            reason = payload[2:].decode()
+        except UnicodeDecodeError:
+            self.fault = Fault(PROTOCOL_ERROR, "the reason of a Close frame is not UTF-8")
+            return
+        self.control = Control(CLOSE, payload, size, code, reason)
+
+    def _exceeds(self, length: int, meaning: int) -> bool:
+        """Whether the frame takes its message over the limit; fragments add up."""
+        total = self._message_bytes + length
+        self._message_bytes = 0 if meaning == _WHOLE else total
+        return total > self._limit
+
+    def _refuse(self, pos: int, reason: str) -> int:
+        self.fault = Fault(PROTOCOL_ERROR, reason)
+        return pos
+
+    def _why(self, first: int, second: int) -> str:
+        """What is wrong with a frame that starts with these two bytes."""
+        if (second ^ self._mask_bit) > 127:
+            return (
+                "a frame from the client is not masked"
+                if self._mask_bit
+                else ("a frame from the server is masked")
+            )
+        opcode = first & 0x0F
+        if opcode not in (0x0, 0x1, 0x2, CLOSE, PING, PONG):
+            return f"the opcode {opcode:#x} is reserved"
+        if opcode >= CLOSE and not first & 0x80:
+            return "a control frame is fragmented"
+        if first & 0x30 or (first & 0x40 and self._opening is _PLAIN):
+            return "a reserved bit is set that no extension gave a meaning"
+        if first & 0x40:
+            return "RSV1 is set on a frame that does not start a message"
+        if opcode == 0:
+            return "a continuation frame has no message to continue"
+        return "a new message starts before the last one was finished"
+
+
+def may_be_sent(code: int) -> bool:
+    """Whether a Close frame may carry this code (RFC 6455 §7.4, and the IANA registry)."""
+    return 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999
+
+
+def encode_control(opcode: int, payload: bytes = b"", mask: bytes | None = None) -> bytes:
+    """A control frame's bytes. `mask`: four unpredictable bytes when we are the client
+    (RFC 6455 §5.3); `new_mask` makes some.
+    """
+    if len(payload) > MAX_CONTROL_PAYLOAD:
+        raise ValueError(f"a control frame holds at most {MAX_CONTROL_PAYLOAD} bytes")
+    if mask is None:
+        return bytes((0x80 | opcode, len(payload))) + payload
+    return bytes((0x80 | opcode, 0x80 | len(payload))) + mask + _masked(payload, mask)
+
+
+def encode_close(code: int | None, reason: str = "", mask: bytes | None = None) -> bytes:
+    """A Close frame; a reason that is too long is cut at a character."""
+    if code is None:
+        return encode_control(CLOSE, b"", mask)
+    text = reason.encode()[: MAX_CONTROL_PAYLOAD - 2].decode(errors="ignore").encode()
+    return encode_control(CLOSE, code.to_bytes(2) + text, mask)
+
+
+def new_mask() -> bytes:
+    return os.urandom(4)
+
+
+def _masked(payload: bytes, mask: bytes) -> bytes:
+    """Mask or unmask (RFC 6455 §5.3): XOR with the four bytes, over and over."""
+    size = len(payload)
+    key = (mask * (size // 4 + 1))[:size]
+    return (int.from_bytes(payload) ^ int.from_bytes(key)).to_bytes(size)

@@ -1,0 +1,165 @@
+"""One side of a session: a non-blocking socket in the relay's poller.
+
+A leg reads into the relay's shared buffer and writes straight from it. What its socket does
+not take is kept (`pending`, at most one read), and then the other leg is not read until it is
+gone: that is the backpressure.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal
+
+from .frames import Walker
+from .poller import READ, WRITE, Poller
+
+if TYPE_CHECKING:
+    from .session import RelaySession
+
+#: What a leg may read in one turn, so that one session cannot keep the others waiting.
+TURN_BYTES = 16 * 1024
+#: The same under a flood of tiny frames: 256 of the smallest masked ones.
+FLOOD_BYTES = 256 * 6
+FLOOD_FRAMES = 256
+#: Inside a large frame there is nothing to judge: bigger reads cost less a byte.
+LARGE_FRAME = 64 * 1024
+BUFFER_BYTES = 256 * 1024
+
+
+class Leg:
+    """`walker` judges what this leg sends us; `sock` is None once it is closed."""
+
+    __slots__ = (
+        "blocked_since",
+        "close_received",
+        "close_sent",
+        "due_close",
+        "eof",
+        "events",
+        "fd",
+        "held",
+        "mute",
+        "other",
+        "pending",
+        "poller",
+        "role",
+        "seen",
+        "send",
+        "session",
+        "shut",
+        "sock",
+        "take",
+        "total_bytes",
+        "walker",
+    )
+
+    def __init__(
+        self, role: Literal["client", "backend"], sock: socket.socket, walker: Walker
+    ) -> None:
+        self.role = role
+        self.sock: socket.socket | None = sock
+        self.fd = sock.fileno()
+        self.send: Callable[[bytes | bytearray | memoryview], int] = sock.send
+        self.walker = walker
+        self.session: RelaySession
+        self.other: Leg
+        self.poller: Poller
+        self.events = 0
+        self.held = b""  # an incomplete header or control frame, not judged yet
+        self.pending: bytearray | None = None  # what the socket did not take
+        self.blocked_since = 0.0  # when `pending` began
+        self.seen = 0.0  # when bytes last came
+        self.take = TURN_BYTES
+        self.total_bytes = 0
+        self.due_close: bytes | None = None  # our Close, waiting for the end of a frame
+        self.close_sent = False  # a Close is on its way: nothing may follow it
+        self.close_received = False
+        self.eof = False
+        self.mute = False  # broke the protocol: what still comes is thrown away unread
+        self.shut = False
+
+    def watch(self, events: int) -> None:
+        """Ask the poller for these events. A leg that waits for none is not registered: a
+        reset or ended peer would otherwise wake us for ever.
+        """
+        if events == self.events:
+            return
+        if not events:
+            self.poller.unregister(self.fd)
+        elif not self.events:
+            self.poller.register(self.fd, events)
+        else:
+            self.poller.modify(self.fd, events)
+        self.events = events
+
+    def wanted_events(self) -> int:
+        """Read unless the other side is behind; write while something is pending."""
+        if self.sock is None:
+            return 0
+        reads = not self.eof and self.other.pending is None
+        return (READ if reads else 0) | (WRITE if self.pending is not None else 0)
+
+    def read_size(self) -> int:
+        """How much to read now."""
+        remaining = self.walker.remaining
+        if not remaining:
+            return self.take
+        if self.other.due_close is not None:
+            return min(remaining, self.take)  # stop at the frame's end: a Close goes there
+        if remaining >= LARGE_FRAME:
+            return min(remaining, BUFFER_BYTES)
+        return self.take
+
+    def write(self, data: bytes | memoryview, now: float) -> bool:
+        """Send, and keep what does not go. False when the peer has reset the connection."""
+        if self.pending is not None:
+            self.pending += data
+            return True
+        try:
+            sent = self.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            return False
+        if sent < len(data):
+            self.pending = bytearray(data[sent:])
+            self.blocked_since = now
+        return True
+
+    def flush(self, now: float) -> bool:
+        """Send more of what is pending. False when the peer has reset the connection."""
+        if self.pending is None:
+            return True
+        try:
+            sent = self.send(self.pending)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        if sent == len(self.pending):
+            self.pending = None
+        elif sent:
+            del self.pending[:sent]
+            self.blocked_since = now
+        return True
+
+    def shutdown(self) -> None:
+        """Tell the peer that nothing more will come; it may still send."""
+        if self.sock is not None and not self.shut:
+            self.shut = True
+            try:
+                self.sock.shutdown(socket.SHUT_WR)
+            except OSError as error:
+                if error.errno != errno.ENOTCONN:  # the peer was faster
+                    raise
+
+    def close(self) -> None:
+        """Unregister, then close: a closed descriptor can no longer be unregistered."""
+        sock, self.sock = self.sock, None
+        if sock is not None:
+            self.watch(0)
+            self.pending = None
+            self.eof = True
+            sock.close()

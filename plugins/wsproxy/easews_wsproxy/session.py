@@ -1,0 +1,266 @@
+"""One relayed session: two legs, and how they come to an end (RFC 6455 §7).
+
+`receive` is what happens to bytes that a leg has read; everything else here is about closing:
+a Close that is passed on, a Close of ours in between two frames, a side that is lost, a side
+that breaks the protocol, and the TCP connections after the Closes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf
+
+from easews import Birth, Ending, Traffic
+from easews.sessions import Side
+
+from .frames import Control, Fault, encode_close, new_mask
+from .leg import FLOOD_BYTES, FLOOD_FRAMES, TURN_BYTES, Leg
+
+GOING_AWAY = 1001
+POLICY_VIOLATION = 1008
+INTERNAL_ERROR = 1011
+NO_CODE = 1005
+LOST = 1006
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds, and codes: what the filter's config says of its sessions."""
+
+    close: float = 5.0
+    slow_reader: float = 60.0
+    backend_lost_code: int = INTERNAL_ERROR
+
+
+class RelaySession:
+    """See `easews.Session`. Made by the filter, run by the relay."""
+
+    __slots__ = (
+        "_deadline",
+        "_first",
+        "_limits",
+        "_on_end",
+        "backend",
+        "birth",
+        "client",
+        "schedule",
+        "wake",
+    )
+
+    def __init__(
+        self,
+        birth: Birth,
+        client: Leg,
+        backend: Leg,
+        limits: Limits,
+        on_end: Callable[[RelaySession, Ending], None],
+    ) -> None:
+        self.birth = birth
+        self.client = client
+        self.backend = backend
+        client.session = backend.session = self
+        client.other, backend.other = backend, client
+        self.wake = inf  # the wheel's
+        self.schedule: Callable[[RelaySession, float], None]  # the relay's
+        self._limits = limits
+        self._on_end = on_end
+        self._deadline = inf
+        self._first: tuple[Side, int, str] | None = None
+
+    # What the relay reports
+
+    def receive(self, leg: Leg, buffer: bytearray, view: memoryview, end: int, now: float) -> None:
+        """Judge ``buffer[:end]``, which `leg` has sent, and pass on what is right of it."""
+        if leg.mute or leg.close_received:
+            return  # RFC 6455 §5.5.1: data behind a Close does not count
+        walker = leg.walker
+        frames = walker.frames
+        upto = walker.walk(buffer, 0, end)
+        if upto:
+            self._forward(leg, view[:upto], now)
+        if upto != end:
+            self._stopped(leg, buffer, view, upto, end, now)
+        elif not walker.remaining and leg.other.due_close is not None:
+            self._put_close(leg.other, leg.other.due_close, now)
+            self._settle(now)
+        if walker.frames - frames > FLOOD_FRAMES:
+            leg.take = FLOOD_BYTES
+        elif leg.take != TURN_BYTES and (walker.frames - frames) * 64 < end:
+            leg.take = TURN_BYTES
+
+    def writable(self, leg: Leg, now: float) -> None:
+        """The socket of `leg` takes bytes again."""
+        if not leg.flush(now):
+            self._unwritable(leg)
+        if leg.pending is None:
+            self._settle(now)
+
+    def ended(self, leg: Leg, now: float) -> None:
+        """`leg` will send nothing more: the end of its stream, or a reset."""
+        leg.eof = True
+        leg.held = b""
+        other = leg.other
+        if not leg.close_received and not leg.mute:
+            self._begin_to_close(leg.role, LOST, "lost", now)
+            if leg.walker.remaining:
+                # The other side is in the middle of a frame that will never be whole, so no
+                # Close can be put behind it: the bare end of the connection has to tell.
+                other.close_sent = other.mute = True
+            elif leg.role == "backend":
+                code = self._limits.backend_lost_code
+                self._send_close(other, code, "the backend was lost", now)
+            else:
+                self._send_close(other, GOING_AWAY, "the client was lost", now)
+        self._settle(now)
+
+    def failed(self, now: float) -> None:
+        """A fault of ours in this session: end it, and only it."""
+        self.client.mute = self.backend.mute = True
+        self._close_both("proxy", INTERNAL_ERROR, "internal error", now)
+
+    def check(self, now: float) -> float:
+        """Act on the deadlines that have passed; return when to look again."""
+        if now >= self._deadline:
+            self.abort(now)
+            return inf
+        wake = self._deadline
+        for leg in (self.client, self.backend):
+            if leg.pending is not None and self._first is None:
+                strikes = leg.blocked_since + self._limits.slow_reader
+                if now >= strikes:
+                    self._close_both(
+                        "proxy", POLICY_VIOLATION, f"the {leg.role} reads too slowly", now
+                    )
+                    return self._deadline
+                wake = min(wake, strikes)
+        return wake
+
+    # What the engine asks for
+
+    def traffic(self) -> tuple[Traffic, Traffic]:
+        """What client and backend have sent so far."""
+        client, backend = self.client, self.backend
+        return (
+            Traffic(client.walker.messages, client.total_bytes),
+            Traffic(backend.walker.messages, backend.total_bytes),
+        )
+
+    def close(self, code: int, reason: str) -> None:
+        """Send Close to both sides, each in between two frames, and end."""
+        self._close_both("proxy", code, reason, time.monotonic())
+
+    def abort(self, now: float) -> None:
+        """Close both connections as they are."""
+        self._begin_to_close("proxy", LOST, "aborted", now)
+        self.backend.close()
+        self.client.close()
+        self._finish(now)
+
+    # How a session closes
+
+    def _forward(self, leg: Leg, data: memoryview, now: float) -> None:
+        other = leg.other
+        if other.close_sent:
+            return  # RFC 6455 §5.5.1: nothing may follow a Close
+        if not other.write(data, now):
+            self._unwritable(other)
+        elif other.pending is not None:
+            leg.watch(leg.wanted_events())
+            other.watch(other.wanted_events())
+            self.schedule(self, now + self._limits.slow_reader)
+
+    def _stopped(
+        self, leg: Leg, buffer: bytearray, view: memoryview, pos: int, end: int, now: float
+    ) -> None:
+        """The walker stopped at `pos`: at a control frame, at a fault, or for want of bytes."""
+        walker = leg.walker
+        if walker.fault is not None:
+            self._on_fault(leg, walker.fault, now)
+        elif walker.control is not None:
+            frame = bytes(view[pos : pos + walker.control.size])
+            self._on_close(leg, walker.control, frame, now)
+        else:
+            leg.held = bytes(view[pos:end])
+            if leg.other.due_close is not None:
+                self._put_close(leg.other, leg.other.due_close, now)
+                self._settle(now)
+
+    def _on_close(self, leg: Leg, close: Control, frame: bytes, now: float) -> None:
+        """Pass a Close on, byte for byte; the answer to it comes the same way."""
+        leg.close_received = True
+        code = NO_CODE if close.code is None else close.code
+        self._begin_to_close(leg.role, code, "closed", now)
+        if not leg.other.close_sent:
+            self._put_close(leg.other, frame, now)
+        self._settle(now)
+
+    def _on_fault(self, leg: Leg, fault: Fault, now: float) -> None:
+        leg.mute = True
+        self._begin_to_close("proxy", fault.code, f"{leg.role}: {fault.reason}", now)
+        self._send_close(leg, fault.code, fault.reason, now)
+        self._send_close(leg.other, GOING_AWAY, f"the {leg.role} broke the protocol", now)
+        self._settle(now)
+
+    def _close_both(self, by: Side, code: int, reason: str, now: float) -> None:
+        self._begin_to_close(by, code, reason, now)
+        self._send_close(self.client, code, reason, now)
+        self._send_close(self.backend, code, reason, now)
+        self._settle(now)
+
+    def _begin_to_close(self, by: Side, code: int, cause: str, now: float) -> None:
+        if self._first is None:
+            self._first = (by, code, cause)
+            self._extend(now)
+
+    def _extend(self, now: float) -> None:
+        self._deadline = now + self._limits.close
+        self.schedule(self, self._deadline)
+
+    def _send_close(self, leg: Leg, code: int, reason: str, now: float) -> None:
+        """A Close of ours, now or when the frame that is on its way to `leg` is whole."""
+        if leg.close_sent:
+            return
+        mask = new_mask() if leg.role == "backend" else None  # RFC 6455 §5.3
+        frame = encode_close(code, reason, mask)
+        if leg.other.walker.remaining and not leg.other.eof:
+            leg.due_close = frame
+        else:
+            self._put_close(leg, frame, now)
+
+    def _put_close(self, leg: Leg, frame: bytes, now: float) -> None:
+        if leg.due_close is not None:
+            leg.due_close = None
+            self._extend(now)  # the peer gets its time to answer, though ours went on waiting
+        leg.close_sent = True
+        if not leg.write(frame, now):
+            self._unwritable(leg)
+
+    def _unwritable(self, leg: Leg) -> None:
+        """The peer takes nothing more. What it has sent before may still wait to be read, and
+        the end of that will tell; so only the way out is given up here.
+        """
+        leg.pending = leg.due_close = None
+        leg.close_sent = leg.shut = True
+
+    def _settle(self, now: float) -> None:
+        """Take each connection as far as it can go by now, and see whether all is over."""
+        for leg in (self.backend, self.client):
+            if leg.sock is not None and leg.close_sent and leg.pending is None:
+                if leg.eof:
+                    leg.close()
+                elif leg.mute or (leg.close_received and leg.role == "client"):
+                    leg.shutdown()  # RFC 6455 §7.1.1: then read until the peer ends it, too
+        self._finish(now)
+
+    def _finish(self, now: float) -> None:
+        client, backend = self.client, self.backend
+        if client.sock is not None or backend.sock is not None:
+            client.watch(client.wanted_events())
+            backend.watch(backend.wanted_events())
+        elif self._deadline != -inf:
+            self._deadline = -inf
+            by, code, cause = self._first or ("proxy", LOST, "aborted")
+            duration = time.time() - self.birth.opened
+            self._on_end(self, Ending(by, code, cause, duration, *self.traffic()))
