@@ -2,6 +2,7 @@
 
     http, upgrade      what is asked and answered: Request, Response, Upgrade     (values)
     filters            the contract: Filter, Context                              (values)
+    answers, forwarded what filters need often: problem(), ForwardedPolicy        (pure)
     plugins            who brings which kind of filter: entry points -> Kinds
     schema, config     from YAML files to a checked Config, all faults at once
     pipeline           the engine: a flow of filters over one Context
@@ -15,21 +16,25 @@
 Filter packages import from here, `easews.upstream` and `easews.testing`, and nothing else.
 """
 
+from .answers import problem
 from .errors import (
     BadAnswer,
     ConfigError,
     ConnectError,
     EasewsError,
+    FilterError,
     ListenError,
+    MessageError,
     PluginError,
     UpstreamError,
     UpstreamTimeout,
 )
-from .filters import Context, Filter, Route
+from .filters import Context, Filter, Route, SpecFault
+from .forwarded import ForwardedPolicy
 from .hookspecs import hookimpl
 from .http import Address, Headers, Request, Response, end_to_end
 from .services import Service, Services
-from .sessions import Birth, Ending, Session, Sessions, Traffic
+from .sessions import Birth, Ending, Session, Sessions, Side, Traffic
 from .upgrade import Connection, Upgrade
 
 __all__ = [
@@ -43,8 +48,11 @@ __all__ = [
     "EasewsError",
     "Ending",
     "Filter",
+    "FilterError",
+    "ForwardedPolicy",
     "Headers",
     "ListenError",
+    "MessageError",
     "PluginError",
     "Request",
     "Response",
@@ -53,10 +61,13 @@ __all__ = [
     "Services",
     "Session",
     "Sessions",
+    "Side",
+    "SpecFault",
     "Traffic",
     "Upgrade",
     "UpstreamError",
     "UpstreamTimeout",
     "end_to_end",
     "hookimpl",
+    "problem",
 ]

@@ -25,7 +25,7 @@ class Problem:
     """One fault of a config: where it stands, what is wrong, what would be accepted.
 
     `file` is as the user named it; `line` and `column` count from 1; `path` is where in the
-    document, such as ``demo-server.rules[0].paths[1].backend``.
+    document, such as ``demo-server.rules[0].paths[1].backend``, or empty for a whole file.
     """
 
     file: str
@@ -36,7 +36,8 @@ class Problem:
     accepted: str = ""
 
     def __str__(self) -> str:
-        where = f"{self.file}:{self.line}:{self.column}: {self.path}: {self.wrong}"
+        path = f"{self.path}: " if self.path else ""
+        where = f"{self.file}:{self.line}:{self.column}: {path}{self.wrong}"
         return f"{where}; {self.accepted}" if self.accepted else where
 
 
@@ -64,6 +65,23 @@ class PluginError(EasewsError):
 
 class ListenError(EasewsError):
     """An address cannot be listened on: taken, privileged, or not of this machine."""
+
+
+class FilterError(EasewsError):
+    """A filter could not start; the text names it and says why."""
+
+
+class MessageError(EasewsError):
+    """A message that is refused. The server answers with `status` and closes the connection.
+
+    A filter that reads `ctx.request.body` may get one; it lets it pass. `detail` names the
+    failed check; it repeats nothing secret and may be shown to the sender.
+    """
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
 
 
 class UpstreamError(EasewsError):

@@ -77,14 +77,11 @@ class Sessions:
     def __init__(self) -> None:
         self._open: dict[str, Session] = {}
         self._none_open: anyio.Event | None = None
-        self.on_open: list[Callable[[Birth], None]] = []
         self.on_end: list[Callable[[Birth, Ending], None]] = []
 
     def opened(self, session: Session) -> None:
         """A session has begun. Its `birth.id` is its key from here on."""
         self._open[session.birth.id] = session
-        for listener in self.on_open:
-            listener(session.birth)
 
     def ended(self, session: Session, ending: Ending) -> None:
         """A session is over; both its sockets are closed."""

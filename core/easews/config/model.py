@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..filters import Network
+from ..networks import Network
 from ..plugins import Kind
 
 

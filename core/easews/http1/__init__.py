@@ -1,21 +1,16 @@
 """HTTP/1.1 as bytes in, values out, and back (RFC 9112). Pure: nothing here reads or writes.
 
-    faults   MessageError and its kin: which check failed, and the status that says so
+    faults   HeadError, BodyError: which check failed, and the status that says so
     heads    find_head_end -> parse_*_head -> RequestHead, ResponseHead -> encode_*_head
-    bodies   *_framing -> Framing -> BodyReader; encode_chunk and LAST_CHUNK to send one
+    bodies   *_framing -> Framing -> BodyReader
+    chunks   the chunked coding: ChunkDecoder, encode_chunk, LAST_CHUNK
 
 The engine's server reads requests with it, and its dialler the answers of backends.
 """
 
-from .bodies import (
-    LAST_CHUNK,
-    BodyReader,
-    Framing,
-    encode_chunk,
-    request_framing,
-    response_framing,
-)
-from .faults import BodyError, HeadError, MessageError
+from .bodies import BodyReader, Framing, request_framing, response_framing
+from .chunks import LAST_CHUNK, encode_chunk
+from .faults import BodyError, HeadError
 from .heads import (
     RequestHead,
     ResponseHead,
@@ -32,7 +27,6 @@ __all__ = [
     "BodyReader",
     "Framing",
     "HeadError",
-    "MessageError",
     "RequestHead",
     "ResponseHead",
     "encode_chunk",

@@ -1,24 +1,14 @@
-"""Bodies: where they end, and how they are read and written (RFC 9112 §§6-7). No I/O.
-
-Chunked bodies are decoded by h11; everything else is counting.
-"""
+"""Bodies: where they end, and how they are read (RFC 9112 §6). No I/O."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-import h11
-
 from ..http import Headers
+from .chunks import ChunkDecoder
 from .faults import BodyError
 from .heads import RequestHead, ResponseHead
-
-#: What ends a chunked body; we send no trailers.
-LAST_CHUNK = b"0\r\n\r\n"
-
-# h11 only decodes a body behind a head; this one stands for the real head, already checked.
-_CHUNKED_HEAD = b"POST / HTTP/1.1\r\nHost: -\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +56,7 @@ class BodyReader:
         self.done = framing.kind == "none"
         self.leftover = b""
         self._missing = framing.length if framing.kind == "length" else None
-        self._chunked = _chunked_decoder() if framing.kind == "chunked" else None
+        self._chunked = ChunkDecoder() if framing.kind == "chunked" else None
 
     def feed(self, data: bytes) -> bytes:
         """The part of the body in `data`, chunks' frames taken off. BodyError when malformed."""
@@ -88,29 +78,8 @@ class BodyReader:
             raise BodyError(400, "the connection ended before the body did")
         self.done = True
 
-    def _feed_chunked(self, decoder: h11.Connection, data: bytes) -> bytes:
-        body = []
-        try:
-            decoder.receive_data(data)
-            while (event := decoder.next_event()) is not h11.NEED_DATA:
-                if isinstance(event, h11.EndOfMessage):
-                    self.done = True
-                    self.leftover = decoder.trailing_data[0]
-                    break
-                if isinstance(event, h11.Data):
-                    body.append(event.data)
-        except h11.RemoteProtocolError as error:
-            raise BodyError(400, f"the chunked body is malformed: {error}") from error
-        return b"".join(body)
-
-
-def _chunked_decoder() -> h11.Connection:
-    decoder = h11.Connection(h11.SERVER)
-    decoder.receive_data(_CHUNKED_HEAD)
-    decoder.next_event()
-    return decoder
-
-
-def encode_chunk(data: bytes) -> bytes:
-    """One chunk. Nothing for no data, as an empty chunk would end the body."""
-    return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
+    def _feed_chunked(self, decoder: ChunkDecoder, data: bytes) -> bytes:
+        body = decoder.feed(data)
+        if decoder.done:
+            self.done, self.leftover = True, bytes(decoder.held)
+        return body

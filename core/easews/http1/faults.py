@@ -8,19 +8,7 @@ from __future__ import annotations
 
 import re
 
-from ..errors import EasewsError
-
-
-class MessageError(EasewsError):
-    """A message that is refused. The caller answers with `status` and closes the connection.
-
-    `detail` names the failed check; it repeats nothing secret and may be shown to the sender.
-    """
-
-    def __init__(self, status: int, detail: str) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.detail = detail
+from ..errors import MessageError
 
 
 class HeadError(MessageError):

@@ -135,7 +135,8 @@ def accept_for(key: str) -> str:
 
 # What each of the two handshakes has of its own, whatever a Connection field says about it.
 _OF_THE_REQUEST = ("host", _KEY, _VERSION, _ACCEPT, _EXTENSIONS)
-_OF_THE_ANSWER = (_ACCEPT, _PROTOCOL, _EXTENSIONS, "content-length")  # RFC 9110 §8.6: not in a 1xx
+# RFC 9110 §8.6: no Content-Length in a 1xx.
+_OF_THE_ANSWER = (_KEY, _VERSION, _ACCEPT, _PROTOCOL, _EXTENSIONS, "content-length")
 _DEFAULT_PORTS = {"ws": 80, "http": 80, "wss": 443, "https": 443}
 
 
@@ -228,8 +229,10 @@ def deflate_agreed(headers: Headers) -> bool:
 def client_answer(answer_headers: Headers, client_key: str) -> Headers:
     """The headers of our 101 to the client, from those of the backend's (checked) 101."""
     answer = [*_UPGRADE_FIELDS, (_ACCEPT, "Sec-WebSocket-Accept", accept_for(client_key))]
-    for protocol in answer_headers.get_all(_PROTOCOL):
-        answer.append((_PROTOCOL, "Sec-WebSocket-Protocol", protocol))
+    answer += [
+        (_PROTOCOL, "Sec-WebSocket-Protocol", protocol)
+        for protocol in answer_headers.get_all(_PROTOCOL)
+    ]
     if agreed := extensions.elements(answer_headers):
         answer.append((_EXTENSIONS, "Sec-WebSocket-Extensions", ", ".join(agreed)))
     return Headers.parsed(answer + end_to_end(answer_headers, *_OF_THE_ANSWER).triples)

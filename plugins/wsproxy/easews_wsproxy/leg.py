@@ -40,10 +40,12 @@ class Leg:
         "events",
         "fd",
         "held",
+        "legs",
         "mute",
         "other",
         "pending",
         "poller",
+        "receive",
         "role",
         "seen",
         "send",
@@ -61,11 +63,13 @@ class Leg:
         self.role = role
         self.sock: socket.socket | None = sock
         self.fd = sock.fileno()
+        self.receive: Callable[[bytearray | memoryview, int], int] = sock.recv_into
         self.send: Callable[[bytes | bytearray | memoryview], int] = sock.send
         self.walker = walker
         self.session: RelaySession
         self.other: Leg
         self.poller: Poller
+        self.legs: dict[int, Leg]
         self.events = 0
         self.held = b""  # an incomplete header or control frame, not judged yet
         self.pending: bytearray | None = None  # what the socket did not take
@@ -79,6 +83,11 @@ class Leg:
         self.eof = False
         self.mute = False  # broke the protocol: what still comes is thrown away unread
         self.shut = False
+
+    def join(self, poller: Poller, legs: dict[int, Leg]) -> None:
+        """Become one of the relay's legs, until `close`."""
+        self.poller, self.legs = poller, legs
+        legs[self.fd] = self
 
     def watch(self, events: int) -> None:
         """Ask the poller for these events. A leg that waits for none is not registered: a
@@ -160,6 +169,8 @@ class Leg:
         sock, self.sock = self.sock, None
         if sock is not None:
             self.watch(0)
-            self.pending = None
+            del self.legs[self.fd]
+            self.pending = self.due_close = None
+            self.held = b""
             self.eof = True
             sock.close()

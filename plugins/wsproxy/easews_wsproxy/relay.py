@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 
 import anyio
 from anyio.lowlevel import checkpoint
+
 from easews import Service
 
 from .leg import BUFFER_BYTES, Leg
@@ -52,7 +53,7 @@ class Relay(Service):
             finally:
                 # Nobody waits for the poller any more: only now may it be closed.
                 for session in {leg.session for leg in self._legs.values()}:
-                    session.abort(time.monotonic())
+                    session.cut()
                 self._poller.close()
 
     def open(self, session: RelaySession, from_client: bytes, from_backend: bytes) -> None:
@@ -61,13 +62,15 @@ class Relay(Service):
         session.schedule = self._schedule
         first = ((session.client, from_client), (session.backend, from_backend))
         for leg, _ in first:
-            leg.poller = self._poller
-            self._legs[leg.fd] = leg
-        for leg, _ in first:
+            leg.join(self._poller, self._legs)
             leg.watch(READ)
-        for leg, received in first:
-            if received:
-                self._guarded(self._take, leg, received, now)
+        try:
+            for leg, received in first:
+                if received:
+                    self._buffer[: len(received)] = received
+                    self._take(leg, len(received), len(received), now)
+        except Exception:
+            self._contain(session, now)
 
     async def _relay(self) -> None:
         while True:
@@ -91,10 +94,13 @@ class Relay(Service):
             leg = legs.get(fd)
             if leg is None:
                 continue
-            if leg.pending is not None and mask & ~READ:
-                self._guarded(self._write, leg, b"", now)
-            if leg.events & READ and mask & ~WRITE:
-                self._guarded(self._read, leg, b"", now)
+            try:
+                if mask & ~READ and leg.pending is not None:
+                    leg.session.writable(leg, now)
+                if mask & ~WRITE and leg.events & READ:
+                    self._read(leg, now)
+            except Exception:
+                self._contain(leg.session, now)
             countdown -= 1
             if not countdown:
                 now = time.monotonic()
@@ -103,44 +109,29 @@ class Relay(Service):
                 countdown = CLOCK_STRIDE
         return True
 
-    def _guarded(
-        self, step: Callable[[Leg, bytes, float], None], leg: Leg, data: bytes, now: float
-    ) -> None:
-        """Run one step. A fault in it ends this session and no other, and never the relay."""
-        try:
-            step(leg, data, now)
-        except Exception:
-            self._contain(leg.session, now)
-        if leg.sock is None or leg.other.sock is None:
-            self._forget(leg.session)
-
-    def _read(self, leg: Leg, _: bytes, now: float) -> None:
+    def _read(self, leg: Leg, now: float) -> None:
         start = len(leg.held)
         try:
             if start:
                 self._buffer[:start] = leg.held
-                count = leg.receive(self._view[start : start + leg.read_size()])
+                count = leg.receive(self._view[start:], leg.read_size())
             else:
                 count = leg.receive(self._buffer, leg.read_size())
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
-            count = 0
+            count = 0  # a reset ends the stream as an EOF does
         if count:
             leg.held = b""
-            leg.seen = now
-            leg.total_bytes += count
-            leg.session.receive(leg, self._buffer, self._view, start + count, now)
+            self._take(leg, count, start + count, now)
         else:
             leg.session.ended(leg, now)
 
-    def _write(self, leg: Leg, _: bytes, now: float) -> None:
-        leg.session.writable(leg, now)
-
-    def _take(self, leg: Leg, data: bytes, now: float) -> None:
-        self._buffer[: len(data)] = data
-        leg.total_bytes += len(data)
-        leg.session.receive(leg, self._buffer, self._view, len(data), now)
+    def _take(self, leg: Leg, count: int, end: int, now: float) -> None:
+        """Pass on what is in the buffer up to `end`; `count` bytes of it are new."""
+        leg.seen = now
+        leg.total_bytes += count
+        leg.session.receive(leg, self._buffer, self._view, end, now)
 
     def _contain(self, session: RelaySession, now: float) -> None:
         log.exception("session %s: a fault while relaying; it is closed", session.birth.id)
@@ -149,11 +140,6 @@ class Relay(Service):
         except Exception:
             log.exception("session %s: it is cut", session.birth.id)
             session.cut()
-
-    def _forget(self, session: RelaySession) -> None:
-        for leg in (session.client, session.backend):
-            if leg.sock is None and self._legs.get(leg.fd) is leg:
-                del self._legs[leg.fd]
 
     def _schedule(self, session: RelaySession, when: float) -> None:
         self._wheel.schedule(session, when)
@@ -176,4 +162,3 @@ class Relay(Service):
             self._contain(session, now)
         else:
             self._wheel.schedule(session, wake)
-        self._forget(session)

@@ -12,10 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 
-from easews import Birth, Ending, Traffic
-from easews.sessions import Side
+from easews import Birth, Ending, Side, Traffic
 
-from .frames import Control, Fault, encode_close, new_mask
+from .frames import Control, encode_close, new_mask
 from .leg import FLOOD_BYTES, FLOOD_FRAMES, TURN_BYTES, Leg
 
 GOING_AWAY = 1001
@@ -42,6 +41,8 @@ class RelaySession:
         "_first",
         "_limits",
         "_on_end",
+        "_opened",
+        "_over",
         "backend",
         "birth",
         "client",
@@ -66,7 +67,9 @@ class RelaySession:
         self.schedule: Callable[[RelaySession, float], None]  # the relay's
         self._limits = limits
         self._on_end = on_end
+        self._opened = time.monotonic()
         self._deadline = inf
+        self._over = False
         self._first: tuple[Side, int, str] | None = None
 
     # What the relay reports
@@ -82,9 +85,8 @@ class RelaySession:
             self._forward(leg, view[:upto], now)
         if upto != end:
             self._stopped(leg, buffer, view, upto, end, now)
-        elif not walker.remaining and leg.other.due_close is not None:
-            self._put_close(leg.other, leg.other.due_close, now)
-            self._settle(now)
+        elif not walker.remaining:
+            self._at_boundary(leg, now)
         if walker.frames - frames > FLOOD_FRAMES:
             leg.take = FLOOD_BYTES
         elif leg.take != TURN_BYTES and (walker.frames - frames) * 64 < end:
@@ -101,38 +103,28 @@ class RelaySession:
         """`leg` will send nothing more: the end of its stream, or a reset."""
         leg.eof = True
         leg.held = b""
-        other = leg.other
         if not leg.close_received and not leg.mute:
             self._begin_to_close(leg.role, LOST, "lost", now)
-            if leg.walker.remaining:
-                # The other side is in the middle of a frame that will never be whole, so no
-                # Close can be put behind it: the bare end of the connection has to tell.
-                other.close_sent = other.mute = True
-            elif leg.role == "backend":
-                code = self._limits.backend_lost_code
-                self._send_close(other, code, "the backend was lost", now)
-            else:
-                self._send_close(other, GOING_AWAY, "the client was lost", now)
+            code = self._limits.backend_lost_code if leg.role == "backend" else GOING_AWAY
+            self._send_close(leg.other, code, f"the {leg.role} was lost", now)
         self._settle(now)
 
     def failed(self, now: float) -> None:
         """A fault of ours in this session: end it, and only it."""
         self.client.mute = self.backend.mute = True
-        self._close_both("proxy", INTERNAL_ERROR, "internal error", now)
+        self._close_both(INTERNAL_ERROR, "internal error", now)
 
     def check(self, now: float) -> float:
         """Act on the deadlines that have passed; return when to look again."""
         if now >= self._deadline:
-            self.abort(now)
+            self.cut()
             return inf
         wake = self._deadline
         for leg in (self.client, self.backend):
             if leg.pending is not None and self._first is None:
                 strikes = leg.blocked_since + self._limits.slow_reader
                 if now >= strikes:
-                    self._close_both(
-                        "proxy", POLICY_VIOLATION, f"the {leg.role} reads too slowly", now
-                    )
+                    self._blame(leg, POLICY_VIOLATION, "reads too slowly", now)
                     return self._deadline
                 wake = min(wake, strikes)
         return wake
@@ -149,14 +141,14 @@ class RelaySession:
 
     def close(self, code: int, reason: str) -> None:
         """Send Close to both sides, each in between two frames, and end."""
-        self._close_both("proxy", code, reason, time.monotonic())
+        self._close_both(code, reason, time.monotonic())
 
-    def abort(self, now: float) -> None:
+    def cut(self) -> None:
         """Close both connections as they are."""
-        self._begin_to_close("proxy", LOST, "aborted", now)
+        self._first = self._first or ("proxy", LOST, "cut")
         self.backend.close()
         self.client.close()
-        self._finish(now)
+        self._finish()
 
     # How a session closes
 
@@ -167,8 +159,7 @@ class RelaySession:
         if not other.write(data, now):
             self._unwritable(other)
         elif other.pending is not None:
-            leg.watch(leg.wanted_events())
-            other.watch(other.wanted_events())
+            self._watch()
             self.schedule(self, now + self._limits.slow_reader)
 
     def _stopped(
@@ -177,15 +168,14 @@ class RelaySession:
         """The walker stopped at `pos`: at a control frame, at a fault, or for want of bytes."""
         walker = leg.walker
         if walker.fault is not None:
-            self._on_fault(leg, walker.fault, now)
+            leg.mute = True
+            self._blame(leg, walker.fault.code, walker.fault.reason, now)
         elif walker.control is not None:
             frame = bytes(view[pos : pos + walker.control.size])
             self._on_close(leg, walker.control, frame, now)
         else:
             leg.held = bytes(view[pos:end])
-            if leg.other.due_close is not None:
-                self._put_close(leg.other, leg.other.due_close, now)
-                self._settle(now)
+            self._at_boundary(leg, now)
 
     def _on_close(self, leg: Leg, close: Control, frame: bytes, now: float) -> None:
         """Pass a Close on, byte for byte; the answer to it comes the same way."""
@@ -196,15 +186,21 @@ class RelaySession:
             self._put_close(leg.other, frame, now)
         self._settle(now)
 
-    def _on_fault(self, leg: Leg, fault: Fault, now: float) -> None:
-        leg.mute = True
-        self._begin_to_close("proxy", fault.code, f"{leg.role}: {fault.reason}", now)
-        self._send_close(leg, fault.code, fault.reason, now)
-        self._send_close(leg.other, GOING_AWAY, f"the {leg.role} broke the protocol", now)
+    def _at_boundary(self, leg: Leg, now: float) -> None:
+        """`leg` has sent a frame to its end: now a Close of ours can go behind it."""
+        if leg.other.due_close is not None:
+            self._put_close(leg.other, leg.other.due_close, now)
+            self._settle(now)
+
+    def _blame(self, leg: Leg, code: int, reason: str, now: float) -> None:
+        """End the session for what `leg` did: it is told so, the other side is told less."""
+        self._begin_to_close("proxy", code, f"{leg.role}: {reason}", now)
+        self._send_close(leg, code, reason, now)
+        self._send_close(leg.other, GOING_AWAY, f"the {leg.role} was at fault", now)
         self._settle(now)
 
-    def _close_both(self, by: Side, code: int, reason: str, now: float) -> None:
-        self._begin_to_close(by, code, reason, now)
+    def _close_both(self, code: int, reason: str, now: float) -> None:
+        self._begin_to_close("proxy", code, reason, now)
         self._send_close(self.client, code, reason, now)
         self._send_close(self.backend, code, reason, now)
         self._settle(now)
@@ -222,12 +218,17 @@ class RelaySession:
         """A Close of ours, now or when the frame that is on its way to `leg` is whole."""
         if leg.close_sent:
             return
+        source = leg.other
         mask = new_mask() if leg.role == "backend" else None  # RFC 6455 §5.3
         frame = encode_close(code, reason, mask)
-        if leg.other.walker.remaining and not leg.other.eof:
-            leg.due_close = frame
-        else:
+        if not source.walker.remaining:
             self._put_close(leg, frame, now)
+        elif source.eof or source.mute:
+            # The frame will never be whole, so no Close can stand behind it: the bare end of
+            # the connection has to tell.
+            leg.close_sent = leg.mute = True
+        else:
+            leg.due_close = frame
 
     def _put_close(self, leg: Leg, frame: bytes, now: float) -> None:
         if leg.due_close is not None:
@@ -252,15 +253,18 @@ class RelaySession:
                     leg.close()
                 elif leg.mute or (leg.close_received and leg.role == "client"):
                     leg.shutdown()  # RFC 6455 §7.1.1: then read until the peer ends it, too
-        self._finish(now)
+        self._watch()
+        self._finish()
 
-    def _finish(self, now: float) -> None:
-        client, backend = self.client, self.backend
-        if client.sock is not None or backend.sock is not None:
-            client.watch(client.wanted_events())
-            backend.watch(backend.wanted_events())
-        elif self._deadline != -inf:
-            self._deadline = -inf
-            by, code, cause = self._first or ("proxy", LOST, "aborted")
-            duration = time.time() - self.birth.opened
-            self._on_end(self, Ending(by, code, cause, duration, *self.traffic()))
+    def _watch(self) -> None:
+        for leg in (self.client, self.backend):
+            leg.watch(leg.wanted_events())
+
+    def _finish(self) -> None:
+        if self._over or self.client.sock is not None or self.backend.sock is not None:
+            return
+        self._over = True
+        self._deadline = inf
+        by, code, cause = self._first or ("proxy", LOST, "cut")
+        duration = time.monotonic() - self._opened
+        self._on_end(self, Ending(by, code, cause, duration, *self.traffic()))

@@ -1,0 +1,30 @@
+"""From YAML files to a checked `Config`, or every fault at once with its place.
+
+sources     which files, and their text
+scalars     ${NAME} and the types of plain scalars                            (pure)
+documents   Node, Document: values that know where they stand                 (values)
+reader      YAML text -> Documents                                            (pure)
+schemas     the schemas of whole documents, of filter entries, for editors
+wording     what a schema's fault is called                                   (pure)
+checks      one document by itself: its schema, its filters
+crossrefs   documents against each other and themselves: names that must lead somewhere
+build       checked documents -> model
+model       Config and its parts: what the rest of easews reads               (values)
+"""
+
+from .loading import from_sources, load
+from .model import Config, FilterSpec, PathSpec, PipelineSpec, RuleSpec, ServerSpec, StepSpec
+from .sources import Source
+
+__all__ = [
+    "Config",
+    "FilterSpec",
+    "PathSpec",
+    "PipelineSpec",
+    "RuleSpec",
+    "ServerSpec",
+    "Source",
+    "StepSpec",
+    "from_sources",
+    "load",
+]

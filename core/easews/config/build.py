@@ -1,0 +1,89 @@
+"""Checked documents as the values of `model`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from ipaddress import ip_network
+from typing import Any
+
+from ..plugins import Kinds
+from ..schema import complete
+from .checks import filter_spec
+from .documents import Document
+from .model import Config, FilterSpec, PathSpec, PipelineSpec, RuleSpec, ServerSpec, StepSpec
+from .schemas import entry_schema, object_schema
+
+Fields = Mapping[str, Any]
+
+
+def build(documents: Iterable[Document], kinds: Kinds) -> Config:
+    """The config that documents without a fault mean."""
+    objects = [
+        complete(object_schema(document.root.value["kind"]), document.root.value)
+        for document in documents
+    ]
+    return Config(
+        servers=tuple(_server(given) for given in objects if given["kind"] == "HTTPServer"),
+        pipelines=tuple(
+            _pipeline(given, kinds) for given in objects if given["kind"] == "Pipeline"
+        ),
+    )
+
+
+def _server(given: Fields) -> ServerSpec:
+    return ServerSpec(
+        name=given["name"],
+        port=given["port"],
+        address=given["address"],
+        keep_alive=given["keepAlive"],
+        keep_alive_timeout=given["keepAliveTimeout"],
+        max_connections=given["maxConnections"],
+        client_max_body_size=given["clientMaxBodySize"],
+        header_timeout=given["headerTimeout"],
+        max_header_bytes=given["maxHeaderBytes"],
+        trusted_proxies=tuple(map(ip_network, given["trustedProxies"])),
+        client_address_from=given.get("clientAddressFrom"),
+        rules=tuple(map(_rule, given["rules"])),
+    )
+
+
+def _rule(given: Fields) -> RuleSpec:
+    host = [given["host"]] if "host" in given else []
+    return RuleSpec(
+        hosts=(*host, *given["hosts"]),
+        host_regexp=given.get("hostRegexp"),
+        paths=tuple(map(_path, given["paths"])),
+    )
+
+
+def _path(given: Fields) -> PathSpec:
+    return PathSpec(
+        backend=given["backend"],
+        path=given.get("path"),
+        path_prefix=given.get("pathPrefix"),
+        path_regexp=given.get("pathRegexp"),
+        rewrite_target=given.get("rewriteTarget"),
+        methods=tuple(given["methods"]),
+        client_max_body_size=given.get("clientMaxBodySize"),
+    )
+
+
+def _pipeline(given: Fields, kinds: Kinds) -> PipelineSpec:
+    filters = tuple(_filter(entry, kinds) for entry in given["filters"])
+    steps: Sequence[Fields] = given["flow"] or [
+        {"filter": entry.name, "jumpIf": {}} for entry in filters
+    ]
+    return PipelineSpec(
+        name=given["name"],
+        filters=filters,
+        flow=tuple(
+            StepSpec(step["filter"], step.get("alias", step["filter"]), step["jumpIf"])
+            for step in steps
+        ),
+        data=given["data"],
+    )
+
+
+def _filter(given: Fields, kinds: Kinds) -> FilterSpec:
+    kind = kinds[given["kind"]]
+    return FilterSpec(given["name"], kind, filter_spec(entry_schema(kind), given))

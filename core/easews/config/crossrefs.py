@@ -1,0 +1,219 @@
+"""Names that must lead somewhere, and objects that may not stand together.
+
+The documents may still have faults of their own: whatever is not what it should be is passed
+over here, because `checks` has said so.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from ipaddress import ip_address
+
+from ..errors import Problem
+from ..filters import END
+from ..plugins import Kinds
+from .documents import Document, Node, Path
+from .wording import did_you_mean, listed
+
+UNLIMITED = -1
+
+
+def check_crossrefs(documents: Sequence[Document], kinds: Kinds) -> Iterator[Problem]:
+    """Every fault between the documents, and between the parts of one."""
+    pipelines = {
+        name: document
+        for document in documents
+        if _is(document, "Pipeline") and (name := document.root.text("name")) is not None
+    }
+    yield from _same_names(documents)
+    yield from _same_addresses([document for document in documents if _is(document, "HTTPServer")])
+    for document in documents:
+        if _is(document, "HTTPServer"):
+            yield from _check_backends(document, documents, pipelines, kinds)
+        elif _is(document, "Pipeline"):
+            yield from _same_filters(document)
+            yield from _check_flow(document, kinds)
+
+
+def _is(document: Document, kind: str) -> bool:
+    return isinstance(document.root.value, dict) and document.root.text("kind") == kind
+
+
+def _same_names(documents: Sequence[Document]) -> Iterator[Problem]:
+    first: dict[str, Document] = {}
+    for document in documents:
+        name = document.root.text("name")
+        if name is None:
+            continue
+        other = first.setdefault(name, document)
+        if other is not document:
+            where = f"{other.file}:{other.root.children['name'].place.line}"
+            shown = document.root.children["name"].shown
+            wrong = f"{shown} is the name of another object, at {where}"
+            yield document.problem(("name",), wrong, "give each object its own name")
+
+
+def _same_filters(document: Document) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for number, node in document.root.items("filters"):
+        name = node.text("name")
+        if name in seen:
+            wrong = f"{node.children['name'].shown} is the name of another filter of this pipeline"
+            path = ("filters", number, "name")
+            yield document.problem(path, wrong, "give each filter its own name")
+        if name is not None:
+            seen.add(name)
+
+
+def _same_addresses(servers: Sequence[Document]) -> Iterator[Problem]:
+    for number, server in enumerate(servers):
+        for other in servers[:number]:
+            if _overlap(server.root, other.root):
+                where = f"{other.label}, at {other.file}:{other.root.place.line}"
+                wrong = f"this address and port are those of {where}"
+                yield server.problem(("port",), wrong, "give each server its own port or address")
+                break
+
+
+def _overlap(one: Node, other: Node) -> bool:
+    ports = [node.get("port") for node in (one, other)]
+    if any(port is None or type(port.value) is not int for port in ports):
+        return False
+    if len({port.value for port in ports if port is not None}) == 2:
+        return False
+    return _addresses_overlap(one.text("address") or "", other.text("address") or "")
+
+
+def _addresses_overlap(one: str, other: str) -> bool:
+    """Whether both cannot be listened on: the same, or one is every interface."""
+    if "" in (one, other) or one.lower() == other.lower():
+        return True
+    try:
+        first, second = ip_address(one), ip_address(other)
+    except ValueError:
+        return False  # host names are looked up when `run` listens
+    same_family = first.version == second.version
+    return same_family and (first == second or first.is_unspecified or second.is_unspecified)
+
+
+def _check_backends(
+    server: Document,
+    documents: Sequence[Document],
+    pipelines: Mapping[str, Document],
+    kinds: Kinds,
+) -> Iterator[Problem]:
+    for rule_number, rule in server.root.items("rules"):
+        for path_number, node in rule.items("paths"):
+            path = ("rules", rule_number, "paths", path_number)
+            backend = node.text("backend")
+            if backend is None:
+                continue
+            if backend in pipelines:
+                yield from _check_body_limit(server, path, node, pipelines[backend], kinds)
+            else:
+                yield _no_pipeline(server, path, node.children["backend"], documents, pipelines)
+
+
+def _no_pipeline(
+    server: Document,
+    path: Path,
+    backend: Node,
+    documents: Sequence[Document],
+    pipelines: Mapping[str, Document],
+) -> Problem:
+    at = (*path, "backend")
+    if any(document.root.text("name") == backend.value for document in documents):
+        return server.problem(at, f"{backend.shown} is no Pipeline", "name a Pipeline")
+    return server.problem(
+        at, f"no Pipeline is called {backend.shown}", _choice(backend, _names(pipelines.values()))
+    )
+
+
+def _names(pipelines: Iterable[Document]) -> list[str]:
+    nodes = [pipeline.root.children["name"] for pipeline in pipelines]
+    return [str(node.value) for node in nodes if not node.hidden]
+
+
+def _choice(wanted: Node, names: Sequence[str]) -> str:
+    """A near name, or all that there are."""
+    near = "" if wanted.hidden else did_you_mean(str(wanted.value), names)
+    return near or f"there are: {listed(names)}"
+
+
+def _check_body_limit(
+    server: Document, path: Path, node: Node, pipeline: Document, kinds: Kinds
+) -> Iterator[Problem]:
+    """What a session sends is no body: a filter that carries sessions limits it by itself."""
+    limit = node.get("clientMaxBodySize") or server.root.get("clientMaxBodySize")
+    if limit is not None and (limit.value == UNLIMITED or limit.void):
+        return
+    for _, entry in pipeline.root.items("filters"):
+        kind = kinds.get(entry.text("kind") or "")
+        if kind is not None and kind.filter_class.unbounded_body:
+            own = node.get("clientMaxBodySize") is not None
+            yield server.problem(
+                (*path, "clientMaxBodySize") if own else path,
+                f"the pipeline {pipeline.label} holds a {kind.name}, which needs an unlimited body",
+                "set clientMaxBodySize: -1 on this path or its server",
+            )
+            return
+
+
+def _check_flow(pipeline: Document, kinds: Kinds) -> Iterator[Problem]:
+    filters = {
+        name: node
+        for _, node in pipeline.root.items("filters")
+        if (name := node.text("name")) is not None
+    }
+    steps = pipeline.root.items("flow")
+    for position, (number, step) in enumerate(steps):
+        name = step.text("filter")
+        if name is None:
+            continue
+        if name not in filters:
+            wanted = step.children["filter"]
+            names = [name for name, node in filters.items() if not node.children["name"].hidden]
+            wrong = f"no filter of this pipeline is called {wanted.shown}"
+            yield pipeline.problem(("flow", number, "filter"), wrong, _choice(wanted, names))
+        later = [called for _, after in steps[position + 1 :] if (called := _called(after))]
+        yield from _check_jumps(pipeline, number, step, filters.get(name), later, kinds)
+
+
+def _called(step: Node) -> str | None:
+    return step.text("alias") or step.text("filter")
+
+
+def _check_jumps(
+    pipeline: Document,
+    number: int,
+    step: Node,
+    entry: Node | None,
+    later: Sequence[str],
+    kinds: Kinds,
+) -> Iterator[Problem]:
+    jumps = step.get("jumpIf")
+    kind = kinds.get(entry.text("kind") or "") if entry is not None else None
+    if jumps is None or not isinstance(jumps.value, dict):
+        return
+    path: Path = ("flow", number, "jumpIf")
+    for result, target in jumps.children.items():
+        if kind is not None and result not in kind.results:
+            accepted = did_you_mean(str(result), kind.results) or f"it has: {listed(kind.results)}"
+            wrong = f"{kind.name} has no result {result!r}"
+            yield pipeline.key_problem(path, str(result), wrong, accepted)
+        if isinstance(target.value, str) and target.value != END:
+            yield from _check_target(pipeline, (*path, result), target, later)
+
+
+def _check_target(
+    pipeline: Document, path: Path, target: Node, later: Sequence[str]
+) -> Iterator[Problem]:
+    times = Counter(later)[target.value]
+    if times == 0:
+        wrong = f"{target.shown} is no later step of this flow"
+        accepted = f"a jump leads forward, to: {listed((*later, END))}"
+        yield pipeline.problem(path, wrong, accepted)
+    elif times > 1:
+        wrong = f"{target.shown} could be any of {times} later steps"
+        yield pipeline.problem(path, wrong, "give each of them an alias of its own")

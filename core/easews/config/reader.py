@@ -1,0 +1,211 @@
+"""YAML text to documents, safely: no tags, no alias bombs, no key twice, and bounded depth.
+
+PyYAML parses the text into events; the tree is built here, because its own composer knows
+neither the places of keys nor a limit, and lets the last of two equal keys win.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import yaml
+from yaml import events as ev
+
+from ..errors import Problem
+from .documents import Document, Node, Path, Place
+from .scalars import VariableError, substitute, typed
+from .sources import Source
+
+#: How deep values may stand in each other. A config needs a dozen levels.
+MAX_DEPTH = 64
+#: How many values aliases may add to a document.
+MAX_ALIASED = 10_000
+
+
+class _Fault(NamedTuple):
+    place: Place
+    path: Path
+    wrong: str
+    accepted: str
+
+
+class _Unreadable(Exception):
+    """The rest of the file cannot be read."""
+
+    def __init__(self, place: Place, wrong: str, accepted: str = "") -> None:
+        super().__init__(wrong)
+        self.place, self.wrong, self.accepted = place, wrong, accepted
+
+
+def read_documents(
+    source: Source, environ: Mapping[str, str]
+) -> tuple[list[Document], list[Problem]]:
+    """The documents of a file that are not empty, and the faults of its YAML.
+
+    A value with a fault is void in its document; a syntax error ends the file.
+    """
+    documents: list[Document] = []
+    problems: list[Problem] = []
+    number = 0
+    try:
+        events = _events(source.text)
+        for event in events:
+            if not isinstance(event, ev.DocumentStartEvent):
+                continue
+            number += 1
+            tree = _Tree(events, environ)
+            document = Document(source.name, number, tree.node(()))
+            problems += [document.problem_at(*fault) for fault in tree.faults]
+            if document.root.value is not None or document.root.void:
+                documents.append(document)
+    except _Unreadable as error:
+        problems.append(Problem(source.name, *error.place, "", error.wrong, error.accepted))
+    return documents, problems
+
+
+def _events(text: str) -> Iterator[Any]:
+    """PyYAML's events; _Unreadable with a place when the text is no YAML."""
+    place = Place(1, 1)
+    try:
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            place = _place(event.start_mark)
+            yield event
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        wrong = ", ".join(filter(None, (error.context, error.problem)))
+        raise _Unreadable(
+            _place(mark) if mark else place, f"not YAML: {wrong}", _hint(mark)
+        ) from None
+    except yaml.reader.ReaderError as error:
+        before = text[: error.position]
+        at = Place(before.count("\n") + 1, len(before) - before.rfind("\n"))
+        wrong = f"the character U+{ord(text[error.position]):04X} may not stand in YAML"
+        raise _Unreadable(
+            at, wrong, 'write it as an escape such as "\\x07" in double quotes'
+        ) from None
+    except (ValueError, OverflowError):  # of chr() and int(), deep in the scanner
+        raise _Unreadable(place, "not YAML: an escape or number that is out of range") from None
+
+
+def _hint(mark: yaml.Mark | None) -> str:
+    line = (mark.buffer or "").splitlines()[mark.line : mark.line + 1] if mark else []
+    if line and "${" in line[0]:
+        return "between [] and {} a ${NAME} needs quotes around it"
+    return ""
+
+
+def _place(mark: Any) -> Place:
+    return Place(mark.line + 1, mark.column + 1)
+
+
+@dataclass(slots=True)
+class _Tree:
+    """Builds the nodes of one document from its events."""
+
+    events: Iterator[Any]
+    environ: Mapping[str, str]
+    faults: list[_Fault] = field(default_factory=list)
+    anchors: dict[str, Node | None] = field(default_factory=dict)
+    aliased: int = 0
+
+    def node(self, path: Path) -> Node:
+        """The node that begins with the next event."""
+        return self._from(next(self.events), path)
+
+    def _from(self, event: Any, path: Path) -> Node:
+        place = _place(event.start_mark)
+        if len(path) > MAX_DEPTH:
+            raise _Unreadable(
+                place, f"nested more than {MAX_DEPTH} levels deep", "a flatter config"
+            )
+        if isinstance(event, ev.AliasEvent):
+            return self._alias(event, path, place)
+        if event.anchor:
+            self.anchors[event.anchor] = None  # known, but not complete
+        if isinstance(event, ev.ScalarEvent):
+            node = self._scalar(event, path, place)
+        elif isinstance(event, ev.SequenceStartEvent):
+            node = self._list(path, place)
+        else:
+            node = self._mapping(path, place)
+        if event.tag is not None and event.tag != "!":
+            node = self._void(
+                place, path, "YAML tags are not accepted", "remove the tag; text goes in quotes"
+            )
+        if event.anchor:
+            self.anchors[event.anchor] = node
+        return node
+
+    def _scalar(self, event: ev.ScalarEvent, path: Path, place: Place) -> Node:
+        try:
+            text, from_variable = substitute(event.value, self.environ)
+        except VariableError as error:
+            return self._void(place, path, error.wrong, error.accepted)
+        plain = event.style is None
+        return Node(typed(text) if plain else text, place, hidden=from_variable)
+
+    def _list(self, path: Path, place: Place) -> Node:
+        items: list[Node] = []
+        while not isinstance(event := next(self.events), ev.SequenceEndEvent):
+            items.append(self._from(event, (*path, len(items))))
+        return Node(
+            [item.value for item in items],
+            place,
+            dict(enumerate(items)),
+            size=1 + sum(item.size for item in items),
+        )
+
+    def _mapping(self, path: Path, place: Place) -> Node:
+        children: dict[str | int, Node] = {}
+        keys: dict[str, Place] = {}
+        while not isinstance(event := next(self.events), ev.MappingEndEvent):
+            at = _place(event.start_mark)
+            key = self._key(event, path)
+            value = self.node((*path, key or ""))
+            if key is None:
+                continue
+            if key in keys:
+                self.faults.append(
+                    _Fault(at, (*path, key), f"{key!r} is there twice", "remove one of the two")
+                )
+            children[key] = value
+            keys.setdefault(key, at)
+        return Node(
+            {key: child.value for key, child in children.items()},
+            place,
+            children,
+            keys,
+            size=1 + sum(child.size for child in children.values()),
+        )
+
+    def _key(self, event: Any, path: Path) -> str | None:
+        """The text of a key. Variables are for values: a key is taken as it is written."""
+        place = _place(event.start_mark)
+        is_text = isinstance(event, ev.ScalarEvent) and (
+            event.style is not None or isinstance(typed(event.value), str)
+        )
+        if is_text and event.tag in (None, "!") and not event.anchor:
+            return str(event.value)
+        self._from(event, (*path, ""))  # past all of it
+        self._void(place, path, "a key that is not plain text", "put the key in quotes")
+        return None
+
+    def _alias(self, event: ev.AliasEvent, path: Path, place: Place) -> Node:
+        name = event.anchor or ""
+        node = self.anchors.get(name)
+        if node is None:
+            wrong = "stands inside its own anchor" if name in self.anchors else "has no anchor"
+            return self._void(
+                place, path, f"the alias *{name} {wrong}", f"an anchor &{name} before it"
+            )
+        self.aliased += node.size
+        if self.aliased > MAX_ALIASED:
+            wrong = f"aliases add more than {MAX_ALIASED} values to this document"
+            raise _Unreadable(place, wrong, "write it with fewer aliases")
+        return replace(node, place=place)
+
+    def _void(self, place: Place, path: Path, wrong: str, accepted: str) -> Node:
+        self.faults.append(_Fault(place, path, wrong, accepted))
+        return Node(None, place, void=True)

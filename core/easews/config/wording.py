@@ -1,0 +1,196 @@
+"""What a schema's fault is called: which value, what is wrong, what would be accepted.
+
+Nothing here shows a hidden value, so jsonschema's own messages, which do, are never used.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from ..schema import Schema, known_keys
+from .documents import Node, Path
+
+#: A jsonschema.ValidationError. Its types allow for an unset field, which `errors` never yields.
+Error = Any
+
+NOT_SUPPORTED = "Not supported yet"
+_MOST_LISTED = 12
+
+_TYPES = {
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "a mapping",
+    "null": "nothing",
+}
+
+
+class Wording(NamedTuple):
+    """`key` is set when the fault is that of a key of the mapping and not of the value."""
+
+    wrong: str
+    accepted: str = ""
+    key: str | None = None
+
+
+def did_you_mean(word: str, candidates: Iterable[str]) -> str:
+    """``did you mean 'port'?``, or nothing when no candidate is near."""
+    by_folded = {candidate.lower(): candidate for candidate in candidates}
+    near = difflib.get_close_matches(word.lower(), by_folded, n=1)
+    return f"did you mean {by_folded[near[0]]!r}?" if near else ""
+
+
+def listed(words: Iterable[str], nothing: str = "none") -> str:
+    return ", ".join(words) or nothing
+
+
+def words_for(error: Error, node: Node, schema: Schema, path: Path) -> Iterator[Wording]:
+    """The faults in `error` about `node`, which stands at `path` of what `schema` describes."""
+    sub = error.schema if isinstance(error.schema, Mapping) else {}
+    if str(sub.get("description", "")).startswith(NOT_SUPPORTED):
+        yield _not_supported(sub["description"])
+    elif error.validator in ("additionalProperties", "unevaluatedProperties"):
+        yield from _unknown_keys(error, node, schema, path)
+    elif error.validator == "required":
+        yield from _missing(error, node)
+    else:
+        word = _WORDS.get(str(error.validator), _fits_not)
+        yield word(error, node, sub)
+
+
+def _not_supported(description: str) -> Wording:
+    what, _, remedy = description.partition(". ")
+    return Wording(_going_on(what), _going_on(remedy) or "leave it out")
+
+
+def _going_on(sentence: str) -> str:
+    """A sentence as part of a longer one."""
+    sentence = sentence.rstrip(".")
+    return sentence[:1].lower() + sentence[1:]
+
+
+def _missing(error: Error, node: Node) -> Iterator[Wording]:
+    # jsonschema reports each missing key by itself, and names it only in its message.
+    for key in error.validator_value:
+        if key not in node.value and error.message.startswith(f"{key!r} "):
+            yield Wording(f"{key!r} is missing")
+
+
+def _unknown_keys(error: Error, node: Node, schema: Schema, path: Path) -> Iterator[Wording]:
+    known = known_keys(schema, path)
+    if error.validator == "additionalProperties":
+        known = [*error.schema.get("properties", ())]
+    patterns = error.schema.get("patternProperties", ())
+    unknown = [
+        key
+        for key in node.value
+        if key not in known and not any(re.search(pattern, key) for pattern in patterns)
+    ]
+    for key in unknown:
+        inside = _where_it_belongs(key, known, node, schema, path)
+        accepted = inside or did_you_mean(key, known) or _known_here(known)
+        yield Wording(f"unknown key {key!r}", accepted, key)
+    if not unknown:
+        yield Wording("has a key that is not known here", _known_here(known))
+
+
+def _known_here(known: list[str]) -> str:
+    shown = known if len(known) <= _MOST_LISTED else [*known[:_MOST_LISTED], "..."]
+    return f"known here: {listed(shown)}"
+
+
+def _where_it_belongs(key: str, known: list[str], node: Node, schema: Schema, path: Path) -> str:
+    """What to do with a key that stands beside the list or mapping that it belongs in."""
+    for neighbour in known:
+        if node.value.get(neighbour):
+            continue  # somebody who filled it knows where its keys go
+        if key in known_keys(schema, (*path, neighbour, 0)):
+            return (
+                f"it belongs in an entry of {neighbour!r}: indent it, with a '- ' before the entry"
+            )
+        if neighbour in node.value and key in known_keys(schema, (*path, neighbour)):
+            return f"it belongs in {neighbour!r}: indent it"
+    return ""
+
+
+def accepted_by(schema: Schema) -> str:
+    """What a schema says that it takes: its description and examples."""
+    description = _going_on(str(schema.get("description", "")))
+    return " ".join(filter(None, (description, _such_as(schema))))
+
+
+def _such_as(schema: Schema) -> str:
+    examples = [_written(example) for example in schema.get("examples", ())[:3]]
+    return f"(such as {', '.join(examples)})" if examples else ""
+
+
+def _written(example: Any) -> str:
+    """A value as it would stand in the file, roughly."""
+    if isinstance(example, bool) or example is None:
+        return str(example).lower().replace("none", "null")
+    return str(example) if example != "" else '""'
+
+
+def _wrong_type(error: Error, node: Node, sub: Schema) -> Wording:
+    types = error.validator_value
+    names = [_TYPES[name] for name in ([types] if isinstance(types, str) else types)]
+    wanted = " or ".join(names)
+    return Wording(f"{node.shown} is not {wanted}", f"expected {wanted} {_such_as(sub)}".rstrip())
+
+
+def _not_one_of(error: Error, node: Node, sub: Schema) -> Wording:
+    values = error.validator_value if error.validator == "enum" else [error.validator_value]
+    texts = [_written(value) for value in values]
+    near = did_you_mean(node.value, texts) if isinstance(node.value, str) else ""
+    return Wording(
+        f"{node.shown} is not accepted here",
+        (near if not node.hidden else "") or f"expected {' or '.join(texts)}",
+    )
+
+
+def _bad_format(error: Error, node: Node, sub: Schema) -> Wording:
+    # The reason may quote a part of the value, as re2's do.
+    reason = f": {error.cause}" if error.cause is not None and not node.hidden else ""
+    return Wording(f"{node.shown} is no {error.validator_value}{reason}", accepted_by(sub))
+
+
+def _forbidden(error: Error, node: Node, sub: Schema) -> Wording:
+    together = error.validator_value.get("required") if error.validator_value else None
+    if together:
+        return Wording(f"{' and '.join(together)} cannot stand together", "keep one of them")
+    return _fits_not(error, node, sub)
+
+
+def _fits_not(error: Error, node: Node, sub: Schema) -> Wording:
+    return Wording(f"{node.shown} does not fit", accepted_by(sub))
+
+
+def _bound(text: str) -> Callable[[Error, Node, Schema], Wording]:
+    def word(error: Error, node: Node, sub: Schema) -> Wording:
+        limit = text.format(error.validator_value)
+        return Wording(f"{node.shown} is {limit}", accepted_by(sub))
+
+    return word
+
+
+_WORDS: dict[str, Callable[[Error, Node, Schema], Wording]] = {
+    "type": _wrong_type,
+    "enum": _not_one_of,
+    "const": _not_one_of,
+    "format": _bad_format,
+    "not": _forbidden,
+    "minimum": _bound("less than {}"),
+    "maximum": _bound("more than {}"),
+    "exclusiveMinimum": _bound("not more than {}"),
+    "exclusiveMaximum": _bound("not less than {}"),
+    "minLength": _bound("shorter than {} characters"),
+    "maxLength": _bound("longer than {} characters"),
+    "minItems": _bound("shorter than {} entries"),
+    "maxItems": _bound("longer than {} entries"),
+    "uniqueItems": lambda error, node, sub: Wording("has the same entry twice", "each one once"),
+}

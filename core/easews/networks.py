@@ -1,0 +1,28 @@
+"""IP networks, and whether an address is in one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+
+Network = IPv4Network | IPv6Network
+
+
+def parse_ip(host: str) -> IPv4Address | IPv6Address | None:
+    """The IP that `host` is, or None when it is none (a name, the path of a unix socket).
+
+    An IPv4-mapped IPv6 address is the IPv4 address: a socket that listens on both families
+    reports IPv4 clients so, and 10.0.0.0/8 means them too. The zone of a link-local address
+    (``fe80::1%eth0``) is left out, as it means nothing on any other machine.
+    """
+    try:
+        ip = ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
+    return ip.ipv4_mapped or ip if isinstance(ip, IPv6Address) else ip
+
+
+def is_within(host: str, networks: Iterable[Network]) -> bool:
+    """Whether `host` is an IP of one of `networks`."""
+    ip = parse_ip(host)
+    return ip is not None and any(ip in network for network in networks)

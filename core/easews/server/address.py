@@ -1,0 +1,55 @@
+"""Who the client is: the peer, or whom the trusted proxies say that they speak for.
+
+Anyone can write X-Forwarded-For. Only what a trusted proxy has added counts, in the one header
+that this proxy is known to write (`clientAddressFrom`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ..forwarded import X_FORWARDED, forwarded_elements, forwarded_for, parse_node
+from ..http import Address, Headers
+from ..networks import Network, is_within
+
+
+def client_address(
+    headers: Headers, peer: Address, trusted: Sequence[Network], source: str | None
+) -> Address:
+    """The rightmost hop that is no trusted proxy, beginning with `peer`.
+
+    `source` is `x-forwarded-for`, `forwarded`, or None: then it is the peer. A hop that is no
+    address (`unknown`, obfuscated, malformed) ends the walk: the client is then the proxy that
+    reported it. So it is when every hop is trusted, the leftmost one. A port of 0 is unknown.
+    """
+    if source is None:
+        return peer
+    client = peer
+    hops = _hops(headers, source)
+    while is_within(client.host, trusted):
+        hop = parse_node(next(hops, ""))
+        if hop is None:
+            return client
+        client = hop
+    return client
+
+
+def believed_headers(headers: Headers, source: str | None) -> Headers:
+    """The headers without what the header that `source` names makes unbelievable.
+
+    A proxy that writes the one lets a client's other through, and nobody may read another
+    client from it. Whether the named one is believed depends on the peer, and on whom the
+    filters trust: that is for the `ForwardedPolicy` to decide.
+    """
+    if source is None:
+        return headers
+    believed = headers.copy()
+    believed.remove(*(X_FORWARDED if source == "forwarded" else ("forwarded",)))
+    return believed
+
+
+def _hops(headers: Headers, source: str) -> Iterator[str]:
+    """The hops that the header reports, the nearest first."""
+    if source == "forwarded":
+        return map(forwarded_for, forwarded_elements(headers))
+    return reversed(headers.elements("x-forwarded-for"))

@@ -1,0 +1,152 @@
+"""One client's connection: request after request, until it ends or is handed over.
+
+    reader       a head, and the body behind it
+    exchange     route -> pipeline -> answer -> log
+    writer       the answer
+
+An upgrade attempt is always the last request of its connection: should it fail, nobody knows
+what the client takes the following bytes for.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable
+from time import perf_counter
+
+from ..answers import problem
+from ..errors import MessageError
+from ..filters import Context, Route
+from ..http import Address, Request
+from ..http1 import RequestHead, encode_response_head
+from ..sockets import linger, send_all
+from ..upgrade import Connection, Upgrade
+from .address import believed_headers, client_address
+from .exchange import CLIENT_LEFT, Exchange
+from .reader import RequestReader
+from .site import Site, new_request_id
+from .writer import write_response
+
+log = logging.getLogger("easews.server")
+
+#: Seconds to wait for the client's end of a connection that we end.
+LINGER = 5.0
+
+
+class HttpConnection:
+    """`site` is asked anew for every request; `on_end` is called once, when all is over."""
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        peer: Address,
+        site: Callable[[], Site],
+        on_end: Callable[[], None],
+    ) -> None:
+        self._sock = sock
+        self._peer = peer
+        self._local = Address(*sock.getsockname()[:2])
+        self._site = site
+        self._on_end = on_end
+        self._reader = RequestReader(sock, site().spec.max_header_bytes)
+        self._handed_over = False
+
+    async def serve(self) -> None:
+        """Serve the client until its connection ends."""
+        try:
+            idle = self._site().spec.header_timeout
+            while await self._serve_one(idle):
+                idle = self._site().spec.keep_alive_timeout
+            if not self._handed_over:
+                await linger(self._sock, LINGER)
+        except OSError:
+            pass  # the client is gone
+        except (Exception, SystemExit):
+            log.exception("the connection from %s failed", self._peer)
+        finally:
+            if not self._handed_over:
+                self._sock.close()
+                self._on_end()
+
+    async def _serve_one(self, idle: float) -> bool:
+        """Serve one request; False when it was the last one."""
+        site = self._site()
+        try:
+            head = await self._reader.read_head(idle, site.spec.header_timeout)
+            if head is None:
+                self._sock.close()
+                return False
+        except MessageError as error:
+            await self._refuse(site, error)
+            return False
+        release = site.generation.lease()
+        exchange = Exchange(site, self._sock, self._reader, head, self._request(site, head))
+        try:
+            await exchange.run()
+            response = exchange.ctx.response
+            if response is None:
+                return False
+            if isinstance(response, Upgrade):
+                await self._hand_over(response, exchange, release)
+                return False
+            return await exchange.respond(response)
+        finally:
+            if not self._handed_over:
+                exchange.close()
+                exchange.write_log()
+                release()
+
+    def _request(self, site: Site, head: RequestHead) -> Request:
+        spec = site.spec
+        source = spec.client_address_from
+        client = client_address(head.headers, self._peer, spec.trusted_proxies, source)
+        return Request(
+            head.method,
+            head.target,
+            believed_headers(head.headers, source),
+            version=head.version,
+            peer=self._peer,
+            client=client,
+            local=self._local,
+        )
+
+    async def _refuse(self, site: Site, error: MessageError) -> None:
+        """Answer what could not be read as a request."""
+        began = perf_counter()
+        ctx = Context(
+            Request("-", "-", peer=self._peer),
+            id=new_request_id(),
+            route=Route(server=site.spec.name),
+        )
+        response = problem(None, error.status, error.detail, id=ctx.id)
+        sent = await write_response(self._sock, response, method="-", version="1.1", close=True)
+        site.access.request(ctx, error.status, sent, perf_counter() - began)
+
+    async def _hand_over(
+        self, upgrade: Upgrade, exchange: Exchange, release: Callable[[], None]
+    ) -> None:
+        """Write the 101 and let the filter go on from there."""
+        try:
+            await send_all(self._sock, encode_response_head(101, upgrade.headers))
+        except OSError:
+            exchange.status = CLIENT_LEFT
+            return
+
+        def on_release() -> None:
+            release()
+            self._on_end()
+
+        self._handed_over = True
+        received = bytes(self._reader.received)
+        connection = Connection(self._sock, self._peer, received, on_release=on_release)
+        exchange.status = upgrade.status
+        exchange.write_log()
+        try:
+            await upgrade.accept(connection)
+        except BaseException as error:
+            self._sock.close()
+            connection.release()
+            if not isinstance(error, Exception):
+                raise
+            log.exception("request %s: its filter failed to go on from the 101", exchange.ctx.id)

@@ -1,0 +1,142 @@
+"""Listening: bind what the config says, accept, and serve each connection in a task."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import socket
+from typing import Any
+
+import anyio
+from anyio.abc import TaskGroup
+from anyio.lowlevel import checkpoint
+
+from ..config.model import ServerSpec
+from ..errors import ListenError
+from ..http import Address
+from ..sockets import quick
+from .connection import HttpConnection
+from .site import Site
+
+log = logging.getLogger("easews.server")
+
+#: How many connections to accept before everybody else gets a turn.
+ACCEPTS_PER_TURN = 16
+#: Seconds to wait when the process or the system is out of descriptors.
+BREATHER = 0.5
+_BACKLOG = 1024
+
+_REMEDIES = {
+    errno.EADDRINUSE: "another process listens there; stop it, or choose another port",
+    errno.EACCES: "ports below 1024 need root or CAP_NET_BIND_SERVICE; choose a higher one",
+    errno.EADDRNOTAVAIL: "it is no address of this machine",
+}
+
+
+def bind(spec: ServerSpec) -> list[socket.socket]:
+    """The listening sockets of a server. ListenError when one cannot be had."""
+    socks: list[socket.socket] = []
+    try:
+        if not spec.address and socket.has_dualstack_ipv6():
+            socks.append(_listen(socket.AF_INET6, ("::", spec.port), dual=True))
+            return socks
+        found = socket.getaddrinfo(
+            spec.address or "0.0.0.0", spec.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        for family, _, _, _, address in dict.fromkeys(found):
+            socks.append(_listen(family, address))
+    except OSError as error:
+        for sock in socks:
+            sock.close()
+        where = Address(spec.address or "*", spec.port)
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+        remedy = _REMEDIES.get(error.errno or 0)
+        text = f"{spec.name} cannot listen on {where}: {reason}"
+        raise ListenError(f"{text}; {remedy}" if remedy else text) from None
+    return socks
+
+
+def _listen(family: int, address: Any, dual: bool = False) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not dual)
+        sock.bind(address)
+        sock.listen(_BACKLOG)
+        sock.setblocking(False)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+class Listener:
+    """Serves `site` on bound sockets until it is stopped; `site` may be put in place of another."""
+
+    def __init__(self, socks: list[socket.socket], site: Site) -> None:
+        self._socks = socks
+        self.site = site
+        self._open = 0
+        self._room = anyio.Event()
+        self._accepting = anyio.CancelScope()
+        self._serving = anyio.CancelScope()
+
+    @property
+    def addresses(self) -> list[Address]:
+        """Where it listens."""
+        return [Address(*sock.getsockname()[:2]) for sock in self._socks]
+
+    async def serve(self) -> None:
+        """Serve until `stop_accepting`, and then until the last connection has ended or `cut`."""
+        with self._serving:
+            async with anyio.create_task_group() as connections:
+                with self._accepting:
+                    async with anyio.create_task_group() as loops:
+                        for sock in self._socks:
+                            loops.start_soon(self._accept, sock, connections)
+                for sock in self._socks:
+                    sock.close()
+
+    def stop_accepting(self) -> None:
+        """Take no new connections; those that are open end after the request they are at."""
+        self.site.stopping = True
+        self._accepting.cancel()
+
+    def cut(self) -> None:
+        """End the connections as they are. (Those that were handed over are not ours.)"""
+        self._accepting.cancel()
+        self._serving.cancel()
+
+    async def _accept(self, listening: socket.socket, connections: TaskGroup) -> None:
+        while True:
+            await anyio.wait_readable(listening)
+            for _ in range(ACCEPTS_PER_TURN):
+                while self._open >= self.site.spec.max_connections:
+                    self._room = anyio.Event()
+                    await self._room.wait()
+                try:
+                    sock, address = listening.accept()
+                except (BlockingIOError, ConnectionError):
+                    break
+                except OSError as error:
+                    log.error("cannot accept: %s", error)  # out of descriptors or memory
+                    await anyio.sleep(BREATHER)
+                    break
+                self._open += 1
+                connection = HttpConnection(quick(sock), _peer(address), self._site, self._ended)
+                connections.start_soon(connection.serve)
+            await checkpoint()
+
+    def _site(self) -> Site:
+        return self.site
+
+    def _ended(self) -> None:
+        self._open -= 1
+        self._room.set()
+
+
+def _peer(address: tuple[str, int]) -> Address:
+    """A socket for both families reports 127.0.0.1 as ::ffff:127.0.0.1."""
+    return Address(address[0].removeprefix("::ffff:"), address[1])

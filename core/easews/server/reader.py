@@ -1,0 +1,120 @@
+"""Reading requests from a client's socket: heads within their limits, bodies as they come."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator
+
+import anyio
+
+from ..errors import MessageError
+from ..http1 import (
+    BodyError,
+    BodyReader,
+    RequestHead,
+    find_head_end,
+    parse_request_head,
+    request_framing,
+)
+from ..sockets import receive, send_all
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class RequestReader:
+    """What a client sends, request after request. `received` is what was not used up yet."""
+
+    def __init__(self, sock: socket.socket, max_header_bytes: int) -> None:
+        self._sock = sock
+        self._max_header_bytes = max_header_bytes
+        self.received = bytearray()
+
+    async def read_head(self, idle: float, timeout: float) -> RequestHead | None:
+        """The next head; None when the client left or sent nothing for `idle` seconds.
+
+        MessageError when it is malformed (400), too large (431), or did not come in whole
+        within `timeout` seconds of its first byte (408).
+        """
+        if not self.received:
+            with anyio.move_on_after(idle):
+                self.received += await receive(self._sock)
+            if not self.received:
+                return None
+        raw = await self._read_raw_head(timeout)
+        return None if raw is None else parse_request_head(raw)
+
+    async def _read_raw_head(self, timeout: float) -> bytearray | None:
+        with anyio.move_on_after(timeout):
+            while (end := find_head_end(self.received)) < 0:
+                if len(self.received) > self._max_header_bytes:
+                    break
+                data = await receive(self._sock)
+                if not data:
+                    return None
+                self.received += data
+            if end < 0 or end > self._max_header_bytes:
+                raise MessageError(431, f"the head is over {self._max_header_bytes} bytes")
+            raw = self.received[:end]
+            del self.received[:end]
+            return raw
+        raise MessageError(408, f"the head was not complete within {timeout:g} s")
+
+    def body(self, head: RequestHead, limit: int) -> RequestBody:
+        """The body behind `head`. MessageError 413 when it is announced to be over `limit`."""
+        return RequestBody(self, self._sock, head, limit)
+
+
+class RequestBody:
+    """An async iterator over a request's body. `limit` is in bytes, -1 for none."""
+
+    def __init__(
+        self, reader: RequestReader, sock: socket.socket, head: RequestHead, limit: int
+    ) -> None:
+        self._source = reader
+        self._sock = sock
+        self._limit = limit
+        self._size = 0
+        framing = request_framing(head)
+        self._check_size(framing.length)
+        self._reader = BodyReader(framing)
+        # RFC 9110 §10.1.1: asked for by the client, and only sent when somebody wants the body.
+        self._continue_first = "100-continue" in head.headers.tokens("expect")
+
+    @property
+    def done(self) -> bool:
+        """Whether the body was read to its end, so that another request may follow."""
+        return self._reader.done
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        """MessageError when the body is malformed, cut short (400), or too large (413)."""
+        while not self._reader.done:
+            try:
+                data = await self._receive()
+                piece = self._reader.feed(data)
+                if not data:
+                    self._reader.feed_eof()
+            except OSError:
+                raise BodyError(400, "the connection was lost before the body's end") from None
+            self._source.received += self._reader.leftover
+            self._size += len(piece)
+            self._check_size(self._size)
+            if piece:
+                return piece
+        raise StopAsyncIteration
+
+    async def _receive(self) -> bytes:
+        if self._source.received:
+            data = bytes(self._source.received)
+            self._source.received.clear()
+            return data
+        if self._continue_first:
+            self._continue_first = False
+            await send_all(self._sock, _CONTINUE)
+        return await receive(self._sock)
+
+    def _check_size(self, size: int) -> None:
+        if 0 <= self._limit < size:
+            raise MessageError(413, f"the body is over {self._limit} bytes")

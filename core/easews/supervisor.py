@@ -1,0 +1,203 @@
+"""The process: bind, start services and filters, serve, and stop in order.
+
+    services        the plugins' process-wide services, each in a task of its own
+    generation      the config's filters and pipelines
+    listeners       one for each HTTPServer
+
+They start in this order and stop in the opposite one. `run` is what the command line calls;
+`Gateway` is the same without a process around it.
+"""
+
+from __future__ import annotations
+
+import logging
+import resource
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import anyio
+from anyio.abc import TaskStatus
+
+from .accesslog import AccessLog
+from .config.model import Config
+from .errors import EasewsError
+from .generation import Generation
+from .logs import writing_logs
+from .server import Listener, Site, bind
+from .services import Service, Services
+from .sessions import Sessions
+
+log = logging.getLogger("easews")
+
+#: What `run` can run on: the arguments that `anyio.run` gets.
+BACKENDS: Mapping[str, dict[str, Any]] = {
+    "asyncio": {"backend": "asyncio", "backend_options": {"use_uvloop": False}},
+    "uvloop": {"backend": "asyncio", "backend_options": {"use_uvloop": True}},
+    "trio": {"backend": "trio"},
+}
+
+#: Seconds that open sessions and requests get to end when the process stops.
+STOP_TIMEOUT = 5.0
+GOING_AWAY = 1001
+#: Descriptors that the process needs besides two for each connection.
+_SPARE_DESCRIPTORS = 64
+
+
+def run(config: Config, *, backend: str = "asyncio", log_format: str = "text") -> int:
+    """Serve `config` until SIGTERM or SIGINT; the exit status: 0, or 1 when something failed."""
+    with writing_logs(log_format):
+        try:
+            sockets = bind_all(config)
+        except EasewsError as error:
+            print(f"easews: {error}", file=sys.stderr)
+            return 1
+        _raise_descriptor_limit(sum(spec.max_connections for spec in config.servers))
+        try:
+            anyio.run(_run, Gateway(config, sockets), **BACKENDS[backend])
+        except EasewsError as error:
+            print(f"easews: {error}", file=sys.stderr)
+            return 1
+        except KeyboardInterrupt:
+            pass  # before or after the time in which we listen for it
+        except Exception:
+            log.critical("easews has to stop", exc_info=True)
+            return 1
+    return 0
+
+
+def bind_all(config: Config) -> dict[str, list[socket.socket]]:
+    """The listening sockets of every server. ListenError when one cannot be had."""
+    sockets: dict[str, list[socket.socket]] = {}
+    try:
+        for spec in config.servers:
+            sockets[spec.name] = bind(spec)
+    except BaseException:
+        for sock in [sock for socks in sockets.values() for sock in socks]:
+            sock.close()
+        raise
+    return sockets
+
+
+class Gateway:
+    """A config being served on sockets that are already bound, by the name of their server."""
+
+    def __init__(self, config: Config, sockets: Mapping[str, list[socket.socket]]) -> None:
+        self._config = config
+        self._sockets = sockets
+        self._generation = Generation(config)
+        self.sessions = Sessions()
+        self.listeners: dict[str, Listener] = {}
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        """Serve while the block runs; leaving it ends at once what `stop` has not ended.
+
+        FilterError when a filter cannot start.
+        """
+        running = [service() for service in self._service_classes()]
+        failure: EasewsError | None = None
+        async with anyio.create_task_group() as tasks:
+            stop_services: Callable[[], None] = await tasks.start(_run_services, running)
+            try:
+                await tasks.start(self._generation.run)
+            except EasewsError as error:  # raised below: a task group would wrap it up
+                failure = error
+            else:
+                self._make_listeners(Services(running))
+                for listener in self.listeners.values():
+                    tasks.start_soon(listener.serve)
+                try:
+                    yield
+                finally:
+                    for listener in self.listeners.values():
+                        listener.cut()
+                    self._generation.retire()
+            finally:
+                stop_services()  # they cut what is still open, which lets go of the filters
+        if failure is not None:
+            raise failure
+
+    async def stop(self) -> None:
+        """Close every session with 1001, let requests end, and wait for both, up to 5 s."""
+        for listener in self.listeners.values():
+            listener.stop_accepting()
+        for session in self.sessions:
+            session.close(GOING_AWAY, "the gateway is stopping")
+        self._generation.retire()
+        with anyio.move_on_after(STOP_TIMEOUT):
+            await self._generation.wait_unused()
+
+    def _service_classes(self) -> Iterable[type[Service]]:
+        """The services that the config's filters use, each once."""
+        entries = [entry for spec in self._config.pipelines for entry in spec.filters]
+        return dict.fromkeys(
+            service for entry in entries for service in entry.kind.filter_class.services
+        )
+
+    def _make_listeners(self, services: Services) -> None:
+        access = AccessLog()
+        self.sessions.on_end.append(access.session_ended)
+        for spec in self._config.servers:
+            site = Site(spec, self._generation, services, self.sessions, access)
+            self.listeners[spec.name] = Listener(self._sockets[spec.name], site)
+
+
+async def _run_services(
+    running: Iterable[Service], *, task_status: TaskStatus[Callable[[], None]]
+) -> None:
+    """Run each in a task of its own; `started` hands over what stops them all."""
+    async with anyio.create_task_group() as tasks:
+        for service in running:
+            await tasks.start(_run_service, service)
+        task_status.started(tasks.cancel_scope.cancel)
+
+
+async def _run_service(service: Service, *, task_status: TaskStatus[None]) -> None:
+    await service.serve(task_status.started)
+    raise RuntimeError(f"the service {type(service).__name__} has ended by itself")
+
+
+async def _run(gateway: Gateway) -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async with gateway.serving():
+            for name, listener in gateway.listeners.items():
+                for address in listener.addresses:
+                    print(f"{name} listens on {_url(address.host, address.port)}", flush=True)
+            await anext(aiter(signals))
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_cancel_at_next, signals, tasks.cancel_scope)
+                await gateway.stop()
+                tasks.cancel_scope.cancel()
+
+
+async def _cancel_at_next(
+    signals: AsyncIterator[signal.Signals], stopping: anyio.CancelScope
+) -> None:
+    await anext(signals)
+    stopping.cancel()
+
+
+def _url(host: str, port: int) -> str:
+    if host in ("::", "0.0.0.0"):
+        return f"http://localhost:{port} (every interface)"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _raise_descriptor_limit(connections: int) -> None:
+    """Raise the soft limit of open files, and tell when it will not do for `connections`."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # macOS reports a hard limit that it does not take; the warning below tells.
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * connections + _SPARE_DESCRIPTORS
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        log.warning(
+            "maxConnections needs up to %d open files, and the limit is %d: raise it (ulimit -n), "
+            "or lower maxConnections",
+            *(wanted, soft),
+        )

@@ -1,0 +1,62 @@
+"""Connecting to a server: a raw non-blocking socket, every address of its name tried."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from ipaddress import ip_address
+
+import anyio
+
+from ..errors import ConnectError
+from ..sockets import quick
+from .pool import Server
+
+
+async def dial(server: Server) -> socket.socket:
+    """A connected non-blocking socket, the caller's to close.
+
+    ConnectError when no address of the server takes the connection. There is no time limit
+    here: the caller puts one around.
+    """
+    failure = "its name has no address"
+    for family, address in await _addresses(server):
+        sock = quick(socket.socket(family, socket.SOCK_STREAM))
+        try:
+            await _connect(sock, address)
+        except OSError as error:
+            sock.close()
+            failure = os.strerror(error.errno) if error.errno else str(error)
+        except BaseException:
+            sock.close()
+            raise
+        else:
+            return sock
+    raise ConnectError(f"{server.url}: {failure}")
+
+
+async def _addresses(server: Server) -> list[tuple[int, tuple[str | int, ...]]]:
+    """(family, address) pairs. A literal needs no look-up, which costs a thread."""
+    try:
+        version = ip_address(server.host).version
+    except ValueError:
+        return await _look_up(server)
+    return [(socket.AF_INET6 if version == 6 else socket.AF_INET, (server.host, server.port))]
+
+
+async def _look_up(server: Server) -> list[tuple[int, tuple[str | int, ...]]]:
+    try:
+        found = await anyio.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise ConnectError(f"{server.url}: its name cannot be resolved: {error}") from None
+    return [(family, address) for family, _, _, _, address in found]
+
+
+async def _connect(sock: socket.socket, address: tuple[str | int, ...]) -> None:
+    code = sock.connect_ex(address)
+    if code == errno.EINPROGRESS:
+        await anyio.wait_writable(sock)
+        code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if code:
+        raise OSError(code, os.strerror(code))

@@ -1,0 +1,95 @@
+"""One HTTP/1.1 request on a connection of its own, and its answer."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator
+
+from ..errors import BadAnswer, ConnectError
+from ..http import Headers
+from ..http1 import (
+    BodyError,
+    BodyReader,
+    HeadError,
+    ResponseHead,
+    encode_request_head,
+    find_head_end,
+    parse_response_head,
+    response_framing,
+)
+from ..sockets import receive, send_all
+
+MAX_HEAD = 64 * 1024
+
+
+class Answer:
+    """A server's final answer (or its 101). `received` is what it has sent behind the head.
+
+    After a 101 the caller takes `sock` over and `received` with it. Otherwise it reads `body`.
+    Whoever does not take the socket over calls `close`.
+    """
+
+    def __init__(
+        self, sock: socket.socket, head: ResponseHead, received: bytes, method: str
+    ) -> None:
+        self.sock = sock
+        self.status = head.status
+        self.headers = head.headers
+        self.received = received
+        self._reader = BodyReader(response_framing(head, method))
+
+    async def body(self) -> AsyncIterator[bytes]:
+        """The answer's body as it comes. BadAnswer when it is malformed or cut short."""
+        reader, data = self._reader, self.received
+        try:
+            while True:
+                if piece := reader.feed(data):
+                    yield piece
+                if reader.done:
+                    return
+                data = await receive(self.sock)
+                if not data:
+                    reader.feed_eof()
+                    return
+        except (BodyError, OSError) as error:
+            raise BadAnswer(f"the body of its answer: {error}") from error
+
+    def close(self) -> None:
+        """Close the connection. Safe to call twice."""
+        self.sock.close()
+
+
+async def ask(sock: socket.socket, method: str, target: str, headers: Headers) -> Answer:
+    """Send a request without a body and wait for the head of the final answer.
+
+    Interim answers (1xx but 101) are skipped (RFC 9110 §15.2). ConnectError when the server
+    hangs up before it has answered anything, BadAnswer when what it answers is not HTTP or not
+    all of it. The texts do not name the server: the caller does. `sock` stays the caller's.
+    """
+    try:
+        await send_all(sock, encode_request_head(method, target, headers))
+        return await _read_head(sock, method)
+    except OSError as error:
+        raise ConnectError(error.strerror or str(error)) from None
+    except HeadError as error:
+        raise BadAnswer(f"the head of its answer is refused: {error.detail}") from None
+
+
+async def _read_head(sock: socket.socket, method: str) -> Answer:
+    buffer = bytearray()
+    while True:
+        end = find_head_end(buffer)
+        if end < 0:
+            if len(buffer) > MAX_HEAD:
+                raise BadAnswer(f"the head of its answer is over {MAX_HEAD} bytes")
+            data = await receive(sock)
+            if not data and not buffer:
+                raise ConnectError("it closed the connection without an answer")
+            if not data:
+                raise BadAnswer("it closed the connection in the middle of its answer")
+            buffer += data
+            continue
+        head = parse_response_head(buffer[:end])
+        del buffer[:end]
+        if head.status >= 200 or head.status == 101:
+            return Answer(sock, head, bytes(buffer), method)

@@ -1,0 +1,250 @@
+"""The filter: one handshake with a backend, then one with the client, then a session."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import anyio
+
+from easews import (
+    BadAnswer,
+    Birth,
+    ConnectError,
+    Connection,
+    Context,
+    Ending,
+    Filter,
+    ForwardedPolicy,
+    Headers,
+    Response,
+    SpecFault,
+    Upgrade,
+    UpstreamError,
+    UpstreamTimeout,
+    end_to_end,
+    problem,
+)
+from easews.upstream import Answer, Pool, Server, ask, dial
+
+from . import extensions
+from .frames import Walker
+from .handshake import (
+    Refusal,
+    backend_host,
+    backend_request,
+    check_answer,
+    check_request,
+    client_answer,
+    deflate_agreed,
+    new_key,
+)
+from .leg import Leg
+from .origin import OriginPolicy
+from .relay import Relay
+from .session import Limits, RelaySession
+from .spec import spec_faults
+
+log = logging.getLogger("easews.wsproxy")
+
+CLIENT_ERROR = "clientError"
+SERVER_ERROR = "serverError"
+INTERNAL_ERROR = "internalError"
+NOT_WEBSOCKET = "notWebSocket"
+
+
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    """Our handshake with one server: what is sent, and what its answer is judged by."""
+
+    server: Server
+    target: str
+    headers: Headers
+    key: str
+
+
+class WebSocketProxy(Filter):
+    """Relays WebSocket sessions to the servers of a pool."""
+
+    kind = "WebSocketProxy"
+    schema = "WebSocketProxy.json"
+    results = (CLIENT_ERROR, SERVER_ERROR, NOT_WEBSOCKET)
+    services = (Relay,)
+    unbounded_body = True
+
+    @classmethod
+    def check(cls, spec: Mapping[str, Any]) -> Iterable[SpecFault]:
+        return spec_faults(spec)
+
+    def __init__(self, name: str, spec: Mapping[str, Any]) -> None:
+        super().__init__(name, spec)
+        pool = spec["pools"][0]
+        timeouts = pool["timeouts"]
+        self._pool = Pool(
+            Server.at(entry["url"], weight=entry.get("weight", 1), keep_host=entry["keepHost"])
+            for entry in pool["servers"]
+        )
+        self._origins = OriginPolicy(pool["originPatterns"], pool["insecureSkipVerify"])
+        self._default_origin: str = spec.get("defaultOrigin", "")
+        self._forwarded = ForwardedPolicy()
+        self._connect_timeout: float = timeouts["connect"]
+        self._handshake_timeout: float = timeouts["handshake"]
+        self._limits = Limits(timeouts["close"], timeouts["slowReader"], pool["backendLostCode"])
+        self._client_limit: int = pool["clientMaxMsgSize"]
+        self._server_limit: int = pool["serverMaxMsgSize"]
+
+    async def handle(self, ctx: Context) -> str | None:
+        """Do both handshakes; `ctx.response` is then the 101, or says why there is none."""
+        if ctx.response is not None:
+            return None
+        refusal = check_request(ctx.request) or self._origins.check(ctx.request)
+        if refusal is not None:
+            return _refuse(ctx, refusal)
+        began = time.perf_counter()
+        try:
+            offer, answer = await self._ask_servers(ctx)
+        except UpstreamError as error:
+            return _report(ctx, error)
+        if answer.status != 101:
+            headers = end_to_end(answer.headers)
+            ctx.response = Response(
+                answer.status, headers, body=answer.body(), on_close=answer.close
+            )
+            return SERVER_ERROR
+        fault = check_answer(
+            answer.status,
+            answer.headers,
+            key=offer.key,
+            offered_protocols=ctx.request.headers.elements("sec-websocket-protocol"),
+            offered_extensions=extensions.elements(offer.headers),
+        )
+        if fault is not None:
+            answer.close()
+            return _report(ctx, BadAnswer(f"{offer.server.url}: {fault}"))
+        ctx.response = self._upgrade(ctx, offer.server, answer, time.perf_counter() - began)
+        return None
+
+    async def _ask_servers(self, ctx: Context) -> tuple[_Offer, Answer]:
+        """The first answer that a server of the pool gives. UpstreamError when none does."""
+        headers = ctx.request.headers
+        if not ctx.forwarded:
+            headers = headers.copy()
+            self._forwarded.apply(headers, ctx.request, ctx.route.trusted_proxies)
+        failure: UpstreamError | None = None
+        for server in self._pool.order():
+            ctx.backend = server.url
+            offer = self._offer(ctx, server, headers)
+            try:
+                return offer, await self._ask(offer)
+            except (ConnectError, _ConnectTimeout) as error:
+                log.warning("request %s: %s: trying the next server", ctx.id, error)
+                failure = error
+        raise failure or _NoServer("the pool has no server")
+
+    def _offer(self, ctx: Context, server: Server, headers: Headers) -> _Offer:
+        key = new_key()
+        target, onward = backend_request(
+            ctx.request,
+            base_path=server.path,
+            host="" if server.keep_host else backend_host(server.url),
+            key=key,
+            default_origin=self._default_origin,
+            headers=headers,
+        )
+        return _Offer(server, target, onward, key)
+
+    async def _ask(self, offer: _Offer) -> Answer:
+        url = offer.server.url
+        with anyio.move_on_after(self._connect_timeout) as connecting:
+            sock = await dial(offer.server)
+        if connecting.cancelled_caught:
+            raise _ConnectTimeout(f"{url}: no connection within {self._connect_timeout:g} s")
+        try:
+            with anyio.fail_after(self._handshake_timeout):
+                return await ask(sock, "GET", offer.target, offer.headers)
+        except TimeoutError:
+            sock.close()
+            text = f"{url}: no answer within {self._handshake_timeout:g} s"
+            raise UpstreamTimeout(text) from None
+        except UpstreamError as error:
+            sock.close()
+            raise type(error)(f"{url}: {error}") from None
+        except BaseException:
+            sock.close()
+            raise
+
+    def _upgrade(self, ctx: Context, server: Server, answer: Answer, handshake: float) -> Upgrade:
+        """The 101, and the session that begins once it is sent."""
+        deflate = deflate_agreed(answer.headers)
+        birth = Birth(
+            id=ctx.id,
+            client=ctx.request.client.host,
+            route=ctx.route.path,
+            pipeline=ctx.route.pipeline,
+            server=server.url,
+            handshake=handshake,
+            opened=0.0,
+        )
+
+        async def takeover(connection: Connection) -> None:
+            client = Walker(masked=True, deflate=deflate, limit=self._client_limit)
+            backend = Walker(masked=False, deflate=deflate, limit=self._server_limit)
+
+            def on_end(session: RelaySession, ending: Ending) -> None:
+                try:
+                    ctx.sessions.ended(session, ending)
+                finally:
+                    connection.release()
+
+            session = RelaySession(
+                replace(birth, opened=time.time()),
+                Leg("client", connection.sock, client),
+                Leg("backend", answer.sock, backend),
+                self._limits,
+                on_end,
+            )
+            ctx.sessions.opened(session)
+            ctx.services[Relay].open(session, connection.received, answer.received)
+
+        key = ctx.request.headers.get("sec-websocket-key")
+        return Upgrade(client_answer(answer.headers, key), takeover, answer.close)
+
+
+class _ConnectTimeout(UpstreamTimeout):
+    """Nothing was sent yet, so the next server may be tried."""
+
+
+class _NoServer(UpstreamError):
+    """There is no server to try."""
+
+
+def _refuse(ctx: Context, refusal: Refusal) -> str:
+    """Refuse the client's handshake, unless the flow has another use for a plain request."""
+    if refusal.result != NOT_WEBSOCKET or not ctx.routes(NOT_WEBSOCKET):
+        ctx.response = problem(
+            ctx.request, refusal.status, refusal.detail, refusal.headers, id=ctx.id
+        )
+    return refusal.result
+
+
+# What the client is told of each error. Names and addresses of servers are for the log only.
+_ANSWERS: tuple[tuple[type[UpstreamError], int, str, str], ...] = (
+    (_NoServer, 503, "no server is available", INTERNAL_ERROR),
+    (UpstreamTimeout, 504, "the server did not answer in time", SERVER_ERROR),
+    (ConnectError, 502, "no server could be reached", SERVER_ERROR),
+    (UpstreamError, 502, "the server gave an invalid answer", SERVER_ERROR),
+)
+
+
+def _report(ctx: Context, error: UpstreamError) -> str:
+    log.warning("request %s: %s", ctx.id, error)
+    status, detail, result = next(
+        (status, detail, result)
+        for kind, status, detail, result in _ANSWERS
+        if isinstance(error, kind)
+    )
+    ctx.response = problem(ctx.request, status, detail, id=ctx.id)
+    return result
