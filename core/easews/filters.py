@@ -8,19 +8,17 @@ A filter is a class. Its class attributes say what it is (`kind`), what its conf
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from ipaddress import IPv4Network, IPv6Network
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 from .http import Request, Response
+from .networks import Network
 from .services import Service, Services
 from .sessions import Sessions
 from .upgrade import Upgrade
-
-Network = IPv4Network | IPv6Network
 
 #: The result of a filter that raised, or broke the contract. Every kind has it.
 INTERNAL_ERROR = "internalError"
@@ -36,6 +34,14 @@ class Route:
     path: str = ""
     pipeline: str = ""
     trusted_proxies: tuple[Network, ...] = ()
+
+
+class SpecFault(NamedTuple):
+    """A fault in a filter's spec: `path` leads to it, as in ``("pools", 0, "servers")``."""
+
+    path: Sequence[str | int]
+    wrong: str
+    accepted: str = ""
 
 
 class Context:
@@ -59,9 +65,9 @@ class Context:
         self.request = request
         self.id = id
         self.route = route
-        self.data: Mapping[str, Any] = data or {}
-        self.services = services or Services()
-        self.sessions = sessions or Sessions()
+        self.data: Mapping[str, Any] = {} if data is None else data
+        self.services = Services() if services is None else services
+        self.sessions = Sessions() if sessions is None else sessions
         self.state: dict[str, Any] = {}
         self.forwarded = False
         self.backend = ""
@@ -90,7 +96,9 @@ class Filter:
 
     `kind` is the name in configs. `schema` is a JSON Schema (draft 2020-12) of the filter's
     own fields, or the name of a file in your package's folder `schemas`. `results` are the
-    strings that `handle` may return besides None. The docstring's first line is the summary
+    strings that `handle` may return besides None. `services` are the services that it uses.
+    `unbounded_body` tells that whatever the client sends is for this filter to limit, so a path
+    that leads here must have `clientMaxBodySize: -1`. The docstring's first line is the summary
     that `easews kinds` prints.
     """
 
@@ -98,9 +106,18 @@ class Filter:
     schema: ClassVar[Mapping[str, Any] | str] = {"type": "object", "properties": {}}
     results: ClassVar[Sequence[str]] = ()
     services: ClassVar[Sequence[type[Service]]] = ()
+    unbounded_body: ClassVar[bool] = False
+
+    @classmethod
+    def check(cls, spec: Mapping[str, Any]) -> Iterable[SpecFault]:
+        """The faults of a spec that the schema cannot tell, such as two fields that disagree.
+
+        `easews validate` reports them with their place. `spec` is as for `__init__`.
+        """
+        return ()
 
     def __init__(self, name: str, spec: Mapping[str, Any]) -> None:
-        """`spec` is valid and complete: defaults filled in, durations in seconds, sizes in bytes."""
+        """`spec` is valid and complete: defaults filled in, seconds and bytes as numbers."""
         self.name = name
         self.spec = spec
 
