@@ -227,6 +227,7 @@ class RelaySession:
             # The frame will never be whole, so no Close can stand behind it: the bare end of
             # the connection has to tell.
             leg.close_sent = leg.mute = True
+            source.close_sent |= source.eof  # and whoever left in the middle gets none either
         else:
             leg.due_close = frame
 

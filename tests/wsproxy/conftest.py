@@ -1,0 +1,184 @@
+"""Sessions in a relay, with both of their far ends in the test's hands."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+
+import anyio
+import pytest
+from websockets.frames import Frame, Opcode
+from websockets.streams import StreamReader
+
+from easews import Birth, Ending
+from easews_wsproxy.frames import Walker
+from easews_wsproxy.leg import Leg
+from easews_wsproxy.relay import Relay
+from easews_wsproxy.session import Limits, RelaySession
+
+#: Far more than anything here takes; only to end a test that would hang.
+PATIENCE = 30
+
+
+class Peer:
+    """One far end of a session; frames are written and read by `websockets`."""
+
+    def __init__(self, sock: socket.socket, masks: bool) -> None:
+        sock.setblocking(False)
+        self.sock = sock
+        self._masks = masks
+        self._reader = StreamReader()
+
+    def frame(self, opcode: Opcode, payload: bytes = b"", fin: bool = True) -> bytes:
+        return Frame(opcode, payload, fin).serialize(mask=self._masks)
+
+    async def send(self, data: bytes) -> None:
+        with anyio.fail_after(PATIENCE):
+            while data:
+                await anyio.wait_writable(self.sock)
+                data = data[self.sock.send(data) :]
+
+    async def send_text(self, text: str) -> None:
+        await self.send(self.frame(Opcode.TEXT, text.encode()))
+
+    async def receive(self, size: int = 65536) -> bytes:
+        """What is there; b"" at the end of the stream."""
+        with anyio.fail_after(PATIENCE):
+            await anyio.wait_readable(self.sock)
+            return self.sock.recv(size)
+
+    async def receive_exactly(self, size: int) -> bytes:
+        data = b""
+        while len(data) < size:
+            piece = await self.receive(size - len(data))
+            assert piece, f"the stream ended after {len(data)} of {size} bytes"
+            data += piece
+        return data
+
+    async def receive_frame(self) -> Frame:
+        parsing = Frame.parse(self._reader.read_exact, mask=not self._masks)
+        while True:
+            try:
+                next(parsing)
+            except StopIteration as stop:
+                frame: Frame = stop.value
+                return frame
+            data = await self.receive()
+            assert data, "the stream ended where a frame was expected"
+            self._reader.feed_data(data)
+
+    async def receive_text(self) -> str:
+        frame = await self.receive_frame()
+        assert frame.opcode is Opcode.TEXT
+        return bytes(frame.data).decode()
+
+    async def receive_close(self) -> tuple[int | None, str]:
+        """Code and reason of the Close that has to come now."""
+        frame = await self.receive_frame()
+        assert frame.opcode is Opcode.CLOSE, frame
+        payload = bytes(frame.data)
+        return int.from_bytes(payload[:2]) if payload else None, payload[2:].decode()
+
+    async def receive_end(self) -> None:
+        """Nothing more may come but the end of the stream."""
+        assert await self.receive() == b""
+
+    def half_close(self) -> None:
+        self.sock.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        self.sock.close()
+
+    def reset(self) -> None:
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.sock.close()
+
+
+@dataclass
+class Relayed:
+    """A session, its far ends, and how it ended, once it has."""
+
+    client: Peer
+    backend: Peer
+    session: RelaySession
+    endings: list[Ending] = field(default_factory=list)
+    over: anyio.Event = field(default_factory=anyio.Event)
+
+    async def ended(self) -> Ending:
+        with anyio.fail_after(PATIENCE):
+            await self.over.wait()
+        assert len(self.endings) == 1
+        return self.endings[0]
+
+
+@dataclass
+class Stage:
+    """A relay at work."""
+
+    relay: Relay
+    peers: list[Peer] = field(default_factory=list)
+
+    def open(
+        self,
+        limits: Limits | None = None,
+        *,
+        deflate: bool = False,
+        client_limit: int = -1,
+        from_client: bytes = b"",
+        from_backend: bytes = b"",
+        pair: Callable[[], tuple[socket.socket, socket.socket]] | None = None,
+    ) -> Relayed:
+        pair = pair or _tcp_pair
+        client_end, client = pair()
+        backend_end, backend = pair()
+        client.setblocking(False)
+        backend.setblocking(False)
+        session = RelaySession(
+            Birth("1", "127.0.0.1", "/ws", "pipeline", "ws://backend", 0.0, 0.0),
+            Leg("client", client, Walker(masked=True, deflate=deflate, limit=client_limit)),
+            Leg("backend", backend, Walker(masked=False, deflate=deflate)),
+            limits or Limits(),
+            lambda _, ending: on_end(ending),
+        )
+        relayed = Relayed(Peer(client_end, masks=True), Peer(backend_end, masks=False), session)
+
+        def on_end(ending: Ending) -> None:
+            relayed.endings.append(ending)
+            relayed.over.set()
+
+        self.peers += [relayed.client, relayed.backend]
+        self.relay.open(session, from_client, from_backend)
+        return relayed
+
+
+def _tcp_pair() -> tuple[socket.socket, socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        near = socket.create_connection(listening.getsockname())
+        far, _ = listening.accept()
+    return near, far
+
+
+@asynccontextmanager
+async def _relaying() -> AsyncIterator[Stage]:
+    async with anyio.create_task_group() as tasks:
+        stage = Stage(Relay())
+        await tasks.start(_serve, stage.relay)
+        try:
+            yield stage
+        finally:
+            tasks.cancel_scope.cancel()
+            for peer in stage.peers:
+                peer.close()
+
+
+async def _serve(relay: Relay, *, task_status: anyio.abc.TaskStatus[None]) -> None:
+    await relay.serve(task_status.started)
+
+
+@pytest.fixture
+def relaying() -> Callable[[], AbstractAsyncContextManager[Stage]]:
+    """`async with relaying() as stage`: a relay that runs while the block does."""
+    return _relaying

@@ -1,0 +1,264 @@
+"""The nested selector and its traps, each of which somebody has walked into."""
+
+from __future__ import annotations
+
+import logging
+import os
+import selectors
+import socket
+from typing import Any
+
+import anyio
+import pytest
+from anyio.lowlevel import checkpoint
+from websockets.frames import Opcode
+
+from easews_wsproxy import relay as relay_module
+from easews_wsproxy.leg import BUFFER_BYTES, FLOOD_BYTES, TURN_BYTES
+from easews_wsproxy.poller import SelectorPoller
+from easews_wsproxy.session import Limits
+
+
+class CountingPoller:
+    """The relay's own poller, counting how often the relay wakes up for it."""
+
+    def __init__(self, relay: Any) -> None:
+        self._poller = relay._poller
+        self.polls = 0
+        relay._poller = self
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._poller, name)
+
+    def poll(self, timeout: float, maxevents: int) -> list[tuple[int, int]]:
+        self.polls += 1
+        events: list[tuple[int, int]] = self._poller.poll(timeout, maxevents)
+        return events
+
+
+async def _fill(relayed: Any) -> int:
+    """Send from the backend until the relay stops reading it; how much that was."""
+    frame = relayed.backend.frame(Opcode.BINARY, bytes(60_000))
+    sent, rest = 0, b""
+    while relayed.session.backend.events or relayed.session.client.pending is None:
+        try:
+            rest = rest or frame
+            count = relayed.backend.sock.send(rest)
+        except BlockingIOError:
+            await checkpoint()
+        else:
+            sent, rest = sent + count, rest[count:]
+    return sent
+
+
+async def test_what_a_slow_reader_leaves_is_bounded_and_arrives(relaying: Any) -> None:
+    async with relaying() as stage:
+        relayed = stage.open()
+        sent = await _fill(relayed)
+        assert len(relayed.session.client.pending) <= BUFFER_BYTES
+        assert not relayed.session.backend.events
+        relayed.backend.half_close()
+        received = 0
+        while data := await relayed.client.receive():
+            received += len(data)
+        assert received >= sent
+
+
+async def test_a_reset_of_a_paused_side_does_not_spin(relaying: Any) -> None:
+    async with relaying() as stage:
+        relayed = stage.open()
+        await _fill(relayed)
+        taken = relayed.session.backend.total_bytes
+        relayed.backend.reset()
+        counting = CountingPoller(stage.relay)
+        await anyio.sleep(0.3)
+        assert counting.polls < 10
+        assert len(await relayed.client.receive_exactly(taken)) == taken
+
+
+async def test_an_ended_side_does_not_spin(relaying: Any) -> None:
+    async with relaying() as stage:
+        relayed = stage.open()
+        relayed.client.half_close()
+        await relayed.backend.receive_close()
+        counting = CountingPoller(stage.relay)
+        await anyio.sleep(0.3)
+        assert counting.polls < 10
+
+
+async def test_descriptors_are_reused_while_others_are_relayed(relaying: Any) -> None:
+    async with relaying() as stage:
+        steady = stage.open()
+        passing = steady
+        for number in range(10_000):
+            passing = stage.open(pair=socket.socketpair)
+            stage.peers.clear()  # not to keep 20,000 closed sockets for the end
+            passing.client.sock.send(b"\x81\x80\0\0\0\0")
+            if number % 500 == 0:
+                assert await passing.backend.receive_text() == ""
+                await steady.client.send_text(str(number))
+                assert await steady.backend.receive_text() == str(number)
+            passing.client.close()
+            passing.backend.close()
+            if number % 50 == 0:
+                await passing.ended()
+        await passing.ended()
+        stage.peers += [steady.client, steady.backend]
+        assert len(stage.relay._legs) == 2
+
+
+async def test_a_turn_ends_in_time_and_goes_on_where_it_was(
+    relaying: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with relaying() as stage:
+        sessions = [stage.open() for _ in range(100)]
+        clock = iter(range(1_000_000))
+        monkeypatch.setattr("time.monotonic", lambda: next(clock) * 0.001)
+        for number, relayed in enumerate(sessions):
+            relayed.client.sock.send(relayed.client.frame(Opcode.TEXT, str(number).encode()))
+        events = iter(stage.relay._poller.poll(1, 200))
+        turns = 1
+        while not stage.relay._turn(events):
+            turns += 1
+        assert turns > 1
+        monkeypatch.undo()
+        for number, relayed in enumerate(sessions):
+            assert await relayed.backend.receive_text() == str(number)
+
+
+async def test_a_flood_of_tiny_frames_gets_smaller_helpings(relaying: Any) -> None:
+    async with relaying() as stage:
+        relayed = stage.open()
+        flood = b"\x82\x80\0\0\0\0" * 40_000
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(relayed.client.send, flood)
+            assert await relayed.backend.receive_exactly(len(flood)) == flood
+        assert relayed.session.client.take == FLOOD_BYTES
+        await relayed.client.send(relayed.client.frame(Opcode.BINARY, bytes(10_000)))
+        await relayed.backend.receive_exactly(10_004)
+        assert relayed.session.client.take == TURN_BYTES
+
+
+async def test_a_large_frame_is_read_in_large_pieces(relaying: Any) -> None:
+    async with relaying() as stage:
+        relayed = stage.open()
+        sizes = []
+        frame = relayed.backend.frame(Opcode.BINARY, os.urandom(3_000_000))
+        receive = relayed.session.backend.receive
+
+        def watched(buffer: Any, size: int) -> int:
+            sizes.append(size)
+            return int(receive(buffer, size))
+
+        relayed.session.backend.receive = watched
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(relayed.backend.send, frame)
+            assert await relayed.client.receive_exactly(len(frame)) == frame
+        assert sizes[0] == TURN_BYTES
+        assert max(sizes) == BUFFER_BYTES
+
+
+def _broken(*_: object, **__: object) -> Any:
+    raise RuntimeError("a fault of ours")
+
+
+@pytest.mark.parametrize("part", ["walker", "send", "timer"])
+async def test_a_fault_ends_its_session_and_no_other(
+    relaying: Any, part: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with relaying() as stage:
+        healthy, relayed = stage.open(), stage.open(Limits(close=0.3))
+        session = relayed.session
+        if part == "walker":
+            monkeypatch.setattr(type(session.client.walker), "_stops_at", _broken)
+            await relayed.client.send(relayed.client.frame(Opcode.PING))
+            assert await relayed.client.receive_close() == (1011, "internal error")
+        elif part == "send":
+            session.backend.send = _broken
+            await relayed.client.send_text("hello")
+        else:
+            monkeypatch.setattr(type(session), "check", _broken)
+            stage.relay._schedule(session, 0.0)
+            assert await relayed.client.receive_close() == (1011, "internal error")
+            monkeypatch.undo()
+        monkeypatch.undo()
+        assert (await relayed.ended()).by == "proxy"
+        await healthy.client.send_text("still here")
+        assert await healthy.backend.receive_text() == "still here"
+    assert "a fault of ours" in caplog.text
+
+
+async def test_a_fault_at_the_very_end_of_a_session_is_contained(
+    relaying: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with relaying() as stage:
+        healthy, relayed = stage.open(), stage.open()
+        relayed.session._on_end = _broken
+        relayed.client.close()
+        await relayed.backend.receive_close()
+        relayed.backend.close()
+        await healthy.client.send_text("still here")
+        assert await healthy.backend.receive_text() == "still here"
+    assert caplog.records[0].levelno == logging.ERROR
+
+
+async def test_a_relay_that_is_stopped_cuts_its_sessions(relaying: Any) -> None:
+    async with relaying() as stage:
+        relayed = stage.open()
+    assert relayed.endings[0].cause == "cut"
+    assert stage.relay._poller.closed
+
+
+async def test_the_relay_runs_on_systems_without_epoll(
+    relaying: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not hasattr(selectors, "EpollSelector"):
+        pytest.skip("is what happens here anyway")
+    monkeypatch.setattr(
+        relay_module, "make_poller", lambda: SelectorPoller(selectors.EpollSelector())
+    )
+    async with relaying() as stage:
+        relayed = stage.open()
+        sent = await _fill(relayed)
+        relayed.backend.half_close()
+        received = 0
+        while data := await relayed.client.receive():
+            received += len(data)
+        assert received >= sent
+
+
+async def test_a_busy_relay_lets_others_have_their_turns(relaying: Any) -> None:
+    """Not how long they wait, which is the machine's affair, but that they get to run."""
+    async with relaying() as stage:
+        busy = [stage.open() for _ in range(8)]
+
+        async def pump(relayed: Any) -> None:
+            frame = relayed.client.frame(Opcode.BINARY, bytes(16_000)) * 4
+            while True:
+                await relayed.client.send(frame)
+
+        async def drain(relayed: Any) -> None:
+            while True:
+                await relayed.backend.receive()
+
+        turns_of_relay = 0
+        turn = stage.relay._turn
+
+        def counted(events: Any) -> bool:
+            nonlocal turns_of_relay
+            turns_of_relay += 1
+            return bool(turn(events))
+
+        stage.relay._turn = counted
+        async with anyio.create_task_group() as tasks:
+            for relayed in busy:
+                tasks.start_soon(pump, relayed)
+                tasks.start_soon(drain, relayed)
+            most = 0
+            for _ in range(200):
+                before = turns_of_relay
+                await checkpoint()
+                most = max(most, turns_of_relay - before)
+            tasks.cancel_scope.cancel()
+        assert turns_of_relay > 0
+        assert most <= 3
