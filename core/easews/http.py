@@ -28,6 +28,9 @@ class Address(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+_LOOPBACK = Address("127.0.0.1")
+
+
 class Headers:
     """Header fields in the order they came in, repeated ones kept (RFC 9110 §5.2).
 
@@ -119,10 +122,22 @@ class Headers:
         return f"<Headers {', '.join(name for _, name, _ in self._fields)}>"
 
 
-async def _chunks(*parts: bytes) -> AsyncIterator[bytes]:
-    for part in parts:
-        if part:
-            yield part
+class _Content:
+    """A body that is there as a whole."""
+
+    __slots__ = ("_content",)
+
+    def __init__(self, content: bytes = b"") -> None:
+        self._content = content
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        content, self._content = self._content, b""
+        if not content:
+            raise StopAsyncIteration
+        return content
 
 
 class Request:
@@ -130,10 +145,21 @@ class Request:
 
     `target` is path and query in the client's own encoding: what is sent on. `path` is the
     path percent-decoded once: what is matched. `peer` is the other end of the TCP connection,
-    `client` the address that the trusted proxies vouch for (the peer, where there are none).
+    `client` the address that the trusted proxies vouch for (the peer, where there are none),
+    `local` our end of the connection.
     """
 
-    __slots__ = ("body", "client", "headers", "method", "peer", "scheme", "target", "version")
+    __slots__ = (
+        "body",
+        "client",
+        "headers",
+        "local",
+        "method",
+        "peer",
+        "scheme",
+        "target",
+        "version",
+    )
 
     def __init__(
         self,
@@ -143,8 +169,9 @@ class Request:
         *,
         version: str = "1.1",
         scheme: str = "http",
-        peer: Address = Address("127.0.0.1"),
+        peer: Address = _LOOPBACK,
         client: Address | None = None,
+        local: Address = _LOOPBACK,
         body: AsyncIterator[bytes] | None = None,
     ) -> None:
         self.method = method
@@ -154,7 +181,8 @@ class Request:
         self.scheme = scheme
         self.peer = peer
         self.client = client or peer
-        self.body = _chunks() if body is None else body
+        self.local = local
+        self.body = _Content() if body is None else body
 
     @property
     def raw_path(self) -> str:
@@ -221,7 +249,7 @@ class Response:
             self.body, self.content_length = body, None
         else:
             content = content.encode() if isinstance(content, str) else content
-            self.body, self.content_length = _chunks(content), len(content)
+            self.body, self.content_length = _Content(content), len(content)
 
     def close(self) -> None:
         """Let go of the body's source. Safe to call twice."""

@@ -51,5 +51,5 @@ def believed_headers(headers: Headers, source: str | None) -> Headers:
 def _hops(headers: Headers, source: str) -> Iterator[str]:
     """The hops that the header reports, the nearest first."""
     if source == "forwarded":
-        return map(forwarded_for, forwarded_elements(headers))
+        return map(forwarded_for, reversed(forwarded_elements(headers)))
     return reversed(headers.elements("x-forwarded-for"))

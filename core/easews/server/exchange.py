@@ -148,11 +148,16 @@ class Exchange:
             self._sent = await write_response(
                 self._sock, response, method=request.method, version=request.version, close=last
             )
+        except OSError:
+            raise  # the client is gone
         except EasewsError as error:
             log.warning("request %s: the answer was cut short: %s", self.ctx.id, error)
-            self._sock.close()
-            return False
-        return not last
+        except (Exception, SystemExit):
+            log.exception("request %s: the answer was cut short", self.ctx.id)
+        else:
+            return not last
+        self._sock.close()
+        return False
 
     def write_log(self) -> None:
         """One line in the access log."""

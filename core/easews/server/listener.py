@@ -92,12 +92,14 @@ class Listener:
         """Serve until `stop_accepting`, and then until the last connection has ended or `cut`."""
         with self._serving:
             async with anyio.create_task_group() as connections:
-                with self._accepting:
-                    async with anyio.create_task_group() as loops:
-                        for sock in self._socks:
-                            loops.start_soon(self._accept, sock, connections)
-                for sock in self._socks:
-                    sock.close()
+                try:
+                    with self._accepting:
+                        async with anyio.create_task_group() as loops:
+                            for sock in self._socks:
+                                loops.start_soon(self._accept, sock, connections)
+                finally:
+                    for sock in self._socks:
+                        sock.close()
 
     def stop_accepting(self) -> None:
         """Take no new connections; those that are open end after the request they are at."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from contextlib import asynccontextmanager
 from email.utils import formatdate
 
 import anyio
@@ -29,14 +31,25 @@ async def write_response(
         await _send(sock, head)
         return 0
     sent = 0
-    async for piece in response.body:
-        # The head goes along with the first piece: one packet for a short answer.
-        await _send(sock, head + (encode_chunk(piece) if chunked else piece))
-        head = b""
-        sent += len(piece)
+    async with _closing(response.body) as body:
+        async for piece in body:
+            # The head goes along with the first piece: one packet for a short answer.
+            await _send(sock, head + (encode_chunk(piece) if chunked else piece))
+            head = b""
+            sent += len(piece)
     if head or chunked:
         await _send(sock, head + (LAST_CHUNK if chunked else b""))
     return sent
+
+
+@asynccontextmanager
+async def _closing(body: AsyncIterable[bytes]) -> AsyncIterator[AsyncIterable[bytes]]:
+    """Generators that are left in the middle want to be closed where they ran."""
+    try:
+        yield body
+    finally:
+        if isinstance(body, AsyncGenerator):
+            await body.aclose()
 
 
 def _framed(response: Response, method: str, version: str, close: bool) -> tuple[Headers, bool]:

@@ -1,0 +1,140 @@
+"""Headers, requests and responses as filters see them; handing a connection over."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from easews import Address, Connection, Context, Headers, Request, Response, Upgrade, end_to_end
+from easews.testing import make_context
+
+
+def test_headers_keep_order_and_repeated_lines() -> None:
+    headers = Headers([("Via", "a"), ("X", "1"), ("via", "b, c")])
+    assert list(headers) == [("Via", "a"), ("X", "1"), ("via", "b, c")]
+    assert headers.get("VIA") == "a"
+    assert headers.get_all("via") == ["a", "b, c"]
+    assert headers.elements("via") == ["a", "b", "c"]
+    assert headers.get("none") == ""
+
+
+def test_headers_are_set_added_and_removed() -> None:
+    headers = Headers([("A", "1"), ("B", "2"), ("a", "3")])
+    headers.set("a", "4")
+    headers.add("C", "5")
+    assert list(headers) == [("B", "2"), ("a", "4"), ("C", "5")]
+    headers.remove("b", "c", "none")
+    assert headers == Headers([("A", "4")])
+    assert "a" in headers
+    assert "b" not in headers
+
+
+def test_a_copy_is_a_thing_of_its_own() -> None:
+    headers = Headers([("A", "1")])
+    headers.copy().add("B", "2")
+    assert len(headers) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("", "x"), ("a b", "x"), ("a:", "x"), ("A", "x\r\nB: y"), ("A", "ł")]
+)
+def test_what_could_not_be_sent_as_it_is_is_refused(name: str, value: str) -> None:
+    with pytest.raises(ValueError, match="header"):
+        Headers().add(name, value)
+
+
+def test_a_repr_shows_no_values() -> None:
+    assert "secret" not in repr(Headers([("Cookie", "secret")]))
+    assert "secret" not in repr(Request("GET", "/ws?token=secret"))
+
+
+def test_only_end_to_end_headers_go_on() -> None:
+    for_this_hop = "TE Keep-Alive X-Once Upgrade Proxy-Connection Transfer-Encoding Proxy-Any Host"
+    headers = Headers([("Connection", "keep-alive, X-Once"), ("X-Stays", "1")])
+    for name in for_this_hop.split():
+        headers.add(name, "x")
+    assert list(end_to_end(headers, "HOST")) == [("X-Stays", "1")]
+
+
+def test_a_request_knows_its_path_decoded_and_as_it_was_written() -> None:
+    request = Request("GET", "/a%20b/%C5%82?x=%20")
+    assert (request.path, request.raw_path) == ("/a b/ł", "/a%20b/%C5%82")
+    assert request.query == "x=%20"
+    assert Request("GET", "/%ff").path == "/\udcff"
+
+
+@pytest.mark.parametrize(
+    ("version", "headers", "wants"),
+    [
+        ("1.1", [("Connection", "keep-alive, Upgrade"), ("Upgrade", "x")], True),
+        ("1.0", [("Connection", "Upgrade"), ("Upgrade", "x")], False),
+        ("1.1", [("Upgrade", "x")], False),
+        ("1.1", [("Connection", "Upgrade")], False),
+    ],
+)
+def test_an_upgrade_attempt_is_recognised(
+    version: str, headers: list[tuple[str, str]], wants: bool
+) -> None:
+    assert Request("GET", "/", Headers(headers), version=version).wants_upgrade is wants
+
+
+def test_addresses_are_written_as_in_urls() -> None:
+    assert str(Address("::1", 80)) == "[::1]:80"
+    assert str(Address("10.0.0.1", 80)) == "10.0.0.1:80"
+    assert str(Address("/run/x.sock")) == "/run/x.sock"
+
+
+async def test_a_body_is_empty_unless_somebody_gave_one() -> None:
+    assert [piece async for piece in Request("GET", "/").body] == []
+    assert [piece async for piece in Response(200, content="łó").body] == ["łó".encode()]
+
+
+def test_an_answer_that_is_replaced_is_closed_once() -> None:
+    closed: list[int] = []
+    ctx = make_context()
+    first = Response(200, on_close=lambda: closed.append(1))
+    ctx.response = first
+    ctx.response = first
+    assert closed == []
+    ctx.response = Response(403)
+    first.close()
+    assert closed == [1]
+
+
+async def test_an_upgrade_is_either_taken_over_or_discarded() -> None:
+    taken: list[Connection] = []
+    discarded: list[int] = []
+
+    async def takeover(connection: Connection) -> None:
+        taken.append(connection)
+
+    near, far = socket.socketpair()
+    with near, far:
+        connection = Connection(near, Address("::1"))
+        upgrade = Upgrade(Headers(), takeover, lambda: discarded.append(1))
+        await upgrade.accept(connection)
+        upgrade.close()
+        assert (taken, discarded) == ([connection], [])
+        with pytest.raises(RuntimeError, match="already taken over"):
+            await upgrade.accept(connection)
+
+    other = Upgrade(Headers(), takeover, lambda: discarded.append(1))
+    other.close()
+    other.close()
+    assert discarded == [1]
+
+
+def test_a_connection_is_released_once() -> None:
+    released: list[int] = []
+    near, far = socket.socketpair()
+    with near, far:
+        connection = Connection(near, Address("::1"), on_release=lambda: released.append(1))
+        connection.release()
+        connection.release()
+    assert released == [1]
+
+
+def test_a_context_uses_the_sessions_that_it_is_given_even_if_none_is_open() -> None:
+    ctx = make_context()
+    assert Context(ctx.request, sessions=ctx.sessions).sessions is ctx.sessions

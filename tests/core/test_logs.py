@@ -1,0 +1,120 @@
+"""Log lines: what is in them, what they look like, and that writing them blocks nobody."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import re
+import time
+from contextlib import ExitStack
+from threading import Thread
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from easews import Birth, Ending, Response, Traffic
+from easews.accesslog import AccessLog, without_query_values
+from easews.logs import FIELDS, MAX_WAITING, JsonFormatter, TextFormatter, escaped, writing_logs
+from easews.testing import make_context
+
+EVENT = logging.LogRecord("easews", logging.INFO, "", 0, "request", None, None)
+vars(EVENT)[FIELDS] = {"id": "1", "status": 101, "cause": 'go "away"\n', "backend": ""}
+
+
+def test_a_text_line_can_be_taken_apart() -> None:
+    line = TextFormatter().format(EVENT)
+    time, _, rest = line.partition(" ")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", time)
+    assert rest == r'INFO request id=1 status=101 cause="go \"away\"\n"'
+
+
+def test_a_json_line_is_one_object() -> None:
+    line = json.loads(JsonFormatter().format(EVENT))
+    assert line.pop("time").endswith("Z")
+    assert line == {
+        "level": "info",
+        "event": "request",
+        "id": "1",
+        "status": 101,
+        "cause": 'go "away"\n',
+        "backend": "",
+    }
+
+
+@given(st.text())
+def test_nobody_writes_lines_of_their_own(text: str) -> None:
+    assert escaped(text).isprintable()
+    record = logging.LogRecord("easews", logging.INFO, "", 0, "%s", (text,), None)
+    vars(record)[FIELDS] = {"value": text}
+    assert TextFormatter().format(record).isprintable()
+    assert len(JsonFormatter().format(record).splitlines()) == 1
+
+
+@given(st.text(alphabet="ab=&;?/%", max_size=30))
+def test_query_values_are_left_out(query: str) -> None:
+    target = without_query_values(f"/ws?token=s3cret&{query}&s3cret=x")
+    assert target.startswith("/ws?token=&")
+    assert target.endswith("&s3cret=")
+    assert not re.search(r"=[^&;]", target)
+
+
+def test_a_request_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    ctx = make_context("/ws?token=secret", [("Cookie", "secret")])
+    ctx.trace = [("auth", ""), ("proxy", "serverError")]
+    ctx.backend = "ws://b"
+    ctx.response = Response(502)
+    AccessLog().request(ctx, 502, 12, 0.0015)
+    fields = vars(caplog.records[0])[FIELDS]
+    assert fields["target"] == "/ws?token="
+    assert (fields["status"], fields["sent"], fields["ms"]) == (502, 12, 1.5)
+    assert (fields["flow"], fields["backend"]) == ("auth proxy:serverError", "ws://b")
+    assert "secret" not in str(fields)
+
+
+def test_the_end_of_a_session_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    birth = Birth("1", "::1", "/ws", "p", "ws://b", 0.0021, 0.0)
+    ending = Ending("backend", 1006, "lost", 2.5, Traffic(1, 2), Traffic(3, 4))
+    AccessLog().session_ended(birth, ending)
+    fields = vars(caplog.records[0])[FIELDS]
+    assert (fields["closed_by"], fields["code"], fields["cause"]) == ("backend", 1006, "lost")
+    assert (fields["seconds"], fields["handshake_ms"]) == (2.5, 2.1)
+    traffic = [fields[f"{what}_{way}"] for way in ("in", "out") for what in ("messages", "bytes")]
+    assert traffic == [1, 2, 3, 4]
+
+
+def test_an_exception_is_indented_below_its_line() -> None:
+    stream = io.StringIO()
+    with writing_logs("text", stream):
+        try:
+            raise ValueError("boom")
+        except ValueError:
+            logging.getLogger("easews.x").exception("it failed")
+    lines = stream.getvalue().splitlines()
+    assert lines[0].endswith("ERROR it failed")
+    assert lines[-1] == "    ValueError: boom"
+
+
+def test_a_reader_that_does_not_read_holds_nobody_up() -> None:
+    reading, writing = os.pipe()
+    log = logging.getLogger("easews.test")
+    lines: list[str] = []
+    with open(reading) as reader, ExitStack() as stack:
+        stream = stack.enter_context(open(writing, "w"))
+        stack.enter_context(writing_logs("text", stream))
+        for number in range(30_000):
+            log.info("long enough to fill a pipe soon: %d", number)
+        # Only now is anything read; until then the writer's thread was stuck.
+        reads = Thread(target=lambda: lines.extend(reader))
+        reads.start()
+        while len(lines) < MAX_WAITING:
+            log.info("one more")
+            time.sleep(0.001)
+        stack.close()
+        reads.join()
+    assert lines[0].endswith("soon: 0\n")
+    assert any("log lines were left out" in line for line in lines)

@@ -1,0 +1,210 @@
+"""The engine: where results lead, and what becomes of a filter that misbehaves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from easews import Context, Filter, Headers, MessageError, Response, Upgrade
+from easews.config import FilterSpec, PipelineSpec, StepSpec
+from easews.pipeline import Pipeline
+from easews.plugins import Kind
+from easews.testing import make_context
+
+Handle = Callable[[Context], Awaitable[str | None]]
+
+
+class Acts(Filter):
+    """Does what the test says."""
+
+    kind = "Acts"
+    results = ("busy", "done")
+    act: Handle
+
+    async def handle(self, ctx: Context) -> str | None:
+        return await self.act(ctx)
+
+
+KIND = Kind("Acts", Acts, {}, "easews-acts", "1")
+
+
+def flow(**filters: Handle) -> list[tuple[str, dict[str, str], Handle]]:
+    return [(name, {}, handle) for name, handle in filters.items()]
+
+
+def make_pipeline(*steps: tuple[str, dict[str, str], Handle]) -> Pipeline:
+    instances: dict[str, Filter] = {}
+    for name, _, handle in steps:
+        acts = Acts(name, {})
+        acts.act = handle
+        instances[name] = acts
+    spec = PipelineSpec(
+        "pipeline",
+        filters=tuple(FilterSpec(name, KIND, {}) for name, _, _ in steps),
+        flow=tuple(StepSpec(name, name, jumps) for name, jumps, _ in steps),
+        data={},
+    )
+    return Pipeline(spec, instances)
+
+
+def gives(result: str | None) -> Handle:
+    async def handle(ctx: Context) -> str | None:
+        return result
+
+    return handle
+
+
+async def names_of(pipeline: Pipeline) -> list[str]:
+    """The filters that a context came by."""
+    ctx = make_context()
+    await pipeline.run(ctx)
+    return [name for name, _ in ctx.trace]
+
+
+async def test_filters_run_in_the_order_of_the_flow() -> None:
+    pipeline = make_pipeline(*flow(a=gives(None), b=gives(""), c=gives(None)))
+    assert await names_of(pipeline) == ["a", "b", "c"]
+
+
+async def test_a_result_jumps_forward() -> None:
+    steps = flow(a=gives("busy"), b=gives(None), c=gives(None))
+    steps[0][1]["busy"] = "c"
+    assert await names_of(make_pipeline(*steps)) == ["a", "c"]
+
+
+@pytest.mark.parametrize("jumps", [{}, {"done": "END"}, {"busy": "c"}])
+async def test_a_result_without_a_jump_ends_the_flow(jumps: dict[str, str]) -> None:
+    steps = flow(a=gives("done"), b=gives(None), c=gives(None))
+    steps[0][1].update(jumps)
+    assert await names_of(make_pipeline(*steps)) == ["a"]
+
+
+async def test_a_filter_knows_which_results_lead_somewhere() -> None:
+    seen = []
+
+    async def look(ctx: Context) -> None:
+        seen.append((ctx.routes("busy"), ctx.routes("done")))
+
+    steps = flow(a=look, b=look)
+    steps[0][1]["busy"] = "b"
+    await make_pipeline(*steps).run(make_context())
+    assert seen == [(True, False), (False, False)]
+
+
+@pytest.mark.parametrize("fault", [ValueError("no such thing"), SystemExit(3)])
+async def test_a_filter_that_raises_answers_500_and_tells_only_the_log(
+    fault: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def raise_it(ctx: Context) -> None:
+        raise fault
+
+    ctx = make_context()
+    await make_pipeline(*flow(a=raise_it, b=gives(None))).run(ctx)
+    assert ctx.trace == [("a", "internalError")]
+    assert isinstance(ctx.response, Response)
+    assert ctx.response.status == 500
+    body = b"".join([piece async for piece in ctx.response.body])
+    assert b"no such thing" not in body
+    assert b"request test" in body
+    assert "request test: filter a (Acts, package easews-acts) raised" in caplog.text
+
+
+async def test_an_internal_error_can_be_routed() -> None:
+    async def raise_it(ctx: Context) -> None:
+        raise ValueError
+
+    steps = flow(a=raise_it, b=gives(None), rescue=gives(None))
+    steps[0][1]["internalError"] = "rescue"
+    assert await names_of(make_pipeline(*steps)) == ["a", "rescue"]
+
+
+async def test_an_undeclared_result_is_a_fault_of_the_filter(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    ctx = make_context()
+    await make_pipeline(*flow(a=gives("bsuy"), b=gives(None))).run(ctx)
+    assert ctx.trace == [("a", "internalError")]
+    assert ctx.response is not None
+    assert ctx.response.status == 500
+    assert "returned 'bsuy'; it declares busy, done, internalError" in caplog.text
+
+
+async def test_what_is_wrong_with_the_clients_body_is_no_fault_of_the_filter() -> None:
+    async def read(ctx: Context) -> None:
+        raise MessageError(413, "too much")
+
+    ctx = make_context()
+    with pytest.raises(MessageError):
+        await make_pipeline(*flow(a=read)).run(ctx)
+    assert ctx.trace == [("a", "clientError")]
+
+
+async def test_a_filter_that_blocks_is_told_on(caplog: pytest.LogCaptureFixture) -> None:
+    async def block(ctx: Context) -> None:
+        await anyio.lowlevel.checkpoint()
+        time.sleep(0.06)  # noqa: ASYNC251  # the fault itself
+
+    await make_pipeline(*flow(slow=block)).run(make_context())
+    assert "filter slow (Acts, package easews-acts) held the event loop" in caplog.text
+
+
+async def test_a_filter_that_waits_is_not_told_on(caplog: pytest.LogCaptureFixture) -> None:
+    async def wait(ctx: Context) -> str:
+        await anyio.sleep(0.06)
+        return "done"
+
+    assert await names_of(make_pipeline(*flow(patient=wait))) == ["patient"]
+    assert not caplog.records
+
+
+async def test_a_cancelled_filter_can_clean_up_and_is_in_the_trace() -> None:
+    cleaned = []
+
+    async def wait(ctx: Context) -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            cleaned.append(True)
+
+    ctx = make_context()
+    with anyio.move_on_after(0.01) as scope:
+        await make_pipeline(*flow(waiting=wait)).run(ctx)
+    assert scope.cancelled_caught
+    assert cleaned == [True]
+    assert ctx.trace == [("waiting", "cancelled")]
+
+
+async def test_an_exception_thrown_into_a_filter_can_be_handled_there() -> None:
+    async def outlast(ctx: Context) -> str:
+        with anyio.move_on_after(0.01):
+            await anyio.sleep_forever()
+        return "done"
+
+    assert await names_of(make_pipeline(*flow(a=outlast))) == ["a"]
+
+
+@pytest.mark.parametrize("replace", [True, False])
+async def test_an_upgrade_that_a_later_filter_spoils_is_discarded_once(replace: bool) -> None:
+    discarded = []
+
+    async def takeover(connection: Any) -> None:
+        raise AssertionError("nobody may take it over")
+
+    async def upgrade(ctx: Context) -> None:
+        ctx.response = Upgrade(Headers(), takeover, lambda: discarded.append(True))
+
+    async def spoil(ctx: Context) -> None:
+        if not replace:
+            raise ValueError
+        ctx.response = Response(403)
+
+    ctx = make_context()
+    await make_pipeline(*flow(a=upgrade, b=spoil)).run(ctx)
+    assert ctx.response is not None
+    assert ctx.response.status == (403 if replace else 500)
+    assert discarded == [True]

@@ -1,0 +1,384 @@
+"""The HTTPServer over real sockets: what each request gets, and what its connection does then."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import anyio
+import h11
+import pytest
+from anyio.abc import SocketStream
+from anyio.lowlevel import checkpoint
+
+from easews import Connection, Context, Filter, Headers, Response, Upgrade
+from easews.server import exchange
+from easews.testing import Running, gateway
+
+PATIENCE = 30
+
+CONFIG = """
+kind: HTTPServer
+name: server
+port: 80
+clientMaxBodySize: 100
+maxHeaderBytes: 1KiB
+headerTimeout: {header_timeout}
+keepAliveTimeout: {keep_alive_timeout}
+rules:
+- paths:
+  - {{path: /acts, backend: acts}}
+  - {{path: /posts, methods: [POST, PUT], backend: acts}}
+  - {{path: /open, clientMaxBodySize: -1, backend: acts}}
+---
+kind: Pipeline
+name: acts
+filters:
+- {{kind: Acts, name: acts}}
+"""
+
+
+class Acts(Filter):
+    """Does what the query says."""
+
+    kind = "Acts"
+
+    async def handle(self, ctx: Context) -> None:
+        act = getattr(self, ctx.request.query or "hello")
+        await act(ctx)
+
+    async def hello(self, ctx: Context) -> None:
+        ctx.response = Response(200, [("X-Client", ctx.request.client.host)], b"hello")
+
+    async def nothing(self, ctx: Context) -> None: ...
+
+    async def raises(self, ctx: Context) -> None:
+        raise ValueError("secret")
+
+    async def hangs(self, ctx: Context) -> None:
+        await anyio.sleep_forever()
+
+    async def echo(self, ctx: Context) -> None:
+        body = b"".join([piece async for piece in ctx.request.body])
+        ctx.response = Response(200, content=body)
+
+    async def stream(self, ctx: Context) -> None:
+        async def pieces() -> AsyncIterator[bytes]:
+            yield b"one "
+            yield b""
+            yield b"two"
+
+        ctx.response = Response(200, body=pieces())
+
+    async def breaks(self, ctx: Context) -> None:
+        async def pieces() -> AsyncIterator[bytes]:
+            yield b"one "
+            raise ValueError("secret")
+
+        ctx.response = Response(200, body=pieces())
+
+    async def empty(self, ctx: Context) -> None:
+        ctx.response = Response(204)
+
+    async def upgrade(self, ctx: Context) -> None:
+        async def takeover(connection: Connection) -> None:
+            async with await SocketStream.from_socket(connection.sock) as stream:
+                await stream.send(b"taken over with " + connection.received)
+            connection.release()
+
+        ctx.response = Upgrade(Headers([("Upgrade", "x")]), takeover, lambda: None)
+
+    async def fails_to_take_over(self, ctx: Context) -> None:
+        async def takeover(connection: Connection) -> None:
+            raise ValueError("secret")
+
+        ctx.response = Upgrade(Headers([("Upgrade", "x")]), takeover, lambda: None)
+
+
+@asynccontextmanager
+async def serving(
+    header_timeout: str = "10s", keep_alive_timeout: str = "60s"
+) -> AsyncIterator[Running]:
+    timeouts = {"header_timeout": header_timeout, "keep_alive_timeout": keep_alive_timeout}
+    async with gateway(CONFIG.format(**timeouts), Acts) as running:
+        yield running
+
+
+async def send(running: Running, data: bytes) -> SocketStream:
+    stream = await anyio.connect_tcp(*running.address)
+    await stream.send(data)
+    return stream
+
+
+async def read_all(stream: SocketStream) -> bytes:
+    """Everything up to the end of the stream; a reset is an error."""
+    data = b""
+    with anyio.fail_after(PATIENCE):
+        async with stream:
+            async for piece in stream:
+                data += piece
+    return data
+
+
+async def ask(running: Running, data: bytes) -> bytes:
+    """What comes for `data` until the server closes."""
+    return await read_all(await send(running, data))
+
+
+async def eventually(condition: Callable[[], object]) -> None:
+    with anyio.fail_after(PATIENCE):
+        while not condition():
+            await checkpoint()
+
+
+def get(target: str, *lines: str, method: str = "GET", version: str = "1.1") -> bytes:
+    return "\r\n".join([f"{method} {target} HTTP/{version}", "Host: h", *lines, "", ""]).encode()
+
+
+def parsed(data: bytes, method: str = "GET") -> list[tuple[int, bytes]]:
+    """Status and body of every answer in `data`, as h11 reads them."""
+    answers: list[tuple[int, bytes]] = []
+    client = h11.Connection(h11.CLIENT)
+    client.receive_data(data)
+    client.receive_data(b"")
+    while client.our_state is h11.IDLE and client.their_state is not h11.CLOSED:
+        client.send(h11.Request(method=method, target="/", headers=[("Host", "h")]))
+        client.send(h11.EndOfMessage())
+        status, body = 0, b""
+        while type(event := client.next_event()) is not h11.EndOfMessage:
+            if isinstance(event, h11.ConnectionClosed):
+                return answers
+            if isinstance(event, h11.Response):
+                status = event.status_code
+            elif isinstance(event, h11.Data):
+                body += event.data
+        answers.append((status, body))
+        if {client.our_state, client.their_state} != {h11.DONE} or not client.trailing_data[0]:
+            break
+        client.start_next_cycle()
+    return answers
+
+
+LAST = get("/acts", "Connection: close")
+UPGRADE = ("Connection: upgrade", "Upgrade: x")
+
+
+async def test_a_request_gets_its_answer_and_the_connection_goes_on() -> None:
+    async with serving() as running:
+        stream = await send(running, get("/acts"))
+        assert b"hello" in await stream.receive()
+        await stream.send(get("/acts?empty"))
+        assert (await stream.receive()).startswith(b"HTTP/1.1 204")
+        await stream.send(LAST)
+        assert parsed(await read_all(stream)) == [(200, b"hello")]
+
+
+async def test_pipelined_requests_are_answered_in_order() -> None:
+    async with serving() as running:
+        requests = get("/acts") + get("/nowhere") + get("/acts?stream") + LAST
+        answers = parsed(await ask(running, requests))
+        assert [status for status, _ in answers] == [200, 404, 200, 200]
+        assert answers[2][1] == b"one two"
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (get("/nowhere"), 404),
+        (get("/posts"), 405),
+        (get("/acts/%2e%2E/x"), 400),
+        (get("/acts?nothing"), 503),
+        (get("/acts?raises"), 500),
+    ],
+)
+async def test_answers_that_are_no_trouble_for_the_connection(request_: bytes, status: int) -> None:
+    async with serving() as running:
+        answers = parsed(await ask(running, request_ + LAST))
+        assert [answer for answer, _ in answers] == [status, 200]
+        assert b"secret" not in answers[0][1]
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"GET /acts HTTP/1.1\nHost: h\n\n", 400),
+        (b"\x16\x03\x01\x02\x00\x01\x00", 400),
+        (b"CONNECT h:80 HTTP/1.1\r\nHost: h:80\r\n\r\n", 400),
+        (get("/acts", "Content-Length: 5", "Transfer-Encoding: chunked"), 400),
+        (get("/acts", "X: " + "y" * 2000), 431),
+        (b"GET /acts HTTP/1.1\r\nX: " + b"y" * 5000, 431),
+        (get("/acts?echo", "Content-Length: 101", method="POST"), 413),
+        (get("/acts?echo", "Transfer-Encoding: chunked") + b"65\r\n" + b"x" * 101, 413),
+        (get("/acts?echo", "Transfer-Encoding: chunked") + b"nonsense\r\n", 400),
+        (get("/acts?raises", "Content-Length: 5"), 500),
+        (get("/acts", version="1.0"), 200),
+    ],
+)
+async def test_answers_that_end_the_connection(request_: bytes, status: int) -> None:
+    async with serving() as running:
+        data = await ask(running, request_)
+        assert [answer for answer, _ in parsed(data)] == [status]
+        assert b"\r\nConnection: close\r\n" in data
+
+
+async def test_a_405_names_the_methods() -> None:
+    async with serving() as running:
+        data = await ask(running, get("/posts", "Connection: close"))
+        assert b"\r\nAllow: POST, PUT\r\n" in data
+
+
+async def test_a_refused_client_that_goes_on_sending_gets_its_answer_and_no_reset() -> None:
+    async with serving() as running:
+        stream = await send(running, get("/acts", "Content-Length: 1000000", method="POST"))
+        with anyio.fail_after(PATIENCE):
+            for _ in range(100):
+                await stream.send(bytes(10_000))
+            await stream.send_eof()
+        assert parsed(await read_all(stream))[0][0] == 413
+
+
+async def test_a_head_that_does_not_end_in_time_is_408() -> None:
+    async with serving(header_timeout="200ms") as running:
+        data = await ask(running, b"GET /acts HTTP/1.1\r\nHost")
+        assert parsed(data)[0][0] == 408
+
+
+async def test_a_connection_without_a_request_ends_quietly() -> None:
+    async with serving(header_timeout="200ms", keep_alive_timeout="200ms") as running:
+        assert await ask(running, b"") == b""
+        assert len(parsed(await ask(running, get("/acts")))) == 1
+
+
+async def test_a_pipeline_that_takes_too_long_is_504(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(exchange, "FLOW_DEADLINE", 0.2)
+    async with serving() as running:
+        answers = parsed(await ask(running, get("/acts?hangs") + LAST))
+        assert [status for status, _ in answers] == [504, 200]
+    assert "it was at filter acts" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        get("/acts?echo", "Content-Length: 11", method="POST") + b"hello there",
+        get("/acts?echo", "Transfer-Encoding: chunked") + b"5\r\nhello\r\n6\r\n there\r\n0\r\n\r\n",
+    ],
+)
+async def test_a_body_is_read_to_its_end_and_no_further(request_: bytes) -> None:
+    async with serving() as running:
+        answers = parsed(await ask(running, request_ + LAST))
+        assert answers == [(200, b"hello there"), (200, b"hello")]
+
+
+async def test_a_client_that_waits_for_it_is_told_to_continue() -> None:
+    async with serving() as running:
+        lines = ("Content-Length: 5", "Expect: 100-continue", "Connection: close")
+        stream = await send(running, get("/acts?echo", *lines, method="POST"))
+        assert await stream.receive() == b"HTTP/1.1 100 Continue\r\n\r\n"
+        await stream.send(b"hello")
+        assert parsed(await read_all(stream)) == [(200, b"hello")]
+
+
+async def test_a_body_without_a_limit_may_be_large() -> None:
+    async with serving() as running:
+        lines = ("Content-Length: 300000", "Connection: close")
+        stream = await send(running, get("/open?echo", *lines, method="POST") + bytes(300_000))
+        assert parsed(await read_all(stream)) == [(200, bytes(300_000))]
+
+
+async def test_head_has_the_headers_of_get_and_no_body() -> None:
+    async with serving() as running:
+        data = await ask(running, get("/acts", "Connection: close", method="HEAD"))
+        assert b"\r\nContent-Length: 5\r\n" in data
+        assert data.endswith(b"\r\n\r\n")
+
+
+async def test_an_answer_that_breaks_off_is_not_passed_off_as_whole() -> None:
+    async with serving() as running:
+        data = await ask(running, get("/acts?breaks"))
+        assert data.endswith(b"4\r\none \r\n")
+        assert b"hello" in await ask(running, LAST)
+
+
+async def test_an_upgraded_connection_is_handed_over_with_what_was_received() -> None:
+    async with serving() as running:
+        data = await ask(running, get("/acts?upgrade", *UPGRADE) + b"early bytes")
+        head, _, rest = data.partition(b"\r\n\r\n")
+        assert head == b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x"
+        assert rest == b"taken over with early bytes"
+
+
+async def test_a_filter_that_cannot_go_on_from_its_101_ends_the_connection() -> None:
+    async with serving() as running:
+        data = await ask(
+            running, get("/acts?fails_to_take_over", "Connection: upgrade", "Upgrade: x")
+        )
+        assert data.endswith(b"\r\n\r\n")
+        assert b"hello" in await ask(running, LAST)
+        await eventually(lambda: running.gateway.listeners["server"]._open == 0)
+
+
+async def test_an_upgrade_attempt_is_the_last_request_of_its_connection() -> None:
+    async with serving() as running:
+        data = await ask(running, get("/acts", *UPGRADE) + get("/acts"))
+        assert parsed(data) == [(200, b"hello")]
+        assert b"\r\nConnection: close\r\n" in data
+
+
+async def test_a_client_that_leaves_during_an_upgrade_cancels_its_pipeline(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    async with serving() as running:
+        stream = await send(running, get("/acts?hangs", *UPGRADE))
+        await anyio.wait_all_tasks_blocked()
+        await stream.aclose()
+        await eventually(lambda: caplog.records)
+        fields = vars(caplog.records[-1])["easews_fields"]
+        assert (fields["status"], fields["flow"]) == (499, "acts:cancelled")
+
+
+async def test_connections_over_the_limit_wait_for_their_turn() -> None:
+    config = CONFIG.format(header_timeout="10s", keep_alive_timeout="60s")
+    async with gateway(
+        config.replace("maxHeaderBytes", "maxConnections: 1\nmaxHeaderBytes"), Acts
+    ) as one:
+        first = await send(one, get("/acts"))
+        assert b"hello" in await first.receive()
+        second = await send(one, LAST)
+        with pytest.raises(TimeoutError), anyio.fail_after(0.1):
+            await second.receive()
+        await first.aclose()
+        assert parsed(await read_all(second)) == [(200, b"hello")]
+
+
+async def test_a_client_that_resets_its_connection_does_no_harm() -> None:
+    async with serving() as running:
+        for request in (
+            get("/acts?hangs", *UPGRADE),
+            b"GET /",
+            get("/acts"),
+        ):
+            raw = socket.create_connection((running.address.host, running.address.port))
+            raw.send(request)
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            raw.close()
+        assert b"hello" in await ask(running, LAST)
+
+
+async def test_stopping_lets_a_request_end_and_takes_no_other() -> None:
+    async with serving() as running:
+        stream = await send(running, get("/acts?echo", "Content-Length: 5", method="POST") + b"he")
+        await anyio.wait_all_tasks_blocked()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(running.gateway.stop)
+            await anyio.wait_all_tasks_blocked()
+            await stream.send(b"llo" + get("/acts"))
+            data = await read_all(stream)
+        assert parsed(data) == [(200, b"hello")]
+        assert b"\r\nConnection: close\r\n" in data
+        with pytest.raises(OSError, match="connection attempts failed"):
+            await anyio.connect_tcp(*running.address)

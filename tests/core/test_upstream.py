@@ -1,0 +1,152 @@
+"""Backends: whose turn it is, connecting, and one exchange on a real socket."""
+
+from __future__ import annotations
+
+import socket
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from easews import BadAnswer, ConnectError, Headers
+from easews.upstream import Answer, Pool, Server, ask, dial
+
+WEIGHTS = st.lists(st.integers(0, 9), min_size=1, max_size=6).filter(any)
+
+
+def servers(*weights: int) -> list[Server]:
+    return [Server.at(f"ws://s{n}:80/", weight=weight) for n, weight in enumerate(weights)]
+
+
+def test_a_url_says_where_a_server_is() -> None:
+    server = Server.at("ws://[::1]/base")
+    assert (server.host, server.port, server.path) == ("::1", 80, "/base")
+    assert Server.at("wss://backend.example").port == 443
+
+
+def test_round_robin_is_smooth() -> None:
+    pool = Pool(servers(5, 1, 1))
+    assert [pool.order()[0].host for _ in range(7)] == ["s0", "s0", "s1", "s0", "s2", "s0", "s0"]
+
+
+@given(WEIGHTS)
+def test_every_server_gets_its_share(weights: list[int]) -> None:
+    pool = Pool(servers(*weights))
+    turns = Counter(pool.order()[0].host for _ in range(sum(weights) * 3))
+    assert turns == {f"s{n}": weight * 3 for n, weight in enumerate(weights) if weight}
+
+
+@given(WEIGHTS)
+def test_every_server_that_gets_traffic_stands_in_for_the_others(weights: list[int]) -> None:
+    order = Pool(servers(*weights)).order()
+    assert sorted(server.host for server in order) == [
+        f"s{n}" for n, weight in enumerate(weights) if weight
+    ]
+
+
+def test_a_pool_may_be_empty() -> None:
+    assert Pool([]).order() == []
+
+
+async def test_dialling_a_server_connects() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        for host in ("127.0.0.1", "localhost"):
+            with await dial(Server.at(f"ws://{host}:{listening.getsockname()[1]}")) as sock:
+                assert not sock.getblocking()
+                assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+                listening.accept()[0].close()
+
+
+async def test_a_server_that_refuses_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+    with pytest.raises(ConnectError, match=f"ws://127.0.0.1:{port}: Connection refused"):
+        await dial(Server.at(f"ws://127.0.0.1:{port}"))
+
+
+async def test_a_name_that_does_not_resolve_is_named() -> None:
+    with pytest.raises(ConnectError, match="its name cannot be resolved"):
+        await dial(Server.at("ws://no-such-host.invalid"))
+
+
+@asynccontextmanager
+async def asking(*pieces: bytes) -> AsyncIterator[Answer]:
+    """Ask a server that answers with these pieces and then closes."""
+    near, far = socket.socketpair()
+    near.setblocking(False)
+    with near, far:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_answer, far, pieces)
+            try:
+                yield await ask(near, "GET", "/ws?x=1", Headers([("Host", "backend")]))
+            finally:
+                tasks.cancel_scope.cancel()
+
+
+async def _answer(far: socket.socket, pieces: tuple[bytes, ...]) -> None:
+    await anyio.wait_readable(far)
+    assert far.recv(1000) == b"GET /ws?x=1 HTTP/1.1\r\nHost: backend\r\n\r\n"
+    for piece in pieces:
+        await anyio.wait_all_tasks_blocked()
+        far.send(piece)
+    far.shutdown(socket.SHUT_RDWR)
+
+
+async def _body_of(answer: Answer) -> bytes:
+    return b"".join([piece async for piece in answer.body()])
+
+
+async def test_an_answer_has_its_head_and_its_body() -> None:
+    async with asking(b"HTTP/1.1 401 No\r\nContent-", b"Length: 5\r\n\r\nhe", b"llo!") as answer:
+        assert (answer.status, answer.headers.get("content-length")) == (401, "5")
+        assert await _body_of(answer) == b"hello"
+
+
+async def test_a_body_may_come_in_chunks_or_end_with_the_connection() -> None:
+    head = b"HTTP/1.1 200 OK\r\n"
+    async with asking(
+        head + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhe", b"llo\r\n0\r\n\r\n"
+    ) as one:
+        assert await _body_of(one) == b"hello"
+    async with asking(head + b"\r\nhe", b"llo") as other:
+        assert await _body_of(other) == b"hello"
+
+
+async def test_what_comes_behind_a_101_is_kept() -> None:
+    async with asking(b"HTTP/1.1 101 Go\r\n\r\n\x81\x02hi") as answer:
+        assert (answer.status, answer.received) == (101, b"\x81\x02hi")
+
+
+async def test_interim_answers_are_skipped() -> None:
+    interim = b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
+    async with asking(
+        b"HTTP/1.1 100 Continue\r\n\r\n" + interim, b"HTTP/1.1 204 No\r\n\r\n"
+    ) as answer:
+        assert answer.status == 204
+
+
+@pytest.mark.parametrize(
+    ("pieces", "error", "text"),
+    [
+        ([], ConnectError, "without an answer"),
+        ([b"HTTP/1.1 200 OK\r\nA: b\r\n"], BadAnswer, "in the middle of its answer"),
+        ([b"SSH-2.0-OpenSSH\r\n\r\n"], BadAnswer, "status line"),
+        ([b"HTTP/1.1 200 OK\r\nA: " + bytes([65]) * 70_000], BadAnswer, "over 65536 bytes"),
+    ],
+)
+async def test_what_is_no_answer_is_told(
+    pieces: list[bytes], error: type[Exception], text: str
+) -> None:
+    with pytest.RaisesGroup(pytest.RaisesExc(error, match=text), allow_unwrapped=True):
+        async with asking(*pieces):
+            pass
+
+
+async def test_a_body_that_is_cut_short_is_told() -> None:
+    with pytest.RaisesGroup(pytest.RaisesExc(BadAnswer, match="ended before the body")):
+        async with asking(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello") as answer:
+            await _body_of(answer)
