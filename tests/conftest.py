@@ -15,6 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# A shared machine may stall anywhere: a slow example is no failure.
+settings.register_profile("easews", deadline=None)
+settings.load_profile("easews")
 
 BACKENDS = [
     pytest.param(("asyncio", {"use_uvloop": False}), id="asyncio"),

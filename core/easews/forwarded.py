@@ -7,7 +7,7 @@ stands there was said by the nearest proxy, and the further left, the more mouth
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -34,7 +34,7 @@ _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"  # RFC 9110 §5.6.2
 _PAIR = rf'{_TOKEN}=(?:{_TOKEN}|"(?:[^"\\]|\\.)*+")'
 _token = re.compile(_TOKEN).fullmatch
 _pairs = re.compile(rf'({_TOKEN})=(?:({_TOKEN})|"((?:[^"\\]|\\.)*+)")').findall
-_last_element = re.compile(rf"(?:\A|,)[ \t]*+({_PAIR}(?:[ \t]*+;[ \t]*+{_PAIR})*+)\Z").search
+_element = re.compile(rf"[ \t;]*+(?:({_PAIR}(?:[ \t]*+;[ \t]*+{_PAIR})*+)[ \t;]*+)?+(?:,|\Z)").match
 
 # RFC 7239 §6, and the ways in which proxies write it into X-Forwarded-For.
 _node = re.compile(
@@ -55,20 +55,26 @@ def parse_node(text: str) -> Address | None:
     return Address(str(ip), int(port or 0)) if ip and int(port or 0) < 65536 else None
 
 
-def forwarded_elements(headers: Headers) -> Iterator[str]:
-    """The elements of Forwarded from right to left, up to one that is malformed.
+def forwarded_elements(headers: Headers) -> list[str]:
+    """The elements of Forwarded, in order; only those behind the last malformed one.
 
-    From the right, because a client may leave a quote open to have the honest elements behind
-    it read as part of its own.
+    A client may leave a quote open to have the honest element behind it read as part of its
+    own. So behind a fault the next comma is tried: what an honest proxy added stands last, and
+    there is no way to have it begin elsewhere.
     """
-    for line in reversed(headers.get_all("forwarded")):
-        rest = line.rstrip(" \t,;")
-        while rest:
-            match = _last_element(rest)
-            if match is None:
-                return
-            yield match[1]
-            rest = rest[: match.start()].rstrip(" \t,;")
+    text = ",".join(headers.get_all("forwarded"))
+    elements: list[str] = []
+    at = 0
+    while at < len(text):
+        match = _element(text, at)
+        if match is None:
+            elements.clear()
+            at = text.find(",", at) + 1 or len(text)
+            continue
+        if match[1]:
+            elements.append(match[1])
+        at = match.end()
+    return elements
 
 
 def forwarded_for(element: str) -> str:
@@ -103,7 +109,7 @@ class ForwardedPolicy:
     fields: Collection[Field] = ("for", "host", "proto")
     forwarded: bool = False
 
-    def apply(self, headers: Headers, request: Request, trusted: Iterable[Network]) -> None:
+    def apply(self, headers: Headers, request: Request, trusted: Collection[Network]) -> None:
         """Change `headers`, which are to be sent on, to what this policy says of `request`.
 
         `trusted` are the networks of the proxies whose word is taken. `request.headers` may be
@@ -123,7 +129,7 @@ class ForwardedPolicy:
             if value and name not in headers:
                 headers.add(name, value)
         if self.forwarded:
-            elements = [*reversed([*forwarded_elements(headers)]), _element(peer, request)]
+            elements = [*forwarded_elements(headers), _element_of(peer, request)]
             headers.set("Forwarded", ", ".join(elements))
 
     def _about(self, request: Request) -> Iterator[tuple[str, str]]:
@@ -146,7 +152,7 @@ def _node_of(peer: Address) -> str:
     return str(parse_ip(peer.host) or "unknown")
 
 
-def _element(peer: str, request: Request) -> str:
+def _element_of(peer: str, request: Request) -> str:
     pairs = {"for": f"[{peer}]" if ":" in peer else peer, "host": request.host}
     pairs["proto"] = request.scheme
     return ";".join(f"{name}={_quoted(value)}" for name, value in pairs.items() if value)

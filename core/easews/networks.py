@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 Network = IPv4Network | IPv6Network
@@ -22,7 +22,9 @@ def parse_ip(host: str) -> IPv4Address | IPv6Address | None:
     return ip.ipv4_mapped or ip if isinstance(ip, IPv6Address) else ip
 
 
-def is_within(host: str, networks: Iterable[Network]) -> bool:
+def is_within(host: str, networks: Collection[Network]) -> bool:
     """Whether `host` is an IP of one of `networks`."""
+    if not networks:  # the usual case: parsing takes longer than all the rest
+        return False
     ip = parse_ip(host)
     return ip is not None and any(ip in network for network in networks)

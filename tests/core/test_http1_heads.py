@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import h11
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
 from easews import Headers
 from easews.http1 import (
     HeadError,
@@ -15,8 +18,6 @@ from easews.http1 import (
     parse_request_head,
     parse_response_head,
 )
-from hypothesis import assume, given
-from hypothesis import strategies as st
 
 
 def head(*lines: str) -> bytes:
@@ -304,8 +305,11 @@ REQUEST_LINES = st.one_of(
 FIELD_LINES = st.one_of(
     st.builds("{}:{}".format, TOKENS, VALUES),
     st.sampled_from(
-        ["Host: a", "host: b", "Content-Length: 1", "Content-Length: 1,1", "content-length: 02"]
-        + ["Transfer-Encoding: chunked", "Transfer-Encoding: x", " folded", "X : y", "X:\x0by"]
+        [
+            *["Host: a", "host: b", "Content-Length: 1", "Content-Length: 1,1"],
+            *["content-length: 02", "Transfer-Encoding: chunked", "Transfer-Encoding: x"],
+            *[" folded", "X : y", "X:\x0by"],
+        ]
     ),
 )
 
@@ -347,3 +351,35 @@ def test_a_damaged_head_is_refused_or_read_as_h11_reads_it(
     offset: int, cut: int, inserted: bytes
 ) -> None:
     assert_h11_agrees(WHOLE[:offset] + inserted + WHOLE[offset + cut :])
+
+
+ANSWER = head("HTTP/1.1 200 OK at last", "Content-Length: 10", "X-Y: a, b", "Empty:")
+
+
+def response_by_h11(raw: bytes) -> h11.Response | h11.InformationalResponse | None:
+    connection = h11.Connection(h11.CLIENT)
+    upgrade = [("Host", "a"), ("Connection", "Upgrade"), ("Upgrade", "x")]  # so 101 is expected
+    connection.send(h11.Request(method="GET", target="/", headers=upgrade))
+    connection.receive_data(raw)
+    try:
+        event = connection.next_event()
+    except h11.RemoteProtocolError:
+        return None
+    return event if isinstance(event, h11.Response | h11.InformationalResponse) else None
+
+
+@given(st.integers(0, len(ANSWER) - 1), st.integers(0, 2), st.binary(max_size=3))
+def test_a_damaged_answer_is_refused_or_read_as_h11_reads_it(
+    offset: int, cut: int, inserted: bytes
+) -> None:
+    raw = ANSWER[:offset] + inserted + ANSWER[offset + cut :]
+    try:
+        ours = parse_response_head(raw)
+    except HeadError:
+        return
+    theirs = response_by_h11(raw)
+    assert theirs is not None, "easews accepts what h11 refuses"
+    assert (ours.status, ours.version.encode()) == (theirs.status_code, theirs.http_version)
+    assert ours.reason.encode("latin-1") == theirs.reason
+    fields = [(name.encode(), value.encode("latin-1")) for name, _, value in ours.headers.triples]
+    assert fields == list(theirs.headers)

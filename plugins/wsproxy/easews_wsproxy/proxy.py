@@ -118,7 +118,7 @@ class WebSocketProxy(Filter):
             answer.status,
             answer.headers,
             key=offer.key,
-            offered_protocols=ctx.request.headers.elements("sec-websocket-protocol"),
+            offered_protocols=offer.headers.elements("sec-websocket-protocol"),
             offered_extensions=extensions.elements(offer.headers),
         )
         if fault is not None:
@@ -140,7 +140,7 @@ class WebSocketProxy(Filter):
             try:
                 return offer, await self._ask(offer)
             except (ConnectError, _ConnectTimeout) as error:
-                log.warning("request %s: %s: trying the next server", ctx.id, error)
+                log.warning("request %s: no answer from %s", ctx.id, error)
                 failure = error
         raise failure or _NoServer("the pool has no server")
 

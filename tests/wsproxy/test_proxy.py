@@ -1,0 +1,284 @@
+"""The filter in a gateway: which servers are asked, what results, and who lets go of what."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+import pytest
+from anyio.abc import SocketStream, TaskGroup
+from anyio.lowlevel import checkpoint
+from websockets.sync.client import connect
+
+from easews import Context, Filter, Response
+from easews.testing import Running, gateway, make_context
+from easews.upstream import Pool
+from easews_wsproxy.handshake import accept_for
+from easews_wsproxy.proxy import WebSocketProxy
+
+PATIENCE = 30
+KEY = "AAAAAAAAAAAAAAAAAAAAAA=="
+
+CONFIG = """
+kind: Pipeline
+name: pipeline
+flow: {flow}
+filters:
+- {{kind: Spoils, name: spoils}}
+- {{kind: Answers, name: answers}}
+- kind: WebSocketProxy
+  name: proxy
+  pools:
+  - servers: {servers}
+    timeouts: {{connect: 300ms, handshake: 300ms, close: 300ms}}
+---
+kind: HTTPServer
+name: server
+port: 80
+rules: [{{paths: [{{pathPrefix: /, clientMaxBodySize: -1, backend: pipeline}}]}}]
+"""
+
+
+class Spoils(Filter):
+    """Takes the answer of the filter before it away."""
+
+    kind = "Spoils"
+
+    async def handle(self, ctx: Context) -> None:
+        ctx.response = Response(403, content=" ".join(result for _, result in ctx.trace))
+
+
+class Answers(Filter):
+    """Answers with the trace so far."""
+
+    kind = "Answers"
+
+    async def handle(self, ctx: Context) -> None:
+        if ctx.response is None:
+            ctx.response = Response(200, content=f"{ctx.trace}")
+
+
+@asynccontextmanager
+async def proxying(*ports: int, flow: str = "[{filter: proxy}]") -> AsyncIterator[Running]:
+    servers = [f"{{url: 'ws://127.0.0.1:{port}'}}" for port in ports]
+    config = CONFIG.format(flow=flow, servers=f"[{', '.join(servers)}]")
+    async with gateway(config, Spoils, Answers) as running:
+        yield running
+
+
+class Backend:
+    """A listening socket whose every step is the test's."""
+
+    def __init__(self) -> None:
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.listening.setblocking(False)
+        self.port: int = self.listening.getsockname()[1]
+
+    def __enter__(self) -> Backend:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.listening.close()
+
+    async def accept(self) -> tuple[SocketStream, bytes]:
+        """The next connection, and the head that came on it."""
+        with anyio.fail_after(PATIENCE):
+            await anyio.wait_readable(self.listening)
+            stream = await SocketStream.from_socket(self.listening.accept()[0])
+            head = b""
+            while b"\r\n\r\n" not in head:
+                head += await stream.receive()
+        return stream, head
+
+
+def accepting(head: bytes) -> bytes:
+    key = head.partition(b"Sec-WebSocket-Key: ")[2].partition(b"\r\n")[0].decode()
+    return (
+        b"HTTP/1.1 101 Go\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Accept: " + accept_for(key).encode() + b"\r\n\r\n"
+    )
+
+
+async def ask(running: Running, *behind: bytes) -> SocketStream:
+    stream = await anyio.connect_tcp(*running.address)
+    await stream.send(
+        b"GET /x HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + KEY.encode() + b"\r\n\r\n"
+    )
+    for piece in behind:
+        await stream.send(piece)
+    return stream
+
+
+async def receive_until(stream: SocketStream, end: bytes) -> bytes:
+    data = b""
+    with anyio.fail_after(PATIENCE):
+        while not data.endswith(end):
+            data += await stream.receive()
+    return data
+
+
+async def read_all(stream: SocketStream) -> bytes:
+    with anyio.fail_after(PATIENCE):
+        async with stream:
+            return b"".join([piece async for piece in stream])
+
+
+async def test_frames_behind_the_handshake_are_delivered_after_the_101() -> None:
+    with Backend() as backend:
+        async with proxying(backend.port) as running:
+            client = await ask(running, b"\x81\x82\0\0\0\0hi")
+            server, head = await backend.accept()
+            assert head.endswith(b"\r\n\r\n")  # nothing of it goes before the 101
+            await server.send(accepting(head) + b"\x81\x05early")
+            assert await receive_until(server, b"hi") == b"\x81\x82\0\0\0\0hi"
+            answer = await receive_until(client, b"early")
+            assert accept_for(KEY).encode() in answer
+            await server.aclose()
+            await client.aclose()
+
+
+async def test_a_client_that_leaves_cancels_the_dial(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    with Backend() as backend:
+        async with proxying(backend.port) as running:
+            client = await ask(running)
+            server, _ = await backend.accept()
+            await client.aclose()
+            assert await read_all(server) == b""
+    request = next(record for record in caplog.records if record.message == "request")
+    assert vars(request)["easews_fields"]["status"] == 499
+
+
+async def test_the_next_server_is_asked_when_one_refuses_or_hangs_up() -> None:
+    with Backend() as refusing, Backend() as hanging_up, Backend() as backend:
+        refusing.listening.close()
+        async with proxying(refusing.port, hanging_up.port, backend.port) as running:
+            client = await ask(running)
+            hung_up, _ = await hanging_up.accept()
+            await hung_up.aclose()
+            server, head = await backend.accept()
+            await server.send(accepting(head))
+            assert (await receive_until(client, b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+            await server.aclose()
+            await client.aclose()
+
+
+async def test_servers_take_turns() -> None:
+    with Backend() as one, Backend() as other:
+        async with proxying(one.port, other.port) as running:
+            for backend in (one, other, one, other):
+                client = await ask(running)
+                server, _ = await backend.accept()
+                await server.send(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n")
+                assert (await read_all(client)).startswith(b"HTTP/1.1 403 ")
+                await server.aclose()
+
+
+async def test_a_server_that_does_not_answer_in_time_is_504() -> None:
+    with Backend() as backend:
+        async with proxying(backend.port) as running:
+            client = await ask(running)
+            server, _ = await backend.accept()
+            assert (await read_all(client)).startswith(b"HTTP/1.1 504 ")
+            assert await read_all(server) == b""
+
+
+async def test_a_refusal_of_the_backend_is_streamed_to_the_client() -> None:
+    with Backend() as backend:
+        async with proxying(backend.port) as running:
+            client = await ask(running)
+            server, _ = await backend.accept()
+            await server.send(
+                b"HTTP/1.1 302 Found\r\nLocation: /login\r\nConnection: X-Hop\r\nX-Hop: 1\r\n"
+                b"Transfer-Encoding: chunked\r\n\r\n5\r\nplease\r\n"[:-3]
+            )
+            await receive_until(client, b"pleas\r\n")
+            await server.send(b"\r\n4\r\n log\r\n0\r\n\r\n")
+            rest = await read_all(client)
+            assert rest == b"4\r\n log\r\n0\r\n\r\n"
+            await server.aclose()
+
+
+async def test_an_upgrade_that_a_later_filter_replaces_lets_go_of_the_backend() -> None:
+    with Backend() as backend:
+        async with proxying(backend.port, flow="[{filter: proxy}, {filter: spoils}]") as running:
+            client = await ask(running)
+            server, head = await backend.accept()
+            await server.send(accepting(head))
+            assert await read_all(server) == b""
+            assert (await read_all(client)).startswith(b"HTTP/1.1 403 ")
+            assert len(running.sessions) == 0
+
+
+async def test_a_plain_request_can_be_routed_elsewhere() -> None:
+    flow = "[{filter: proxy, jumpIf: {notWebSocket: answers}}, {filter: spoils}, {filter: answers}]"
+    with Backend() as backend:
+        async with proxying(backend.port, flow=flow) as running:
+            client = await anyio.connect_tcp(*running.address)
+            await client.send(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+            answer = await read_all(client)
+            assert answer.endswith(b"[('proxy', 'notWebSocket')]")
+
+
+async def test_a_pool_without_servers_is_503() -> None:
+    spec = {
+        "keepHost": False,
+        "servers": [],
+        "originPatterns": [],
+        "insecureSkipVerify": False,
+        "backendLostCode": 1011,
+        "clientMaxMsgSize": -1,
+        "serverMaxMsgSize": -1,
+        "timeouts": {"connect": 1.0, "handshake": 1.0, "close": 1.0, "slowReader": 1.0},
+    }
+    proxy = WebSocketProxy("proxy", {"pools": [spec]})
+    assert Pool([]).order() == []
+    handshake = [("Connection", "Upgrade"), ("Upgrade", "websocket")]
+    handshake += [("Sec-WebSocket-Version", "13"), ("Sec-WebSocket-Key", KEY)]
+    ctx = make_context("/", handshake)
+    assert await proxy.handle(ctx) == "internalError"
+    assert ctx.response is not None
+    assert ctx.response.status == 503
+
+
+async def test_nothing_is_done_when_there_is_an_answer_already() -> None:
+    ctx = make_context("/")
+    ctx.response = Response(401)
+    proxy = object.__new__(WebSocketProxy)
+    assert await proxy.handle(ctx) is None
+    assert ctx.response.status == 401
+
+
+async def _echo_once(backend: Backend) -> None:
+    server, head = await backend.accept()
+    await server.send(accepting(head))
+    async with server:
+        frame = await server.receive()
+        await server.send(
+            b"\x81\x02" + bytes(a ^ b for a, b in zip(frame[6:8], frame[2:4], strict=True))
+        )
+        async for _ in server:
+            pass
+
+
+async def test_the_servers_connections_count_until_their_sessions_end() -> None:
+    with Backend() as backend:
+        async with proxying(backend.port) as running:
+            tasks: TaskGroup
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_echo_once, backend)
+                talk = anyio.to_thread.run_sync(_say_hi, running)
+                await talk
+            listener = running.gateway.listeners["server"]
+            with anyio.fail_after(PATIENCE):
+                while listener._open or len(running.sessions):
+                    await checkpoint()
+
+
+def _say_hi(running: Running) -> None:
+    with connect(f"ws://{running.address}/x", compression=None) as client:
+        client.send("hi")
+        assert client.recv() == "hi"

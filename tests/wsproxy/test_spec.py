@@ -1,0 +1,122 @@
+"""The config of a WebSocketProxy: its defaults, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from easews.filters import schema_of
+from easews.schema import check_schema, complete, errors
+from easews_wsproxy.proxy import WebSocketProxy
+from easews_wsproxy.spec import spec_faults
+
+SCHEMA = schema_of(WebSocketProxy)
+A, B = {"url": "ws://a.example"}, {"url": "ws://b.example"}
+
+
+def spec(*servers: Mapping[str, Any], **pool: Any) -> dict[str, Any]:
+    return {"pools": [{"servers": [*servers] or [A], **pool}]}
+
+
+def test_the_schema_is_one() -> None:
+    check_schema(SCHEMA)
+
+
+def test_the_design_notes_config_gets_the_defaults() -> None:
+    written = {"defaultOrigin": "http://127.0.0.1/hello", **spec({"url": "ws://127.0.0.1:12345"})}
+    assert not [*errors(SCHEMA, written)]
+
+    pool = complete(SCHEMA, written)["pools"][0]
+
+    assert pool == {
+        "servers": [{"url": "ws://127.0.0.1:12345", "keepHost": False}],
+        "loadBalance": {"policy": "roundRobin"},
+        "clientMaxMsgSize": -1,
+        "serverMaxMsgSize": -1,
+        "originPatterns": [],
+        "insecureSkipVerify": False,
+        "timeouts": {"connect": 5.0, "handshake": 10.0, "close": 5.0, "slowReader": 60.0},
+        "backendLostCode": 1011,
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "written"),
+    [
+        (["pools"], {"pools": [{"servers": [A]}, {"servers": [B]}]}),
+        (["pools", 0, "servers", 0, "url"], spec({"url": "wss://a.example"})),
+        (["pools", 0, "servers", 0, "url"], spec({"url": "HTTPS://a.example"})),
+        (["pools", 0, "servers", 0, "tags"], spec({**A, "tags": ["blue"]})),
+        (["pools", 0, "loadBalance", "policy"], spec(loadBalance={"policy": "ipHash"})),
+        (["pools", 0, "loadBalance", "headerHashKey"], spec(loadBalance={"headerHashKey": "X"})),
+        (["pools", 0, "loadBalance", "stickySession"], spec(loadBalance={"stickySession": {}})),
+        *((["pools", 0, key], spec(**{key: {}})) for key in ("filter", "healthCheck", "tls")),
+        (["pools", 0, "keepAlive"], spec(keepAlive={})),
+    ],
+)
+def test_what_is_not_built_yet_is_refused_and_says_so(
+    path: list[str | int], written: Mapping[str, Any]
+) -> None:
+    (error,) = errors(SCHEMA, written)
+
+    assert list(error.path) == path
+    assert isinstance(error.schema, Mapping)
+    assert error.schema["description"].startswith("Not supported yet: ")
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        {},
+        {"pools": []},
+        {"pools": [{}]},
+        {"pools": [{"servers": []}]},
+        spec({"url": "ftp://a.example"}),
+        spec({"url": "ws://"}),
+        spec({**A, "weight": -1}),
+        spec({**A, "wieght": 1}),
+        spec(backendLostCode=1012),
+        spec(loadBalance={"policy": "fastest"}),
+        spec(timeouts={"connect": 5}),
+        spec(clientMaxMsgSize="1MB"),
+        {**spec(), "defaultOrigin": "http://a\r\nX: y"},
+    ],
+)
+def test_what_makes_no_sense_is_refused(written: Mapping[str, Any]) -> None:
+    assert [*errors(SCHEMA, written)]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        spec(A, B),
+        spec({**A, "weight": 1}, {**B, "weight": 0}),
+        spec({"url": "ws://a.example/base/"}),
+        spec(originPatterns=["*.example.org", "localhost:*", "[::1]:3000", "null"]),
+    ],
+)
+def test_a_spec_that_agrees_with_itself_has_no_faults(written: Mapping[str, Any]) -> None:
+    assert not [*errors(SCHEMA, written)]
+    assert not [*spec_faults(complete(SCHEMA, written))]
+
+
+@pytest.mark.parametrize(
+    ("path", "written"),
+    [
+        (("servers", 1), spec({**A, "weight": 1}, B)),
+        (("servers",), spec({**A, "weight": 0}, {**B, "weight": 0})),
+        (("servers", 0, "url"), spec({"url": "ws://a.example/?token=secret"})),
+        (("originPatterns", 1), spec(originPatterns=["null", "https://a.example"])),
+        (("timeouts", "close"), spec(timeouts={"close": "0s"})),
+    ],
+)
+def test_fields_that_cannot_be_meant_so_are_faults(
+    path: tuple[str | int, ...], written: Mapping[str, Any]
+) -> None:
+    (fault,) = spec_faults(complete(SCHEMA, written))
+
+    assert fault.path == ("pools", 0, *path)
+    assert fault.accepted
+    assert "secret" not in fault.wrong + fault.accepted
