@@ -43,4 +43,4 @@ if __name__ == "__main__":
     packages = {wheel.name.partition("-")[0] for wheel in wheels}
     found = [f"no wheel of {package}" for package in WANTED.keys() - packages]
     found += [fault for wheel in wheels for fault in faults(wheel)]
-    sys.exit("\n".join(found))
+    sys.exit("\n".join(found) or None)

@@ -1,0 +1,78 @@
+"""What the end-to-end tests share: one gateway for each event loop, in front of the backends."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+from tests.e2e.gateway import Gateway, Route, config, free_port, proxied, running
+from tests.e2e.library import LibraryBackend
+from tests.e2e.raw import LOOPBACK, Peer, RawBackend
+
+
+@pytest.fixture(scope="session", params=["asyncio", "trio"])
+def loop(request: pytest.FixtureRequest) -> str:
+    """The event loop that the gateway runs on; the tests themselves need none."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(scope="session")
+def backend() -> Iterator[LibraryBackend]:
+    """The backend behind /echo. No test may leave an ending in its queue."""
+    backend = LibraryBackend()
+    yield backend
+    backend.close()
+
+
+@pytest.fixture(scope="session")
+def raw_port() -> int:
+    """The port behind /raw: nobody listens there but a test that asks for `raw_backend`."""
+    return free_port()
+
+
+@pytest.fixture
+def raw_backend(raw_port: int) -> Iterator[RawBackend]:
+    """A backend whose part the test plays itself."""
+    backend = RawBackend(raw_port)
+    yield backend
+    backend.close()
+
+
+NOT_WEBSOCKET_ENDS = [{"filter": "proxy", "jumpIf": {"notWebSocket": "END"}}]
+
+
+@pytest.fixture(scope="session")
+def gateway(
+    loop: str, backend: LibraryBackend, raw_port: int, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Gateway]:
+    """A gateway that outlives whatever the tests do to it, and then stops cleanly."""
+    raw = f"ws://{LOOPBACK}:{raw_port}"
+    down = f"ws://{LOOPBACK}:{free_port()}"
+    forwarded = {"kind": "XForwarded", "name": "forwarded"}
+    text = config(
+        free_port(),
+        proxied("/echo", backend.url),
+        proxied("/raw", raw),
+        proxied("/based", f"{raw}/base"),
+        proxied("/hurried", raw, timeouts={"handshake": "300ms"}),
+        proxied("/friends", raw, originPatterns=["*.friends.test", "null"]),
+        proxied("/anyone", raw, insecureSkipVerify=True),
+        proxied("/routed", raw, flow=NOT_WEBSOCKET_ENDS),
+        proxied("/down", down),
+        proxied("/second", down, backend.url),
+        proxied("/twice", raw, f"{raw}/"),
+        Route("/get-only", [forwarded], path_fields={"methods": ["GET"]}),
+        Route("/nothing", [forwarded]),
+    )
+    folder = tmp_path_factory.mktemp(loop)
+    with running(text, folder, "--backend", loop, "--log-format", "json") as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def client(gateway: Gateway) -> Iterator[Peer]:
+    """A raw connection to the gateway."""
+    with Peer(socket.create_connection((LOOPBACK, gateway.port))) as peer:
+        yield peer
