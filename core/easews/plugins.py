@@ -206,4 +206,9 @@ def _kind(found: Found, item: object) -> Kind:
             f"{kind}.schema cannot be used: {text}",
             "give a JSON Schema (draft 2020-12) as a dict, or the name of a file in schemas/",
         ) from error
+    if taken := sorted({"kind", "name"} & schema.get("properties", {}).keys()):
+        raise fault(
+            f"{kind}.schema has a field {taken[0]!r}, which every filter has",
+            "give that field another name",
+        )
     return Kind(kind, item, schema, found.distribution, found.version)

@@ -158,11 +158,54 @@ def _default(schema: Schema, resolver: Any) -> Any:
     return _ABSENT
 
 
-def known_keys(schema: Schema, instance: object) -> list[str]:
-    """The property names that `schema` has for this `instance`, through `$ref` and alternatives."""
-    resource = DRAFT202012.create_resource(schema)
-    parts = _applicable(schema, instance, _registry().resolver_with_root(resource))
+def known_keys(schema: Schema, path: Sequence[str | int]) -> list[str]:
+    """The property names that `schema` has for what stands at `path`, in any alternative."""
+    parts = [*_walk(schema, path)][-1]
     return list(dict.fromkeys(key for part, _ in parts for key, _ in _properties(part)))
+
+
+def is_write_only(schema: Schema, path: Sequence[str | int]) -> bool:
+    """Whether what stands at `path`, or something around it, must never be shown."""
+    return any(part.get("writeOnly") for parts in _walk(schema, path) for part, _ in parts)
+
+
+def _walk(schema: Schema, path: Sequence[str | int]) -> Iterator[Parts]:
+    """All that `schema` says, in any alternative, of each value on the way along `path`."""
+    root = DRAFT202012.create_resource(schema)
+    parts: Parts = [*_alternatives(schema, _registry().resolver_with_root(root))]
+    yield parts
+    for step in path:
+        parts = [
+            found
+            for part, resolver in parts
+            for sub in _below(part, step)
+            for found in _alternatives(sub, resolver)
+        ]
+        yield parts
+
+
+def _alternatives(schema: Any, resolver: Any) -> Iterator[tuple[Schema, Any]]:
+    if not isinstance(schema, Mapping):
+        return
+    yield schema, resolver
+    if "$ref" in schema:
+        target = resolver.lookup(schema["$ref"])
+        yield from _alternatives(target.contents, target.resolver)
+    several = [sub for keyword in ("allOf", "anyOf", "oneOf") for sub in schema.get(keyword, ())]
+    for sub in (*several, *(schema[keyword] for keyword in ("then", "else") if keyword in schema)):
+        yield from _alternatives(sub, resolver)
+
+
+def _below(schema: Schema, step: str | int) -> Iterator[Any]:
+    """The subschemas for the value at `step` of a list or mapping."""
+    if isinstance(step, int):
+        prefix = schema.get("prefixItems", ())
+        yield prefix[step] if step < len(prefix) else schema.get("items")
+    elif step in schema.get("properties", {}):
+        yield schema["properties"][step]
+    else:
+        yield from schema.get("patternProperties", {}).values()
+        yield schema.get("additionalProperties")
 
 
 def _applicable(schema: Any, instance: object, resolver: Any) -> Iterator[tuple[Schema, Any]]:

@@ -62,7 +62,7 @@ def substitute(text: str, environ: Mapping[str, str]) -> tuple[str, bool]:
     ]
     if unset:
         raise VariableError(
-            f"the variable {' and '.join(dict.fromkeys(unset))} is not set",
+            f"not set: {' and '.join(dict.fromkeys(unset))}",
             f"set it, or write ${{{unset[0]}:-default}}",
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ class Source:
 
 def read_sources(paths: Sequence[str]) -> Iterator[Source | Problem]:
     """Every file that `paths` lead to, each once and in order, or why it cannot be read."""
-    seen: set[Path] = set()
+    seen: set[str] = set()
     for path in paths:
         if path == STDIN:
             yield _decoded("<stdin>", sys.stdin.buffer.read())
@@ -31,7 +32,7 @@ def read_sources(paths: Sequence[str]) -> Iterator[Source | Problem]:
         for file in _files(path):
             if isinstance(file, Problem):
                 yield file
-            elif (real := file.resolve()) not in seen:
+            elif (real := os.path.realpath(file)) not in seen:
                 seen.add(real)
                 yield _read(file)
 
@@ -53,9 +54,8 @@ def _files(path: str) -> list[Path] | list[Problem]:
 def _read(file: Path) -> Source | Problem:
     try:
         return _decoded(str(file), file.read_bytes())
-    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        return _fault(str(file), f"cannot be read: {reason}")
+    except OSError as error:
+        return _fault(str(file), f"cannot be read: {error.strerror}")
 
 
 def _decoded(name: str, content: bytes) -> Source | Problem:

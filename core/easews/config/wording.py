@@ -107,14 +107,12 @@ def _known_here(known: list[str]) -> str:
 def _where_it_belongs(key: str, known: list[str], node: Node, schema: Schema, path: Path) -> str:
     """What to do with a key that stands beside the list or mapping that it belongs in."""
     for neighbour in known:
-        if node.value.get(neighbour):
-            continue  # somebody who filled it knows where its keys go
+        is_empty = neighbour in node.value and not node.value[neighbour]
         if key in known_keys(schema, (*path, neighbour, 0)):
-            return (
-                f"it belongs in an entry of {neighbour!r}: indent it, with a '- ' before the entry"
-            )
-        if neighbour in node.value and key in known_keys(schema, (*path, neighbour)):
-            return f"it belongs in {neighbour!r}: indent it"
+            how = ": indent it, with a '- ' before the entry" if is_empty else ""
+            return f"it belongs in an entry of {neighbour!r}{how}"
+        if key in known_keys(schema, (*path, neighbour)):
+            return f"it belongs in {neighbour!r}{': indent it' if is_empty else ''}"
     return ""
 
 

@@ -1,14 +1,14 @@
 """Backends, for any filter that talks to some.
 
     pool      Server, Pool: which server next (pure)
-    dial      dial(server) -> a connected socket
+    dialling  dial(server) -> a connected socket
     exchange  ask(socket, …) -> Answer: one HTTP/1.1 request, its answer, and what comes behind
 
 A filter tries the servers of `Pool.order` one after the other until one takes the connection;
 errors are `easews.ConnectError` (try the next), `UpstreamTimeout` and `BadAnswer`.
 """
 
-from .dial import dial
+from .dialling import dial
 from .exchange import Answer, ask
 from .pool import Pool, Server
 
