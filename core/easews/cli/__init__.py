@@ -1,0 +1,13 @@
+"""The command `easews`.
+
+    app        the commands and their exit status: 0 clean, 1 problems, 2 usage errors
+    report     problems and tables as text: aligned and coloured for people, plain for pipes
+    editors    JSON Schemas for editors, one kind or all
+
+What was asked for goes to stdout (for `validate` that is the report), what else there is to say
+to stderr.
+"""
+
+from .app import main
+
+__all__ = ["main"]

@@ -1,0 +1,161 @@
+"""What has to fit together: names that lead somewhere, servers side by side, jumps forward."""
+
+from __future__ import annotations
+
+import pytest
+
+from easews import ConfigError, Context, Filter
+from easews.config import Source, from_sources
+from easews.plugins import Kind, Kinds
+
+
+class Relay(Filter):
+    """Takes the connection over."""
+
+    kind = "Relay"
+    results = ("clientError", "serverError")
+    unbounded_body = True
+
+    async def handle(self, ctx: Context) -> None:
+        pass
+
+
+class Plain(Relay):
+    """Answers at once."""
+
+    kind = "Plain"
+    unbounded_body = False
+
+
+KINDS = Kinds(Kind(it.kind, it, {"type": "object"}, "the-test", "0") for it in (Relay, Plain))
+PIPELINE = "{kind: Pipeline, name: p, filters: [{kind: Plain, name: a}, {kind: Plain, name: b}]}"
+
+
+def faults(*documents: str) -> list[str]:
+    text = "\n---\n".join(documents)
+    try:
+        from_sources([Source("f", text)], KINDS, {})
+    except ConfigError as error:
+        return [str(problem) for problem in error.problems]
+    return []
+
+
+def server(name: str = "w", **fields: object) -> str:
+    fields = {"kind": "HTTPServer", "name": name, "port": 80, **fields}
+    return "\n".join(f"{key}: {value}" for key, value in fields.items())
+
+
+def path(fields: str) -> str:
+    return f"[{{paths: [{{{fields}}}]}}]"
+
+
+def flow(*steps: str) -> list[str]:
+    return faults(f"{PIPELINE[:-1]}, flow: [{', '.join(steps)}]}}")
+
+
+def test_a_backend_is_the_name_of_a_pipeline() -> None:
+    assert not faults(server(rules=path("backend: p")), PIPELINE)
+    assert faults(server(rules=path("backend: q")), PIPELINE) == [
+        "f:4:28: w.rules[0].paths[0].backend: no Pipeline is called 'q'; there are: p"
+    ]
+    (fault,) = faults(server(rules=path("backend: w")), PIPELINE)
+    assert "'w' is no Pipeline" in fault
+
+
+def test_objects_have_names_of_their_own_across_kinds_and_files() -> None:
+    with pytest.raises(ConfigError) as caught:
+        from_sources([Source("a", server("p")), Source("b", PIPELINE)], KINDS, {})
+    assert "b:1:24: p.name: 'p' is the name of another object, at a:2" in str(caught.value)
+
+
+def test_filters_of_one_pipeline_have_names_of_their_own() -> None:
+    entries = "[{kind: Plain, name: a}, {kind: Relay, name: a}]"
+    (fault,) = faults(f"{{kind: Pipeline, name: p, filters: {entries}}}")
+    assert "p.filters[1].name: 'a' is the name of another filter of this pipeline" in fault
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "clash"),
+    [
+        ("''", "''", True),
+        ("''", "127.0.0.1", True),
+        ("0.0.0.0", "127.0.0.1", True),
+        ("'::'", "::1", True),
+        ("::1", "0:0:0:0:0:0:0:1", True),
+        ("localhost", "LOCALHOST", True),
+        ("0.0.0.0", "::1", False),
+        ("127.0.0.1", "127.0.0.2", False),
+        ("localhost", "127.0.0.2", False),
+    ],
+)
+def test_two_servers_on_one_address(one: str, other: str, clash: bool) -> None:
+    told = faults(server("v", address=one), server("w", address=other))
+    assert ["those of v, at f:1" in fault for fault in told] == [True] * clash
+    assert not faults(server("v", address=one), server("w", address=other, port=81))
+
+
+@pytest.mark.parametrize(
+    ("on_server", "on_path", "complains_about"),
+    [
+        (None, None, "w.rules[0].paths[0]: the pipeline r holds a Relay"),
+        ("4MiB", None, "w.rules[0].paths[0]: the pipeline r holds a Relay"),
+        (-1, "1MiB", "w.rules[0].paths[0].clientMaxBodySize: the pipeline r holds a Relay"),
+        (-1, None, ""),
+        (None, -1, ""),
+        ("4MiB", -1, ""),
+    ],
+)
+def test_a_session_needs_an_unlimited_body(
+    on_server: object, on_path: object, complains_about: str
+) -> None:
+    relay = "{kind: Pipeline, name: r, filters: [{kind: Plain, name: a}, {kind: Relay, name: b}]}"
+    own = "" if on_path is None else f", clientMaxBodySize: {on_path}"
+    limit = "null" if on_server is None else on_server
+    front = server(rules=path(f"backend: r{own}"), clientMaxBodySize=limit)
+    told = faults(front.replace("clientMaxBodySize: null", ""), relay)
+    if complains_about:
+        (fault,) = told
+        assert complains_about in fault
+        assert "set clientMaxBodySize: -1" in fault
+    else:
+        assert not told
+
+
+GOOD_FLOWS = [
+    ["{filter: b}", "{filter: a}"],
+    ["{filter: a, jumpIf: {clientError: END, internalError: b}}", "{filter: b}"],
+    ["{filter: a, jumpIf: {clientError: again}}", "{filter: b}", "{filter: a, alias: again}"],
+    ["{filter: a}", "{filter: a}"],
+]
+
+
+@pytest.mark.parametrize("steps", GOOD_FLOWS)
+def test_a_flow_names_filters_and_jumps_forward(steps: list[str]) -> None:
+    assert not flow(*steps)
+
+
+# The step that is wrong stands first; it is followed by `b`.
+BAD_STEPS = {
+    "{filter: c}": "p.flow[0].filter: no filter of this pipeline is called 'c'; there are: a, b",
+    "{filter: a, jumpIf: {clientEror: b}}": "Plain has no result 'clientEror'; did you mean",
+    "{filter: a, jumpIf: {x: b}}": "it has: clientError, serverError, internalError",
+    "{filter: a, jumpIf: {clientError: a}}": "'a' is no later step of this flow; a jump leads "
+    "forward, to: b, END",
+    "{filter: a, jumpIf: {clientError: c}}": "p.flow[0].jumpIf.clientError: 'c' is no later step",
+}
+
+
+@pytest.mark.parametrize("step", BAD_STEPS)
+def test_a_flow_that_leads_nowhere(step: str) -> None:
+    (fault,) = flow(step, "{filter: b}")
+    assert BAD_STEPS[step] in fault
+
+
+def test_a_jump_to_one_of_two_steps_of_a_name_is_refused() -> None:
+    (fault,) = flow("{filter: b, jumpIf: {clientError: a}}", "{filter: a}", "{filter: a}")
+    assert "'a' could be any of 2 later steps; give each of them an alias" in fault
+
+
+def test_cross_checks_go_on_beside_faults_of_a_schema() -> None:
+    told = faults(server(prot=1, rules=path("backend: q")), PIPELINE)
+    assert len(told) == 2

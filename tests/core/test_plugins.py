@@ -1,0 +1,169 @@
+"""Discovery: what a plugin brings, and that each way of being broken names its distribution."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from easews import Context, Filter, PluginError, hookimpl
+from easews.plugins import Found, Kinds, discover
+
+
+class Stamp(Filter):
+    """Stamps requests.
+
+    And more.
+    """
+
+    kind = "Stamp"
+    results = ("stamped",)
+
+    async def handle(self, ctx: Context) -> None:
+        pass
+
+
+class Entry:
+    """An entry point that gives what `load` returns."""
+
+    value = "package.plugin"
+
+    def __init__(self, load: Callable[[], Any], name: str = "it") -> None:
+        self.load, self.name = load, name
+
+
+def plugin(answer: object) -> Any:
+    @hookimpl
+    def easews_filters() -> Any:
+        return answer
+
+    return SimpleNamespace(easews_filters=easews_filters)
+
+
+def found(*brought: object, distribution: str = "acme", name: str = "it") -> Found:
+    return Found(distribution, "1.2", Entry(lambda: plugin(list(brought)), name))
+
+
+def only_fault(kinds: Kinds) -> PluginError:
+    (fault,) = kinds.broken
+    return fault
+
+
+def test_a_plugin_brings_its_kinds() -> None:
+    kinds = discover([found(Stamp)])
+    assert not kinds.broken
+    kind = kinds["Stamp"]
+    assert (kind.filter_class, kind.distribution, kind.version) == (Stamp, "acme", "1.2")
+    assert (kind.results, kind.summary) == (("stamped", "internalError"), "Stamps requests.")
+
+
+def missing_module() -> Any:
+    raise ModuleNotFoundError("No module named 'nowhere'")
+
+
+def exits() -> Any:
+    sys.exit("no licence")
+
+
+def misspelt() -> Any:
+    @hookimpl
+    def easews_filter() -> list[type[Filter]]:
+        return [Stamp]
+
+    return SimpleNamespace(easews_filter=easews_filter)
+
+
+def with_argument() -> Any:
+    @hookimpl
+    def easews_filters(config: object) -> list[type[Filter]]:
+        return [Stamp]
+
+    return SimpleNamespace(easews_filters=easews_filters)
+
+
+def unmarked() -> Any:
+    return SimpleNamespace(easews_filters=lambda: [Stamp])
+
+
+def raising() -> Any:
+    @hookimpl
+    def easews_filters() -> Any:
+        raise KeyError("HOME")
+
+    return SimpleNamespace(easews_filters=easews_filters)
+
+
+BROKEN = [
+    (missing_module, "fails with ModuleNotFoundError: No module named 'nowhere'", "update or"),
+    (exits, "fails with SystemExit: no licence", "uninstall acme"),
+    (misspelt, "easews_filter", "the hooks that exist are: easews_filters"),
+    (with_argument, "config", "the hooks that exist are: easews_filters"),
+    (unmarked, "implements no hook", "@easews.hookimpl"),
+    (raising, "fails with KeyError: 'HOME'", "update or uninstall acme"),
+    (lambda: plugin(Stamp), "returned <class", "return a list of Filter subclasses"),
+    (lambda: plugin([Entry]), "which is no filter", "return subclasses of easews.Filter"),
+]
+
+
+@pytest.mark.parametrize(("load", "problem", "remedy"), BROKEN)
+def test_a_broken_plugin_is_told_with_its_name(
+    load: Callable[[], Any], problem: str, remedy: str
+) -> None:
+    kinds = discover([Found("acme", "1.2", Entry(load)), found(Stamp, distribution="b", name="b")])
+    fault = only_fault(kinds)
+    assert fault.distribution == "acme"
+    assert problem in fault.problem
+    assert remedy in fault.remedy
+    assert list(kinds) == ["Stamp"]
+
+
+def test_a_taken_entry_point_name_is_told() -> None:
+    kinds = discover([found(Stamp), found(distribution="later")])
+    assert str(only_fault(kinds)) == (
+        "later: its entry point 'it' is also declared by acme; "
+        "rename one of them, or uninstall one of the two"
+    )
+
+
+def test_a_taken_kind_is_told() -> None:
+    kinds = discover([found(Stamp), found(Stamp, distribution="later", name="other")])
+    assert "later: the kind Stamp is already taken by acme" in str(only_fault(kinds))
+    assert kinds["Stamp"].distribution == "acme"
+
+
+def sync_handle(self: Filter, ctx: Context) -> None:
+    pass
+
+
+# What a class says of itself, and what is told of it.
+BAD_CLASSES: list[tuple[dict[str, object], str]] = [
+    ({"kind": ""}, "Bad.kind is ''"),
+    ({"kind": 3}, "Bad.kind is 3"),
+    ({"handle": sync_handle}, "handle is no coroutine"),
+    ({"handle": Filter.handle}, "handle is no coroutine"),
+    ({"results": "stamped"}, "Stamp.results is 'stamped'"),
+    ({"results": ("",)}, "Stamp.results is ('',)"),
+    ({"results": ("END",)}, "declares the result END"),
+    ({"schema": {"type": "strin"}}, "Stamp.schema cannot be used"),
+    ({"schema": "Missing.json"}, "Stamp.schema cannot be used"),
+    ({"schema": {"properties": {"name": {}}}}, "has a field 'name'"),
+]
+
+
+@pytest.mark.parametrize(("attributes", "problem"), BAD_CLASSES)
+def test_a_class_that_breaks_the_contract_is_told(
+    attributes: dict[str, object], problem: str
+) -> None:
+    bad = type("Bad", (Stamp,), attributes)
+    fault = only_fault(discover([found(bad)]))
+    assert problem in fault.problem
+
+
+def test_one_bad_class_takes_its_whole_plugin_out() -> None:
+    other = type("Other", (Stamp,), {"kind": "Other", "results": ("END",)})
+    kinds = discover([found(Stamp, other)])
+    assert not kinds
+    assert kinds.broken
