@@ -14,6 +14,9 @@ from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
 from easews import Birth, Ending
+from easews_wsproxy import batch as batch_module
+from easews_wsproxy import relay as relay_module
+from easews_wsproxy.compiled import COMPILED
 from easews_wsproxy.frames import Walker
 from easews_wsproxy.leg import Leg
 from easews_wsproxy.relay import Relay
@@ -178,7 +181,11 @@ async def _serve(relay: Relay, *, task_status: anyio.abc.TaskStatus[None]) -> No
     await relay.serve(task_status.started)
 
 
-@pytest.fixture
-def relaying() -> Callable[[], AbstractAsyncContextManager[Stage]]:
+@pytest.fixture(params=["compiled", "pure"] if COMPILED else ["pure"])
+def relaying(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], AbstractAsyncContextManager[Stage]]:
     """`async with relaying() as stage`: a relay that runs while the block does."""
+    if request.param == "pure":
+        monkeypatch.setattr(relay_module, "Batch", batch_module.Batch)
     return _relaying

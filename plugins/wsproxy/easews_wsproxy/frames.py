@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from .compiled import Lane
+
 CLOSE, PING, PONG = 0x8, 0x9, 0xA
 
 PROTOCOL_ERROR = 1002
@@ -56,37 +58,13 @@ class Fault:
     reason: str
 
 
-class Walker:
-    """Walks the frames of one direction. `masked`: they come from a client (RFC 6455 §5.1).
+class Walker(Lane):
+    """Walks the frames of one direction; see `Lane` for what it is made with."""
 
-    `deflate`: permessage-deflate was agreed. `limit`: the most payload bytes a message may
-    have, counted over its fragments; -1 for no limit.
-    """
-
-    __slots__ = (
-        "_first_bytes",
-        "_limit",
-        "_mask_bit",
-        "_message_bytes",
-        "_opening",
-        "control",
-        "fault",
-        "frames",
-        "messages",
-        "pings",
-        "pongs",
-        "remaining",
-        "watch_pongs",
-    )
+    __slots__ = ("control", "fault")
 
     def __init__(self, *, masked: bool, deflate: bool = False, limit: int = -1) -> None:
-        self._mask_bit = 0x80 if masked else 0
-        self._opening = self._first_bytes = _DEFLATE if deflate else _PLAIN
-        self._limit = limit
-        self._message_bytes = 0
-        self.remaining = 0
-        self.frames = self.messages = self.pings = self.pongs = 0
-        self.watch_pongs = False
+        super().__init__(masked, deflate, limit)
         self.control: Control | None = None
         self.fault: Fault | None = None
 
@@ -106,9 +84,10 @@ class Walker:
                 self.remaining = pos - end
                 return end
             self.remaining = 0
-        mask_bit = self._mask_bit
+        mask_bit = self.mask_bit
         shortest = 6 if mask_bit else 2
-        first_bytes = self._first_bytes
+        opening = _DEFLATE if self.deflate else _PLAIN
+        first_bytes = _CONTINUED if self.continued else opening
         while end - pos >= 2:
             meaning = first_bytes[data[pos]]
             length = data[pos + 1] ^ mask_bit
@@ -136,20 +115,21 @@ class Walker:
                     return self._refuse(pos, "the payload length has its top bit set")
             elif end - pos < header:
                 break
-            if self._limit >= 0 and self._exceeds(length, meaning):
-                self.fault = Fault(MESSAGE_TOO_BIG, f"message over {self._limit} bytes")
+            if self.limit >= 0 and self._exceeds(length, meaning):
+                self.fault = Fault(MESSAGE_TOO_BIG, f"message over {self.limit} bytes")
                 return pos
             self.frames += 1
             if meaning == _WHOLE:
                 self.messages += 1
-                first_bytes = self._opening
+                self.continued = False
+                first_bytes = opening
             else:
+                self.continued = True
                 first_bytes = _CONTINUED
             pos += header + length
             if pos > end:
                 self.remaining = pos - end
                 pos = end
-        self._first_bytes = first_bytes
         return pos
 
     def _stops_at(self, data: bytes | bytearray | memoryview, pos: int, size: int) -> bool:
@@ -163,7 +143,7 @@ class Walker:
         if opcode == PONG and not self.watch_pongs:
             return False
         payload = bytes(data[pos + 2 : pos + size])
-        if self._mask_bit:
+        if self.mask_bit:
             payload = _masked(payload[4:], payload[:4])
         if opcode == PONG:
             self.control = Control(PONG, payload, size)
@@ -192,9 +172,11 @@ class Walker:
 
     def _exceeds(self, length: int, meaning: int) -> bool:
         """Whether the frame takes its message over the limit; fragments add up."""
-        total = self._message_bytes + length
-        self._message_bytes = 0 if meaning == _WHOLE else total
-        return total > self._limit
+        total = self.message_bytes + length
+        if total > self.limit:
+            return True
+        self.message_bytes = 0 if meaning == _WHOLE else total
+        return False
 
     def _refuse(self, pos: int, reason: str) -> int:
         self.fault = Fault(PROTOCOL_ERROR, reason)
@@ -202,10 +184,10 @@ class Walker:
 
     def _why(self, first: int, second: int) -> str:
         """What is wrong with a frame that starts with these two bytes."""
-        if (second ^ self._mask_bit) > 127:
+        if (second ^ self.mask_bit) > 127:
             return (
                 "a frame from the client is not masked"
-                if self._mask_bit
+                if self.mask_bit
                 else ("a frame from the server is masked")
             )
         opcode = first & 0x0F
@@ -213,7 +195,7 @@ class Walker:
             return f"the opcode {opcode:#x} is reserved"
         if opcode >= CLOSE and not first & 0x80:
             return "a control frame is fragmented"
-        if first & 0x30 or (first & 0x40 and self._opening is _PLAIN):
+        if first & 0x30 or (first & 0x40 and not self.deflate):
             return "a reserved bit is set that no extension gave a meaning"
         if first & 0x40:
             return "RSV1 is set on a frame that does not start a message"

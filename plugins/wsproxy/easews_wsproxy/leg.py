@@ -1,8 +1,7 @@
-"""One side of a session: a non-blocking socket in the relay's poller.
+"""One side of a session: a non-blocking socket among the relay's.
 
-A leg reads into the relay's shared buffer and writes straight from it. What its socket does
-not take is kept (`pending`, at most one read), and then the other leg is not read until it is
-gone: that is the backpressure.
+What a leg's socket does not take is kept (`pending`, at most one read), and then the other leg
+is not read until it is gone: that is the backpressure.
 """
 
 from __future__ import annotations
@@ -13,9 +12,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 from .frames import Walker
-from .poller import READ, WRITE, Poller
+from .poller import READ, WRITE
 
 if TYPE_CHECKING:
+    from .compiled import Batch
     from .session import RelaySession
 
 #: What a leg may read in one turn, so that one session cannot keep the others waiting.
@@ -32,28 +32,24 @@ class Leg:
     """`walker` judges what this leg sends us; `sock` is None once it is closed."""
 
     __slots__ = (
+        "batch",
         "blocked_since",
         "close_received",
         "close_sent",
         "due_close",
         "eof",
-        "events",
         "fd",
         "held",
-        "legs",
         "mute",
         "other",
         "pending",
-        "poller",
         "receive",
         "role",
-        "seen",
         "send",
         "session",
         "shut",
         "sock",
         "take",
-        "total_bytes",
         "walker",
     )
 
@@ -68,15 +64,11 @@ class Leg:
         self.walker = walker
         self.session: RelaySession
         self.other: Leg
-        self.poller: Poller
-        self.legs: dict[int, Leg]
-        self.events = 0
+        self.batch: Batch
         self.held = b""  # an incomplete header or control frame, not judged yet
         self.pending: bytearray | None = None  # what the socket did not take
         self.blocked_since = 0.0  # when `pending` began
-        self.seen = 0.0  # when bytes last came
         self.take = TURN_BYTES
-        self.total_bytes = 0
         self.due_close: bytes | None = None  # our Close, waiting for the end of a frame
         self.close_sent = False  # a Close is on its way: nothing may follow it
         self.close_received = False
@@ -84,31 +76,32 @@ class Leg:
         self.mute = False  # broke the protocol: what still comes is thrown away unread
         self.shut = False
 
-    def join(self, poller: Poller, legs: dict[int, Leg]) -> None:
-        """Become one of the relay's legs, until `close`."""
-        self.poller, self.legs = poller, legs
-        legs[self.fd] = self
+    def join(self, batch: Batch) -> None:
+        """Become one of the relay's legs, until `close`. The session's other leg exists."""
+        self.batch = batch
+        batch.enter(self.fd, self, self.walker, self.other.fd)
 
-    def watch(self, events: int) -> None:
-        """Ask the poller for these events. A leg that waits for none is not registered: a
-        reset or ended peer would otherwise wake us for ever.
+    @property
+    def wants_bytes(self) -> bool:
+        return not self.eof and self.other.pending is None
+
+    def watch(self) -> None:
+        """Wait for what is wanted now: bytes, unless the other side is behind, and room for
+        what is pending. `clear`: what comes may go straight on, as far as it is unremarkable.
         """
-        if events == self.events:
-            return
-        if not events:
-            self.poller.unregister(self.fd)
-        elif not self.events:
-            self.poller.register(self.fd, events)
-        else:
-            self.poller.modify(self.fd, events)
-        self.events = events
-
-    def wanted_events(self) -> int:
-        """Read unless the other side is behind; write while something is pending."""
         if self.sock is None:
-            return 0
-        reads = not self.eof and self.other.pending is None
-        return (READ if reads else 0) | (WRITE if self.pending is not None else 0)
+            return
+        other = self.other
+        reads = READ if self.wants_bytes else 0
+        writes = WRITE if self.pending is not None else 0
+        clear = not (
+            self.held
+            or self.mute
+            or self.close_received
+            or other.close_sent
+            or other.due_close is not None
+        )
+        self.batch.watch(self.fd, reads | writes, clear)
 
     def read_size(self) -> int:
         """How much to read now."""
@@ -121,7 +114,7 @@ class Leg:
             return min(remaining, BUFFER_BYTES)
         return self.take
 
-    def write(self, data: bytes | memoryview, now: float) -> bool:
+    def write(self, data: bytes | bytearray | memoryview, now: float) -> bool:
         """Send, and keep what does not go. False when the peer has reset the connection."""
         if self.pending is not None:
             self.pending += data
@@ -165,11 +158,10 @@ class Leg:
                     raise
 
     def close(self) -> None:
-        """Unregister, then close: a closed descriptor can no longer be unregistered."""
+        """Leave the relay, then close: a closed descriptor can no longer be unregistered."""
         sock, self.sock = self.sock, None
         if sock is not None:
-            self.watch(0)
-            del self.legs[self.fd]
+            self.batch.leave(self.fd)
             self.pending = self.due_close = None
             self.held = b""
             self.eof = True

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import anyio
 from anyio.lowlevel import checkpoint
 
 from easews import Service
 
-from .leg import BUFFER_BYTES, Leg
-from .poller import READ, WRITE, make_poller
+from .compiled import Batch
+from .leg import BUFFER_BYTES, LARGE_FRAME, TURN_BYTES, Leg
+from .poller import READ, WRITE
 from .session import RelaySession
 from .timers import Wheel
 
@@ -26,8 +27,6 @@ log = logging.getLogger("easews.wsproxy")
 
 #: Seconds of work before the event loop gets its turn.
 TURN = 0.002
-#: How many events between two looks at the clock.
-CLOCK_STRIDE = 16
 #: Room in front of a read for a header or control frame that was cut.
 HELD_BYTES = 256
 
@@ -36,10 +35,10 @@ class Relay(Service):
     """Relays the sessions of all WebSocketProxy filters of the process."""
 
     def __init__(self) -> None:
-        self._poller = make_poller()
-        self._legs: dict[int, Leg] = {}
         self._buffer = bytearray(HELD_BYTES + BUFFER_BYTES)
         self._view = memoryview(self._buffer)
+        self._batch = Batch(self._attend, self._buffer, TURN_BYTES, LARGE_FRAME)
+        self._sessions: set[RelaySession] = set()
         self._wheel: Wheel[RelaySession] = Wheel(time.monotonic(), 0.1)
         self._timers_wanted = anyio.Event()
 
@@ -51,63 +50,57 @@ class Relay(Service):
             try:
                 await self._relay()
             finally:
-                # Nobody waits for the poller any more: only now may it be closed.
-                for session in {leg.session for leg in self._legs.values()}:
+                # Nobody waits for the batch any more: only now may it be closed.
+                for session in list(self._sessions):
                     session.cut()
-                self._poller.close()
+                self._batch.close()
 
     def open(self, session: RelaySession, from_client: bytes, from_backend: bytes) -> None:
         """Take a session in. The bytes are what each side has sent behind its handshake."""
         now = time.monotonic()
+        self._sessions.add(session)
         session.schedule = self._schedule
+        session.forget = self._sessions.discard
         first = ((session.client, from_client), (session.backend, from_backend))
         for leg, _ in first:
-            leg.join(self._poller, self._legs)
-            leg.watch(READ)
+            leg.join(self._batch)
         try:
+            session.watch()
             for leg, received in first:
                 if received:
                     self._buffer[: len(received)] = received
-                    self._take(leg, len(received), len(received), now)
+                    leg.walker.bytes += len(received)
+                    session.receive(leg, self._buffer, 0, len(received), 0, now)
+            session.watch()
         except Exception:
             self._contain(session, now)
 
     async def _relay(self) -> None:
         while True:
-            await anyio.wait_readable(self._poller.fileno())
-            # All that is ready in one go: in smaller batches the last ones wait much longer.
-            events = iter(self._poller.poll(0, max(len(self._legs), 1)))
-            while not self._turn(events):
+            await anyio.wait_readable(self._batch.fileno())
+            while not self._batch.turn(time.monotonic() + TURN):
                 await checkpoint()
 
-    def _turn(self, events: Iterator[tuple[int, int]]) -> bool:
-        """Work on events until they or this turn's time are used up; True when they are.
-
-        A descriptor may have changed hands since the events were taken. That does no harm:
-        what an event says is only ever believed after the socket has said it, too.
-        """
-        legs = self._legs
+    def _attend(self, leg: Leg, events: int, end: int, upto: int, sent: int) -> None:
+        """See `batch`: what the inner loop leaves to us."""
+        session = leg.session
         now = time.monotonic()
-        ends = now + TURN
-        countdown = CLOCK_STRIDE
-        for fd, mask in events:
-            leg = legs.get(fd)
-            if leg is None:
-                continue
-            try:
-                if mask & ~READ and leg.pending is not None:
-                    leg.session.writable(leg, now)
-                if mask & ~WRITE and leg.events & READ:
+        try:
+            if end > 0:
+                if sent < 0:
+                    session.unwritable(leg.other)
+                    sent = upto
+                session.receive(leg, self._buffer, upto, end, sent, now)
+            elif end == 0:
+                session.ended(leg, now)
+            else:
+                if events & ~READ and leg.pending is not None:
+                    session.writable(leg, now)
+                if events & ~WRITE and leg.wants_bytes:
                     self._read(leg, now)
-            except Exception:
-                self._contain(leg.session, now)
-            countdown -= 1
-            if not countdown:
-                now = time.monotonic()
-                if now >= ends:
-                    return False
-                countdown = CLOCK_STRIDE
-        return True
+            session.watch()
+        except Exception:
+            self._contain(session, now)
 
     def _read(self, leg: Leg, now: float) -> None:
         start = len(leg.held)
@@ -123,15 +116,10 @@ class Relay(Service):
             count = 0  # a reset ends the stream as an EOF does
         if count:
             leg.held = b""
-            self._take(leg, count, start + count, now)
+            leg.walker.bytes += count
+            leg.session.receive(leg, self._buffer, 0, start + count, 0, now)
         else:
             leg.session.ended(leg, now)
-
-    def _take(self, leg: Leg, count: int, end: int, now: float) -> None:
-        """Pass on what is in the buffer up to `end`; `count` bytes of it are new."""
-        leg.seen = now
-        leg.total_bytes += count
-        leg.session.receive(leg, self._buffer, self._view, end, now)
 
     def _contain(self, session: RelaySession, now: float) -> None:
         log.exception("session %s: a fault while relaying; it is closed", session.birth.id)
@@ -161,4 +149,5 @@ class Relay(Service):
         except Exception:
             self._contain(session, now)
         else:
+            session.watch()
             self._wheel.schedule(session, wake)

@@ -46,6 +46,7 @@ class RelaySession:
         "backend",
         "birth",
         "client",
+        "forget",
         "schedule",
         "wake",
     )
@@ -65,6 +66,7 @@ class RelaySession:
         client.other, backend.other = backend, client
         self.wake = inf  # the wheel's
         self.schedule: Callable[[RelaySession, float], None]  # the relay's
+        self.forget: Callable[[RelaySession], None]  # the relay's
         self._limits = limits
         self._on_end = on_end
         self._opened = time.monotonic()
@@ -74,17 +76,22 @@ class RelaySession:
 
     # What the relay reports
 
-    def receive(self, leg: Leg, buffer: bytearray, view: memoryview, end: int, now: float) -> None:
-        """Judge ``buffer[:end]``, which `leg` has sent, and pass on what is right of it."""
+    def receive(
+        self, leg: Leg, buffer: bytearray, start: int, end: int, sent: int, now: float
+    ) -> None:
+        """Judge and pass on what `leg` has sent: ``buffer[:end]``.
+
+        Of that ``buffer[:start]`` has been judged already, and ``buffer[:sent]`` sent.
+        """
         if leg.mute or leg.close_received:
             return  # RFC 6455 §5.5.1: data behind a Close does not count
         walker = leg.walker
         frames = walker.frames
-        upto = walker.walk(buffer, 0, end)
-        if upto:
-            self._forward(leg, view[:upto], now)
+        upto = walker.walk(buffer, start, end) if start < end else end
+        if sent < upto:
+            self._forward(leg, memoryview(buffer)[sent:upto], now)
         if upto != end:
-            self._stopped(leg, buffer, view, upto, end, now)
+            self._stopped(leg, buffer, upto, end, now)
         elif not walker.remaining:
             self._at_boundary(leg, now)
         if walker.frames - frames > FLOOD_FRAMES:
@@ -92,10 +99,17 @@ class RelaySession:
         elif leg.take != TURN_BYTES and (walker.frames - frames) * 64 < end:
             leg.take = TURN_BYTES
 
+    def unwritable(self, leg: Leg) -> None:
+        """The peer takes nothing more. What it has sent before may still wait to be read, and
+        the end of that will tell; so only the way out is given up here.
+        """
+        leg.pending = leg.due_close = None
+        leg.close_sent = leg.shut = True
+
     def writable(self, leg: Leg, now: float) -> None:
         """The socket of `leg` takes bytes again."""
         if not leg.flush(now):
-            self._unwritable(leg)
+            self.unwritable(leg)
         if leg.pending is None:
             self._settle(now)
 
@@ -129,14 +143,19 @@ class RelaySession:
                 wake = min(wake, strikes)
         return wake
 
+    def watch(self) -> None:
+        """Wait for what both legs want now."""
+        self.client.watch()
+        self.backend.watch()
+
     # What the engine asks for
 
     def traffic(self) -> tuple[Traffic, Traffic]:
         """What client and backend have sent so far."""
         client, backend = self.client, self.backend
         return (
-            Traffic(client.walker.messages, client.total_bytes),
-            Traffic(backend.walker.messages, backend.total_bytes),
+            Traffic(client.walker.messages, client.walker.bytes),
+            Traffic(backend.walker.messages, backend.walker.bytes),
         )
 
     def close(self, code: int, reason: str) -> None:
@@ -157,24 +176,22 @@ class RelaySession:
         if other.close_sent:
             return  # RFC 6455 §5.5.1: nothing may follow a Close
         if not other.write(data, now):
-            self._unwritable(other)
+            self.unwritable(other)
         elif other.pending is not None:
-            self._watch()
+            self.watch()
             self.schedule(self, now + self._limits.slow_reader)
 
-    def _stopped(
-        self, leg: Leg, buffer: bytearray, view: memoryview, pos: int, end: int, now: float
-    ) -> None:
+    def _stopped(self, leg: Leg, buffer: bytearray, pos: int, end: int, now: float) -> None:
         """The walker stopped at `pos`: at a control frame, at a fault, or for want of bytes."""
         walker = leg.walker
         if walker.fault is not None:
             leg.mute = True
             self._blame(leg, walker.fault.code, walker.fault.reason, now)
         elif walker.control is not None:
-            frame = bytes(view[pos : pos + walker.control.size])
+            frame = bytes(buffer[pos : pos + walker.control.size])
             self._on_close(leg, walker.control, frame, now)
         else:
-            leg.held = bytes(view[pos:end])
+            leg.held = bytes(buffer[pos:end])
             self._at_boundary(leg, now)
 
     def _on_close(self, leg: Leg, close: Control, frame: bytes, now: float) -> None:
@@ -237,14 +254,7 @@ class RelaySession:
             self._extend(now)  # the peer gets its time to answer, though ours went on waiting
         leg.close_sent = True
         if not leg.write(frame, now):
-            self._unwritable(leg)
-
-    def _unwritable(self, leg: Leg) -> None:
-        """The peer takes nothing more. What it has sent before may still wait to be read, and
-        the end of that will tell; so only the way out is given up here.
-        """
-        leg.pending = leg.due_close = None
-        leg.close_sent = leg.shut = True
+            self.unwritable(leg)
 
     def _settle(self, now: float) -> None:
         """Take each connection as far as it can go by now, and see whether all is over."""
@@ -254,18 +264,15 @@ class RelaySession:
                     leg.close()
                 elif leg.mute or (leg.close_received and leg.role == "client"):
                     leg.shutdown()  # RFC 6455 §7.1.1: then read until the peer ends it, too
-        self._watch()
+        self.watch()
         self._finish()
-
-    def _watch(self) -> None:
-        for leg in (self.client, self.backend):
-            leg.watch(leg.wanted_events())
 
     def _finish(self) -> None:
         if self._over or self.client.sock is not None or self.backend.sock is not None:
             return
         self._over = True
         self._deadline = inf
+        self.forget(self)
         by, code, cause = self._first or ("proxy", LOST, "cut")
         duration = time.monotonic() - self._opened
         self._on_end(self, Ending(by, code, cause, duration, *self.traffic()))

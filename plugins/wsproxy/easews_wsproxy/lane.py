@@ -1,0 +1,38 @@
+"""The numbers that a walker counts by: where one direction of a session has got to.
+
+`_batch.c` has the same with a method on top, `skim`, which passes over unremarkable frames.
+"""
+
+from __future__ import annotations
+
+
+class Lane:
+    """`masked`: the frames come from a client (RFC 6455 §5.1). `deflate`: permessage-deflate was
+    agreed. `limit`: the most payload bytes that a message may have, fragments added up; -1 for
+    no limit.
+    """
+
+    __slots__ = (
+        "bytes",
+        "continued",
+        "deflate",
+        "frames",
+        "limit",
+        "mask_bit",
+        "message_bytes",
+        "messages",
+        "pings",
+        "pongs",
+        "remaining",
+        "watch_pongs",
+    )
+
+    def __init__(self, masked: bool, deflate: bool = False, limit: int = -1) -> None:
+        self.mask_bit = 0x80 if masked else 0
+        self.deflate = deflate
+        self.limit = limit
+        self.remaining = 0  # payload bytes of the current frame that are still to come
+        self.message_bytes = 0  # payload bytes of the current message so far
+        self.continued = False  # a fragmented message is under way
+        self.watch_pongs = False  # stop at the next pong
+        self.frames = self.messages = self.pings = self.pongs = self.bytes = 0
