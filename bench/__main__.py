@@ -1,0 +1,169 @@
+"""The command: `bench/run` or, where everything is installed already, `python -m bench`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from .loads import LOADS, Load
+from .measure import cores, machine
+from .report import as_json, report
+from .rounds import Effort, Ports, Sample, measure_all
+from .subjects import SUBJECTS, Subject, missing_distributions, version
+from .tools import BenchError, build_tools, refuse_taken
+
+DEFAULT_SUBJECTS = "nginx,easews"
+#: Descriptors that a proxy needs for the 5,000 sessions, and some to spare.
+DESCRIPTORS = 10_500
+
+Named = TypeVar("Named", Load, Subject)
+
+EPILOG = """\
+examples:
+  bench/run                                      easews beside nginx, all loads, 3 to 6 minutes
+  bench/run --quick --loads 64x125,idle          a first look
+  bench/run --subjects all --json figures.json   everybody, some 25 minutes
+"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    options = _parser().parse_args(arguments)
+    effort = Effort(rounds=3, seconds=0.5, warm_up=0.2, churned=500) if options.quick else Effort()
+    if options.rounds:
+        effort = replace(effort, rounds=options.rounds)
+    ports = Ports(*options.ports) if options.ports else Ports()
+    try:
+        _prepare(options.subjects, ports)
+        samples = _run(options.subjects, options.loads, effort, ports)
+    except BenchError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 2
+    versions = _versions(options.subjects)
+    for part in report(samples, options.loads, options.subjects):
+        print(part, end="\n\n")
+    if options.json:
+        whole = as_json(samples, effort, machine(), versions)
+        options.json.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
+    return 1 if any(sample.failure for sample in samples) else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="bench/run",
+        description="Measure what a proxy's WebSocket relay costs, beside other proxies.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--quick", action="store_true", help="short measurements, 3 rounds")
+    parser.add_argument("--rounds", type=int, metavar="N", help="5 unless told")
+    parser.add_argument(
+        "--loads",
+        type=_chooser("load", LOADS),
+        default=LOADS,
+        metavar="NAME,…",
+        help=", ".join(load.name for load in LOADS),
+    )
+    parser.add_argument(
+        "--subjects",
+        type=_chooser("subject", SUBJECTS),
+        default=DEFAULT_SUBJECTS,
+        metavar="NAME,…",
+        help=f"all, or some of {', '.join(s.name for s in SUBJECTS)} ({DEFAULT_SUBJECTS})",
+    )
+    parser.add_argument(
+        "--ports",
+        type=int,
+        nargs=2,
+        metavar=("PROXY", "BACKEND"),
+        help="listen there, rather than where the kernel says; refused when taken",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    return parser
+
+
+def _chooser(what: str, known: tuple[Named, ...]) -> Callable[[str], tuple[Named, ...]]:
+    def choose(text: str) -> tuple[Named, ...]:
+        by_name = {one.name: one for one in known}
+        names = list(by_name) if text == "all" else text.split(",")
+        for name in names:
+            if name not in by_name:
+                raise argparse.ArgumentTypeError(
+                    f"no {what} is called {name!r}; there are {', '.join(by_name)}"
+                )
+        return tuple(by_name[name] for name in names)
+
+    return choose
+
+
+def _prepare(subjects: Sequence[Subject], ports: Ports) -> None:
+    """Everything that can be refused before the first measurement."""
+    for port, who in ((ports.proxy, "the proxy"), (ports.backend, "the echo backend")):
+        if port is not None:
+            refuse_taken(port, who)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < DESCRIPTORS:
+        raise BenchError(
+            f"at most {hard} open files are allowed (ulimit -Hn); {DESCRIPTORS} needed"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    build_tools()
+    _install(missing_distributions(subjects))
+
+
+def _install(distributions: Sequence[str]) -> None:
+    if not distributions:
+        return
+    if sys.prefix == sys.base_prefix:
+        raise BenchError(f"not installed: {', '.join(distributions)}; bench/run installs them")
+    print(f"Installing {', '.join(distributions)} ...", file=sys.stderr)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    if subprocess.run([*pip, *distributions]).returncode:
+        raise BenchError("pip could not install; its message is above")
+
+
+def _versions(subjects: Sequence[Subject]) -> dict[str, str]:
+    names = sorted({name for subject in subjects for name in subject.distributions})
+    return {name: version(name) or "not installed" for name in names}
+
+
+def _run(
+    subjects: Sequence[Subject], loads: Sequence[Load], effort: Effort, ports: Ports
+) -> list[Sample]:
+    proxy_core, load_core = cores()
+    about = machine()
+    print(f"{about['cpu']}, {about['cores']} cores, Linux {about['kernel']}")
+    print(", ".join(f"{name} {version}" for name, version in _versions(subjects).items()))
+    print(f"the proxy on core {proxy_core}, load and backend on core {load_core}; ", end="")
+    print(f"{effort.rounds} rounds\n", flush=True)
+    if proxy_core == load_core:
+        print("bench: only one core: latencies will mean little", file=sys.stderr)
+    total = effort.rounds * len(loads) * len(subjects)
+    started = 0
+
+    def progress(number: int, load: Load, subject: Subject) -> None:
+        nonlocal started
+        started += 1
+        _show(f"[{started}/{total}] round {number}: {load.title}: {subject.name}")
+
+    samples = list(measure_all(subjects, loads, effort, ports, progress))
+    _show("")
+    return samples
+
+
+def _show(line: str) -> None:
+    """Progress, on the terminal only: over the line before."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
+    elif line:
+        print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,345 @@
+/* The load generator: `load PORT`, told what to do line by line on stdin.
+ *
+ *   open COUNT PARALLEL              opens sessions and keeps them
+ *   echo SIZE IN_FLIGHT SECONDS      has every open session echo binary messages
+ *   churn COUNT PARALLEL             opens and closes sessions, whole Closes both ways
+ *
+ * Each is answered by one line of JSON on stdout. Anything a WebSocket server must not do is
+ * told on stderr and ends the program with status 1. The end of stdin ends it with 0.
+ */
+#include "wire.h"
+
+#include <stdarg.h>
+#include <sys/random.h>
+
+#include "accept_key.h"
+
+#define MAX_SESSIONS 20000
+#define MAX_IN_FLIGHT 64
+#define PATIENCE_NS (20 * 1000000000ULL)
+#define HISTOGRAM_US 2000000
+
+enum state { CONNECTING, SHAKING, OPEN, CLOSING };
+
+struct session {
+    int fd;
+    enum state state;
+    char head[2048]; /* of the answer to the handshake, then of a frame that was cut */
+    size_t held;
+    uint64_t remaining;           /* payload of the message that is coming in */
+    uint64_t due[MAX_IN_FLIGHT];  /* when each message in flight was meant to go out, a ring */
+    unsigned oldest, in_flight;
+    unsigned owed;                /* messages that are still to be sent */
+    size_t sent;                  /* bytes of the first of them that are on their way */
+    bool waits;                   /* for room to send */
+};
+
+static int poller, port;
+static struct session *sessions[MAX_SESSIONS];
+static unsigned session_count;
+static char request[1024], key[KEY_CHARS + 1], expected_accept[ACCEPT_CHARS + 1];
+static uint8_t space[64 + BUFFER_BYTES];
+static uint8_t *const received = space + 64; /* what was held goes in front */
+
+/* What is being done now */
+static unsigned to_start, under_way, completed;
+static bool churning, issuing;
+static uint8_t *payload, *wire; /* the message; in_flight masked frames of it */
+static size_t payload_size, frame_size;
+static uint64_t now, progress, echoes, latest;
+static uint32_t histogram[HISTOGRAM_US + 1]; /* microseconds; the last is all above */
+
+static void fail(const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    fputs("load: ", stderr);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    exit(1);
+}
+
+/* Opening and closing */
+
+static void start_session(struct session *session) {
+    struct sockaddr_in address = loopback(port);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) die("load: socket");
+    no_delay(fd);
+    *session = (struct session){.fd = fd, .state = CONNECTING};
+    if (connect(fd, (struct sockaddr *)&address, sizeof address) < 0 && errno != EINPROGRESS)
+        die("load: connect");
+    watch(poller, EPOLL_CTL_ADD, fd, EPOLLOUT, session);
+    to_start--;
+    under_way++;
+}
+
+static void shake(struct session *session) {
+    size_t size = strlen(request);
+    if (send(session->fd, request, size, MSG_NOSIGNAL) != (ssize_t)size) die("load: handshake");
+    session->state = SHAKING;
+    watch(poller, EPOLL_CTL_MOD, session->fd, EPOLLIN, session);
+}
+
+/* A session has come as far as it should: the next one, in its place or in a new one. */
+static void complete(struct session *session) {
+    under_way--;
+    completed++;
+    if (!to_start) return;
+    if (!churning) session = sessions[session_count++] = calloc(1, sizeof *session);
+    start_session(session);
+}
+
+static void send_close(struct session *session) {
+    uint8_t frame[8] = {FIN | CLOSE, MASKED | 2};
+    uint8_t mask[4] = {1, 2, 3, 4}, code[2] = {1000 >> 8, 1000 & 0xFF};
+    memcpy(frame + 2, mask, 4);
+    unmask(frame + 6, code, 2, mask);
+    if (send(session->fd, frame, sizeof frame, MSG_NOSIGNAL) != sizeof frame) die("load: Close");
+    session->state = CLOSING;
+}
+
+static void on_answer(struct session *session) {
+    size_t room = sizeof session->head - 1 - session->held;
+    ssize_t count = recv(session->fd, session->head + session->held, room, 0);
+    if (count < 0 && errno == EAGAIN) return;
+    if (count <= 0) fail("the connection ended before the handshake was answered");
+    session->head[session->held += (size_t)count] = '\0';
+    if (!strstr(session->head, "\r\n\r\n")) return;
+    if (strncmp(session->head, "HTTP/1.1 101 ", 13) || !strstr(session->head, expected_accept))
+        fail("the handshake was answered so:\n%s", session->head);
+    session->state = OPEN;
+    session->held = 0;
+    if (churning)
+        send_close(session);
+    else
+        complete(session);
+}
+
+/* Wait for our Close to come back, code and all, then for the end of the connection. */
+static void on_closing(struct session *session) {
+    static const char echoed[] = {(char)(FIN | CLOSE), 2, 1000 >> 8, (char)(1000 & 0xFF)};
+    size_t room = sizeof session->head - session->held;
+    ssize_t count = recv(session->fd, session->head + session->held, room, 0);
+    if (count < 0 && errno == EAGAIN) return;
+    if (count < 0) die("load: after Close");
+    session->held += (size_t)count;
+    if (count) return;
+    if (session->held != sizeof echoed || memcmp(session->head, echoed, sizeof echoed))
+        fail("a Close 1000 was not answered by one, but by %zu bytes", session->held);
+    close(session->fd);
+    complete(session);
+}
+
+/* Echoing */
+
+/* Send what is owed, as far as it goes, in one write. */
+static void send_owed(struct session *session) {
+    size_t size = session->owed * frame_size - session->sent;
+    ssize_t sent = send(session->fd, wire + session->sent, size, MSG_NOSIGNAL);
+    if (sent < 0 && errno != EAGAIN) die("load: send");
+    if (sent > 0) {
+        session->sent += (size_t)sent;
+        session->owed -= (unsigned)(session->sent / frame_size);
+        session->sent %= frame_size;
+    }
+    if (session->waits != (session->owed > 0)) {
+        session->waits = session->owed > 0;
+        uint32_t events = EPOLLIN | (session->waits ? EPOLLOUT : 0);
+        watch(poller, EPOLL_CTL_MOD, session->fd, events, session);
+    }
+}
+
+static void issue(struct session *session) {
+    session->due[(session->oldest + session->in_flight++) % MAX_IN_FLIGHT] = now;
+    session->owed++;
+}
+
+static void message_ended(struct session *session) {
+    if (!session->in_flight) fail("an echo that nobody asked for");
+    uint64_t us = (now - session->due[session->oldest]) / 1000;
+    histogram[us < HISTOGRAM_US ? us : HISTOGRAM_US]++;
+    session->oldest = (session->oldest + 1) % MAX_IN_FLIGHT;
+    session->in_flight--;
+    echoes++;
+    latest = now;
+    if (issuing) issue(session);
+}
+
+/* The header of the next frame. Returns its size, 0 when it is not whole yet. */
+static size_t begin_frame(struct session *session, const uint8_t *data, size_t size) {
+    struct frame frame;
+    if (!read_header(data, size, &frame)) return 0;
+    uint8_t opcode = frame.first & 0x0F;
+    if (frame.mask) fail("a frame from the server is masked");
+    if (opcode == PING) {
+        /* A proxy's own ping. No run is long enough for it to miss the pong. */
+        return size < frame.head + frame.length ? 0 : frame.head + frame.length;
+    }
+    if (frame.first != (FIN | BINARY) || frame.length != payload_size)
+        fail("an echo begins with 0x%02x and has %zu bytes", frame.first, (size_t)frame.length);
+    session->remaining = frame.length;
+    return frame.head;
+}
+
+static void take(struct session *session, const uint8_t *data, size_t size) {
+    while (size) {
+        if (!session->remaining) {
+            size_t head = begin_frame(session, data, size);
+            if (!head) break;
+            data += head;
+            size -= head;
+        }
+        size_t part = session->remaining < size ? session->remaining : size;
+        if (memcmp(data, payload + payload_size - session->remaining, part))
+            fail("an echo differs from what was sent");
+        data += part;
+        size -= part;
+        if (part && !(session->remaining -= part)) message_ended(session);
+    }
+    session->held = size;
+    memcpy(session->head, data, size);
+}
+
+static void on_echo(struct session *session) {
+    uint8_t *start = received - session->held;
+    memcpy(start, session->head, session->held);
+    ssize_t count = recv(session->fd, received, BUFFER_BYTES, 0);
+    if (count < 0 && errno == EAGAIN) return;
+    if (count <= 0) fail("the server closed a session: %s", count ? strerror(errno) : "end");
+    take(session, start, session->held + (size_t)count);
+}
+
+static void on_event(struct session *session, uint32_t events) {
+    if (session->state == CONNECTING) {
+        shake(session);
+    } else if (session->state == SHAKING) {
+        on_answer(session);
+    } else if (session->state == CLOSING) {
+        on_closing(session);
+    } else {
+        if (events & ~(uint32_t)EPOLLOUT) on_echo(session);
+        if (session->owed && (!session->waits || events & EPOLLOUT)) send_owed(session);
+    }
+}
+
+static void step(void) {
+    struct epoll_event events[MAX_EVENTS];
+    int ready = next_events(poller, events, 1000);
+    if (ready < 0) die("load: epoll_wait");
+    now = clock_ns();
+    if (ready) progress = now;
+    if (now - progress > PATIENCE_NS) fail("nothing has happened for 20 seconds");
+    for (int i = 0; i < ready; i++) on_event(events[i].data.ptr, events[i].events);
+}
+
+/* The commands */
+
+static void bring_up(const char *verb, unsigned count, unsigned parallel) {
+    unsigned keep = session_count;
+    uint64_t start = now = progress = clock_ns();
+    if (keep + count > MAX_SESSIONS) fail("at most %d sessions", MAX_SESSIONS);
+    to_start = count;
+    completed = 0;
+    while (to_start && under_way < parallel) {
+        struct session *session = calloc(1, sizeof *session);
+        start_session(sessions[session_count++] = session);
+    }
+    while (under_way) step();
+    if (churning) {
+        while (session_count > keep) free(sessions[--session_count]);
+    }
+    printf("{\"%s\": %u, \"seconds\": %.6f}\n", verb, completed, (double)(clock_ns() - start) / 1e9);
+}
+
+/* The bytes to send: every frame with a mask of its own. */
+static void prepare(size_t size, unsigned in_flight) {
+    free(payload);
+    free(wire);
+    payload = malloc(size);
+    wire = malloc(in_flight * (size + MAX_HEADER));
+    if (!payload || !wire) die("malloc");
+    payload_size = size;
+    for (size_t i = 0; i < size; i++) payload[i] = (uint8_t)(i * 31 + i / 251);
+    uint8_t *end = wire;
+    for (unsigned i = 0; i < in_flight; i++) {
+        uint8_t mask[4];
+        if (getrandom(mask, 4, 0) != 4) die("getrandom");
+        end += write_header(end, FIN | BINARY, size, MASKED);
+        memcpy(end, mask, 4);
+        unmask(end + 4, payload, size, mask);
+        end += 4 + size;
+    }
+    frame_size = (size_t)(end - wire) / in_flight;
+}
+
+static uint64_t percentile_us(double share) {
+    uint64_t wanted = (uint64_t)((double)echoes * share), seen = 0, us = 0;
+    while (us < HISTOGRAM_US && (seen += histogram[us]) <= wanted) us++;
+    return us;
+}
+
+static void echo(size_t size, unsigned in_flight, double seconds) {
+    if (in_flight > MAX_IN_FLIGHT) fail("at most %d messages in flight", MAX_IN_FLIGHT);
+    if (!size) fail("a message has at least one byte");
+    prepare(size, in_flight);
+    memset(histogram, 0, sizeof histogram);
+    echoes = 0;
+    issuing = true;
+    uint64_t start = now = progress = clock_ns(), end = start + (uint64_t)(seconds * 1e9);
+    for (unsigned i = 0; i < session_count; i++) {
+        for (unsigned j = 0; j < in_flight; j++) issue(sessions[i]);
+        send_owed(sessions[i]);
+    }
+    while (now < end) step();
+    issuing = false;
+    for (unsigned i = 0; i < session_count; i++)
+        while (sessions[i]->in_flight) step();
+    printf("{\"echoes\": %lu, \"seconds\": %.6f, \"p50_us\": %lu, \"p99_us\": %lu}\n", echoes,
+           (double)(latest - start) / 1e9, percentile_us(0.50), percentile_us(0.99));
+}
+
+static void greet(void) {
+    uint8_t nonce[16];
+    const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    if (getrandom(nonce, sizeof nonce, 0) != sizeof nonce) die("getrandom");
+    for (int i = 0; i < 21; i++) key[i] = alphabet[nonce[i % 16] & 63];
+    strcpy(key + 21, "A==");
+    accept_key(key, expected_accept);
+    snprintf(request, sizeof request,
+             "GET /ws HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nConnection: Upgrade\r\n"
+             "Pragma: no-cache\r\nCache-Control: no-cache\r\n"
+             "User-Agent: Mozilla/5.0 (X11; Linux x86_64) benchmark\r\nUpgrade: websocket\r\n"
+             "Origin: http://127.0.0.1:%d\r\nSec-WebSocket-Version: 13\r\n"
+             "Accept-Encoding: gzip, deflate, br\r\nAccept-Language: en-GB,en;q=0.9\r\n"
+             "Cookie: session=0123456789abcdef\r\nSec-WebSocket-Key: %s\r\n\r\n",
+             port, port, key);
+}
+
+int main(int count, char **arguments) {
+    char line[128];
+    unsigned number, parallel;
+    size_t size;
+    double seconds;
+    if (count != 2) {
+        fprintf(stderr, "usage: load PORT\n");
+        return 2;
+    }
+    port = atoi(arguments[1]);
+    poller = epoll_create1(EPOLL_CLOEXEC);
+    greet();
+    while (fgets(line, sizeof line, stdin)) {
+        if (sscanf(line, "open %u %u", &number, &parallel) == 2) {
+            churning = false;
+            bring_up("opened", number, parallel);
+        } else if (sscanf(line, "churn %u %u", &number, &parallel) == 2) {
+            churning = true;
+            bring_up("churned", number, parallel);
+        } else if (sscanf(line, "echo %zu %u %lf", &size, &number, &seconds) == 3) {
+            echo(size, number, seconds);
+        } else {
+            fail("not a command: %s", line);
+        }
+        fflush(stdout);
+    }
+    return 0;
+}

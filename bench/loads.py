@@ -1,0 +1,67 @@
+"""The loads, and what is measured under each.
+
+An *echo* load has sessions exchange messages; *idle* opens sessions and weighs them; *churn*
+opens and closes them, one after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+LoadKind = Literal["echo", "idle", "churn"]
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One load. `size` is in bytes, `in_flight` in messages of each session."""
+
+    name: str
+    title: str
+    kind: LoadKind
+    sessions: int
+    size: int = 0
+    in_flight: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One measured quantity: its key in a sample, its heading, and how it is written."""
+
+    key: str
+    heading: str
+    form: str
+
+
+LOADS: tuple[Load, ...] = (
+    Load("64x125", "64 sessions echo 125 B", "echo", 64, 125),
+    Load("64x8x125", "64 sessions echo 125 B, 8 in flight each", "echo", 64, 125, in_flight=8),
+    Load("64x4k", "64 sessions echo 4 KiB", "echo", 64, 4096),
+    Load("8x1m", "8 sessions echo 1 MiB", "echo", 8, 1024 * 1024),
+    Load("2000x125", "2,000 sessions echo 125 B", "echo", 2000, 125),
+    Load("idle", "5,000 idle sessions", "idle", 5000),
+    Load("churn", "sessions opened and closed, 16 at a time", "churn", 16),
+)
+
+#: The first figure of each kind is the one that subjects are compared by; less is better.
+FIGURES: Mapping[LoadKind, tuple[Figure, ...]] = {
+    "echo": (
+        Figure("cpu_us", "CPU µs/echo", ".2f"),
+        Figure("per_second", "echoes/s", ",.0f"),
+        Figure("p50_us", "p50 µs", ",.0f"),
+        Figure("p99_us", "p99 µs", ",.0f"),
+        Figure("busy", "proxy busy", ".0%"),
+        Figure("others_busy", "others busy", ".0%"),
+    ),
+    "idle": (
+        Figure("kib", "KiB/session", ".2f"),
+        Figure("baseline_mib", "MiB before", ".1f"),
+    ),
+    "churn": (
+        Figure("cpu_us", "CPU µs/session", ".0f"),
+        Figure("per_second", "sessions/s", ",.0f"),
+        Figure("busy", "proxy busy", ".0%"),
+        Figure("others_busy", "others busy", ".0%"),
+    ),
+}

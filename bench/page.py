@@ -1,0 +1,90 @@
+"""`python -m bench.page FIGURES.json FOLDER`: charts of a run, and the page that shows them.
+
+Writes FOLDER/performance.md and FOLDER/performance/*.svg. FIGURES.json is what `--json` wrote.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from .charts import Bar, bar_chart
+from .loads import FIGURES, LOADS, Load
+from .rounds import Sample
+from .subjects import SUBJECTS, Subject
+from .summary import by_round, table_rows
+
+OURS = "easews"
+
+INTRODUCTION = """\
+# What the relay costs
+
+<!-- Written by `python -m bench.page`. Change that, or run the benchmark anew. -->
+
+After its handshake a WebSocket session is bytes that go from one socket to another. easews looks
+at every frame on the way, and still aims at the cost of a proxy that does not look. These are the
+figures of one run of `bench/run`, in which each proxy had one worker on one core; less is better
+in all charts. The method, the configs and what each figure means are in
+[`bench/README.md`](../../bench/README.md).
+"""
+
+
+def write_page(run: Mapping[str, Any], folder: Path) -> None:
+    """Write the page and its charts. `run` is what `report.as_json` has made."""
+    samples = [Sample(**sample) for sample in run["samples"]]
+    took_part = {sample.subject for sample in samples if sample.figures}
+    subjects = [subject for subject in SUBJECTS if subject.name in took_part]
+    loads = [load for load in LOADS if any(s.load == load.name and s.figures for s in samples)]
+    pictures = folder / "performance"
+    pictures.mkdir(parents=True, exist_ok=True)
+    for load in loads:
+        chart = bar_chart(load.title, FIGURES[load.kind][0].heading, _bars(samples, load, subjects))
+        (pictures / f"{load.name}.svg").write_text(chart, encoding="utf-8")
+    text = "\n".join([INTRODUCTION, *_about(run), *_sections(samples, loads, subjects)])
+    (folder / "performance.md").write_text(text, encoding="utf-8")
+
+
+def _bars(samples: Sequence[Sample], load: Load, subjects: Sequence[Subject]) -> list[Bar]:
+    figure = FIGURES[load.kind][0]
+    bars = []
+    for subject in subjects:
+        taken = by_round(samples, load, subject.name, figure.key).values()
+        if taken:
+            middle = median(taken)
+            ours = subject.name.startswith(OURS)
+            label = format(middle, figure.form)
+            bars.append(Bar(subject.name, middle, label, min(taken), max(taken), ours))
+    return bars
+
+
+def _about(run: Mapping[str, Any]) -> Iterator[str]:
+    machine, versions, effort = run["machine"], run["versions"], run["effort"]
+    yield f"- Machine: {machine['cpu']}, {machine['cores']} cores, Linux {machine['kernel']}"
+    yield f"- Python {machine['python']}"
+    yield f"- {', '.join(f'{name} {number}' for name, number in versions.items())}"
+    yield f"- {effort['rounds']} rounds; each measurement of echoes takes {effort['seconds']:g} s"
+    yield ""
+
+
+def _sections(
+    samples: Sequence[Sample], loads: Sequence[Load], subjects: Sequence[Subject]
+) -> Iterator[str]:
+    for load in loads:
+        yield f"## {load.title}\n"
+        yield f"![{load.title}](performance/{load.name}.svg)\n"
+        head, *rows = table_rows(samples, load, subjects)
+        yield f"| {' | '.join(head)} |"
+        yield f"|---{'|--:' * (len(head) - 1)}|"
+        for row in rows:
+            yield f"| {' | '.join(row)} |"
+        yield ""
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    write_page(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")), Path(sys.argv[2]))

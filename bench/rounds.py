@@ -1,0 +1,182 @@
+"""The measurements: each subject under each load, in turn, round after round.
+
+Every measurement has the proxy started anew, so that none inherits another one's buffers, and
+the subjects take turns within a round, so that what the machine does meanwhile hits all alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from time import monotonic
+
+from .loads import Load, LoadKind
+from .measure import all_cpu_seconds, cores, cpu_seconds, pss_kib
+from .subjects import Subject, running
+from .tools import BenchError, EchoBackend, LoadGenerator, free_port
+
+#: How many handshakes are under way at once while sessions are opened.
+OPENING = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How long to measure. `seconds` of echoes are counted after `warm_up` seconds of them."""
+
+    rounds: int = 5
+    seconds: float = 2.0
+    warm_up: float = 0.5
+    churned: int = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where proxy and backend listen; None has the kernel choose, anew for every start."""
+
+    proxy: int | None = None
+    backend: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One measurement: its figures by key, or why there are none."""
+
+    round: int
+    load: str
+    subject: str
+    figures: dict[str, float] = field(default_factory=dict)
+    failure: str = ""
+
+
+def measure_all(
+    subjects: Sequence[Subject],
+    loads: Sequence[Load],
+    effort: Effort,
+    ports: Ports,
+    progress: Callable[[int, Load, Subject], None],
+) -> Iterator[Sample]:
+    """Measure everything; a measurement that fails is a sample, too."""
+    _, load_core = cores()
+    with EchoBackend(load_core, ports.backend or free_port()) as backend:
+        for number in range(1, effort.rounds + 1):
+            for load in loads:
+                for subject in _in_turn(subjects, number):
+                    progress(number, load, subject)
+                    try:
+                        figures = _measure(subject, load, effort, ports, backend)
+                    except BenchError as error:
+                        yield Sample(number, load.name, subject.name, failure=str(error))
+                    else:
+                        yield Sample(number, load.name, subject.name, figures)
+
+
+def _in_turn(subjects: Sequence[Subject], number: int) -> Sequence[Subject]:
+    """Another one goes first in every round."""
+    first = (number - 1) % len(subjects)
+    return [*subjects[first:], *subjects[:first]]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A proxy with its load generator. Without a proxy, `proxy` is empty."""
+
+    proxy: tuple[int, ...]
+    tools: tuple[int, ...]
+    generator: LoadGenerator
+
+
+def _measure(
+    subject: Subject, load: Load, effort: Effort, ports: Ports, backend: EchoBackend
+) -> dict[str, float]:
+    with _setting(subject, ports, backend) as setting:
+        return MEASURES[load.kind](setting, load, effort)
+
+
+@contextmanager
+def _setting(subject: Subject, ports: Ports, backend: EchoBackend) -> Iterator[Setting]:
+    proxy_core, load_core = cores()
+    if not subject.command:
+        with LoadGenerator(load_core, backend.port) as generator:
+            yield Setting((), (generator.pid, backend.pid), generator)
+        return
+    port = ports.proxy or free_port()
+    with (
+        running(subject, proxy_core, port, backend.port) as pid,
+        LoadGenerator(load_core, port) as generator,
+    ):
+        yield Setting((pid,), (generator.pid, backend.pid), generator)
+
+
+def _echo(setting: Setting, load: Load, effort: Effort) -> dict[str, float]:
+    generator = setting.generator
+    generator.open(load.sessions, OPENING)
+    generator.echo(load.size, load.in_flight, effort.warm_up)
+    with _accounted(setting) as used:
+        done = generator.echo(load.size, load.in_flight, effort.seconds)
+    return {
+        **used.figures(done["echoes"]),
+        "per_second": done["echoes"] / done["seconds"],
+        "p50_us": done["p50_us"],
+        "p99_us": done["p99_us"],
+    }
+
+
+def _idle(setting: Setting, load: Load, effort: Effort) -> dict[str, float]:
+    if not setting.proxy:
+        return {}
+    before = pss_kib(setting.proxy)
+    setting.generator.open(load.sessions, OPENING)
+    growth = pss_kib(setting.proxy) - before
+    return {"kib": growth / load.sessions, "baseline_mib": before / 1024}
+
+
+def _churn(setting: Setting, load: Load, effort: Effort) -> dict[str, float]:
+    setting.generator.churn(effort.churned // 10, load.sessions)
+    with _accounted(setting) as used:
+        done = setting.generator.churn(effort.churned, load.sessions)
+    return {
+        **used.figures(done["churned"]),
+        "per_second": done["churned"] / done["seconds"],
+    }
+
+
+MEASURES: dict[LoadKind, Callable[[Setting, Load, Effort], dict[str, float]]] = {
+    "echo": _echo,
+    "idle": _idle,
+    "churn": _churn,
+}
+
+
+class Usage:
+    """CPU time between two moments."""
+
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
+        self._start = self._now()
+        self._spent = self._start
+
+    def stop(self) -> None:
+        self._spent = tuple(
+            now - start for now, start in zip(self._now(), self._start, strict=True)
+        )
+
+    def figures(self, count: float) -> dict[str, float]:
+        """The figures that come of it, when it was spent on `count` echoes or sessions."""
+        elapsed, everybody, proxy, tools = self._spent
+        others = {"others_busy": max(0.0, everybody - proxy - tools) / elapsed}
+        if not self._setting.proxy:
+            return others
+        return {"cpu_us": proxy / count * 1e6, "busy": proxy / elapsed, **others}
+
+    def _now(self) -> tuple[float, ...]:
+        setting = self._setting
+        used = (cpu_seconds(pids) for pids in (setting.proxy, setting.tools))
+        return (monotonic(), all_cpu_seconds(), *used)
+
+
+@contextmanager
+def _accounted(setting: Setting) -> Iterator[Usage]:
+    usage = Usage(setting)
+    yield usage
+    usage.stop()

