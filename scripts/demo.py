@@ -1,50 +1,54 @@
-"""What `scripts/demo` runs: the design note's config in front of an echo backend.
+"""What `scripts/demo` runs: a page and a chat behind easews, as examples/demo.yaml has it.
 
-Both live in this one process: the echo in a thread, easews as `easews run` would be.
+The chat's backend is a thread of this process, easews runs as `easews run` would. PORT and
+BACKEND_PORT in the environment name other ports than the usual ones.
 """
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 from pathlib import Path
 from threading import Thread
 
+from chat import ChatServer
+
 from easews.cli import main as easews
-from echo import EchoServer
 
-CONFIG = Path(__file__).parent.parent / "examples" / "design-note.yaml"
-# As the config has them.
-GATEWAY, BACKEND = 8080, 12345
+CONFIG = Path(__file__).parent.parent / "examples" / "demo.yaml"
 
-HINT = f"""\
-An echo backend is on ws://127.0.0.1:{BACKEND}/, easews in front of it. In another terminal:
+HINT = """\
+Open http://127.0.0.1:{port}/ in a browser, and once more in a second tab. Without a browser:
 
-  .venv/bin/python scripts/ws.py ws://127.0.0.1:{GATEWAY}/ws hello    says hello through easews
-  .venv/bin/python scripts/ws.py ws://127.0.0.1:{GATEWAY}/ws          line after line
-  curl -i http://127.0.0.1:{GATEWAY}/ws                       what a plain request is told
-  .venv/bin/easews validate examples/design-note.yaml         the config behind all this
-  .venv/bin/easews kinds                                      what a pipeline can hold
+  .venv/bin/python scripts/ws.py ws://127.0.0.1:{port}/ws hello    says hello through easews
+  curl -i http://127.0.0.1:{port}/ws                  what a plain request is told
+  .venv/bin/easews validate examples/demo.yaml       the config behind all this
+  .venv/bin/easews kinds                             what a pipeline can hold
 
 Ctrl-C ends it all.
 """
 
 
-def refuse_taken_port(port: int, who: str) -> None:
-    """Exit with one line when somebody listens there already."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("", port))
-        except OSError as error:
-            sys.exit(f"scripts/demo: {who} cannot have port {port}: {error.strerror}")
+def port_of(variable: str, usual: int) -> int:
+    """The port that the environment names, one that is free; exits with one line otherwise."""
+    text = os.environ.setdefault(variable, str(usual))
+    try:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", int(text)))
+    except (OSError, OverflowError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "that is no port"
+        another = f"{variable}=9000 scripts/demo"
+        sys.exit(f"scripts/demo: cannot use port {text}: {reason}; use another: {another}")
+    return int(text)
 
 
 def main(arguments: list[str]) -> None:
-    refuse_taken_port(GATEWAY, "easews")
-    refuse_taken_port(BACKEND, "the echo backend")
-    Thread(target=EchoServer(BACKEND).serve_forever, daemon=True).start()
-    print(HINT, flush=True)
+    port = port_of("PORT", 8080)
+    backend = ChatServer(port_of("BACKEND_PORT", 12345))
+    Thread(target=backend.serve_forever, daemon=True).start()
+    print(HINT.format(port=port), flush=True)
     sys.argv = ["easews", "run", str(CONFIG), *arguments]
     easews()
 

@@ -5,11 +5,12 @@ One thread a connection, which is plenty for a demo and keeps the code straight.
 
 from __future__ import annotations
 
+import socket
 import socketserver
 import sys
-from collections.abc import Iterator
 
 from wsproto import ConnectionType, WSConnection
+from wsproto.connection import ConnectionState
 from wsproto.events import AcceptConnection, CloseConnection, Event, Message, Ping, Request
 from wsproto.utilities import RemoteProtocolError
 
@@ -17,29 +18,37 @@ from wsproto.utilities import RemoteProtocolError
 class EchoHandler(socketserver.BaseRequestHandler):
     """One connection: agrees to the handshake, then sends every message back."""
 
+    def setup(self) -> None:
+        # A message at once, not when the one before has been acknowledged.
+        self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+        self.ws = WSConnection(ConnectionType.SERVER)
+
     def handle(self) -> None:
-        ws = WSConnection(ConnectionType.SERVER)
-        while data := self.request.recv(65536):
-            try:
-                ws.receive_data(data)
-                for answer in answers(ws):
-                    self.request.sendall(ws.send(answer))
-                    if isinstance(answer, CloseConnection):
-                        return
-            except RemoteProtocolError:
-                return
+        try:
+            while self.ws.state is not ConnectionState.CLOSED and (
+                data := self.request.recv(65536)
+            ):
+                self.receive(data)
+        except (ConnectionError, RemoteProtocolError):
+            pass  # the other side is gone, or speaks something else: nothing is left to say
 
+    def receive(self, data: bytes) -> None:
+        self.ws.receive_data(data)
+        for event in self.ws.events():
+            self.answer(event)
 
-def answers(ws: WSConnection) -> Iterator[Event]:
-    """What to send for what has come in. Parts of a message go back as they come."""
-    for event in ws.events():
+    def answer(self, event: Event) -> None:
+        """Parts of a message go back as they come."""
         match event:
             case Request():
-                yield AcceptConnection(subprotocol=next(iter(event.subprotocols), None))
+                self.send(AcceptConnection(subprotocol=next(iter(event.subprotocols), None)))
             case Message():
-                yield event
+                self.send(event)
             case Ping() | CloseConnection():
-                yield event.response()
+                self.send(event.response())
+
+    def send(self, event: Event) -> None:
+        self.request.sendall(self.ws.send(event))
 
 
 class EchoServer(socketserver.ThreadingTCPServer):
@@ -48,9 +57,10 @@ class EchoServer(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
     request_queue_size = 128
+    handler: type[EchoHandler] = EchoHandler
 
     def __init__(self, port: int) -> None:
-        super().__init__(("127.0.0.1", port), EchoHandler)
+        super().__init__(("127.0.0.1", port), self.handler)
 
 
 if __name__ == "__main__":

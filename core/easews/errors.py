@@ -26,6 +26,9 @@ class Problem:
 
     `file` is as the user named it; `line` and `column` count from 1; `path` is where in the
     document, such as ``demo-server.rules[0].paths[1].backend``, or empty for a whole file.
+    The spot ends before `end_line` and `end_column`, as far as that is known (not 0). `excerpt`
+    is its first line as the file has it, secrets masked; `kind` the kind of object or filter
+    whose fields are worth a look.
     """
 
     file: str
@@ -34,6 +37,10 @@ class Problem:
     path: str
     wrong: str
     accepted: str = ""
+    end_line: int = 0
+    end_column: int = 0
+    excerpt: str = ""
+    kind: str = ""
 
     def __str__(self) -> str:
         path = f"{self.path}: " if self.path else ""

@@ -45,6 +45,11 @@ def _registry() -> SchemaRegistry:
     return registry
 
 
+def resolver_of(schema: Schema) -> Any:
+    """What looks up the references of `schema`: its own, and those to the shared definitions."""
+    return _registry().resolver_with_root(DRAFT202012.create_resource(schema))
+
+
 def _validator(schema: Schema) -> Draft202012Validator:
     return Draft202012Validator(schema, registry=_registry(), format_checker=CHECKER)
 
@@ -108,8 +113,7 @@ def complete(schema: Schema, instance: Any) -> Any:
     Defaults and units are found through properties, items, `$ref`, allOf, anyOf and oneOf. An
     absent object gets the defaults of its properties when its own default is ``{}``.
     """
-    resource = DRAFT202012.create_resource(schema)
-    return _complete(schema, instance, _registry().resolver_with_root(resource))
+    return _complete(schema, instance, resolver_of(schema))
 
 
 def _complete(schema: Schema, instance: Any, resolver: Any) -> Any:
@@ -171,8 +175,7 @@ def is_write_only(schema: Schema, path: Sequence[str | int]) -> bool:
 
 def _walk(schema: Schema, path: Sequence[str | int]) -> Iterator[Parts]:
     """All that `schema` says, in any alternative, of each value on the way along `path`."""
-    root = DRAFT202012.create_resource(schema)
-    parts: Parts = [*_alternatives(schema, _registry().resolver_with_root(root))]
+    parts: Parts = [*_alternatives(schema, resolver_of(schema))]
     yield parts
     for step in path:
         parts = [

@@ -179,8 +179,8 @@ async def test_a_fault_ends_its_session_and_no_other(
             await relayed.client.send(relayed.client.frame(Opcode.CLOSE))
         if part != "send":
             assert await relayed.client.receive_close() == (1011, "internal error")
-        monkeypatch.undo()
         await relayed.ended()
+        monkeypatch.undo()
         await healthy.client.send_text("still here")
         assert await healthy.backend.receive_text() == "still here"
     assert "a fault of ours" in caplog.text

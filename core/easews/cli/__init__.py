@@ -2,6 +2,8 @@
 
     app        the commands and their exit status: 0 clean, 1 problems, 2 usage errors
     report     problems and tables as text: aligned and coloured for people, plain for pipes
+    excerpt    a problem's line with the spot underlined
+    page       one kind: what it is, and its fields as a table
     editors    JSON Schemas for editors, one kind or all
 
 What was asked for goes to stdout (for `validate` that is the report), what else there is to say

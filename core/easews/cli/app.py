@@ -7,7 +7,7 @@ import sys
 from enum import StrEnum
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
@@ -17,16 +17,34 @@ from ..config.wording import did_you_mean, listed
 from ..errors import ConfigError, EasewsError, Problem
 from ..plugins import Kinds, discover
 from . import editors
-from .report import complain, has_colour, problems_json, problems_text, say, summary, table
+from .page import kind_page
+from .report import (
+    complain,
+    has_colour,
+    problems_json,
+    problems_text,
+    say,
+    summary,
+    table,
+    width_of,
+)
 
 PROBLEMS, USAGE = 1, 2
+
+
+def _epilog(status: str, *examples: str) -> str:
+    """What stands below the help of a command: how it is used, and its exit status."""
+    # \b keeps the lines of a paragraph as they are.
+    indented = "\n".join(f"  {example}" for example in examples)
+    return f"\b\nExamples:\n{indented}\n\nExit status: {status}, 2 for a wrong command line."
+
 
 app = typer.Typer(
     name="easews",
     help="A gateway that you extend in Python: a pipeline of plugin filters behind an HTTP server.",
     epilog="Exit status: 0 when all is well, 1 for problems, 2 for a wrong command line.",
     no_args_is_help=True,
-    add_completion=False,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -40,16 +58,17 @@ class Format(StrEnum):
 
 
 class Backend(StrEnum):
-    """Which event loop runs it all."""
+    """Which event loop runs it all; those but the first are packages, and extras of ours."""
 
     ASYNCIO = "asyncio"
+    UVLOOP = "uvloop"
     TRIO = "trio"
 
 
 Files = Annotated[
     list[str],
     typer.Argument(
-        metavar="FILE...",
+        metavar="FILE",
         help="YAML files, folders (every *.yaml and *.yml in them), or - for standard input.",
         show_default=False,
     ),
@@ -79,15 +98,23 @@ def _common(
     pass
 
 
-@app.command(epilog="Example: easews validate --format json config/ | jq '.problems[].wrong'")
+@app.command(
+    epilog=_epilog(
+        "0 when there is no problem, 1 when there are some",
+        "easews validate config/",
+        "easews validate --format json config/ | jq '.problems[].wrong'",
+        "kubectl get configmap easews -o jsonpath='{.data.config}' | easews validate -",
+    )
+)
 def validate(
     files: Files,
     format: Annotated[Format, typer.Option(help="Text, or JSON for machines.")] = Format.TEXT,
 ) -> None:
-    """Check config files and report all problems at once.
+    """Check config files and report all problems.
 
-    Every problem is a line FILE:LINE:COLUMN: PATH: what is wrong; what would be accepted.
-    The report goes to standard output; the exit status is 1 when there are problems.
+    On a terminal each problem is shown with its line, the spot underlined. Piped, each is one
+    line FILE:LINE:COLUMN: PATH: what is wrong; what would be accepted. The report goes to
+    standard output.
     """
     problems: tuple[Problem, ...] = ()
     found = ""
@@ -98,13 +125,13 @@ def validate(
     if format is Format.JSON:
         say(problems_json(problems))
     else:
-        say(_report(problems) if problems else f"No problems: {found}")
+        say(_report(problems, sys.stdout) if problems else f"No problems: {found}")
     raise typer.Exit(PROBLEMS if problems else 0)
 
 
-def _report(problems: tuple[Problem, ...]) -> str:
-    out = sys.stdout
-    return problems_text(problems, terminal=out.isatty(), colour=has_colour(out))
+def _report(problems: tuple[Problem, ...], stream: TextIO) -> str:
+    kinds = {*OBJECT_KINDS, *discover()}
+    return problems_text(problems, width=width_of(stream), colour=has_colour(stream), kinds=kinds)
 
 
 def _found(config: Config) -> str:
@@ -119,22 +146,32 @@ def _discover() -> Kinds:
     return kinds
 
 
-@app.command(epilog="Example: easews run --backend trio config/")
+@app.command(
+    epilog=_epilog(
+        "0 when it was stopped, 1 when the config has problems or it cannot serve",
+        "easews run config.yaml",
+        "easews run --backend uvloop --log-format json config/",
+    )
+)
 def run(
     files: Files,
     backend: Annotated[
-        Backend, typer.Option(help="The event loop: asyncio, or trio.")
+        Backend,
+        typer.Option(help="The event loop. uvloop and trio have to be installed with easews."),
     ] = Backend.ASYNCIO,
     log_format: Annotated[
         Format, typer.Option(help="How the log on standard error is written.")
     ] = Format.TEXT,
 ) -> None:
-    """Run the servers of config files until SIGTERM or Ctrl-C, then drain.
+    """Run the servers of config files until SIGTERM or Ctrl-C.
 
-    Problems of the config go to standard error; then nothing is started.
+    Then no connection is taken any more, every open session gets Close 1001, and requests and
+    sessions have 5 seconds to end; a second signal ends all at once. Problems of the config go
+    to standard error; then nothing is started.
     """
-    if backend is Backend.TRIO and importlib.util.find_spec("trio") is None:
-        complain("trio is not installed; pip install 'easews[trio]', or leave out --backend")
+    if backend is not Backend.ASYNCIO and importlib.util.find_spec(backend.value) is None:
+        name = backend.value
+        complain(f"{name} is not installed; pip install 'easews[{name}]', or leave out --backend")
         raise typer.Exit(USAGE)
     from ..supervisor import run as run_config  # what only `run` needs, loaded by it alone
 
@@ -142,8 +179,7 @@ def run(
         config = load(files, _discover())
         status = run_config(config, backend=backend.value, log_format=log_format.value)
     except ConfigError as error:
-        err = sys.stderr
-        say(problems_text(error.problems, terminal=err.isatty(), colour=has_colour(err)), err)
+        say(_report(error.problems, sys.stderr), sys.stderr)
         raise typer.Exit(PROBLEMS) from None
     except EasewsError as error:
         complain(str(error))
@@ -151,15 +187,50 @@ def run(
     raise typer.Exit(status)
 
 
-@app.command(epilog="Example: pip install easews-wsproxy && easews kinds")
-def kinds() -> None:
-    """List what a config can hold, who brings it, and each filter's results.
+def _names(incomplete: str) -> list[str]:
+    """The kinds that a shell may complete `incomplete` to."""
+    return [name for name in (*OBJECT_KINDS, *discover()) if name.startswith(incomplete)]
 
-    Broken plugins are listed below; then the exit status is 1.
+
+KindName = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[KIND]",
+        help="A kind that `easews kinds` lists.",
+        show_default=False,
+        autocompletion=_names,
+    ),
+]
+
+
+@app.command(
+    epilog=_epilog(
+        "0 when all is well, 1 when a plugin is broken",
+        "easews kinds",
+        "easews kinds WebSocketProxy",
+        "easews kinds HTTPServer | grep -i timeout",
+    )
+)
+def kinds(kind: KindName = None) -> None:
+    """List the kinds of object and filter, or the fields of one.
+
+    The list tells which package brings a kind, and which results a filter may end with; broken
+    plugins are below it. With KIND: its fields, with types, defaults and descriptions.
     """
     found = discover()
+    if kind is None:
+        say(table(_overview(found), colour=has_colour(sys.stdout)))
+        for fault in found.broken:
+            say(f"\nBROKEN  {fault}")
+        raise typer.Exit(PROBLEMS if found.broken else 0)
+    _check_kind(kind, found)
+    out = sys.stdout
+    say(kind_page(kind, found, width=width_of(out), colour=has_colour(out)))
+
+
+def _overview(kinds: Kinds) -> list[tuple[str, ...]]:
     easews = metadata.version("easews")
-    rows = [
+    return [
         ("KIND", "PACKAGE", "VERSION", "RESULTS", "WHAT IT IS"),
         *(
             (name, "easews", easews, "-", object_schema(name)["description"])
@@ -167,44 +238,50 @@ def kinds() -> None:
         ),
         *(
             (kind.name, kind.distribution, kind.version, listed(kind.results), kind.summary)
-            for kind in found.values()
+            for kind in kinds.values()
         ),
     ]
-    say(table(rows, colour=has_colour(sys.stdout)))
-    for fault in found.broken:
-        say(f"\nBROKEN  {fault}")
-    raise typer.Exit(PROBLEMS if found.broken else 0)
 
 
-@app.command(epilog="Example: easews schema > config.schema.json")
+def _check_kind(kind: str, kinds: Kinds) -> None:
+    """Exit with what there is instead when there is no such kind."""
+    names = [*OBJECT_KINDS, *kinds]
+    if kind not in names:
+        hint = did_you_mean(kind, names) or f"there are: {listed(names)}"
+        complain(f"no kind {kind!r} is installed; {hint}")
+        raise typer.Exit(USAGE)
+
+
+@app.command(
+    epilog=_epilog(
+        "0 when all is well",
+        "easews schema > easews.schema.json",
+        "easews schema WebSocketProxy",
+        "easews schema --all schemas/",
+    )
+)
 def schema(
-    kind: Annotated[
-        str | None,
-        typer.Argument(help="A kind that `easews kinds` lists.", show_default=False),
-    ] = None,
+    kind: KindName = None,
     all: Annotated[
         Path | None,
         typer.Option("--all", metavar="DIR", help="Write the schemas of all kinds to a folder."),
     ] = None,
 ) -> None:
-    """Print the JSON Schema of a kind: its fields, defaults and examples.
+    """Print a kind's JSON Schema, or that of whole configs.
 
-    Without KIND it is one schema for whole config files, for editors that check and complete.
+    It has the fields, defaults and examples. Without KIND it is one schema for whole config
+    files, for editors that check and complete.
     """
     if kind is not None and all is not None:
-        raise typer.BadParameter("KIND and --all cannot be given together")
+        raise typer.BadParameter("KIND and --all cannot be given together; leave out one")
     found = _discover()
     if all is not None:
         _write_schemas(all, found)
     elif kind is None:
         say(editors.as_json(bundle(found)).rstrip())
-    elif kind in OBJECT_KINDS or kind in found:
-        say(editors.as_json(standalone(kind, found)).rstrip())
     else:
-        names = [*OBJECT_KINDS, *found]
-        hint = did_you_mean(kind, names) or f"there are: {listed(names)}"
-        complain(f"no kind {kind!r} is installed; {hint}")
-        raise typer.Exit(USAGE)
+        _check_kind(kind, found)
+        say(editors.as_json(standalone(kind, found)).rstrip())
 
 
 def _write_schemas(folder: Path, kinds: Kinds) -> None:

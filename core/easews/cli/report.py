@@ -7,18 +7,24 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+import textwrap
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import TextIO
 
 from ..errors import Problem
+from .excerpt import underlined
+
+#: Text is not stretched over more columns than this, however wide the terminal is.
+WIDEST = 100
 
 Style = tuple[str, str]
 
 _PLAIN: Style = ("", "")
 _BOLD: Style = ("\x1b[1m", "\x1b[0m")
 _RED: Style = ("\x1b[31m", "\x1b[0m")
+_BOLD_RED: Style = ("\x1b[1;31m", "\x1b[0m")
 _CYAN: Style = ("\x1b[36m", "\x1b[0m")
 _DIM: Style = ("\x1b[2m", "\x1b[0m")
 
@@ -39,35 +45,76 @@ def has_colour(stream: TextIO, environ: Mapping[str, str] = os.environ) -> bool:
     return stream.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
 
 
-def problems_text(problems: Sequence[Problem], *, terminal: bool, colour: bool) -> str:
-    """One line a problem for pipes; for a terminal by file, with the remedy below."""
-    if not terminal:
+def width_of(stream: TextIO) -> int | None:
+    """How many columns there are to write in; None when that is no terminal."""
+    return min(shutil.get_terminal_size().columns, WIDEST) if stream.isatty() else None
+
+
+def problems_text(
+    problems: Sequence[Problem], *, width: int | None, colour: bool, kinds: Container[str] = ()
+) -> str:
+    """One line a problem for pipes, which have no width; for a terminal each with its excerpt.
+
+    `kinds` are those whose fields `easews kinds` can show.
+    """
+    if width is None:
         return "\n".join(map(str, problems))
-    files = dict.fromkeys(problem.file for problem in problems)
-    blocks = [
-        "\n".join([_painted(file, _BOLD, colour), *_block(problems, file, colour)])
-        for file in files
-    ]
-    return "\n\n".join([*blocks, summary(len(problems), "problem")])
+    blocks = ["\n".join(_block(problem, width, colour)) for problem in problems]
+    return "\n\n".join([*blocks, _closing(problems, kinds)])
 
 
-def _block(problems: Sequence[Problem], file: str, colour: bool) -> list[str]:
-    here = [problem for problem in problems if problem.file == file]
-    places = [f"{problem.line}:{problem.column}" for problem in here]
-    width = max(map(len, places))
-    lines: list[str] = []
-    for problem, place in zip(here, places, strict=True):
-        indent = " " * (width + 4)
-        path = f"{_painted(problem.path, _CYAN, colour)}: " if problem.path else ""
-        lines.append(f"  {place:>{width}}  {path}{_painted(problem.wrong, _RED, colour)}")
-        if problem.accepted:
-            lines.append(indent + _painted(problem.accepted, _DIM, colour))
-    return lines
+def _block(problem: Problem, width: int, colour: bool) -> Iterable[str]:
+    """
+    what is wrong
+      --> file:line:column  path
+       |
+     3 | the line
+       | ^^^^
+       = what would be accepted
+    """
+    number = str(problem.line)
+    gutter = " " * (len(number) + 1)
+    bar = _painted(f"{gutter}|", _DIM, colour)
+    yield from (_painted(line, _BOLD_RED, colour) for line in textwrap.wrap(problem.wrong, width))
+    place = f"{problem.file}:{problem.line}:{problem.column}"
+    path = f"  {_painted(problem.path, _CYAN, colour)}" if problem.path else ""
+    yield f"{_painted(gutter[:-1] + '-->', _DIM, colour)} {place}{path}"
+    line, carets = underlined(problem, width - len(gutter) - 2)
+    if line:
+        yield bar
+        yield f"{_painted(f'{number} |', _DIM, colour)} {line}"
+        yield f"{bar} {_painted(carets, _RED, colour)}"
+    if problem.accepted:
+        first, *others = textwrap.wrap(problem.accepted, width - len(gutter) - 2)
+        yield f"{_painted(f'{gutter}=', _DIM, colour)} {first}"
+        yield from (f"{gutter}  {other}" for other in others)
+
+
+def _closing(problems: Sequence[Problem], kinds: Container[str]) -> str:
+    """How many there are, and where the fields of the kinds that they are about are told."""
+    about = dict.fromkeys(problem.kind for problem in problems if problem.kind in kinds)
+    commands = " and ".join(f"easews kinds {kind}" for kind in about)
+    count = summary(len(problems), "problem")
+    return f"{count}; for the fields: {commands}" if commands else count
 
 
 def problems_json(problems: Iterable[Problem]) -> str:
-    """``{"problems": [{file, line, column, path, wrong, accepted}, ...]}``."""
-    return json.dumps({"problems": [asdict(problem) for problem in problems]}, indent=2)
+    """``{"problems": [...]}``, each with file, line, column, path, wrong, accepted, and the end
+    of its spot, which is 0 where it is not known."""
+    return json.dumps({"problems": [_machine_readable(problem) for problem in problems]}, indent=2)
+
+
+def _machine_readable(problem: Problem) -> dict[str, object]:
+    return {
+        "file": problem.file,
+        "line": problem.line,
+        "column": problem.column,
+        "path": problem.path,
+        "wrong": problem.wrong,
+        "accepted": problem.accepted,
+        "endLine": problem.end_line,
+        "endColumn": problem.end_column,
+    }
 
 
 def summary(count: int, noun: str) -> str:

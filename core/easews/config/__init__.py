@@ -3,11 +3,14 @@
 sources     which files, and their text
 scalars     ${NAME} and the types of plain scalars                            (pure)
 documents   Node, Document: values that know where they stand                 (values)
+syntax      what PyYAML's complaints mean                                     (pure)
 reader      YAML text -> Documents                                            (pure)
 schemas     the schemas of whole documents, of filter entries, for editors
+fields      a schema's fields as a flat list, for people                      (pure)
 wording     what a schema's fault is called                                   (pure)
 checks      one document by itself: its schema, its filters
 crossrefs   documents against each other and themselves: names that must lead somewhere
+excerpts    the line that a problem stands in, without its secrets            (pure)
 build       checked documents -> model
 model       Config and its parts: what the rest of easews reads               (values)
 """

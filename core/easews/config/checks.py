@@ -86,7 +86,7 @@ def _check_filter(document: Document, path: Path, kinds: Kinds) -> Iterator[Prob
     faults = list(_schema_problems(document, path, schema))
     # What the Pipeline's schema finds in an entry, the kind's own finds again.
     yield from faults
-    if not faults and not any(part.void for part in node.scalars()):
+    if not faults and not any(part.void for _, part in node.scalars()):
         yield from _spec_problems(document, path, node, kinds[kind.value], schema)
 
 
@@ -96,7 +96,7 @@ def _spec_problems(
     """What the filter's own `check` has to say. Its texts are searched for hidden values."""
     secrets = {
         str(secret.value)
-        for at, secret in _scalars_at((), node)
+        for at, secret in node.scalars()
         if secret.value not in (None, "") and (secret.hidden or is_write_only(schema, at))
     }
 
@@ -118,13 +118,6 @@ def filter_spec(schema: Schema, entry: Any) -> dict[str, Any]:
     """What a filter is made from: a valid entry, completed, without kind and name."""
     completed = complete(schema, entry)
     return {key: value for key, value in completed.items() if key not in ("kind", "name")}
-
-
-def _scalars_at(path: Path, node: Node) -> Iterator[tuple[Path, Node]]:
-    if not isinstance(node.value, (dict, list)):
-        yield path, node
-    for step, child in node.children.items():
-        yield from _scalars_at((*path, step), child)
 
 
 def _schema_problems(document: Document, path: Path, schema: Schema) -> Iterator[Problem]:

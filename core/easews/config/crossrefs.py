@@ -138,7 +138,7 @@ def _names(pipelines: Iterable[Document]) -> list[str]:
 def _choice(wanted: Node, names: Sequence[str]) -> str:
     """A near name, or all that there are."""
     near = "" if wanted.hidden else did_you_mean(str(wanted.value), names)
-    return near or f"there are: {listed(names)}"
+    return near or (f"there are: {listed(names)}" if names else "there is none yet: write it")
 
 
 def _check_body_limit(

@@ -17,10 +17,15 @@ _LONGEST_SHOWN = 60
 
 
 class Place(NamedTuple):
-    """Line and column, counted from 1."""
+    """Where something begins and what it ends before: lines and columns, counted from 1.
+
+    A list or mapping that is written in lines of its own is where its first entry or key is.
+    """
 
     line: int
     column: int
+    end_line: int
+    end_column: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +34,7 @@ class Node:
 
     `hidden` values come from a variable or are secrets: no message shows them. A `void` node
     stands for a value that could not be read; its fault is known already. `size` counts the
-    values in it.
+    values in it. An alias is at its own `place`; `anchored` is where its value is written.
     """
 
     value: Any
@@ -39,6 +44,7 @@ class Node:
     hidden: bool = False
     void: bool = False
     size: int = 1
+    anchored: Place | None = None
 
     def get(self, key: str) -> Node | None:
         """What stands under `key`, if this is a mapping that has it."""
@@ -67,13 +73,12 @@ class Node:
             yield node
             node = node.children.get(step) if step is not None else None
 
-    def scalars(self) -> Iterator[Node]:
-        """Every value in it that is neither list nor mapping."""
-        if isinstance(self.value, (dict, list)):
-            for child in self.children.values():
-                yield from child.scalars()
-        else:
-            yield self
+    def scalars(self, path: Path = ()) -> Iterator[tuple[Path, Node]]:
+        """Every value in it that is neither list nor mapping, and the path that leads there."""
+        if not isinstance(self.value, (dict, list)):
+            yield path, self
+        for step, child in self.children.items():
+            yield from child.scalars((*path, step))
 
     @property
     def shown(self) -> str:
@@ -138,7 +143,28 @@ class Document:
         return self.problem_at(nearest.keys.get(key, nearest.place), (*path, key), wrong, accepted)
 
     def problem_at(self, place: Place, path: Path, wrong: str, accepted: str = "") -> Problem:
-        return Problem(self.file, *place, self.label + shown_path(path), wrong, accepted)
+        """A fault at `place`, which is that of the value at `path`."""
+        where = self.label + shown_path(path)
+        return problem_at(self.file, place, where, wrong, accepted, self._kind_around(path))
+
+    def _kind_around(self, path: Path) -> str:
+        """The kind of the object or filter that `path` leads into."""
+        kinds = [node.children.get("kind") for node in self.root.descend(path)]
+        named = [kind.value for kind in kinds if kind is not None and not kind.hidden]
+        return next((kind for kind in reversed(named) if isinstance(kind, str)), "")
+
+
+def problem_at(
+    file: str, place: Place, path: str, wrong: str, accepted: str = "", kind: str = ""
+) -> Problem:
+    """A Problem whose spot is `place`."""
+    line, column, end_line, end_column = place
+    return Problem(
+        *(file, line, column, path, wrong, accepted),
+        end_line=end_line,
+        end_column=end_column,
+        kind=kind,
+    )
 
 
 def shown_path(path: Path) -> str:

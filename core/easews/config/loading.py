@@ -11,6 +11,7 @@ from .build import build
 from .checks import check_document
 from .crossrefs import check_crossrefs
 from .documents import Document
+from .excerpts import with_excerpts
 from .model import Config
 from .reader import read_documents
 from .sources import Source, read_sources
@@ -31,12 +32,14 @@ def from_sources(
     documents: list[Document] = []
     problems: list[Problem] = []
     files: list[str] = []
+    texts: list[Source] = []
     for source in sources:
         if isinstance(source, Problem):
             files.append(source.file)
             problems.append(source)
             continue
         files.append(source.name)
+        texts.append(source)
         found, faults = read_documents(source, environ)
         documents += found
         problems += faults
@@ -47,7 +50,8 @@ def from_sources(
         problems += check_document(document, kinds)
     problems += check_crossrefs(documents, kinds)
     if problems:
-        raise ConfigError(_in_order(problems, files))
+        shown = with_excerpts(problems, texts, documents, kinds)
+        raise ConfigError(_in_order(shown, files))
     return build(documents, kinds)
 
 

@@ -14,9 +14,10 @@ import yaml
 from yaml import events as ev
 
 from ..errors import Problem
-from .documents import Document, Node, Path, Place
+from .documents import Document, Node, Path, Place, problem_at
 from .scalars import VariableError, substitute, typed
 from .sources import Source
+from .syntax import syntax_fault
 
 #: How deep values may stand in each other. A config needs a dozen levels.
 MAX_DEPTH = 64
@@ -61,26 +62,23 @@ def read_documents(
             if document.root.value is not None or document.root.void:
                 documents.append(document)
     except _Unreadable as error:
-        problems.append(Problem(source.name, *error.place, "", error.wrong, error.accepted))
+        problems.append(problem_at(source.name, error.place, "", error.wrong, error.accepted))
     return documents, problems
 
 
 def _events(text: str) -> Iterator[Any]:
     """PyYAML's events; _Unreadable with a place when the text is no YAML."""
-    place = Place(1, 1)
+    place = Place(1, 1, 1, 1)
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            place = _place(event.start_mark)
+            place = _place(event)
             yield event
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        wrong = ", ".join(filter(None, (error.context, error.problem)))
-        raise _Unreadable(
-            _place(mark) if mark else place, f"not YAML: {wrong}", _hint(mark)
-        ) from None
+        line, column, wrong, accepted = syntax_fault(error)
+        raise _Unreadable(_point(line, column), wrong, accepted) from None
     except yaml.reader.ReaderError as error:
         before = text[: error.position]
-        at = Place(before.count("\n") + 1, len(before) - before.rfind("\n"))
+        at = _point(before.count("\n") + 1, len(before) - before.rfind("\n"))
         wrong = f"the character U+{ord(text[error.position]):04X} may not stand in YAML"
         raise _Unreadable(
             at, wrong, 'write it as an escape such as "\\x07" in double quotes'
@@ -89,15 +87,14 @@ def _events(text: str) -> Iterator[Any]:
         raise _Unreadable(place, "not YAML: an escape or number that is out of range") from None
 
 
-def _hint(mark: yaml.Mark | None) -> str:
-    line = (mark.buffer or "").splitlines()[mark.line : mark.line + 1] if mark else []
-    if line and "${" in line[0]:
-        return "between [] and {} a ${NAME} needs quotes around it"
-    return ""
+def _point(line: int, column: int) -> Place:
+    return Place(line, column, line, column + 1)
 
 
-def _place(mark: Any) -> Place:
-    return Place(mark.line + 1, mark.column + 1)
+def _place(begin: Any, end: Any = None) -> Place:
+    """From where the event `begin` begins to where `end`, or itself, ends."""
+    first, last = begin.start_mark, (end or begin).end_mark
+    return Place(first.line + 1, first.column + 1, last.line + 1, last.column + 1)
 
 
 @dataclass(slots=True)
@@ -115,7 +112,7 @@ class _Tree:
         return self._from(next(self.events), path)
 
     def _from(self, event: Any, path: Path) -> Node:
-        place = _place(event.start_mark)
+        place = _place(event)
         if len(path) > MAX_DEPTH:
             raise _Unreadable(
                 place, f"nested more than {MAX_DEPTH} levels deep", "a flatter config"
@@ -127,9 +124,9 @@ class _Tree:
         if isinstance(event, ev.ScalarEvent):
             node = self._scalar(event, path, place)
         elif isinstance(event, ev.SequenceStartEvent):
-            node = self._list(path, place)
+            node = self._list(event, path)
         else:
-            node = self._mapping(path, place)
+            node = self._mapping(event, path)
         if event.tag is not None and event.tag != "!":
             node = self._void(
                 place, path, "YAML tags are not accepted", "remove the tag; text goes in quotes"
@@ -146,22 +143,22 @@ class _Tree:
         plain = event.style is None
         return Node(typed(text) if plain else text, place, hidden=from_variable)
 
-    def _list(self, path: Path, place: Place) -> Node:
+    def _list(self, start: Any, path: Path) -> Node:
         items: list[Node] = []
         while not isinstance(event := next(self.events), ev.SequenceEndEvent):
             items.append(self._from(event, (*path, len(items))))
         return Node(
             [item.value for item in items],
-            place,
+            _place(start, event if start.flow_style else None),
             dict(enumerate(items)),
             size=1 + sum(item.size for item in items),
         )
 
-    def _mapping(self, path: Path, place: Place) -> Node:
+    def _mapping(self, start: Any, path: Path) -> Node:
         children: dict[str | int, Node] = {}
         keys: dict[str, Place] = {}
         while not isinstance(event := next(self.events), ev.MappingEndEvent):
-            at = _place(event.start_mark)
+            at = _place(event)
             key = self._key(event, path)
             value = self.node((*path, key or ""))
             if key is None:
@@ -172,9 +169,10 @@ class _Tree:
                 )
             children[key] = value
             keys.setdefault(key, at)
+        first = next(iter(keys.values()), _place(start))
         return Node(
             {key: child.value for key, child in children.items()},
-            place,
+            _place(start, event) if start.flow_style else first,
             children,
             keys,
             size=1 + sum(child.size for child in children.values()),
@@ -182,7 +180,7 @@ class _Tree:
 
     def _key(self, event: Any, path: Path) -> str | None:
         """The text of a key. Variables are for values: a key is taken as it is written."""
-        place = _place(event.start_mark)
+        place = _place(event)
         is_text = isinstance(event, ev.ScalarEvent) and (
             event.style is not None or isinstance(typed(event.value), str)
         )
@@ -204,7 +202,7 @@ class _Tree:
         if self.aliased > MAX_ALIASED:
             wrong = f"aliases add more than {MAX_ALIASED} values to this document"
             raise _Unreadable(place, wrong, "write it with fewer aliases")
-        return replace(node, place=place)
+        return replace(node, place=place, anchored=node.anchored or node.place)
 
     def _void(self, place: Place, path: Path, wrong: str, accepted: str) -> Node:
         self.faults.append(_Fault(place, path, wrong, accepted))

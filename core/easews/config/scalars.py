@@ -61,9 +61,12 @@ def substitute(text: str, environ: Mapping[str, str]) -> tuple[str, bool]:
         if (name := match["name"]) and match["default"] is None and name not in environ
     ]
     if unset:
+        names = list(dict.fromkeys(unset))
+        several = len(names) > 1
         raise VariableError(
-            f"not set: {' and '.join(dict.fromkeys(unset))}",
-            f"set it, or write ${{{unset[0]}:-default}}",
+            f"the variable{'s' if several else ''} {' and '.join(names)} "
+            f"{'are' if several else 'is'} not set",
+            f"set {'them' if several else 'it'}, or write a default: ${{{names[0]}:-default}}",
         )
 
     def value(match: re.Match[str]) -> str:

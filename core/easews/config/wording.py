@@ -6,6 +6,7 @@ Nothing here shows a hidden value, so jsonschema's own messages, which do, are n
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -19,7 +20,7 @@ Error = Any
 NOT_SUPPORTED = "Not supported yet"
 _MOST_LISTED = 12
 
-_TYPES = {
+TYPES = {
     "string": "text",
     "integer": "a whole number",
     "number": "a number",
@@ -40,9 +41,15 @@ class Wording(NamedTuple):
 
 def did_you_mean(word: str, candidates: Iterable[str]) -> str:
     """``did you mean 'port'?``, or nothing when no candidate is near."""
+    near = nearest(word, candidates)
+    return f"did you mean {near!r}?" if near else ""
+
+
+def nearest(word: str, candidates: Iterable[str]) -> str:
+    """The candidate that `word` may be a slip of, or nothing."""
     by_folded = {candidate.lower(): candidate for candidate in candidates}
     near = difflib.get_close_matches(word.lower(), by_folded, n=1)
-    return f"did you mean {by_folded[near[0]]!r}?" if near else ""
+    return by_folded[near[0]] if near else ""
 
 
 def listed(words: Iterable[str], nothing: str = "none") -> str:
@@ -123,27 +130,25 @@ def accepted_by(schema: Schema) -> str:
 
 
 def _such_as(schema: Schema) -> str:
-    examples = [_written(example) for example in schema.get("examples", ())[:3]]
+    examples = [written(example) for example in schema.get("examples", ())[:3]]
     return f"(such as {', '.join(examples)})" if examples else ""
 
 
-def _written(example: Any) -> str:
-    """A value as it would stand in the file, roughly."""
-    if isinstance(example, bool) or example is None:
-        return str(example).lower().replace("none", "null")
-    return str(example) if example != "" else '""'
+def written(value: Any) -> str:
+    """A value as it may stand in a file; texts without quotes, where they need none."""
+    return value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False)
 
 
 def _wrong_type(error: Error, node: Node, sub: Schema) -> Wording:
     types = error.validator_value
-    names = [_TYPES[name] for name in ([types] if isinstance(types, str) else types)]
+    names = [TYPES[name] for name in ([types] if isinstance(types, str) else types)]
     wanted = " or ".join(names)
     return Wording(f"{node.shown} is not {wanted}", f"expected {wanted} {_such_as(sub)}".rstrip())
 
 
 def _not_one_of(error: Error, node: Node, sub: Schema) -> Wording:
     values = error.validator_value if error.validator == "enum" else [error.validator_value]
-    texts = [_written(value) for value in values]
+    texts = [written(value) for value in values]
     near = did_you_mean(node.value, texts) if isinstance(node.value, str) else ""
     return Wording(
         f"{node.shown} is not accepted here",
@@ -154,7 +159,8 @@ def _not_one_of(error: Error, node: Node, sub: Schema) -> Wording:
 def _bad_format(error: Error, node: Node, sub: Schema) -> Wording:
     # The reason may quote a part of the value, as re2's do.
     reason = f": {error.cause}" if error.cause is not None and not node.hidden else ""
-    return Wording(f"{node.shown} is no {error.validator_value}{reason}", accepted_by(sub))
+    what = sub.get("title", error.validator_value)
+    return Wording(f"{node.shown} is no {what}{reason}", accepted_by(sub))
 
 
 def _forbidden(error: Error, node: Node, sub: Schema) -> Wording:
@@ -165,13 +171,29 @@ def _forbidden(error: Error, node: Node, sub: Schema) -> Wording:
 
 
 def _fits_not(error: Error, node: Node, sub: Schema) -> Wording:
-    return Wording(f"{node.shown} does not fit", accepted_by(sub))
+    """What is said when the schema does not tell why, as with a pattern."""
+    if sub.get("title"):
+        return Wording(f"{node.shown} is no {sub['title']}", accepted_by(sub))
+    return Wording(f"{node.shown} is not accepted here", accepted_by(sub))
+
+
+def _too_much(error: Error, node: Node, sub: Schema) -> Wording:
+    if sub.get("x-unit") == "seconds":
+        return Wording(f"{node.shown} has no unit", f"write {node.shown}s or {node.shown}ms")
+    return _bound("is more than {}")(error, node, sub)
+
+
+def _too_short(error: Error, node: Node, sub: Schema) -> Wording:
+    if not node.value:
+        what = "list" if isinstance(node.value, list) else "text"
+        return Wording(f"this {what} is empty", accepted_by(sub))
+    return _bound("is too short, at least {} are needed")(error, node, sub)
 
 
 def _bound(text: str) -> Callable[[Error, Node, Schema], Wording]:
     def word(error: Error, node: Node, sub: Schema) -> Wording:
         limit = text.format(error.validator_value)
-        return Wording(f"{node.shown} is {limit}", accepted_by(sub))
+        return Wording(f"{node.shown} {limit}", accepted_by(sub))
 
     return word
 
@@ -182,13 +204,15 @@ _WORDS: dict[str, Callable[[Error, Node, Schema], Wording]] = {
     "const": _not_one_of,
     "format": _bad_format,
     "not": _forbidden,
-    "minimum": _bound("less than {}"),
-    "maximum": _bound("more than {}"),
-    "exclusiveMinimum": _bound("not more than {}"),
-    "exclusiveMaximum": _bound("not less than {}"),
-    "minLength": _bound("shorter than {} characters"),
-    "maxLength": _bound("longer than {} characters"),
-    "minItems": _bound("shorter than {} entries"),
-    "maxItems": _bound("longer than {} entries"),
-    "uniqueItems": lambda error, node, sub: Wording("has the same entry twice", "each one once"),
+    "minimum": _bound("is less than {}"),
+    "maximum": _too_much,
+    "exclusiveMinimum": _bound("is not more than {}"),
+    "exclusiveMaximum": _bound("is not less than {}"),
+    "minLength": _too_short,
+    "maxLength": _bound("is longer than {} characters"),
+    "minItems": _too_short,
+    "maxItems": _bound("has more than {} entries"),
+    "uniqueItems": lambda error, node, sub: Wording(
+        "this list has an entry twice", "write each one once"
+    ),
 }

@@ -124,7 +124,10 @@ class RelaySession:
         self._settle(now)
 
     def failed(self, now: float) -> None:
-        """A fault of ours in this session: end it, and only it."""
+        """A fault of ours in this session: end it, and only it; at the second one, at once."""
+        if self.client.mute and self.backend.mute:
+            self.cut()
+            return
         self.client.mute = self.backend.mute = True
         self._close_both(INTERNAL_ERROR, "internal error", now)
 
