@@ -10,7 +10,7 @@ import logging
 import re
 
 from .filters import Context
-from .logs import FIELDS
+from .logs import log_event
 from .sessions import Birth, Ending
 
 log = logging.getLogger("easews.access")
@@ -40,7 +40,7 @@ class AccessLog:
             "backend": ctx.backend,
             "flow": " ".join(f"{name}:{result}" if result else name for name, result in ctx.trace),
         }
-        log.info("request", extra={FIELDS: fields})
+        log_event(log, "request", fields)
 
     def session_ended(self, birth: Birth, ending: Ending) -> None:
         """`code` and `cause` are those of `closed_by`, who closed first."""
@@ -60,7 +60,7 @@ class AccessLog:
             "messages_out": ending.from_backend.messages,
             "bytes_out": ending.from_backend.bytes,
         }
-        log.info("session", extra={FIELDS: fields})
+        log_event(log, "session", fields)
 
 
 def without_query_values(target: str) -> str:

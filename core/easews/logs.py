@@ -10,10 +10,11 @@ import json
 import logging
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from logging.handlers import QueueHandler, QueueListener
-from queue import Full, Queue
+from functools import lru_cache
+from threading import Event, Thread
 from typing import Any, TextIO
 
 FIELDS = "easews_fields"
@@ -21,6 +22,11 @@ FORMATS = ("text", "json")
 
 #: Lines that may wait to be written; what comes on top is counted and left out.
 MAX_WAITING = 20_000
+WRITTEN_AT_ONCE = 1000
+#: Seconds for which lines gather before they are written together.
+GATHERING_SECONDS = 0.02
+#: Seconds to wait at the end for a stream that takes nothing.
+STOP_SECONDS = 5.0
 
 
 class TextFormatter(logging.Formatter):
@@ -50,17 +56,23 @@ class JsonFormatter(logging.Formatter):
 
 
 def _timestamp(record: logging.LogRecord) -> str:
-    seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-    return f"{seconds}.{record.msecs:03.0f}Z"
+    return f"{_to_the_second(int(record.created))}.{int(record.msecs):03d}Z"
+
+
+@lru_cache(maxsize=4)
+def _to_the_second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
 def _quoted(value: object) -> str:
     """A value that holds a space or a quote stands in quotes, so that a line can be taken apart."""
-    text = str(value)
-    plain = escaped(text)
-    if plain == text and " " not in text and '"' not in text and text:
-        return text
-    return json.dumps(text, ensure_ascii=False) if plain == text else json.dumps(text)
+    if not isinstance(value, str):
+        return str(value)
+    if not value.isprintable():
+        return json.dumps(value)
+    if not value or " " in value or '"' in value:
+        return json.dumps(value, ensure_ascii=False)
+    return value
 
 
 def escaped(text: str) -> str:
@@ -70,44 +82,89 @@ def escaped(text: str) -> str:
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
-class _DroppingHandler(QueueHandler):
-    """Leaves lines out when the writer cannot keep up, and says how many."""
+def log_event(log: logging.Logger, name: str, fields: Mapping[str, Any]) -> None:
+    """Log an event: as ``log.info`` with FIELDS, without looking for the line that calls."""
+    if log.isEnabledFor(logging.INFO):
+        record = logging.LogRecord(log.name, logging.INFO, "", 0, name, None, None)
+        vars(record)[FIELDS] = fields
+        log.handle(record)
 
-    def __init__(self, queue: Queue[Any]) -> None:
-        super().__init__(queue)
+
+class _WritingHandler(logging.Handler):
+    """Hands records to a thread that formats and writes them, many at a time."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self._stream = stream
+        self._records: deque[logging.LogRecord] = deque()
         self._dropped = 0
+        self._stopping = False
+        self._wanted = Event()
+        self._thread = Thread(target=self._run, name="easews-log", daemon=True)
+        self._thread.start()
 
-    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
-        return record  # it is formatted in this process, by the writer's thread
-
-    def enqueue(self, record: logging.LogRecord) -> None:
-        try:
-            self.queue.put_nowait(record)
-        except Full:
+    def emit(self, record: logging.LogRecord) -> None:
+        if len(self._records) >= MAX_WAITING:
             self._dropped += 1
             return
-        if self._dropped:
-            dropped, self._dropped = self._dropped, 0
-            logging.getLogger("easews").warning("%d log lines were left out", dropped)
+        self._records.append(record)
+        if not self._wanted.is_set():
+            self._wanted.set()
+
+    def stop(self) -> None:
+        """Write what is left, unless whoever reads the stream has stopped reading."""
+        self._stopping = True
+        self._wanted.set()
+        self._thread.join(STOP_SECONDS)
+
+    def _run(self) -> None:
+        while not self._stopping:
+            self._wanted.wait()
+            if not self._stopping:
+                time.sleep(GATHERING_SECONDS)  # waking up for each line would cost more than it
+            self._wanted.clear()
+            self._write_all()
+        self._write_all()
+
+    def _write_all(self) -> None:
+        dropped, self._dropped = self._dropped, 0
+        if dropped:
+            text = f"{dropped} log lines were left out: they came faster than they were read"
+            self._records.append(
+                logging.LogRecord("easews", logging.WARNING, "", 0, text, None, None)
+            )
+        while self._records:
+            try:
+                count = min(len(self._records), WRITTEN_AT_ONCE)
+                lines = [self._line(self._records.popleft()) for _ in range(count)]
+                self._stream.write("\n".join(lines) + "\n")
+                self._stream.flush()
+            except (OSError, ValueError):
+                return  # nobody reads any more: no reason to stop serving
+
+    def _line(self, record: logging.LogRecord) -> str:
+        try:
+            return self.format(record)
+        except Exception as error:  # arguments that do not fit their text
+            return (
+                f"{_timestamp(record)} ERROR {escaped(repr(record.msg))} cannot be shown: {error}"
+            )
 
 
 @contextmanager
 def writing_logs(format: str, stream: TextIO | None = None) -> Iterator[None]:
     """Write what `easews` logs to `stream` (standard error), until the block is left."""
-    writer = logging.StreamHandler(stream or sys.stderr)
-    writer.setFormatter(JsonFormatter() if format == "json" else TextFormatter())
-    queue: Queue[Any] = Queue(MAX_WAITING)
-    handler = _DroppingHandler(queue)
-    listener = QueueListener(queue, writer)
+    handler = _WritingHandler(stream or sys.stderr)
+    handler.setFormatter(JsonFormatter() if format == "json" else TextFormatter())
     logger = logging.getLogger("easews")
     before = (logger.level, logger.propagate)
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     logger.propagate = False
-    listener.start()
     try:
         yield
     finally:
         logger.removeHandler(handler)
-        logger.level, logger.propagate = before
-        listener.stop()
+        logger.setLevel(before[0])
+        logger.propagate = before[1]
+        handler.stop()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 Network = IPv4Network | IPv6Network
 
 
+@lru_cache(maxsize=4096)  # the same few proxies and clients come again and again
 def parse_ip(host: str) -> IPv4Address | IPv6Address | None:
     """The IP that `host` is, or None when it is none (a name, the path of a unix socket).
 

@@ -27,7 +27,7 @@ from .config.model import Config
 from .errors import EasewsError
 from .generation import Generation
 from .logs import writing_logs
-from .server import Listener, Site, bind
+from .server import ClientWatch, Listener, Site, bind
 from .services import Service, Services
 from .sessions import Sessions
 
@@ -132,11 +132,10 @@ class Gateway:
             await self._generation.wait_unused()
 
     def _service_classes(self) -> Iterable[type[Service]]:
-        """The services that the config's filters use, each once."""
+        """The server's own service, and those that the config's filters use, each once."""
         entries = [entry for spec in self._config.pipelines for entry in spec.filters]
-        return dict.fromkeys(
-            service for entry in entries for service in entry.kind.filter_class.services
-        )
+        wanted = [service for entry in entries for service in entry.kind.filter_class.services]
+        return dict.fromkeys([ClientWatch, *wanted])
 
     def _make_listeners(self, services: Services) -> None:
         access = AccessLog()

@@ -9,5 +9,6 @@ address     who the client is, behind proxies                            (pure)
 
 from .listener import Listener, bind
 from .site import Site
+from .watch import ClientWatch
 
-__all__ = ["Listener", "Site", "bind"]
+__all__ = ["ClientWatch", "Listener", "Site", "bind"]

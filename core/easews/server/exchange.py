@@ -14,18 +14,16 @@ from ..filters import Context, Route
 from ..http import Request, Response
 from ..http1 import RequestHead
 from ..pipeline import Pipeline
-from ..sockets import receive
 from .reader import RequestBody, RequestReader
 from .router import Refused
 from .site import Site, new_request_id
+from .watch import ClientWatch
 from .writer import write_response
 
 log = logging.getLogger("easews.server")
 
 #: Seconds that a pipeline has to come to an answer.
 FLOW_DEADLINE = 30.0
-#: What a client may send behind an upgrade request before it is answered.
-HELD_BYTES = 64 * 1024
 #: The status in the log when the client left before its answer (nginx's number).
 CLIENT_LEFT = 499
 
@@ -87,20 +85,28 @@ class Exchange:
 
     async def _run_in_time(self, pipeline: Pipeline) -> None:
         ctx = self.ctx
-        with anyio.move_on_after(FLOW_DEADLINE) as deadline:
+        with anyio.move_on_after(FLOW_DEADLINE) as running:
             if self._upgrades and self._body is not None and self._body.done:
-                await self._run_watched(pipeline)
+
+                def left() -> None:
+                    self.status = CLIENT_LEFT
+                    running.cancel()
+
+                with self._site.services[ClientWatch].watching(
+                    self._sock, self._reader.received, left
+                ):
+                    await self._run(pipeline)
             else:
                 await self._run(pipeline)
-        if deadline.cancelled_caught:
+        if self.status == CLIENT_LEFT:
+            ctx.response = None
+        elif running.cancelled_caught:
             last = ctx.trace[-1][0] if ctx.trace else "none"
             log.warning(
                 "request %s: no answer from %s within %g s; it was at filter %s",
                 *(ctx.id, pipeline.name, FLOW_DEADLINE, last),
             )
             self._answer(504, f"no answer within {FLOW_DEADLINE:g} s")
-        elif self.status == CLIENT_LEFT:
-            ctx.response = None
         elif ctx.response is None:
             self._answer(503, "the pipeline ended without an answer")
 
@@ -109,26 +115,6 @@ class Exchange:
             await pipeline.run(self.ctx)
         except MessageError as error:
             self._give_up(error)
-
-    async def _run_watched(self, pipeline: Pipeline) -> None:
-        """Run with an eye on the client: what it sends is held, and if it leaves, so do we."""
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._watch, tasks.cancel_scope)
-            await self._run(pipeline)
-            tasks.cancel_scope.cancel()
-
-    async def _watch(self, running: anyio.CancelScope) -> None:
-        held = self._reader.received
-        while len(held) < HELD_BYTES:
-            try:
-                data = await receive(self._sock, HELD_BYTES - len(held))
-            except OSError:
-                data = b""
-            if not data:
-                self.status = CLIENT_LEFT
-                running.cancel()
-                return
-            held += data
 
     def _give_up(self, error: MessageError) -> None:
         """What the client sends cannot be followed any further."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import logging
-import os
 import socket
 from typing import Any
 
@@ -30,7 +29,8 @@ _BACKLOG = 1024
 _REMEDIES = {
     errno.EADDRINUSE: "another process listens there; stop it, or choose another port",
     errno.EACCES: "ports below 1024 need root or CAP_NET_BIND_SERVICE; choose a higher one",
-    errno.EADDRNOTAVAIL: "it is no address of this machine",
+    errno.EADDRNOTAVAIL: "it is no address of this machine; leave address out for all that are",
+    socket.EAI_NONAME: "write an IP, or a name that this machine can look up",
 }
 
 
@@ -50,9 +50,10 @@ def bind(spec: ServerSpec) -> list[socket.socket]:
         for sock in socks:
             sock.close()
         where = Address(spec.address or "*", spec.port)
-        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+        reason = error.strerror or str(error)
         remedy = _REMEDIES.get(error.errno or 0)
-        text = f"{spec.name} cannot listen on {where}: {reason}"
+        place = f"{spec.place}: " if spec.place else ""
+        text = f"{place}{spec.name} cannot listen on {where}: {reason}"
         raise ListenError(f"{text}; {remedy}" if remedy else text) from None
     return socks
 

@@ -35,28 +35,24 @@ class RequestReader:
         MessageError when it is malformed (400), too large (431), or did not come in whole
         within `timeout` seconds of its first byte (408).
         """
-        if not self.received:
-            with anyio.move_on_after(idle):
-                self.received += await receive(self._sock)
-            if not self.received:
-                return None
-        raw = await self._read_raw_head(timeout)
-        return None if raw is None else parse_request_head(raw)
-
-    async def _read_raw_head(self, timeout: float) -> bytearray | None:
-        with anyio.move_on_after(timeout):
-            while (end := find_head_end(self.received)) < 0:
-                if len(self.received) > self._max_header_bytes:
-                    break
+        received = self.received
+        first = not received
+        with anyio.move_on_after(idle if first else timeout) as waiting:
+            while (end := find_head_end(received)) < 0 and len(received) <= self._max_header_bytes:
                 data = await receive(self._sock)
                 if not data:
                     return None
-                self.received += data
-            if end < 0 or end > self._max_header_bytes:
+                received += data
+                if first:
+                    first = False
+                    waiting.deadline = anyio.current_time() + timeout
+            if not 0 <= end <= self._max_header_bytes:
                 raise MessageError(431, f"the head is over {self._max_header_bytes} bytes")
-            raw = self.received[:end]
-            del self.received[:end]
-            return raw
+            raw = received[:end]
+            del received[:end]
+            return parse_request_head(raw)
+        if first:
+            return None
         raise MessageError(408, f"the head was not complete within {timeout:g} s")
 
     def body(self, head: RequestHead, limit: int) -> RequestBody:

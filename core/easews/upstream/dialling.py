@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from ipaddress import ip_address
 
 import anyio
 
@@ -38,11 +37,10 @@ async def dial(server: Server) -> socket.socket:
 
 async def _addresses(server: Server) -> list[tuple[int, tuple[str | int, ...]]]:
     """(family, address) pairs. A literal needs no look-up, which costs a thread."""
-    try:
-        version = ip_address(server.host).version
-    except ValueError:
+    if not server.is_ip:
         return await _look_up(server)
-    return [(socket.AF_INET6 if version == 6 else socket.AF_INET, (server.host, server.port))]
+    family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
+    return [(family, (server.host, server.port))]
 
 
 async def _look_up(server: Server) -> list[tuple[int, tuple[str | int, ...]]]:

@@ -6,17 +6,23 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from ..networks import parse_ip
+
 _DEFAULT_PORTS = {"ws": 80, "http": 80, "wss": 443, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One server of a pool. `weight` is its share of the traffic; 0 gets none."""
+    """One server of a pool. `weight` is its share of the traffic; 0 gets none.
+
+    `is_ip` tells that `host` is an IP literal: it needs no look-up, and names no site.
+    """
 
     url: str
     host: str
     port: int
     path: str
+    is_ip: bool
     weight: int = 1
     keep_host: bool = False
 
@@ -24,8 +30,10 @@ class Server:
     def at(cls, url: str, *, weight: int = 1, keep_host: bool = False) -> Server:
         """The server at a checked `url`."""
         parts = urlsplit(url)
+        host = parts.hostname or ""
         port = parts.port or _DEFAULT_PORTS[parts.scheme.lower()]
-        return cls(url, parts.hostname or "", port, parts.path, weight, keep_host)
+        is_ip = parse_ip(host) is not None
+        return cls(url, host, port, parts.path, is_ip, weight, keep_host)
 
 
 class Pool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -87,6 +88,10 @@ class WebSocketProxy(Filter):
             Server.at(entry["url"], weight=entry.get("weight", 1), keep_host=entry["keepHost"])
             for entry in pool["servers"]
         )
+        self._hosts = {
+            entry["url"]: "" if entry["keepHost"] else backend_host(entry["url"])
+            for entry in pool["servers"]
+        }
         self._origins = OriginPolicy(pool["originPatterns"], pool["insecureSkipVerify"])
         self._default_origin: str = spec.get("defaultOrigin", "")
         self._forwarded = ForwardedPolicy()
@@ -149,7 +154,7 @@ class WebSocketProxy(Filter):
         target, onward = backend_request(
             ctx.request,
             base_path=server.path,
-            host="" if server.keep_host else backend_host(server.url),
+            host=self._hosts[server.url],
             key=key,
             default_origin=self._default_origin,
             headers=headers,
@@ -158,23 +163,22 @@ class WebSocketProxy(Filter):
 
     async def _ask(self, offer: _Offer) -> Answer:
         url = offer.server.url
-        with anyio.move_on_after(self._connect_timeout) as connecting:
-            sock = await dial(offer.server)
-        if connecting.cancelled_caught:
-            raise _ConnectTimeout(f"{url}: no connection within {self._connect_timeout:g} s")
+        sock: socket.socket | None = None
         try:
-            with anyio.fail_after(self._handshake_timeout):
+            with anyio.move_on_after(self._connect_timeout) as waiting:
+                sock = await dial(offer.server)
+                waiting.deadline = anyio.current_time() + self._handshake_timeout
                 return await ask(sock, "GET", offer.target, offer.headers)
-        except TimeoutError:
-            sock.close()
-            text = f"{url}: no answer within {self._handshake_timeout:g} s"
-            raise UpstreamTimeout(text) from None
-        except UpstreamError as error:
-            sock.close()
-            raise type(error)(f"{url}: {error}") from None
-        except BaseException:
-            sock.close()
+        except BaseException as error:
+            if sock is not None:
+                sock.close()
+                if isinstance(error, UpstreamError):
+                    raise type(error)(f"{url}: {error}") from None
             raise
+        if sock is None:
+            raise _ConnectTimeout(f"{url}: no connection within {self._connect_timeout:g} s")
+        sock.close()
+        raise UpstreamTimeout(f"{url}: no answer within {self._handshake_timeout:g} s")
 
     def _upgrade(self, ctx: Context, server: Server, answer: Answer, handshake: float) -> Upgrade:
         """The 101, and the session that begins once it is sent."""
