@@ -60,6 +60,9 @@ class AccessLog:
             "messages_out": ending.from_backend.messages,
             "bytes_out": ending.from_backend.bytes,
         }
+        for side, traffic in (("client", ending.from_client), ("backend", ending.from_backend)):
+            if traffic.rtt is not None:
+                fields[f"{side}_rtt_ms"] = round(traffic.rtt * 1000, 3)
         log_event(log, "session", fields)
 
 

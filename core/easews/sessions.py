@@ -17,10 +17,14 @@ Side = Literal["client", "backend", "proxy"]
 
 @dataclass(slots=True)
 class Traffic:
-    """What one side has sent: data messages, and bytes on the wire (frame headers included)."""
+    """What one side has sent: data messages, and bytes on the wire (frame headers included).
+
+    `rtt` is how many seconds its pong to our last ping took, None when there was none.
+    """
 
     messages: int = 0
     bytes: int = 0
+    rtt: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,10 @@ from easews_wsproxy import batch as batch_module
 from easews_wsproxy import relay as relay_module
 from easews_wsproxy.compiled import COMPILED
 from easews_wsproxy.frames import Walker
+from easews_wsproxy.guard import Limits
 from easews_wsproxy.leg import Leg
 from easews_wsproxy.relay import Relay
-from easews_wsproxy.session import Limits, RelaySession
+from easews_wsproxy.session import RelaySession
 
 #: Far more than anything here takes; only to end a test that would hang.
 PATIENCE = 30

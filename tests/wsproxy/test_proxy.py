@@ -232,7 +232,10 @@ async def test_a_pool_without_servers_is_503() -> None:
         "backendLostCode": 1011,
         "clientMaxMsgSize": -1,
         "serverMaxMsgSize": -1,
-        "timeouts": {"connect": 1.0, "handshake": 1.0, "close": 1.0, "slowReader": 1.0},
+        "keepAlive": {"interval": 0, "timeout": 1.0},
+        "timeouts": dict.fromkeys(
+            ["connect", "handshake", "close", "slowReader", "idle", "maxAge"], 1.0
+        ),
     }
     proxy = WebSocketProxy("proxy", {"pools": [spec]})
     assert Pool([]).order() == []

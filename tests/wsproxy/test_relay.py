@@ -14,10 +14,12 @@ from websockets.frames import Opcode
 
 from easews_wsproxy import batch as batch_module
 from easews_wsproxy import relay as relay_module
+from easews_wsproxy import splice
 from easews_wsproxy.frames import Walker
+from easews_wsproxy.guard import Limits
 from easews_wsproxy.leg import BUFFER_BYTES, FLOOD_BYTES, TURN_BYTES, Leg
 from easews_wsproxy.poller import SelectorPoller
-from easews_wsproxy.session import Limits, RelaySession
+from easews_wsproxy.session import RelaySession
 
 
 class Counting:
@@ -139,7 +141,10 @@ async def test_a_flood_gets_smaller_helpings_where_python_walks_it(relaying: Any
         assert client.take == TURN_BYTES
 
 
-async def test_a_large_frame_is_read_in_large_pieces(relaying: Any) -> None:
+async def test_a_large_frame_is_read_in_large_pieces(
+    relaying: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(splice, "AVAILABLE", False)
     async with relaying() as stage:
         relayed = stage.open()
         sizes = []
@@ -155,6 +160,41 @@ async def test_a_large_frame_is_read_in_large_pieces(relaying: Any) -> None:
             tasks.start_soon(relayed.backend.send, frame)
             assert await relayed.client.receive_exactly(len(frame)) == frame
         assert max(sizes) == BUFFER_BYTES
+
+
+@pytest.mark.skipif(not splice.AVAILABLE, reason="there is no splice on this system")
+async def test_the_inside_of_a_large_frame_is_spliced(relaying: Any) -> None:
+    async with relaying() as stage:
+        relayed = stage.open()
+        moves = []
+        move = stage.relay._pipe.move
+
+        def watched(source: int, sink: int, count: int) -> Any:
+            moves.append(move(source, sink, count))
+            return moves[-1]
+
+        stage.relay._pipe.move = watched
+        frame = relayed.client.frame(Opcode.BINARY, os.urandom(3_000_000))
+        text = relayed.client.frame(Opcode.TEXT, b"and on")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(relayed.client.send, frame + text)
+            assert await relayed.backend.receive_exactly(len(frame)) == frame
+            assert await relayed.backend.receive_text() == "and on"
+        assert sum(came for came, _, _ in moves) > len(frame) / 2
+
+
+@pytest.mark.skipif(not splice.AVAILABLE, reason="there is no splice on this system")
+@pytest.mark.parametrize("leaver", ["client", "backend"])
+async def test_a_side_that_is_lost_while_splicing_ends_the_session(
+    relaying: Any, leaver: str
+) -> None:
+    async with relaying() as stage:
+        relayed = stage.open(Limits(close=0.3))
+        await relayed.backend.send(b"\x82\x7f\0\0\0\0\x10\0\0\0" + bytes(500_000))
+        await relayed.client.receive_exactly(300_000)
+        getattr(relayed, leaver).reset()
+        ending = await relayed.ended()
+        assert (ending.by, ending.code) == (leaver, 1006)
 
 
 def _broken(*_: object, **__: object) -> Any:

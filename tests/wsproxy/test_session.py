@@ -8,7 +8,7 @@ import anyio
 import pytest
 from websockets.frames import Opcode
 
-from easews_wsproxy.session import Limits
+from easews_wsproxy.guard import Limits
 
 SOON = Limits(close=0.3)
 

@@ -9,10 +9,13 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from .frames import Walker
+from .life import Life
 from .poller import READ, WRITE
+from .rates import Meter
 
 if TYPE_CHECKING:
     from .compiled import Batch
@@ -28,22 +31,59 @@ LARGE_FRAME = 64 * 1024
 BUFFER_BYTES = 256 * 1024
 
 
+#: The same while the relay holds more than it should for slow readers.
+SCARCE_BYTES = 4 * 1024
+
+
+#: TCP options, as far as the system has them, and their values for a limit in seconds.
+_DEAD_PEER_OPTIONS: list[tuple[int, Callable[[float], float]]] = [
+    (getattr(socket, name), value)
+    for name, value in (
+        ("TCP_USER_TIMEOUT", lambda seconds: seconds * 1000),
+        ("TCP_KEEPIDLE", lambda seconds: max(1, seconds / 2)),
+        ("TCP_KEEPINTVL", lambda seconds: max(1, seconds / 10)),
+        ("TCP_KEEPCNT", lambda seconds: 5),
+    )
+    if hasattr(socket, name)
+]
+
+
+@dataclass(slots=True)
+class Buffers:
+    """What the whole relay holds for peers that are slow to take it, and how much that may be.
+
+    Beyond `limit` sessions are still relayed, but in small helpings, so that each one that
+    stalls adds next to nothing.
+    """
+
+    limit: int = 64 * 1024 * 1024
+    held: int = 0
+
+    @property
+    def scarce(self) -> bool:
+        return self.held > self.limit
+
+
 class Leg:
     """`walker` judges what this leg sends us; `sock` is None once it is closed."""
 
     __slots__ = (
         "batch",
         "blocked_since",
+        "buffers",
         "close_received",
         "close_sent",
         "due_close",
         "eof",
         "fd",
         "held",
+        "life",
+        "meter",
         "mute",
         "other",
         "pending",
         "receive",
+        "resume_at",
         "role",
         "send",
         "session",
@@ -65,6 +105,10 @@ class Leg:
         self.session: RelaySession
         self.other: Leg
         self.batch: Batch
+        self.buffers: Buffers
+        self.life = Life()
+        self.meter: Meter | None = None  # counts what this leg sends, where that is limited
+        self.resume_at = 0.0  # until when it is not read, because it has sent too much
         self.held = b""  # an incomplete header or control frame, not judged yet
         self.pending: bytearray | None = None  # what the socket did not take
         self.blocked_since = 0.0  # when `pending` began
@@ -76,36 +120,60 @@ class Leg:
         self.mute = False  # broke the protocol: what still comes is thrown away unread
         self.shut = False
 
-    def join(self, batch: Batch) -> None:
+    def find_dead_peers(self, seconds: float) -> None:
+        """Have the kernel end the connection when its peer is gone for so long without a FIN:
+        sent bytes that nobody acknowledges, or silence in which keep-alive probes are lost.
+        """
+        if self.sock is None or self.sock.family == socket.AF_UNIX:
+            return
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in _DEAD_PEER_OPTIONS:
+            self.sock.setsockopt(socket.IPPROTO_TCP, option, int(value(seconds)))
+
+    def join(self, batch: Batch, buffers: Buffers) -> None:
         """Become one of the relay's legs, until `close`. The session's other leg exists."""
         self.batch = batch
+        self.buffers = buffers
         batch.enter(self.fd, self, self.walker, self.other.fd)
 
     @property
     def wants_bytes(self) -> bool:
-        return not self.eof and self.other.pending is None
+        return not (self.eof or self.other.pending is not None or self.resume_at)
 
     def watch(self) -> None:
         """Wait for what is wanted now: bytes, unless the other side is behind, and room for
-        what is pending. `clear`: what comes may go straight on, as far as it is unremarkable.
+        what is pending.
         """
         if self.sock is None:
             return
-        other = self.other
         reads = READ if self.wants_bytes else 0
         writes = WRITE if self.pending is not None else 0
-        clear = not (
+        self.batch.watch(self.fd, reads | writes, self.is_clear)
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether what comes may go straight on, as far as it is unremarkable."""
+        other = self.other
+        return not (
             self.held
             or self.mute
             or self.close_received
+            or self.meter is not None
             or other.close_sent
             or other.due_close is not None
         )
-        self.batch.watch(self.fd, reads | writes, clear)
+
+    @property
+    def can_splice(self) -> bool:
+        """Whether the inside of a large frame may go on without coming by."""
+        remaining = self.walker.remaining
+        return remaining >= LARGE_FRAME and self.is_clear and not self.buffers.scarce
 
     def read_size(self) -> int:
         """How much to read now."""
         remaining = self.walker.remaining
+        if self.buffers.scarce:
+            return min(remaining or SCARCE_BYTES, SCARCE_BYTES)
         if not remaining:
             return self.take
         if self.other.due_close is not None:
@@ -118,6 +186,7 @@ class Leg:
         """Send, and keep what does not go. False when the peer has reset the connection."""
         if self.pending is not None:
             self.pending += data
+            self.buffers.held += len(data)
             return True
         try:
             sent = self.send(data)
@@ -126,9 +195,20 @@ class Leg:
         except OSError:
             return False
         if sent < len(data):
-            self.pending = bytearray(data[sent:])
-            self.blocked_since = now
+            self.keep(data[sent:], now)
         return True
+
+    def keep(self, data: bytes | bytearray | memoryview, now: float) -> None:
+        """Have `data` wait until the socket takes more; nothing was waiting before."""
+        self.pending = bytearray(data)
+        self.blocked_since = now
+        self.buffers.held += len(data)
+
+    def give_up(self) -> None:
+        """Nothing more will be sent; what is pending is dropped."""
+        if self.pending is not None:
+            self.buffers.held -= len(self.pending)
+        self.pending = self.due_close = None
 
     def flush(self, now: float) -> bool:
         """Send more of what is pending. False when the peer has reset the connection."""
@@ -140,6 +220,7 @@ class Leg:
             return True
         except OSError:
             return False
+        self.buffers.held -= sent
         if sent == len(self.pending):
             self.pending = None
         elif sent:
@@ -162,7 +243,7 @@ class Leg:
         sock, self.sock = self.sock, None
         if sock is not None:
             self.batch.leave(self.fd)
-            self.pending = self.due_close = None
+            self.give_up()
             self.held = b""
             self.eof = True
             sock.close()

@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Any
 
 import anyio
@@ -33,6 +34,7 @@ from easews.upstream import Answer, Pool, Server, ask, dial
 
 from . import extensions
 from .frames import Walker
+from .guard import Limits
 from .handshake import (
     Refusal,
     backend_host,
@@ -45,8 +47,9 @@ from .handshake import (
 )
 from .leg import Leg
 from .origin import OriginPolicy
+from .rates import Rate
 from .relay import Relay
-from .session import Limits, RelaySession
+from .session import RelaySession
 from .spec import spec_faults
 
 log = logging.getLogger("easews.wsproxy")
@@ -97,7 +100,7 @@ class WebSocketProxy(Filter):
         self._forwarded = ForwardedPolicy()
         self._connect_timeout: float = timeouts["connect"]
         self._handshake_timeout: float = timeouts["handshake"]
-        self._limits = Limits(timeouts["close"], timeouts["slowReader"], pool["backendLostCode"])
+        self._limits = _limits(pool)
         self._client_limit: int = pool["clientMaxMsgSize"]
         self._server_limit: int = pool["serverMaxMsgSize"]
 
@@ -215,6 +218,25 @@ class WebSocketProxy(Filter):
 
         key = ctx.request.headers.get("sec-websocket-key")
         return Upgrade(client_answer(answer.headers, key), takeover, answer.close)
+
+
+def _limits(pool: Mapping[str, Any]) -> Limits:
+    timeouts, keep_alive, rate = pool["timeouts"], pool["keepAlive"], pool.get("clientRateLimit")
+    return Limits(
+        close=timeouts["close"],
+        slow_reader=timeouts["slowReader"],
+        ping_interval=keep_alive["interval"] or inf,
+        ping_timeout=keep_alive["timeout"],
+        idle=timeouts["idle"] or inf,
+        max_age=timeouts["maxAge"] or inf,
+        client_rate=None if rate is None else _rate(rate),
+        backend_lost_code=pool["backendLostCode"],
+    )
+
+
+def _rate(spec: Mapping[str, Any]) -> Rate:
+    size = spec["bytes"]
+    return Rate(spec.get("messages", inf), size if size > 0 else inf, spec["over"] == "close")
 
 
 class _ConnectTimeout(UpstreamTimeout):

@@ -17,10 +17,12 @@ from anyio.lowlevel import checkpoint
 
 from easews import Service
 
+from . import splice
 from .compiled import Batch
-from .leg import BUFFER_BYTES, LARGE_FRAME, TURN_BYTES, Leg
+from .leg import BUFFER_BYTES, LARGE_FRAME, TURN_BYTES, Buffers, Leg
 from .poller import READ, WRITE
 from .session import RelaySession
+from .splice import Pipe
 from .timers import Wheel
 
 log = logging.getLogger("easews.wsproxy")
@@ -38,6 +40,8 @@ class Relay(Service):
         self._buffer = bytearray(HELD_BYTES + BUFFER_BYTES)
         self._view = memoryview(self._buffer)
         self._batch = Batch(self._attend, self._buffer, TURN_BYTES, LARGE_FRAME)
+        self._buffers = Buffers()
+        self._pipe = Pipe(BUFFER_BYTES) if splice.AVAILABLE else None
         self._sessions: set[RelaySession] = set()
         self._wheel: Wheel[RelaySession] = Wheel(time.monotonic(), 0.1)
         self._timers_wanted = anyio.Event()
@@ -54,6 +58,8 @@ class Relay(Service):
                 for session in list(self._sessions):
                     session.cut()
                 self._batch.close()
+                if self._pipe is not None:
+                    self._pipe.close()
 
     def open(self, session: RelaySession, from_client: bytes, from_backend: bytes) -> None:
         """Take a session in. The bytes are what each side has sent behind its handshake."""
@@ -63,7 +69,7 @@ class Relay(Service):
         session.forget = self._sessions.discard
         first = ((session.client, from_client), (session.backend, from_backend))
         for leg, _ in first:
-            leg.join(self._batch)
+            leg.join(self._batch, self._buffers)
         try:
             session.watch()
             for leg, received in first:
@@ -72,6 +78,7 @@ class Relay(Service):
                     leg.walker.bytes += len(received)
                     session.receive(leg, self._buffer, 0, len(received), 0, now)
             session.watch()
+            self._schedule(session, session.check(now))
         except Exception:
             self._contain(session, now)
 
@@ -105,7 +112,9 @@ class Relay(Service):
     def _read(self, leg: Leg, now: float) -> None:
         start = len(leg.held)
         try:
-            if start:
+            if self._pipe is not None and leg.can_splice:
+                count = self._splice(self._pipe, leg, now)
+            elif start:
                 self._buffer[:start] = leg.held
                 count = leg.receive(self._view[start:], leg.read_size())
             else:
@@ -114,12 +123,22 @@ class Relay(Service):
             return
         except OSError:
             count = 0  # a reset ends the stream as an EOF does
-        if count:
+        if not count:
+            leg.session.ended(leg, now)
+        elif count > 0:
             leg.held = b""
             leg.walker.bytes += count
             leg.session.receive(leg, self._buffer, 0, start + count, 0, now)
-        else:
-            leg.session.ended(leg, now)
+
+    def _splice(self, pipe: Pipe, leg: Leg, now: float) -> int:
+        """0 at the end of the stream, else -1: what came is already on its way."""
+        came, rest, alive = pipe.move(leg.fd, leg.other.fd, leg.walker.remaining)
+        if not alive:
+            leg.session.unwritable(leg.other)
+        if came:
+            leg.walker.bytes += came
+            leg.session.passed(leg, came, rest, now)
+        return -1 if came else 0
 
     def _contain(self, session: RelaySession, now: float) -> None:
         log.exception("session %s: a fault while relaying; it is closed", session.birth.id)

@@ -9,28 +9,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import inf
 
 from easews import Birth, Ending, Side, Traffic
 
-from .frames import Control, encode_close, new_mask
+from .frames import PING, PONG, Control, encode_close, encode_control, new_mask
+from .guard import GOING_AWAY, POLICY_VIOLATION, Guard, Limits
 from .leg import FLOOD_BYTES, FLOOD_FRAMES, TURN_BYTES, Leg
+from .rates import Meter
 
-GOING_AWAY = 1001
-POLICY_VIOLATION = 1008
 INTERNAL_ERROR = 1011
 NO_CODE = 1005
 LOST = 1006
 
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Seconds, and codes: what the filter's config says of its sessions."""
-
-    close: float = 5.0
-    slow_reader: float = 60.0
-    backend_lost_code: int = INTERNAL_ERROR
+#: Seconds by which the kernel gives up on a peer later than we do: ours has a reason to tell.
+KERNEL_GRACE = 30.0
 
 
 class RelaySession:
@@ -39,6 +32,7 @@ class RelaySession:
     __slots__ = (
         "_deadline",
         "_first",
+        "_guard",
         "_limits",
         "_on_end",
         "_opened",
@@ -64,15 +58,26 @@ class RelaySession:
         self.backend = backend
         client.session = backend.session = self
         client.other, backend.other = backend, client
+        for leg in (client, backend):
+            leg.find_dead_peers(limits.slow_reader + KERNEL_GRACE)
         self.wake = inf  # the wheel's
         self.schedule: Callable[[RelaySession, float], None]  # the relay's
         self.forget: Callable[[RelaySession], None]  # the relay's
         self._limits = limits
         self._on_end = on_end
         self._opened = time.monotonic()
+        self._guard = Guard(limits, self._opened)
+        if limits.client_rate is not None:
+            client.meter = Meter(limits.client_rate, self._opened)
+            client.take = FLOOD_BYTES  # until its messages turn out to be large
         self._deadline = inf
         self._over = False
         self._first: tuple[Side, int, str] | None = None
+
+    @property
+    def closing(self) -> bool:
+        """Whether the session has begun to end."""
+        return self._first is not None
 
     # What the relay reports
 
@@ -86,24 +91,44 @@ class RelaySession:
         if leg.mute or leg.close_received:
             return  # RFC 6455 §5.5.1: data behind a Close does not count
         walker = leg.walker
-        frames = walker.frames
-        upto = walker.walk(buffer, start, end) if start < end else end
-        if sent < upto:
-            self._forward(leg, memoryview(buffer)[sent:upto], now)
+        frames, messages = walker.frames, walker.messages
+        while True:
+            upto = walker.walk(buffer, start, end) if start < end else end
+            if sent < upto:
+                self._forward(leg, memoryview(buffer)[sent:upto], now)
+            pong = walker.control
+            if upto == end or pong is None or pong.opcode != PONG:
+                break
+            start = sent = upto + pong.size
+            if not self._swallows(leg, pong, now):
+                sent = upto
         if upto != end:
             self._stopped(leg, buffer, upto, end, now)
         elif not walker.remaining:
             self._at_boundary(leg, now)
-        if walker.frames - frames > FLOOD_FRAMES:
+        if leg.meter is not None:
+            self._measure(leg, leg.meter.take(walker.messages - messages, end, now), now)
+        frames = walker.frames - frames
+        if frames > FLOOD_FRAMES:
             leg.take = FLOOD_BYTES
-        elif leg.take != TURN_BYTES and (walker.frames - frames) * 64 < end:
+        elif leg.take != TURN_BYTES and frames * 64 < end:
             leg.take = TURN_BYTES
+
+    def passed(self, leg: Leg, count: int, rest: bytes, now: float) -> None:
+        """`count` bytes of the frame that `leg` is at went on, but for the `rest` of them."""
+        leg.walker.remaining -= count
+        if rest and not leg.other.close_sent:
+            leg.other.keep(rest, now)
+            self.watch()
+            self.schedule(self, now + self._limits.slow_reader)
+        if not leg.walker.remaining:
+            self._at_boundary(leg, now)
 
     def unwritable(self, leg: Leg) -> None:
         """The peer takes nothing more. What it has sent before may still wait to be read, and
         the end of that will tell; so only the way out is given up here.
         """
-        leg.pending = leg.due_close = None
+        leg.give_up()
         leg.close_sent = leg.shut = True
 
     def writable(self, leg: Leg, now: float) -> None:
@@ -129,22 +154,40 @@ class RelaySession:
             self.cut()
             return
         self.client.mute = self.backend.mute = True
-        self._close_both(INTERNAL_ERROR, "internal error", now)
+        self.close_both(INTERNAL_ERROR, "internal error", now)
 
     def check(self, now: float) -> float:
-        """Act on the deadlines that have passed; return when to look again."""
+        """Act on what is due; return when to look again."""
         if now >= self._deadline:
             self.cut()
             return inf
-        wake = self._deadline
-        for leg in (self.client, self.backend):
-            if leg.pending is not None and self._first is None:
-                strikes = leg.blocked_since + self._limits.slow_reader
-                if now >= strikes:
-                    self._blame(leg, POLICY_VIOLATION, "reads too slowly", now)
-                    return self._deadline
-                wake = min(wake, strikes)
-        return wake
+        wake = self._deadline if self.closing else self._guard.look(self, now)
+        return self._deadline if self.closing else wake  # what was due may have begun the end
+
+    def ping(self, leg: Leg, payload: bytes, now: float) -> None:
+        """Send `leg` a ping of ours; we are in between two frames that go to it."""
+        mask = new_mask() if leg.role == "backend" else None  # RFC 6455 §5.3
+        leg.walker.watch_pongs = True
+        if not leg.write(encode_control(PING, payload, mask), now):
+            self.unwritable(leg)
+
+    def _measure(self, leg: Leg, wait: float, now: float) -> None:
+        """`leg` may send nothing for `wait` seconds: let it wait, or end the session."""
+        if not wait or self.closing:
+            return
+        rate = self._limits.client_rate
+        if rate is not None and rate.close:
+            self.blame(leg, POLICY_VIOLATION, "sends more than it may", now)
+        else:
+            leg.resume_at = now + wait
+            self.schedule(self, leg.resume_at)
+
+    def _swallows(self, leg: Leg, pong: Control, now: float) -> bool:
+        """Whether this is the pong to a ping of ours, which the other side never saw."""
+        if not leg.life.is_ours(pong.payload, now):
+            return False
+        leg.walker.watch_pongs = False
+        return True
 
     def watch(self) -> None:
         """Wait for what both legs want now."""
@@ -157,13 +200,13 @@ class RelaySession:
         """What client and backend have sent so far."""
         client, backend = self.client, self.backend
         return (
-            Traffic(client.walker.messages, client.walker.bytes),
-            Traffic(backend.walker.messages, backend.walker.bytes),
+            Traffic(client.walker.messages, client.walker.bytes, client.life.rtt),
+            Traffic(backend.walker.messages, backend.walker.bytes, backend.life.rtt),
         )
 
     def close(self, code: int, reason: str) -> None:
         """Send Close to both sides, each in between two frames, and end."""
-        self._close_both(code, reason, time.monotonic())
+        self.close_both(code, reason, time.monotonic())
 
     def cut(self) -> None:
         """Close both connections as they are."""
@@ -189,7 +232,7 @@ class RelaySession:
         walker = leg.walker
         if walker.fault is not None:
             leg.mute = True
-            self._blame(leg, walker.fault.code, walker.fault.reason, now)
+            self.blame(leg, walker.fault.code, walker.fault.reason, now)
         elif walker.control is not None:
             frame = bytes(buffer[pos : pos + walker.control.size])
             self._on_close(leg, walker.control, frame, now)
@@ -212,21 +255,21 @@ class RelaySession:
             self._put_close(leg.other, leg.other.due_close, now)
             self._settle(now)
 
-    def _blame(self, leg: Leg, code: int, reason: str, now: float) -> None:
+    def blame(self, leg: Leg, code: int, reason: str, now: float) -> None:
         """End the session for what `leg` did: it is told so, the other side is told less."""
         self._begin_to_close("proxy", code, f"{leg.role}: {reason}", now)
         self._send_close(leg, code, reason, now)
         self._send_close(leg.other, GOING_AWAY, f"the {leg.role} was at fault", now)
         self._settle(now)
 
-    def _close_both(self, code: int, reason: str, now: float) -> None:
+    def close_both(self, code: int, reason: str, now: float) -> None:
         self._begin_to_close("proxy", code, reason, now)
         self._send_close(self.client, code, reason, now)
         self._send_close(self.backend, code, reason, now)
         self._settle(now)
 
     def _begin_to_close(self, by: Side, code: int, cause: str, now: float) -> None:
-        if self._first is None:
+        if not self.closing:
             self._first = (by, code, cause)
             self._extend(now)
 

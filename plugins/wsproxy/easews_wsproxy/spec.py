@@ -21,7 +21,6 @@ def spec_faults(spec: Spec) -> Iterator[SpecFault]:
         yield from _weight_faults(pool["servers"], (*at, "servers"))
         yield from _url_faults(pool["servers"], (*at, "servers"))
         yield from _pattern_faults(pool["originPatterns"], (*at, "originPatterns"))
-        yield from _timeout_faults(pool["timeouts"], (*at, "timeouts"))
 
 
 def _weight_faults(servers: Sequence[Spec], at: Path) -> Iterator[SpecFault]:
@@ -59,12 +58,4 @@ def _pattern_faults(patterns: Sequence[str], at: Path) -> Iterator[SpecFault]:
                 (*at, number),
                 "a pattern with a / never matches: it is compared with the host[:port] of Origin",
                 "write it without scheme and path, as in *.example.org or localhost:3000",
-            )
-
-
-def _timeout_faults(timeouts: Mapping[str, float], at: Path) -> Iterator[SpecFault]:
-    for name, seconds in timeouts.items():
-        if seconds <= 0:
-            yield SpecFault(
-                (*at, name), "no session could keep a timeout of 0", "a duration such as 5s"
             )

@@ -1,0 +1,119 @@
+"""What may end a session besides its peers: a slow reader, silence, idleness, age.
+
+`Guard.look` is called by the clock, a few times within each limit, and never for a message.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+from random import random
+from typing import TYPE_CHECKING
+
+from .frames import Walker
+from .rates import Rate
+
+if TYPE_CHECKING:
+    from .leg import Leg
+    from .session import RelaySession
+
+GOING_AWAY = 1001
+POLICY_VIOLATION = 1008
+
+#: Seconds until a ping is tried again that could not be sent in the middle of a frame.
+RETRY = 1.0
+#: How often to look within the idle limit.
+IDLE_LOOKS = 8
+#: The part of the maximum age by which sessions differ: those that began together, as after a
+#: restart, should not end together.
+AGE_JITTER = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds, rates and codes: what the filter's config says of its sessions. Infinity is off."""
+
+    close: float = 5.0
+    slow_reader: float = 60.0
+    ping_interval: float = inf
+    ping_timeout: float = 20.0
+    idle: float = inf
+    max_age: float = inf
+    client_rate: Rate | None = None
+    backend_lost_code: int = 1011
+
+
+class Guard:
+    """Watches one session that is not closing yet."""
+
+    __slots__ = ("_expires", "_limits", "_moved", "_moved_at")
+
+    def __init__(self, limits: Limits, now: float) -> None:
+        self._limits = limits
+        self._expires = now + limits.max_age * (1 - AGE_JITTER * random())
+        self._moved = ((0, 0), (0, 0))
+        self._moved_at = now
+
+    def look(self, session: RelaySession, now: float) -> float:
+        """Close the session if it is time to; else, when to look again."""
+        wake = min(self._age(session, now), self._idleness(session, now))
+        for leg in (session.client, session.backend):
+            if session.closing:
+                return now
+            wake = min(wake, self._pause(leg, now), self._slowness(session, leg, now))
+            if self._limits.ping_interval != inf:
+                wake = min(wake, self._silence(session, leg, now))
+        return wake
+
+    def _age(self, session: RelaySession, now: float) -> float:
+        if now >= self._expires:
+            session.close_both(GOING_AWAY, "the session has reached its maximum age", now)
+        return self._expires
+
+    def _idleness(self, session: RelaySession, now: float) -> float:
+        """Idle is a session in which no data frame moves, on whichever side. Nothing is noted
+        when one does; so this looks a few times within the limit, and may be as much late.
+        """
+        idle = self._limits.idle
+        if idle == inf or session.closing:
+            return inf
+        client, backend = session.client, session.backend
+        moved = (_data_of(client.walker), _data_of(backend.walker))
+        if moved != self._moved or not (client.wants_bytes and backend.wants_bytes):
+            self._moved, self._moved_at = moved, now
+        if now >= self._moved_at + idle:
+            session.close_both(GOING_AWAY, f"no message for {idle:g} s", now)
+        return min(self._moved_at + idle, now + idle / IDLE_LOOKS)
+
+    def _pause(self, leg: Leg, now: float) -> float:
+        """Read a leg again that had sent more than it may."""
+        if leg.resume_at and now >= leg.resume_at:
+            leg.resume_at = 0.0
+        return leg.resume_at or inf
+
+    def _slowness(self, session: RelaySession, leg: Leg, now: float) -> float:
+        if leg.pending is None:
+            return inf
+        if now >= leg.blocked_since + self._limits.slow_reader:
+            session.blame(leg, POLICY_VIOLATION, "reads too slowly", now)
+        return leg.blocked_since + self._limits.slow_reader
+
+    def _silence(self, session: RelaySession, leg: Leg, now: float) -> float:
+        limits = self._limits
+        theirs, others = leg.walker, leg.other.walker
+        due = leg.life.look(
+            theirs, others, leg.wants_bytes, limits.ping_interval, limits.ping_timeout, now
+        )
+        if due < 0:
+            session.close_both(GOING_AWAY, f"the {leg.role} does not answer", now)
+        elif due == 0:
+            if others.remaining or leg.pending is not None:
+                return now + RETRY  # we are in the middle of a frame to it
+            session.ping(leg, leg.life.ask(now), now)
+            return now + limits.ping_timeout
+        return due
+
+
+def _data_of(walker: Walker) -> tuple[int, int]:
+    """What changes when data frames come: their number, and how far the current one is."""
+    return walker.frames - walker.pings - walker.pongs, walker.remaining

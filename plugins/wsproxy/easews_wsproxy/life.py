@@ -1,0 +1,84 @@
+"""Whether a peer is still there: when it was last heard, and the pings that ask (RFC 6455 §5.5.2).
+
+A peer may answer only the latest of several pings. So ours wait while a ping from the other
+side is unanswered, any pong answers every ping before it, and any byte is a sign of life.
+Rules and state only: `session` sends what `look` asks for.
+"""
+
+from __future__ import annotations
+
+import os
+from math import inf
+
+from .frames import Walker
+
+_SECRET_BYTES = 6
+
+
+class Life:
+    """What is known of one peer. Times are readings of one monotonic clock, in seconds."""
+
+    __slots__ = (
+        "_asked",
+        "_bytes",
+        "_heard",
+        "_number",
+        "_pings",
+        "_pongs",
+        "_secret",
+        "_sent",
+        "rtt",
+    )
+
+    def __init__(self) -> None:
+        self._heard = 0.0  # when bytes were last known to have come
+        self._bytes = -1  # how many they were by then
+        self._asked = inf  # since when a sign of life is waited for
+        self._pings = 0  # what the other side had sent when this peer's last pong came
+        self._pongs = 0  # what this peer had sent when last looked at
+        self._secret = b""  # with which our pings begin, so that we know their pongs
+        self._number = 0
+        self._sent = 0.0  # when the last of them was sent
+        self.rtt: float | None = None  # seconds that it took until its pong
+
+    def look(
+        self,
+        theirs: Walker,
+        others: Walker,
+        reading: bool,
+        interval: float,
+        timeout: float,
+        now: float,
+    ) -> float:
+        """When to look again; 0 when a ping is to be sent now, -1 when the peer is gone.
+
+        `theirs` walks what this peer sends, `others` what the other side sends it. While we are
+        not `reading` from it, its silence means nothing.
+        """
+        if theirs.bytes != self._bytes or not reading:
+            self._bytes, self._heard, self._asked = theirs.bytes, now, inf
+        if theirs.pongs != self._pongs:
+            self._pongs, self._pings = theirs.pongs, others.pings
+        if self._asked != inf:
+            return self._asked + timeout if now < self._asked + timeout else -1
+        if now < self._heard + interval:
+            return self._heard + interval
+        if others.pings == self._pings:
+            return 0
+        self._asked = now  # by the other side's own ping, which is on its way to the application
+        return now + timeout
+
+    def ask(self, now: float) -> bytes:
+        """The payload of the ping that is now sent."""
+        self._secret = self._secret or os.urandom(_SECRET_BYTES)
+        self._number = (self._number + 1) % 0x10000
+        self._asked = self._sent = now
+        return self._secret + self._number.to_bytes(2)
+
+    def is_ours(self, pong: bytes, now: float) -> bool:
+        """Whether this pong answers a ping of ours, and is for nobody else."""
+        if not self._secret or pong[:_SECRET_BYTES] != self._secret:
+            return False
+        if pong[_SECRET_BYTES:] == self._number.to_bytes(2):
+            self.rtt = now - self._sent
+        return True
