@@ -13,7 +13,6 @@ from pathlib import Path
 from threading import Thread
 
 from chat import ChatServer
-
 from easews.cli import main as easews
 
 CONFIG = Path(__file__).parent.parent / "examples" / "demo.yaml"
@@ -21,13 +20,24 @@ CONFIG = Path(__file__).parent.parent / "examples" / "demo.yaml"
 HINT = """\
 Open http://127.0.0.1:{port}/ in a browser, and once more in a second tab. Without a browser:
 
-  .venv/bin/python scripts/ws.py ws://127.0.0.1:{port}/ws hello    says hello through easews
-  curl -i http://127.0.0.1:{port}/ws                  what a plain request is told
-  .venv/bin/easews validate examples/demo.yaml       the config behind all this
-  .venv/bin/easews kinds                             what a pipeline can hold
+{commands}
 
 Ctrl-C ends it all.
 """
+#: What to try, and what that shows.
+COMMANDS = {
+    ".venv/bin/python scripts/ws.py ws://127.0.0.1:{port}/ws hello": "says hello through easews",
+    "curl -i http://127.0.0.1:{port}/ws": "what a plain request is told",
+    ".venv/bin/easews validate examples/demo.yaml": "the config behind all this",
+    ".venv/bin/easews kinds": "what a pipeline can hold",
+}
+
+
+def hint(port: int) -> str:
+    commands = {command.format(port=port): shows for command, shows in COMMANDS.items()}
+    width = max(map(len, commands))
+    lines = [f"  {command:{width}}  {shows}" for command, shows in commands.items()]
+    return HINT.format(port=port, commands="\n".join(lines))
 
 
 def port_of(variable: str, usual: int) -> int:
@@ -48,7 +58,7 @@ def main(arguments: list[str]) -> None:
     port = port_of("PORT", 8080)
     backend = ChatServer(port_of("BACKEND_PORT", 12345))
     Thread(target=backend.serve_forever, daemon=True).start()
-    print(HINT.format(port=port), flush=True)
+    print(hint(port), flush=True)
     sys.argv = ["easews", "run", str(CONFIG), *arguments]
     easews()
 

@@ -1,7 +1,8 @@
-"""Every async test runs on asyncio and on trio. A test that needs a program asks for its fixture.
+"""Every async test runs on asyncio and on trio; under scripts/test-all on uvloop, too.
 
-A program that is missing skips the tests that ask for it, and a table at the end says what could
-not run and how to get it; under EASEWS_REQUIRE_ALL=1 such a test fails instead.
+A test that needs a program asks for its fixture. A program that is missing skips the tests that
+ask for it, and a table at the end says what could not run and how to get it; under
+EASEWS_REQUIRE_ALL=1 such a test fails instead.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ BACKENDS = [
     pytest.param(("asyncio", {"use_uvloop": False}), id="asyncio"),
     pytest.param(("trio", {}), id="trio"),
 ]
+if os.environ.get("EASEWS_TEST_UVLOOP") == "1":  # as scripts/test-all does
+    BACKENDS.append(pytest.param(("asyncio", {"use_uvloop": True}), id="uvloop"))
 NODE_MODULES = Path(__file__).parent / "e2e" / "node" / "node_modules"
 
 
@@ -36,11 +39,24 @@ class Part:
     how_to_get: str
 
 
+def find_chromium() -> str | None:
+    """The path of a Chromium or a Chrome."""
+    names = [os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome"]
+    return next(filter(None, map(shutil.which, names)), None)
+
+
 PARTS = {
     "curl": Part(lambda: shutil.which("curl") is not None, "apt-get install curl"),
     "node": Part(lambda: shutil.which("node") is not None, "apt-get install nodejs npm"),
     "ws (npm)": Part(
         lambda: (NODE_MODULES / "ws").is_dir(), "install node and npm, then run scripts/test"
+    ),
+    "chromium": Part(
+        lambda: find_chromium() is not None, "apt-get install chromium, or set CHROMIUM to its path"
+    ),
+    "playwright-core (npm)": Part(
+        lambda: (NODE_MODULES / "playwright-core").is_dir(),
+        "install node and npm, then run scripts/test",
     ),
     "trio": Part(
         lambda: importlib.util.find_spec("trio") is not None, "run scripts/test, not pytest itself"
@@ -64,10 +80,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not any(missing.values()):
         return
     terminalreporter.section("what could not run here")
-    terminalreporter.line(f"{'missing':10} {'tests':>5}  how to get it")
+    width = max(map(len, PARTS))
+    terminalreporter.line(f"{'missing':{width}} {'tests':>5}  how to get it")
     for name, tests in missing.items():
         if tests:
-            terminalreporter.line(f"{name:10} {tests:5}  {PARTS[name].how_to_get}")
+            terminalreporter.line(f"{name:{width}} {tests:5}  {PARTS[name].how_to_get}")
 
 
 @pytest.fixture(params=BACKENDS)
@@ -91,3 +108,11 @@ def node() -> str:
     need("node")
     need("ws (npm)")
     return shutil.which("node") or ""
+
+
+@pytest.fixture(scope="session")
+def browser() -> tuple[str, str]:
+    """The programs node and Chromium, and what the one drives the other with."""
+    for part in ("node", "playwright-core (npm)", "chromium"):
+        need(part)
+    return shutil.which("node") or "", find_chromium() or ""

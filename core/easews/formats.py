@@ -1,4 +1,4 @@
-"""What JSON Schema's `format` means here: regexp, cidr, url, address.
+"""What JSON Schema's `format` means here: regexp, cidr, url, address, target.
 
 A checker raises ValueError with a text that goes on from "is no ...": what is wrong, in words.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from ipaddress import ip_address, ip_network
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import re2  # type: ignore[import-untyped]
 from jsonschema import FormatChecker
@@ -42,6 +42,8 @@ def cidr(text: str) -> None:
 def url(text: str) -> None:
     if _NOT_IN_URLS.search(text):
         raise ValueError("it has a character that has to be percent-encoded")
+    if "://" not in text:
+        raise ValueError("it does not begin with a scheme such as ws://")
     parts = urlsplit(text)
     if parts.scheme.lower() not in URL_SCHEMES:
         raise ValueError(f"the scheme is none of {', '.join(URL_SCHEMES)}")
@@ -61,10 +63,18 @@ def address(text: str) -> None:
         raise ValueError("neither an IP nor a host name") from None
 
 
+def target(text: str) -> None:
+    """The path of a rewriteTarget. Clients get 400 for a dot segment, and so do configs."""
+    for segment in text.split("/"):
+        if unquote(segment) in (".", ".."):
+            raise ValueError(f"{segment!r} is a dot segment, which leads out of the path")
+
+
 CHECKS: dict[str, Callable[[str], None]] = {
     "address": address,
     "cidr": cidr,
     "regexp": regexp,
+    "target": target,
     "url": url,
 }
 

@@ -53,7 +53,8 @@ class Generation:
             self.pipelines[spec.name] = Pipeline(spec, filters)
 
     async def _enter(self, lives: TaskGroup, spec: PipelineSpec, entry: FilterSpec) -> Filter:
-        where = f"filter {entry.name} of {spec.name} (package {entry.kind.distribution})"
+        place = f"{entry.place}: " if entry.place else ""
+        where = f"{place}filter {entry.name} of {spec.name} (package {entry.kind.distribution})"
         try:
             made = entry.kind.filter_class(entry.name, entry.spec)
             await lives.start(self._live, made, where)

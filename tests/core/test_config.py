@@ -161,29 +161,35 @@ def test_all_problems_come_at_once_in_the_order_of_the_files() -> None:
     with pytest.raises(ConfigError) as caught:
         from_sources(sources, kinds(), {})
     assert str(caught.value).splitlines() == [
-        "b:1:1: w: 'port' is missing",
+        "b:1:1: w: 'port' is missing; the TCP port to listen on",
         "b:3:1: w.prot: unknown key 'prot'; did you mean 'port'?",
         'b:4:10: w.address: a list is not text; expected text (such as "", 127.0.0.1, ::1)',
-        "a:2:7: document 1.name: not set: NOPE; set it, or write ${NOPE:-default}",
-        "a:3:10: document 1.filters: a list is shorter than 1 entries; the filters of this "
-        "pipeline, each with its kind, its name, and that kind's own fields",
+        "a:2:7: document 1.name: the variable NOPE is not set; "
+        "set it, or write a default: ${NOPE:-default}",
+        "a:3:10: document 1.filters: this list is empty; the filters of this pipeline, each with "
+        "its kind, its name, and that kind's own fields "
+        '(such as [{"kind": "XForwarded", "name": "forwarded"}])',
     ]
 
 
 # What stands in the file, and what is said of it.
 WORDS = {
-    "port: '80'": "w.port: '80' is not a whole number; expected a whole number (such as 8080)",
+    "port: '80'": "w.port: '80' is text, not a whole number; write it without quotes",
     "port: 0": "w.port: 0 is less than 1; a TCP port (such as 8080)",
     "keepAlive: no": "w.keepAlive: 'no' is not true or false; expected true or false",
-    "headerTimeout: 5": "w.headerTimeout: 5 is more than 0; a duration",
-    "headerTimeout: soon": "'soon' does not fit; a duration: numbers with h, m, s or ms",
+    "headerTimeout: 5": "w.headerTimeout: 5 has no unit; write 5s or 5ms",
+    "headerTimeout: 0": "w.headerTimeout: 0 is no timeout",
+    "keepAliveTimeout: 0s": "w.keepAliveTimeout: '0s' is no timeout",
+    "maxHeaderBytes: 0KiB": "w.maxHeaderBytes: '0KiB' is not accepted here",
+    "maxHeaderBytes: -1": "w.maxHeaderBytes: -1 is less than 1",
+    "headerTimeout: soon": "'soon' is no timeout; a duration of more than 0: numbers",
     "clientAddressFrom: X-Forwarded-For": "did you mean 'x-forwarded-for'?",
-    "trustedProxies: [10.0.0.1/8]": "w.trustedProxies[0]: '10.0.0.1/8' is no cidr: there are bits",
+    "trustedProxies: [10.0.0.1/8]": "w.trustedProxies[0]: '10.0.0.1/8' is no CIDR: there are bits",
     "https: true": "w.https: not supported yet: TLS; leave it out, or write false",
     "xForwardedFor: true": "not supported yet: this switch; put an XForwarded filter in front",
     "keyBase64: c2VjcmV0": "w.keyBase64: not supported yet: TLS; leave it out",
-    "rules: [{paths: []}]": "w.rules[0].paths: a list is shorter than 1 entries",
-    "rules: [{host: 'a:80', paths: [{backend: p}]}]": "w.rules[0].host: 'a:80' does not fit",
+    "rules: [{paths: []}]": "w.rules[0].paths: this list is empty; the paths",
+    "rules: [{host: 'a:80', paths: [{backend: p}]}]": "w.rules[0].host: 'a:80' is no host",
     "zzz: 1": "w.zzz: unknown key 'zzz'; known here: kind, name, port",
     "host: a": "w.host: unknown key 'host'; it belongs in an entry of 'rules'",
     "'a b': 1": "w['a b']: unknown key 'a b'",
@@ -201,7 +207,8 @@ def test_the_words_for_a_fault(field: str) -> None:
 def test_the_design_notes_own_slip_is_told_with_its_remedy() -> None:
     told = faults("kind: HTTPServer\nname: w\nport: 1\nrules:\n- paths:\n  path: /ws\n  backend: p")
     assert told == [
-        "f:5:9: w.rules[0].paths: an empty value is not a list; expected a list",
+        "f:5:9: w.rules[0].paths: an empty value is not a list; expected a list "
+        '(such as [{"path": "/ws", "backend": "websocket-pipeline"}])',
         "f:6:3: w.rules[0].path: unknown key 'path'; it belongs in an entry of 'paths': "
         "indent it, with a '- ' before the entry",
         "f:7:3: w.rules[0].backend: unknown key 'backend'; it belongs in an entry of 'paths': "
@@ -220,7 +227,10 @@ def test_the_design_notes_own_slip_is_told_with_its_remedy() -> None:
         ("kind: WebSocketProxy", "is a kind of filter; it belongs in the filters of a Pipeline"),
         ("{kind: Pipeline, name: p, filters: [{kind: Pipeline, name: q}]}", "is no filter"),
         ("{kind: Pipeline, name: p, filters: [{name: q}]}", "p.filters[0]: 'kind' is missing"),
-        ("{kind: Pipeline, name: p, filters: [{kind: Stamp, name: END}]}", "'END' does not fit"),
+        (
+            "{kind: Pipeline, name: p, filters: [{kind: Stamp, name: END}]}",
+            "'END' is taken; anything but END",
+        ),
         ("", "f:1:1: there is no object in it"),
     ],
 )
@@ -267,7 +277,7 @@ def test_a_check_that_fails_names_its_package() -> None:
 
 
 def test_a_secret_is_never_shown() -> None:
-    assert stamp("pin: hunter2")[0].endswith(": this value (not shown) does not fit")
+    assert stamp("pin: hunter2")[0].endswith(": this value (not shown) is not accepted here")
 
 
 @pytest.mark.parametrize(

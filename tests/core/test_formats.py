@@ -13,6 +13,7 @@ ACCEPTED = {
     "cidr": ["10.0.0.0/8", "192.0.2.7", "::/0", "2001:db8::1"],
     "url": ["ws://127.0.0.1:12345", "WSS://h", "http://[::1]:8080/base", "https://a.example/%20"],
     "address": ["", "127.0.0.1", "::1", "localhost", "my_host.example."],
+    "target": ["/api/$1", "x", "/a..b/.c/...", "/%2e%2e%2e"],
 }
 
 REFUSED = {
@@ -20,7 +21,8 @@ REFUSED = {
     "cidr": [("10.0.0.1/8", "behind the prefix"), ("10.0.0.0/33", "neither"), ("x", "neither")],
     "url": [
         ("ftp://h", "scheme"),
-        ("h:80", "scheme"),
+        ("h:80", "scheme such as ws://"),
+        ("ws:/h", "scheme such as ws://"),
         ("ws://", "no host"),
         ("ws://h:99999", "range"),
         ("ws://u:p@h", "credentials"),
@@ -28,6 +30,7 @@ REFUSED = {
         ("ws://h/a b", "percent-encoded"),
     ],
     "address": [("127.0.0.256", "neither"), ("a b", "neither"), ("h:80", "neither")],
+    "target": [("/../a", "'..'"), ("/a/%2E", "'%2E'"), ("..", "'..'"), ("/.%2e/$1", "dot segment")],
 }
 
 

@@ -82,8 +82,10 @@ def test_variables_are_put_in_before_the_type_is_decided(written: str, means: ob
 
 def test_every_unset_variable_is_told() -> None:
     assert faults("name: x\na: ${ONE}/${TWO}\nb: [c, '${THREE}']") == [
-        "f:2:4: x.a: not set: ONE and TWO; set it, or write ${ONE:-default}",
-        "f:3:8: x.b[1]: not set: THREE; set it, or write ${THREE:-default}",
+        "f:2:4: x.a: the variables ONE and TWO are not set; "
+        "set them, or write a default: ${ONE:-default}",
+        "f:3:8: x.b[1]: the variable THREE is not set; "
+        "set it, or write a default: ${THREE:-default}",
     ]
 
 
@@ -100,11 +102,11 @@ def test_keys_are_taken_as_they_are_written() -> None:
 def test_every_key_and_value_knows_its_place() -> None:
     (document,) = read("# note\nname: x\nlist:\n  - a\n  - key:   b\n")
     root = document.root
-    assert root.keys["list"] == (3, 1)
-    assert root.children["list"].children[1].keys["key"] == (5, 5)
+    assert root.keys["list"] == (3, 1, 3, 5)
+    assert root.children["list"].children[1].keys["key"] == (5, 5, 5, 8)
     node = document.at(("list", 1, "key"))
     assert node is not None
-    assert node.place == (5, 12)
+    assert node.place == (5, 12, 5, 13)
     assert document.at(("list", 2)) is None
 
 
@@ -124,8 +126,8 @@ REFUSED = {
     "a list for a key": ("? [a]\n: b", "put the key in quotes"),
     "an alias to nothing": ("a: *b", "the alias *b has no anchor"),
     "an alias to itself": ("a: &a [*a]", "stands inside its own anchor"),
-    "no YAML": ("a: [1", "f:1:6: not YAML: while parsing a flow sequence"),
-    "a variable in a flow": ("a: {b: ${PORT}}", "a ${NAME} needs quotes around it"),
+    "no YAML": ("a: [1", "f:1:4: not YAML: the closing ] is missing"),
+    "a variable in a flow": ("a: {b: ${PORT}}", "a ${NAME} stands between [] or {} without quotes"),
     "a control character": ("a: b\nc: \x07", "f:2:4: the character U+0007"),
     "an impossible escape": ('a: "\\UFFFFFFFF"', "out of range"),
     "too deep": ("[" * 500, f"more than {MAX_DEPTH} levels deep"),

@@ -1,11 +1,18 @@
-"""Files that a page shows are shown as they are."""
+"""What a page shows of the sources is as the sources have it."""
 
 from __future__ import annotations
 
+import logging
 import re
 from pathlib import Path
 
 import pytest
+
+import reference_pages
+from easews import Birth, Ending
+from easews.accesslog import AccessLog
+from easews.logs import FIELDS
+from easews.testing import make_context
 
 ROOT = Path(__file__).parents[2]
 WRITE_A_FILTER = ROOT / "docs" / "how-to" / "write-a-filter.md"
@@ -29,3 +36,25 @@ def test_the_page_on_filters_shows_every_file_of_the_package() -> None:
     files = [path for path in THIRD_PARTY.rglob("*") if path.is_file() and path.stat().st_size]
 
     assert not [path for path in files if path.suffix != ".pyc" and path.name not in page]
+
+
+def test_the_pages_made_from_the_sources_are_not_stale() -> None:
+    made = dict(reference_pages.pages())
+    folder = ROOT / "docs" / "reference"
+
+    assert {f"kinds/{page.name}" for page in folder.glob("kinds/*")} == {*made} - {"errors.md"}
+    stale = [name for name, text in made.items() if (folder / name).read_text("utf-8") != text]
+    assert not stale, "run: python scripts/reference_pages.py"
+
+
+def test_the_page_on_the_log_has_every_field(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "easews.access")
+    birth = Birth("1", "127.0.0.1", "/ws", "chat", "ws://127.0.0.1:12345", 0.1, 0.0)
+
+    AccessLog().request(make_context(), 200, 0, 0.1)
+    AccessLog().session_ended(birth, Ending("client", 1000, "closed", 1.0))
+
+    page = (ROOT / "docs" / "reference" / "log.md").read_text()
+    fields = [name for record in caplog.records for name in getattr(record, FIELDS)]
+    assert len(caplog.records) == 2
+    assert not [name for name in fields if f"`{name}`" not in page]

@@ -14,23 +14,25 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from textwrap import indent
 from types import ModuleType
 
 import pytest
 import yaml
-from tests.repo.pages import MARKS, PAGES, ROOT, Block, blocks, without_blocks
+from tests.repo.pages import MARKS, PAGES, ROOT, Block, blocks, blocks_of, without_blocks
 
 from easews.plugins import Found, discover
 
 _link = re.compile(r"\]\(([^)\s]+)\)")
 _heading = re.compile(r"^#+ (.+)$", re.MULTILINE)
-#: What surrounds a block that is only a part of a config. `{}` has the block, indented.
+_FILTER = "kind: Pipeline\nname: part\nfilters:\n- kind: {}\n  name: filter\n"
+_PIPELINE = "---\n" + _FILTER.format("XForwarded").replace("part", "websocket-pipeline")
+#: What stands before a block that is only a part of a config, its depth, and what stands behind.
 FRAMES = {
-    "HTTPServer": "kind: HTTPServer\nname: server\n{0}",
-    "WebSocketProxy": "kind: Pipeline\nname: part\nfilters:\n- kind: WebSocketProxy\n  name: proxy\n{2}",
-    "pool": "kind: Pipeline\nname: part\nfilters:\n- kind: WebSocketProxy\n  name: proxy\n"
-    "  pools:\n  - servers: [{{url: ws://127.0.0.1:12345}}]\n{4}",
-    "XForwarded": "kind: Pipeline\nname: part\nfilters:\n- kind: XForwarded\n  name: forwarded\n{2}",
+    "HTTPServer": ("", 0, _PIPELINE),
+    "Pipeline": ("", 0, ""),
+    "WebSocketProxy": (_FILTER.format("WebSocketProxy"), 2, ""),
+    "XForwarded": (_FILTER.format("XForwarded"), 2, ""),
 }
 
 
@@ -63,31 +65,36 @@ def nothing_to_check(block: Block) -> None:
     pass
 
 
+def check_output(block: Block) -> None:
+    """Output is looked for where a command runs; anywhere else nobody would."""
+    runs = any(
+        other.language == "sh" and not other.is_shown_only for other in blocks_of(block.page)
+    )
+    assert runs or block.is_shown_only, "nothing is run on this page: <!-- not run: ... -->"
+
+
 def check_shown_only(block: Block) -> None:
     assert block.is_shown_only, f"say why {block.language} is not run: <!-- not run: ... -->"
 
 
 def check_yaml(block: Block) -> None:
-    """A config, or the part of one that a mark says; `test_walks` validates those with a name."""
+    """A config, or the part of one that a mark says; a file is one that the page validates."""
     assert list(yaml.safe_load_all(block.text))
-    part = block.marks.get("fields of")
-    if block.is_shown_only or "file" in block.marks:
-        return
-    text = FRAMES[part].format(*indented(block.text)) if part else block.text
-    run = easews("validate", "-", text=text)
-    assert run.returncode == 0, run.stdout + run.stderr
-
-
-def indented(text: str) -> list[str]:
-    """The text indented by 0, 1, 2 ... 4 spaces."""
-    return [re.sub("^", " " * depth, text.rstrip(), flags=re.MULTILINE) + "\n" for depth in range(5)]
+    if "file" in block.marks:
+        name = Path(block.marks["file"]).name
+        typed = [other.text for other in blocks_of(block.page) if other.language == "sh"]
+        assert re.search(rf"easews (run|validate) .*\b{name}\b", "".join(typed))
+    elif not block.is_shown_only:
+        before, depth, behind = FRAMES[block.marks.get("fields of", "Pipeline")]
+        run = easews("validate", "-", text=before + indent(block.text, " " * depth) + behind)
+        assert run.returncode == 0, run.stdout + run.stderr
 
 
 def check_python(block: Block) -> None:
-    """It compiles; a whole plugin brings its kind. Tests run when the page says so."""
+    """It compiles; a whole plugin brings its kind. Files are for the page's commands to run."""
     module = ModuleType("page")
     code = compile(block.text, str(block.page), "exec")
-    if "def easews_filters" not in block.text:
+    if "file" in block.marks or "def easews_filters" not in block.text:
         return
     exec(code, module.__dict__)
     kinds = discover([Found("page", "1", Loaded(module))])
@@ -113,7 +120,7 @@ def check_toml(block: Block) -> None:
 #: What holds for a block of each language. One that is not here is an error: nobody checks it.
 RULES: dict[str, Callable[[Block], None]] = {
     "": nothing_to_check,  # a drawing
-    "text": nothing_to_check,  # output, which test_walks looks for
+    "text": check_output,
     "sh": nothing_to_check,  # done in test_walks
     "{toctree}": nothing_to_check,  # Sphinx does
     "yaml": check_yaml,

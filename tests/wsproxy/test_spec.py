@@ -37,7 +37,15 @@ def test_the_design_notes_config_gets_the_defaults() -> None:
         "serverMaxMsgSize": -1,
         "originPatterns": [],
         "insecureSkipVerify": False,
-        "timeouts": {"connect": 5.0, "handshake": 10.0, "close": 5.0, "slowReader": 60.0},
+        "timeouts": {
+            "connect": 5.0,
+            "handshake": 10.0,
+            "close": 5.0,
+            "slowReader": 60.0,
+            "idle": 0.0,
+            "maxAge": 0.0,
+        },
+        "keepAlive": {"interval": 30.0, "timeout": 20.0},
         "backendLostCode": 1011,
     }
 
@@ -53,7 +61,6 @@ def test_the_design_notes_config_gets_the_defaults() -> None:
         (["pools", 0, "loadBalance", "headerHashKey"], spec(loadBalance={"headerHashKey": "X"})),
         (["pools", 0, "loadBalance", "stickySession"], spec(loadBalance={"stickySession": {}})),
         *((["pools", 0, key], spec(**{key: {}})) for key in ("filter", "healthCheck", "tls")),
-        (["pools", 0, "keepAlive"], spec(keepAlive={})),
     ],
 )
 def test_what_is_not_built_yet_is_refused_and_says_so(

@@ -4,6 +4,8 @@
     report     problems and tables as text: aligned and coloured for people, plain for pipes
     excerpt    a problem's line with the spot underlined
     page       one kind: what it is, and its fields as a table
+    init       the command that writes a starter config
+    starter    that config, with the comments that lead on                    (pure)
     editors    JSON Schemas for editors, one kind or all
 
 What was asked for goes to stdout (for `validate` that is the report), what else there is to say

@@ -17,6 +17,7 @@ from ..config.wording import did_you_mean, listed
 from ..errors import ConfigError, EasewsError, Problem
 from ..plugins import Kinds, discover
 from . import editors
+from .init import init
 from .page import kind_page
 from .report import (
     complain,
@@ -185,6 +186,16 @@ def run(
         complain(str(error))
         raise typer.Exit(PROBLEMS) from None
     raise typer.Exit(status)
+
+
+app.command(
+    epilog=_epilog(
+        "0 when it is written, 1 when WebSocketProxy is not installed",
+        "easews init ws://127.0.0.1:9000",
+        "easews init ws://chat.example:9000/ws --output chat.yaml",
+        "easews init --output - | easews validate -",
+    )
+)(init)
 
 
 def _names(incomplete: str) -> list[str]:

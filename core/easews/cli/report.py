@@ -17,7 +17,7 @@ from ..errors import Problem
 from .excerpt import underlined
 
 #: Text is not stretched over more columns than this, however wide the terminal is.
-WIDEST = 100
+WIDEST = 130
 
 Style = tuple[str, str]
 
@@ -75,7 +75,7 @@ def _block(problem: Problem, width: int, colour: bool) -> Iterable[str]:
     number = str(problem.line)
     gutter = " " * (len(number) + 1)
     bar = _painted(f"{gutter}|", _DIM, colour)
-    yield from (_painted(line, _BOLD_RED, colour) for line in textwrap.wrap(problem.wrong, width))
+    yield from (_painted(line, _BOLD_RED, colour) for line in folded(problem.wrong, width))
     place = f"{problem.file}:{problem.line}:{problem.column}"
     path = f"  {_painted(problem.path, _CYAN, colour)}" if problem.path else ""
     yield f"{_painted(gutter[:-1] + '-->', _DIM, colour)} {place}{path}"
@@ -85,9 +85,14 @@ def _block(problem: Problem, width: int, colour: bool) -> Iterable[str]:
         yield f"{_painted(f'{number} |', _DIM, colour)} {line}"
         yield f"{bar} {_painted(carets, _RED, colour)}"
     if problem.accepted:
-        first, *others = textwrap.wrap(problem.accepted, width - len(gutter) - 2)
+        first, *others = folded(problem.accepted, width - len(gutter) - 2)
         yield f"{_painted(f'{gutter}=', _DIM, colour)} {first}"
         yield from (f"{gutter}  {other}" for other in others)
+
+
+def folded(text: str, width: int) -> list[str]:
+    """`text` in lines; names of files and fields are not taken apart."""
+    return textwrap.wrap(text, width, break_on_hyphens=False, break_long_words=False)
 
 
 def _closing(problems: Sequence[Problem], kinds: Container[str]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from ..plugins import Kinds
 from ..schema import complete
 from .checks import filter_spec
-from .documents import Document
+from .documents import Document, Path
 from .model import Config, FilterSpec, PathSpec, PipelineSpec, RuleSpec, ServerSpec, StepSpec
 from .schemas import entry_schema, object_schema
 
@@ -19,18 +19,21 @@ Fields = Mapping[str, Any]
 def build(documents: Iterable[Document], kinds: Kinds) -> Config:
     """The config that documents without a fault mean."""
     objects = [
-        complete(object_schema(document.root.value["kind"]), document.root.value)
+        (complete(object_schema(document.root.value["kind"]), document.root.value), document)
         for document in documents
     ]
     return Config(
-        servers=tuple(_server(given) for given in objects if given["kind"] == "HTTPServer"),
-        pipelines=tuple(
-            _pipeline(given, kinds) for given in objects if given["kind"] == "Pipeline"
-        ),
+        servers=tuple(_server(*it) for it in objects if it[0]["kind"] == "HTTPServer"),
+        pipelines=tuple(_pipeline(*it, kinds) for it in objects if it[0]["kind"] == "Pipeline"),
     )
 
 
-def _server(given: Fields) -> ServerSpec:
+def _place(document: Document, path: Path) -> str:
+    node = document.at(path)
+    return f"{document.file}:{node.place.line}:{node.place.column}" if node is not None else ""
+
+
+def _server(given: Fields, document: Document) -> ServerSpec:
     return ServerSpec(
         name=given["name"],
         port=given["port"],
@@ -44,6 +47,7 @@ def _server(given: Fields) -> ServerSpec:
         trusted_proxies=tuple(map(ip_network, given["trustedProxies"])),
         client_address_from=given.get("clientAddressFrom"),
         rules=tuple(map(_rule, given["rules"])),
+        place=_place(document, ("port",)),
     )
 
 
@@ -68,8 +72,11 @@ def _path(given: Fields) -> PathSpec:
     )
 
 
-def _pipeline(given: Fields, kinds: Kinds) -> PipelineSpec:
-    filters = tuple(_filter(entry, kinds) for entry in given["filters"])
+def _pipeline(given: Fields, document: Document, kinds: Kinds) -> PipelineSpec:
+    filters = tuple(
+        _filter(entry, _place(document, ("filters", number)), kinds)
+        for number, entry in enumerate(given["filters"])
+    )
     steps: Sequence[Fields] = given["flow"] or [
         {"filter": entry.name, "jumpIf": {}} for entry in filters
     ]
@@ -84,6 +91,6 @@ def _pipeline(given: Fields, kinds: Kinds) -> PipelineSpec:
     )
 
 
-def _filter(given: Fields, kinds: Kinds) -> FilterSpec:
+def _filter(given: Fields, place: str, kinds: Kinds) -> FilterSpec:
     kind = kinds[given["kind"]]
-    return FilterSpec(given["name"], kind, filter_spec(entry_schema(kind), given))
+    return FilterSpec(given["name"], kind, filter_spec(entry_schema(kind), given), place)

@@ -24,7 +24,7 @@ def check_document(document: Document, kinds: Kinds) -> Iterator[Problem]:
         return
     if not isinstance(root.value, dict):
         wrong = f"this document is {type_name(root.value)}, not an object"
-        yield document.problem((), wrong, "a mapping with kind and name")
+        yield document.problem((), wrong, "write a mapping with kind and name")
         return
     kind = root.text("kind")
     if kind not in OBJECT_KINDS:

@@ -124,10 +124,10 @@ def _no_pipeline(
 ) -> Problem:
     at = (*path, "backend")
     if any(document.root.text("name") == backend.value for document in documents):
-        return server.problem(at, f"{backend.shown} is no Pipeline", "name a Pipeline")
-    return server.problem(
-        at, f"no Pipeline is called {backend.shown}", _choice(backend, _names(pipelines.values()))
-    )
+        wrong = f"{backend.shown} is no Pipeline"
+    else:
+        wrong = f"no Pipeline is called {backend.shown}"
+    return server.problem(at, wrong, _choice(backend, _names(pipelines.values())))
 
 
 def _names(pipelines: Iterable[Document]) -> list[str]:

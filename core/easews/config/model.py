@@ -1,13 +1,14 @@
 """A checked config as values: what the rest of easews reads.
 
 Everything here is valid by construction: names resolve, defaults are filled in, durations are
-seconds, sizes are bytes (-1 is unlimited).
+seconds, sizes are bytes (-1 is unlimited). `place` is where something stands in the files, for
+messages; two specs that differ in nothing else are the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..networks import Network
@@ -52,6 +53,7 @@ class ServerSpec:
     trusted_proxies: tuple[Network, ...] = ()
     client_address_from: str | None = None
     rules: tuple[RuleSpec, ...] = ()
+    place: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class FilterSpec:
     name: str
     kind: Kind
     spec: Mapping[str, Any]
+    place: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,7 +115,7 @@ class _Tree:
         place = _place(event)
         if len(path) > MAX_DEPTH:
             raise _Unreadable(
-                place, f"nested more than {MAX_DEPTH} levels deep", "a flatter config"
+                place, f"nested more than {MAX_DEPTH} levels deep", "write it flatter"
             )
         if isinstance(event, ev.AliasEvent):
             return self._alias(event, path, place)
@@ -165,7 +165,12 @@ class _Tree:
                 continue
             if key in keys:
                 self.faults.append(
-                    _Fault(at, (*path, key), f"{key!r} is there twice", "remove one of the two")
+                    _Fault(
+                        at,
+                        (*path, key),
+                        f"{key!r} is there twice, first in line {keys[key].line}",
+                        "remove one of the two",
+                    )
                 )
             children[key] = value
             keys.setdefault(key, at)
@@ -196,7 +201,7 @@ class _Tree:
         if node is None:
             wrong = "stands inside its own anchor" if name in self.anchors else "has no anchor"
             return self._void(
-                place, path, f"the alias *{name} {wrong}", f"an anchor &{name} before it"
+                place, path, f"the alias *{name} {wrong}", f"write an anchor &{name} before it"
             )
         self.aliased += node.size
         if self.aliased > MAX_ALIASED:

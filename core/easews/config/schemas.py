@@ -37,7 +37,7 @@ def entry_schema(kind: Kind) -> Schema:
         **schema,
         "type": "object",
         "properties": {
-            "kind": {"const": kind.name},
+            "kind": {"const": kind.name, "description": "The kind of this filter."},
             "name": object_schema("Pipeline")["$defs"]["filter"]["properties"]["name"],
             **schema.get("properties", {}),
         },

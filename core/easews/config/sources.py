@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -12,6 +13,11 @@ from ..errors import Problem
 
 STDIN = "-"
 ENDINGS = (".yaml", ".yml")
+
+_REMEDIES = {
+    errno.ENOENT: "check its name, and the folder that you are in",
+    errno.EACCES: "allow this user to read it",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,7 @@ def _files(path: str) -> list[Path] | list[Problem]:
     try:
         names = sorted(entry.name for entry in folder.iterdir())
     except OSError as error:
-        return [_fault(path, f"cannot be read: {error.strerror}")]
+        return [_unreadable(path, error)]
     chosen = [folder / name for name in names if name.endswith(ENDINGS) and name[0] != "."]
     files = [file for file in chosen if not file.is_dir()]
     return files or [_fault(path, "has no *.yaml or *.yml in it", "name a file or another folder")]
@@ -55,7 +61,7 @@ def _read(file: Path) -> Source | Problem:
     try:
         return _decoded(str(file), file.read_bytes())
     except OSError as error:
-        return _fault(str(file), f"cannot be read: {error.strerror}")
+        return _unreadable(str(file), error)
 
 
 def _decoded(name: str, content: bytes) -> Source | Problem:
@@ -65,6 +71,10 @@ def _decoded(name: str, content: bytes) -> Source | Problem:
         line = content.count(b"\n", 0, error.start) + 1
         column = error.start - content.rfind(b"\n", 0, error.start)
         return Problem(name, line, column, "", "is not UTF-8", "save the file as UTF-8")
+
+
+def _unreadable(name: str, error: OSError) -> Problem:
+    return _fault(name, f"cannot be read: {error.strerror}", _REMEDIES.get(error.errno or 0, ""))
 
 
 def _fault(name: str, wrong: str, accepted: str = "") -> Problem:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from ..schema import Schema, known_keys
 from .documents import Node, Path
+from .scalars import typed
 
 #: A jsonschema.ValidationError. Its types allow for an unset field, which `errors` never yields.
 Error = Any
@@ -29,6 +30,10 @@ TYPES = {
     "object": "a mapping",
     "null": "nothing",
 }
+
+
+#: The types that a text may look like.
+_PYTHON = {"integer": int, "number": float, "boolean": bool}
 
 
 class Wording(NamedTuple):
@@ -64,7 +69,7 @@ def words_for(error: Error, node: Node, schema: Schema, path: Path) -> Iterator[
     elif error.validator in ("additionalProperties", "unevaluatedProperties"):
         yield from _unknown_keys(error, node, schema, path)
     elif error.validator == "required":
-        yield from _missing(error, node)
+        yield from _missing(error, node, sub)
     else:
         word = _WORDS.get(str(error.validator), _fits_not)
         yield word(error, node, sub)
@@ -81,11 +86,13 @@ def _going_on(sentence: str) -> str:
     return sentence[:1].lower() + sentence[1:]
 
 
-def _missing(error: Error, node: Node) -> Iterator[Wording]:
+def _missing(error: Error, node: Node, sub: Schema) -> Iterator[Wording]:
     # jsonschema reports each missing key by itself, and names it only in its message.
     for key in error.validator_value:
         if key not in node.value and error.message.startswith(f"{key!r} "):
-            yield Wording(f"{key!r} is missing")
+            yield Wording(
+                f"{key!r} is missing", accepted_by(sub.get("properties", {}).get(key, {}))
+            )
 
 
 def _unknown_keys(error: Error, node: Node, schema: Schema, path: Path) -> Iterator[Wording]:
@@ -124,8 +131,8 @@ def _where_it_belongs(key: str, known: list[str], node: Node, schema: Schema, pa
 
 
 def accepted_by(schema: Schema) -> str:
-    """What a schema says that it takes: its description and examples."""
-    description = _going_on(str(schema.get("description", "")))
+    """What a schema says that it takes: the first sentence of its description, and examples."""
+    description = _going_on(str(schema.get("description", "")).partition(". ")[0])
     return " ".join(filter(None, (description, _such_as(schema))))
 
 
@@ -140,9 +147,13 @@ def written(value: Any) -> str:
 
 
 def _wrong_type(error: Error, node: Node, sub: Schema) -> Wording:
+    if sub.get("x-unit") == "seconds" and type(node.value) in (int, float):
+        return _no_unit(error, node, sub)
     types = error.validator_value
-    names = [TYPES[name] for name in ([types] if isinstance(types, str) else types)]
-    wanted = " or ".join(names)
+    names = [types] if isinstance(types, str) else types
+    wanted = " or ".join(TYPES[name] for name in names)
+    if isinstance(node.value, str) and type(typed(node.value)) in map(_PYTHON.get, names):
+        return Wording(f"{node.shown} is text, not {wanted}", "write it without quotes")
     return Wording(f"{node.shown} is not {wanted}", f"expected {wanted} {_such_as(sub)}".rstrip())
 
 
@@ -164,9 +175,11 @@ def _bad_format(error: Error, node: Node, sub: Schema) -> Wording:
 
 
 def _forbidden(error: Error, node: Node, sub: Schema) -> Wording:
-    together = error.validator_value.get("required") if error.validator_value else None
-    if together:
+    refused = error.validator_value or {}
+    if together := refused.get("required"):
         return Wording(f"{' and '.join(together)} cannot stand together", "keep one of them")
+    if "const" in refused:
+        return Wording(f"{node.shown} is taken", f"anything but {written(refused['const'])}")
     return _fits_not(error, node, sub)
 
 
@@ -177,9 +190,15 @@ def _fits_not(error: Error, node: Node, sub: Schema) -> Wording:
     return Wording(f"{node.shown} is not accepted here", accepted_by(sub))
 
 
+def _no_unit(error: Error, node: Node, sub: Schema) -> Wording:
+    if node.value == 0 or node.hidden:
+        return _fits_not(error, node, sub)
+    return Wording(f"{node.shown} has no unit", f"write {node.shown}s or {node.shown}ms")
+
+
 def _too_much(error: Error, node: Node, sub: Schema) -> Wording:
     if sub.get("x-unit") == "seconds":
-        return Wording(f"{node.shown} has no unit", f"write {node.shown}s or {node.shown}ms")
+        return _no_unit(error, node, sub)
     return _bound("is more than {}")(error, node, sub)
 
 

@@ -133,9 +133,11 @@ class HttpConnection:
             exchange.status = CLIENT_LEFT
             return
 
+        on_end = self._on_end  # what lives as long as the session keeps nothing else alive
+
         def on_release() -> None:
             release()
-            self._on_end()
+            on_end()
 
         self._handed_over = True
         received = bytes(self._reader.received)

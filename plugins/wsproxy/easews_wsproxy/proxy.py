@@ -196,16 +196,17 @@ class WebSocketProxy(Filter):
             opened=0.0,
         )
 
-        async def takeover(connection: Connection) -> None:
-            client = Walker(masked=True, deflate=deflate, limit=self._client_limit)
-            backend = Walker(masked=False, deflate=deflate, limit=self._server_limit)
+        sessions, relay = ctx.sessions, ctx.services[Relay]  # a session keeps no request alive
 
+        async def takeover(connection: Connection) -> None:
             def on_end(session: RelaySession, ending: Ending) -> None:
                 try:
-                    ctx.sessions.ended(session, ending)
+                    sessions.ended(session, ending)
                 finally:
                     connection.release()
 
+            client = Walker(masked=True, deflate=deflate, limit=self._client_limit)
+            backend = Walker(masked=False, deflate=deflate, limit=self._server_limit)
             session = RelaySession(
                 replace(birth, opened=time.time()),
                 Leg("client", connection.sock, client),
@@ -213,8 +214,9 @@ class WebSocketProxy(Filter):
                 self._limits,
                 on_end,
             )
-            ctx.sessions.opened(session)
-            ctx.services[Relay].open(session, connection.received, answer.received)
+            received, connection.received = connection.received, b""
+            sessions.opened(session)
+            relay.open(session, received, answer.received)
 
         key = ctx.request.headers.get("sec-websocket-key")
         return Upgrade(client_answer(answer.headers, key), takeover, answer.close)

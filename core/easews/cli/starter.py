@@ -1,0 +1,127 @@
+"""A starter config for a backend: a gateway in front of it, and comments that lead on.   (pure)
+
+What can be had by taking a `#` away stands as ``#key: value``; prose has a space behind its `#`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import NamedTuple
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from .. import formats
+
+# What YAML reads as text without quotes.
+_plain = re.compile(r"[A-Za-z/][A-Za-z0-9/._:\[\]-]*[A-Za-z0-9/._\]-]|/").fullmatch
+
+_TEMPLATE = """\
+# A gateway in front of {server}, made by `easews init`.
+#
+# `easews validate {file}` tells every problem, with its line and a remedy.
+# `easews run {file}` serves it: {gateway} leads to {backend}.
+# `easews kinds WebSocketProxy` tells what may stand in a filter; `easews schema` tells editors.
+#
+# A line that begins with # and no space behind it is a setting to try: take the # away.
+
+kind: HTTPServer
+name: gateway
+port: {port}
+# Only this machine may connect. Without an address everybody may who can reach the port.
+address: 127.0.0.1
+# Behind a load balancer or a TLS terminator, say whose word on the client's address counts.
+#trustedProxies: [10.0.0.0/8]
+#clientAddressFrom: x-forwarded-for
+rules:
+- paths:
+  # The first path that matches wins. `path` matches all of a path, `pathPrefix` its beginning.
+  - pathPrefix: {path}
+    backend: to-the-backend # the pipeline below
+    clientMaxBodySize: -1 # needed for WebSockets: the proxy limits messages, not the body
+---
+kind: Pipeline
+name: to-the-backend
+filters:
+# A request goes through the filters in written order. Your own are a `pip install` away.
+# The proxy tells the backend the client's address in X-Forwarded-For. XForwarded, which comes
+# with `pip install easews-headers`, tells it more or less than that.
+#- {{kind: XForwarded, name: forwarded, headers: [for, host, proto, port]}}
+- kind: WebSocketProxy
+  name: proxy
+  pools:
+  - servers:
+    - url: {server}
+    # More servers share the sessions, and stand in for one that cannot be reached.
+    #- url: ws://127.0.0.1:12346
+    # Browsers may connect from pages of this host. Other pages' hosts are named here.
+    #originPatterns: ['*.example.org', 'localhost:*']
+    # The largest message that a client may send; without it there is no limit.
+    #clientMaxMsgSize: 1MiB
+    # How long each step may take. These are the defaults.
+    #timeouts: {{connect: 5s, handshake: 10s, close: 5s, slowReader: 60s}}
+"""
+
+
+class BadURL(ValueError):
+    """The URL is none of a backend; the text says why, and what to write."""
+
+
+class Starter(NamedTuple):
+    """`text` is the config; who connects to `gateway` is led to `backend`."""
+
+    text: str
+    gateway: str
+    backend: str
+
+
+def starter(url: str, file: str) -> Starter:
+    """The config for the backend at `url`, to be kept in `file`. BadURL when it is none.
+
+    The URL's path becomes the gateway's path, too: clients ask both for the same.
+    """
+    parts = _checked(url)
+    server, path = f"ws://{parts.netloc.rstrip(':')}", parts.path or "/"
+    # On one machine the two cannot share a port.
+    port = 8081 if parts.port == 8080 else 8080
+    gateway, backend = f"ws://127.0.0.1:{port}{path}", server + path
+    text = _TEMPLATE.format(
+        file=file,
+        gateway=gateway,
+        backend=backend,
+        port=port,
+        path=_scalar(unquote(path)),
+        server=_scalar(server),
+    )
+    return Starter(text, gateway, backend)
+
+
+def _checked(url: str) -> SplitResult:
+    try:
+        formats.url(url)
+    except ValueError as error:
+        raise BadURL(f"{error}; {_meant(url)}") from None
+    parts = urlsplit(url)
+    if not url.isascii():
+        raise BadURL("it is not ASCII; percent-encode its path, and write its host as xn--...")
+    if parts.scheme in ("wss", "https"):
+        raise BadURL("TLS to the backend is not supported yet; write ws:// or http://")
+    if parts.query:
+        raise BadURL("it has a query, which clients send themselves; leave it out")
+    return parts
+
+
+def _meant(url: str) -> str:
+    """What to write instead: the same with a scheme in front, if that is all it lacks."""
+    with_scheme = f"ws://{url}"
+    try:
+        if "://" not in url:
+            formats.url(with_scheme)
+            return f"did you mean {with_scheme}?"
+    except ValueError:
+        pass
+    return "write one such as ws://127.0.0.1:12345"
+
+
+def _scalar(text: str) -> str:
+    """`text` as YAML, in quotes where it has to be; $ is doubled, as it begins a variable."""
+    return text if _plain(text) else json.dumps(text.replace("$", "$$"))

@@ -1,0 +1,148 @@
+"""Writes the reference pages that are made from the sources: `python scripts/reference_pages.py`.
+
+    docs/reference/kinds/*.md   a page for every kind, from its schema
+    docs/reference/errors.md    what `validate` tells of broken configs, from tests/core/golden
+
+They are kept with the sources, for reading where no site is; a test fails when they are stale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from pathlib import Path
+
+import yaml
+
+from easews.config.fields import Field, fields_of
+from easews.config.schemas import OBJECT_KINDS, entry_schema, object_schema
+from easews.plugins import Kind
+from easews.schema import Schema, load
+from editor_schemas import published
+
+ROOT = Path(__file__).parent.parent
+FOLDER = ROOT / "docs" / "reference"
+GOLDEN = ROOT / "tests" / "core" / "golden"
+NOT_YET = "Not supported yet: "
+
+ERRORS = """\
+# The errors of validate
+
+`easews validate` tells all faults of a config at once: the place, what is wrong, and what would
+be accepted. On a terminal it shows the spot, as here; in a pipe each fault is a line,
+`FILE:LINE:COLUMN: PATH: what is wrong; what would be accepted`, and with `--format json` an
+object. The exit status is 1. `easews run` tells the same before it starts anything.
+
+Values that came from the environment are never shown, and neither are those of fields that are
+marked as secret.
+"""
+#: The headings of the page on errors, and how the names of the configs below them begin.
+GROUPS = (
+    ("What is no YAML, or not the YAML that easews reads", ("yaml-", "document-")),
+    ("Environment variables", ("variable-", "secret-")),
+    ("Between objects, filters and steps", ("backend-", "flow-", "two-", "name-", "filter-name")),
+    ("Fields and values", ("",)),
+)
+
+
+def pages() -> Iterator[tuple[str, str]]:
+    """Each page: its name in the folder, and its text."""
+    for name in OBJECT_KINDS:
+        origin = "A kind of object, which the engine brings."
+        yield f"kinds/{name}.md", kind_page(name, object_schema(name), origin)
+    for kind in published().values():
+        yield f"kinds/{kind.name}.md", kind_page(kind.name, entry_schema(kind), _origin(kind))
+    yield "errors.md", errors_page()
+
+
+def _origin(kind: Kind) -> str:
+    results = ", ".join(f"`{result}`" for result in kind.results) or "none"
+    return f"A kind of filter, which the package `{kind.distribution}` brings. Results: {results}."
+
+
+def kind_page(name: str, schema: Schema, origin: str) -> str:
+    """What it is, an example, and a table of fields for each mapping in it."""
+    parts = [f"# {name}", schema["description"].partition(" Results: ")[0], origin]
+    for example in schema.get("examples", ())[:1]:
+        shown = yaml.safe_dump(example, sort_keys=False)
+        parts.append(f"<!-- fields of: {name} -->\n```yaml\n{shown}```")
+    fields = list(fields_of(schema))
+    descriptions = {field.path: field.description for field in fields}
+    for parent in dict.fromkeys(map(_parent, fields)):
+        parts.append(f"## `{parent}`" if parent else "## Fields")
+        if parent:
+            parts.append(descriptions[parent.removesuffix("[]").removesuffix(".*")])
+        parts += _tables([field for field in fields if _parent(field) == parent])
+    parts += ["## How values are written", "\n".join(_notations(fields))]
+    return "\n\n".join(parts) + "\n"
+
+
+def _parent(field: Field) -> str:
+    return field.path.rpartition(".")[0]
+
+
+def _tables(fields: Iterable[Field]) -> Iterator[str]:
+    rows = ["| field | type | default | what it is |", "|---|---|---|---|"]
+    missing: list[str] = []
+    for field in fields:
+        key = field.path.rpartition(".")[2]
+        if field.supported:
+            rows.append(f"| {' | '.join(map(_cell, _row(key, field)))} |")
+        texts = (field.description, field.schema.get("then", {}).get("description", ""))
+        refused = [text.removeprefix(NOT_YET) for text in texts if text.startswith(NOT_YET)]
+        missing += [f"- `{key}`: {text}" for text in refused]
+    if len(rows) > 2:
+        yield "\n".join(rows)
+    if missing:
+        yield "Not supported yet, and refused:"
+        yield "\n".join(missing)
+
+
+def _row(key: str, field: Field) -> tuple[str, ...]:
+    default = "required" if field.required else f"`{field.default}`" if field.default else ""
+    examples = ", ".join(f"`{example}`" for example in field.examples[:3])
+    text = f"{field.description.rstrip('.')}."
+    return (f"`{key}`", field.type, default, f"{text} Such as {examples}." if examples else text)
+
+
+def _cell(text: str) -> str:
+    """`text` in a table, where a bar would begin the next cell, and a star slanted letters."""
+    parts = text.replace("|", "\\|").split("`")
+    parts[::2] = [part.replace("*", "\\*") for part in parts[::2]]
+    return "`".join(parts)
+
+
+def _notations(fields: Iterable[Field]) -> Iterator[str]:
+    """How the values are written that have a name of their own, such as a duration."""
+    used = {field.type.removeprefix("list of ") for field in fields if field.supported}
+    for definition in load("common")["$defs"].values():
+        if definition.get("title") in used:
+            examples = ", ".join(f"`{example}`" for example in definition["examples"] if example)
+            text = _cell(definition["description"].rstrip("."))
+            yield f"- **{definition['title']}**: {text}. Such as {examples}."
+
+
+def errors_page() -> str:
+    def group_of(config: Path) -> int:
+        heads = (heads for _, heads in GROUPS)
+        return next(number for number, head in enumerate(heads) if config.name.startswith(head))
+
+    parts = [ERRORS]
+    configs = sorted(GOLDEN.glob("*.yaml"), key=lambda config: (group_of(config), config.name))
+    for number, group in groupby(configs, group_of):
+        parts.append(f"## {GROUPS[number][0]}\n")
+        for config in group:
+            text = config.with_suffix(".txt").read_text("utf-8")
+            mark = "<!-- not run: tests/core/test_golden.py compares it -->"
+            parts.append(f"{mark}\n```text\n{text}```\n")
+    return "\n".join(parts)
+
+
+def main() -> None:
+    for name, text in pages():
+        (FOLDER / name).parent.mkdir(parents=True, exist_ok=True)
+        (FOLDER / name).write_text(text, "utf-8")
+
+
+if __name__ == "__main__":
+    main()
