@@ -71,8 +71,12 @@ class Headers:
 
     def elements(self, name: str) -> list[str]:
         """The comma-separated elements of all lines of `name` (RFC 9110 §5.6.1)."""
-        lines = self.get_all(name)
-        return [part for line in lines for raw in line.split(",") if (part := raw.strip(" \t"))]
+        key = name.lower()
+        found: list[str] = []
+        for field, _, value in self._fields:
+            if field == key:
+                found += [part for raw in value.split(",") if (part := raw.strip(" \t"))]
+        return found
 
     def tokens(self, name: str) -> list[str]:
         """`elements`, in lower case: for fields whose values are compared without case."""

@@ -53,8 +53,18 @@ async def _look_up(server: Server) -> list[tuple[int, tuple[str | int, ...]]]:
 
 async def _connect(sock: socket.socket, address: tuple[str | int, ...]) -> None:
     code = sock.connect_ex(address)
+    if code == errno.EINPROGRESS and _is_connected(sock):
+        return  # so it is with a server on this machine, before anybody could have waited for it
     if code == errno.EINPROGRESS:
         await anyio.wait_writable(sock)
         code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if code:
         raise OSError(code, os.strerror(code))
+
+
+def _is_connected(sock: socket.socket) -> bool:
+    try:
+        sock.getpeername()
+    except OSError:
+        return False
+    return True

@@ -35,16 +35,10 @@ BUFFER_BYTES = 256 * 1024
 SCARCE_BYTES = 4 * 1024
 
 
-#: TCP options, as far as the system has them, and their values for a limit in seconds.
-_DEAD_PEER_OPTIONS: list[tuple[int, Callable[[float], float]]] = [
-    (getattr(socket, name), value)
-    for name, value in (
-        ("TCP_USER_TIMEOUT", lambda seconds: seconds * 1000),
-        ("TCP_KEEPIDLE", lambda seconds: max(1, seconds / 2)),
-        ("TCP_KEEPINTVL", lambda seconds: max(1, seconds / 10)),
-        ("TCP_KEEPCNT", lambda seconds: 5),
-    )
-    if hasattr(socket, name)
+# As far as the system has them.
+_USER_TIMEOUT: int | None = getattr(socket, "TCP_USER_TIMEOUT", None)
+_PROBE_OPTIONS: list[int] = [
+    getattr(socket, name) for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL") if hasattr(socket, name)
 ]
 
 
@@ -120,15 +114,19 @@ class Leg:
         self.mute = False  # broke the protocol: what still comes is thrown away unread
         self.shut = False
 
-    def find_dead_peers(self, seconds: float) -> None:
+    def find_dead_peer(self, seconds: float, probe: bool) -> None:
         """Have the kernel end the connection when its peer is gone for so long without a FIN:
-        sent bytes that nobody acknowledges, or silence in which keep-alive probes are lost.
+        when sent bytes go unacknowledged, and with `probe`, when nothing is sent either.
         """
-        if self.sock is None or self.sock.family == socket.AF_UNIX:
+        sock = self.sock
+        if sock is None or sock.family == socket.AF_UNIX:
             return
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for option, value in _DEAD_PEER_OPTIONS:
-            self.sock.setsockopt(socket.IPPROTO_TCP, option, int(value(seconds)))
+        if _USER_TIMEOUT is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, _USER_TIMEOUT, int(seconds * 1000))
+        if probe:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            for option in _PROBE_OPTIONS:
+                sock.setsockopt(socket.IPPROTO_TCP, option, max(1, int(seconds / 6)))
 
     def join(self, batch: Batch, buffers: Buffers) -> None:
         """Become one of the relay's legs, until `close`. The session's other leg exists."""

@@ -6,7 +6,7 @@ import logging
 import socket
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import inf
 from typing import Any
 
@@ -186,16 +186,7 @@ class WebSocketProxy(Filter):
     def _upgrade(self, ctx: Context, server: Server, answer: Answer, handshake: float) -> Upgrade:
         """The 101, and the session that begins once it is sent."""
         deflate = deflate_agreed(answer.headers)
-        birth = Birth(
-            id=ctx.id,
-            client=ctx.request.client.host,
-            route=ctx.route.path,
-            pipeline=ctx.route.pipeline,
-            server=server.url,
-            handshake=handshake,
-            opened=0.0,
-        )
-
+        session_id, client_host, route = ctx.id, ctx.request.client.host, ctx.route
         sessions, relay = ctx.sessions, ctx.services[Relay]  # a session keeps no request alive
 
         async def takeover(connection: Connection) -> None:
@@ -208,7 +199,15 @@ class WebSocketProxy(Filter):
             client = Walker(masked=True, deflate=deflate, limit=self._client_limit)
             backend = Walker(masked=False, deflate=deflate, limit=self._server_limit)
             session = RelaySession(
-                replace(birth, opened=time.time()),
+                Birth(
+                    session_id,
+                    client_host,
+                    route.path,
+                    route.pipeline,
+                    server.url,
+                    handshake,
+                    opened=time.time(),
+                ),
                 Leg("client", connection.sock, client),
                 Leg("backend", answer.sock, backend),
                 self._limits,

@@ -144,6 +144,7 @@ class Relay(Service):
         log.exception("session %s: a fault while relaying; it is closed", session.birth.id)
         try:
             session.failed(now)
+            session.watch()
         except Exception:
             log.exception("session %s: it is cut", session.birth.id)
             session.cut()

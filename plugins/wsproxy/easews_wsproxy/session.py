@@ -59,7 +59,8 @@ class RelaySession:
         client.session = backend.session = self
         client.other, backend.other = backend, client
         for leg in (client, backend):
-            leg.find_dead_peers(limits.slow_reader + KERNEL_GRACE)
+            # Our own pings make probes of the kernel's unnecessary.
+            leg.find_dead_peer(limits.slow_reader + KERNEL_GRACE, limits.ping_interval == inf)
         self.wake = inf  # the wheel's
         self.schedule: Callable[[RelaySession, float], None]  # the relay's
         self.forget: Callable[[RelaySession], None]  # the relay's
@@ -119,7 +120,6 @@ class RelaySession:
         leg.walker.remaining -= count
         if rest and not leg.other.close_sent:
             leg.other.keep(rest, now)
-            self.watch()
             self.schedule(self, now + self._limits.slow_reader)
         if not leg.walker.remaining:
             self._at_boundary(leg, now)
@@ -190,7 +190,7 @@ class RelaySession:
         return True
 
     def watch(self) -> None:
-        """Wait for what both legs want now."""
+        """Wait for what both legs want now: to be called after whatever may have changed it."""
         self.client.watch()
         self.backend.watch()
 
@@ -207,6 +207,7 @@ class RelaySession:
     def close(self, code: int, reason: str) -> None:
         """Send Close to both sides, each in between two frames, and end."""
         self.close_both(code, reason, time.monotonic())
+        self.watch()
 
     def cut(self) -> None:
         """Close both connections as they are."""
@@ -224,7 +225,6 @@ class RelaySession:
         if not other.write(data, now):
             self.unwritable(other)
         elif other.pending is not None:
-            self.watch()
             self.schedule(self, now + self._limits.slow_reader)
 
     def _stopped(self, leg: Leg, buffer: bytearray, pos: int, end: int, now: float) -> None:
@@ -310,7 +310,6 @@ class RelaySession:
                     leg.close()
                 elif leg.mute or (leg.close_received and leg.role == "client"):
                     leg.shutdown()  # RFC 6455 §7.1.1: then read until the peer ends it, too
-        self.watch()
         self._finish()
 
     def _finish(self) -> None:
