@@ -7,9 +7,11 @@ EASEWS_REQUIRE_ALL=1 such a test fails instead.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +48,10 @@ def find_chromium() -> str | None:
 
 
 PARTS = {
+    "C compiler": Part(
+        lambda: importlib.util.find_spec("easews_wsproxy._batch") is not None,
+        "apt-get install gcc libc6-dev, remove .venv, then run scripts/test",
+    ),
     "curl": Part(lambda: shutil.which("curl") is not None, "apt-get install curl"),
     "node": Part(lambda: shutil.which("node") is not None, "apt-get install nodejs npm"),
     "ws (npm)": Part(
@@ -93,6 +99,15 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
     if backend[0] == "trio":
         need("trio")
     return backend
+
+
+@pytest.fixture(scope="session")
+def batch() -> Any:
+    """The module with the relay's inner loop in C, as built when easews-wsproxy was installed."""
+    if sys.platform != "linux":
+        pytest.skip("the compiled inner loop is about epoll")
+    need("C compiler")
+    return importlib.import_module("easews_wsproxy._batch")
 
 
 @pytest.fixture(scope="session")

@@ -29,6 +29,7 @@ class AccessLog:
         fields = {
             "id": ctx.id,
             "client": request.client.host,
+            "host": request.host,
             "method": request.method,
             "target": without_query_values(request.target),
             "status": status,

@@ -82,6 +82,9 @@ class Context:
 
     @response.setter
     def response(self, response: Response | Upgrade | None) -> None:
+        if not (response is None or isinstance(response, (Response, Upgrade))):
+            kind = type(response).__name__
+            raise TypeError(f"ctx.response is a Response, an Upgrade or None, and no {kind}")
         previous, self._response = self._response, response
         if previous is not None and previous is not response:
             previous.close()
@@ -126,6 +129,11 @@ class Filter:
 
         Return None (or "") to go on, or one of `results`; the flow's `jumpIf` says where that
         leads, and without one it ends the flow. Never block: await, or use a thread.
+
+        Setting `ctx.response` does not end the flow. A filter whose answer is meant to be the
+        last word returns a result; after None the filters behind it are asked, as those that
+        change an answer have to be. So a filter that answers leaves an answer alone that is
+        there already, as WebSocketProxy does.
         """
         raise NotImplementedError
 

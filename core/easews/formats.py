@@ -46,12 +46,15 @@ def url(text: str) -> None:
         raise ValueError("it does not begin with a scheme such as ws://")
     parts = urlsplit(text)
     if parts.scheme.lower() not in URL_SCHEMES:
-        raise ValueError(f"the scheme is none of {', '.join(URL_SCHEMES)}")
+        raise ValueError(f"{parts.scheme}:// leads to no server")
     if not parts.hostname:
         raise ValueError("it has no host")
     if "@" in parts.netloc or parts.fragment:
         raise ValueError("credentials and fragments are not sent to a server")
-    _ = parts.port  # ValueError when it is no port
+    try:
+        _ = parts.port
+    except ValueError:  # whose text repeats what may be a part of a password
+        raise ValueError("its port is not a number up to 65535") from None
 
 
 def address(text: str) -> None:

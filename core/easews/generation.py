@@ -17,6 +17,7 @@ from .config.model import Config, FilterSpec, PipelineSpec
 from .errors import FilterError
 from .filters import Filter
 from .pipeline import Pipeline
+from .plugins import raised_at
 
 log = logging.getLogger("easews")
 
@@ -59,7 +60,9 @@ class Generation:
             made = entry.kind.filter_class(entry.name, entry.spec)
             await lives.start(self._live, made, where)
         except Exception as error:
-            raise FilterError(f"{where} cannot start: {type(error).__name__}: {error}") from error
+            fault = f"{type(error).__name__}: {error}"
+            at = raised_at(error, entry.kind.filter_class.__module__)
+            raise FilterError(f"{where} cannot start: {fault}{at}") from error
         return made
 
     async def _live(self, filter: Filter, where: str, *, task_status: TaskStatus[None]) -> None:
@@ -87,6 +90,10 @@ class Generation:
         """No new leases will come: leave the filters when the last one is released."""
         self._retired = True
         self._leave_if_unused()
+
+    def abandon(self) -> None:
+        """Leave the filters now, whoever may still hold a lease."""
+        self._unused.set()
 
     async def wait_unused(self) -> None:
         """Return when it is retired and the last lease was released."""

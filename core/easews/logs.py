@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 import time
 from collections import deque
@@ -15,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from threading import Event, Thread
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 FIELDS = "easews_fields"
 FORMATS = ("text", "json")
@@ -149,6 +150,15 @@ class _WritingHandler(logging.Handler):
             return (
                 f"{_timestamp(record)} ERROR {escaped(repr(record.msg))} cannot be shown: {error}"
             )
+
+
+def end_process(status: int) -> NoReturn:
+    """End the process although there are tasks or threads that do not end; write the log first."""
+    for handler in logging.getLogger("easews").handlers:
+        if isinstance(handler, _WritingHandler):
+            handler.stop()
+    sys.stdout.flush()
+    os._exit(status)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from typing import Any
 
 from .answers import problem
 from .config.model import PipelineSpec
+from .containment import must_go_on
 from .errors import MessageError
 from .filters import END, INTERNAL_ERROR, Context, Filter
 
@@ -74,24 +75,25 @@ class Pipeline:
 
     async def _step(self, node: _Node, ctx: Context) -> str:
         try:
-            result = await _watched(node.filter.handle(ctx), node, ctx) or ""
+            result: object = await _watched(node.filter.handle(ctx), node, ctx)
         except MessageError:
             ctx.trace.append((node.name, "clientError"))
             raise
-        except (Exception, SystemExit):
+        except BaseException as error:
+            if must_go_on(error):
+                ctx.trace.append((node.name, "cancelled"))
+                raise
             log.exception("request %s: %s raised", ctx.id, _called(node))
             return _failed(ctx)
-        except BaseException:
-            ctx.trace.append((node.name, "cancelled"))
-            raise
-        if result and result not in node.results:
-            declared = ", ".join(sorted(node.results))
+        if not result:
+            return ""
+        if not isinstance(result, str) or result not in node.results:
             log.error(
-                "request %s: %s returned %r; it declares %s",
+                "request %s: %s returned %r, which is none of its `results` (%s): add it there",
                 ctx.id,
                 _called(node),
                 result,
-                declared,
+                ", ".join(sorted(node.results)),
             )
             return _failed(ctx)
         return result
@@ -121,6 +123,10 @@ def _watched(
         except StopIteration as stop:
             result: str | None = stop.value
             return result
+        except GeneratorExit as error:
+            if action == handling.throw:
+                raise  # it was thrown in from outside, and went through
+            raise RuntimeError("it raised GeneratorExit") from error
         finally:
             held = perf_counter() - began
             if held > BLOCKING:

@@ -8,6 +8,7 @@ saying whose it is. Each of these is a `PluginError` that names the distribution
 from __future__ import annotations
 
 import inspect
+import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
@@ -80,6 +81,20 @@ class Kinds(Mapping[str, Kind]):
         return len(self._kinds)
 
 
+def raised_at(error: BaseException, module: str) -> str:
+    """Where `error` was last in the package of `module`, as `` (FILE:LINE)``; empty if nowhere.
+
+    That is the line that its author has to look at; what it called is mostly somebody else's.
+    """
+    if isinstance(error, SyntaxError) and error.filename:
+        return f" ({error.filename}:{error.lineno})"
+    package = module.partition(".")[0]
+    for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
+        if str(frame.f_globals.get("__name__")).partition(".")[0] == package:
+            return f" ({frame.f_code.co_filename}:{line})"
+    return ""
+
+
 def installed() -> list[Found]:
     """Every entry point of the group, in a stable order, with its distribution."""
     found = {
@@ -148,9 +163,10 @@ def _load(found: Found) -> list[object]:
             f"the hooks that exist are: {', '.join(_hook_names())}",
         ) from error
     except (Exception, SystemExit) as error:
+        at = raised_at(error, found.entry_point.value.partition(":")[0])
         raise PluginError(
             found.distribution,
-            f"{where} fails with {type(error).__name__}: {error}",
+            f"{where} fails with {type(error).__name__}: {error}{at}",
             f"update or uninstall {found.distribution}",
         ) from error
     if not answers:

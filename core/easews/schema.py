@@ -168,6 +168,12 @@ def known_keys(schema: Schema, path: Sequence[str | int]) -> list[str]:
     return list(dict.fromkeys(key for part, _ in parts for key, _ in _properties(part)))
 
 
+def description_of(schema: Schema, path: Sequence[str | int]) -> str:
+    """What `schema` says that stands at `path`: the nearest description, or nothing."""
+    parts = [*_walk(schema, path)][-1]
+    return next((str(part["description"]) for part, _ in parts if "description" in part), "")
+
+
 def is_write_only(schema: Schema, path: Sequence[str | int]) -> bool:
     """Whether what stands at `path`, or something around it, must never be shown."""
     return any(part.get("writeOnly") for parts in _walk(schema, path) for part, _ in parts)

@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-import anyio
-
 Side = Literal["client", "backend", "proxy"]
 
 
@@ -80,7 +78,6 @@ class Sessions:
 
     def __init__(self) -> None:
         self._open: dict[str, Session] = {}
-        self._none_open: anyio.Event | None = None
         self.on_end: list[Callable[[Birth, Ending], None]] = []
 
     def opened(self, session: Session) -> None:
@@ -92,8 +89,6 @@ class Sessions:
         del self._open[session.birth.id]
         for listener in self.on_end:
             listener(session.birth, ending)
-        if not self._open and self._none_open is not None:
-            self._none_open.set()
 
     def get(self, id: str) -> Session | None:
         return self._open.get(id)
@@ -103,9 +98,3 @@ class Sessions:
 
     def __len__(self) -> int:
         return len(self._open)
-
-    async def wait_none_open(self) -> None:
-        """Return when no session is open."""
-        while self._open:
-            self._none_open = anyio.Event()
-            await self._none_open.wait()

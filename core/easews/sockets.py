@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 from contextlib import suppress
+from math import inf
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -30,15 +31,16 @@ async def receive(sock: socket.socket, size: int = 65536) -> bytes:
             continue
 
 
-async def send_all(sock: socket.socket, data: bytes) -> None:
-    """Send all of `data`."""
+async def send_all(sock: socket.socket, data: bytes, stalled: float = inf) -> None:
+    """Send all of `data`. TimeoutError when nothing of it is taken for `stalled` seconds."""
     rest = memoryview(data)
     while True:
         with suppress(BlockingIOError):
             rest = rest[sock.send(rest) :]
         if not rest:
             return
-        await anyio.wait_writable(sock)
+        with anyio.fail_after(None if stalled == inf else stalled):
+            await anyio.wait_writable(sock)
 
 
 async def linger(sock: socket.socket, seconds: float) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import resource
 import signal
 import socket
@@ -24,10 +25,10 @@ import anyio
 from anyio.abc import TaskStatus
 
 from .accesslog import AccessLog
-from .config.model import Config
+from .config.model import Config, ServerSpec
 from .errors import EasewsError
 from .generation import Generation
-from .logs import writing_logs
+from .logs import end_process, writing_logs
 from .server import ClientWatch, Listener, Site, bind
 from .services import Service, Services
 from .sessions import Sessions
@@ -44,8 +45,14 @@ BACKENDS: Mapping[str, dict[str, Any]] = {
 #: Seconds that open sessions and requests get to end when the process stops.
 STOP_TIMEOUT = 5.0
 GOING_AWAY = 1001
+#: Seconds until what does not end by itself is ended with the process.
+GRACE = 2.0
 #: Descriptors that the process needs besides two for each connection.
 _SPARE_DESCRIPTORS = 64
+#: For how many connections of a server there have to be descriptors when its config names none.
+_USUAL_CONNECTIONS = 1024
+#: Seconds after which a stop tells what it waits for; clients that answer a Close need less.
+_STOP_HINT = 0.5
 
 
 def run(config: Config, *, backend: str = "asyncio", log_format: str = "text") -> int:
@@ -57,7 +64,7 @@ def run(config: Config, *, backend: str = "asyncio", log_format: str = "text") -
         except EasewsError as error:
             print(f"easews: {error}", file=sys.stderr)
             return 1
-        _raise_descriptor_limit(sum(spec.max_connections for spec in config.servers))
+        _raise_descriptor_limit(sum(map(_expected_connections, config.servers)))
         try:
             anyio.run(_run, Gateway(config, sockets), **BACKENDS[backend])
         except EasewsError as error:
@@ -126,9 +133,9 @@ class Gateway:
                 finally:
                     for listener in self.listeners.values():
                         listener.cut()
-                    self._generation.retire()
             finally:
                 stop_services()  # they cut what is still open, which lets go of the filters
+                self._generation.abandon()
         if failure is not None:
             raise failure
 
@@ -173,28 +180,55 @@ async def _run_service(service: Service, *, task_status: TaskStatus[None]) -> No
 
 async def _run(gateway: Gateway) -> None:
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async with gateway.serving():
-            for name, listener in gateway.listeners.items():
-                for address in listener.addresses:
-                    print(f"{name} listens on {_url(address.host, address.port)}", flush=True)
-            await anext(aiter(signals))
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(_cancel_at_next, signals, tasks.cancel_scope)
-                await gateway.stop()
-                tasks.cancel_scope.cancel()
+        async with anyio.create_task_group() as tasks:
+            async with gateway.serving():
+                _announce(gateway)
+                await anext(aiter(signals))
+                stopping = anyio.CancelScope()
+                tasks.start_soon(_insist, signals, stopping)
+                tasks.start_soon(_tell_what_is_open, gateway)
+                with stopping:
+                    await gateway.stop()
+            tasks.cancel_scope.cancel()
 
 
-async def _cancel_at_next(
-    signals: AsyncIterator[signal.Signals], stopping: anyio.CancelScope
-) -> None:
-    await anext(signals)
+def _announce(gateway: Gateway) -> None:
+    try:
+        for name, listener in gateway.listeners.items():
+            for address in listener.addresses:
+                print(f"{name} listens on {_url(address.host, address.port)}", flush=True)
+    except BrokenPipeError:  # nobody reads it, which is no reason not to serve
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+async def _tell_what_is_open(gateway: Gateway) -> None:
+    await anyio.sleep(_STOP_HINT)
+    if count := len(gateway.sessions):
+        sessions = "1 session is" if count == 1 else f"{count} sessions are"
+        print(f"stopping: {sessions} open; once more ends them at once", file=sys.stderr)
+
+
+async def _insist(signals: AsyncIterator[signal.Signals], stopping: anyio.CancelScope) -> None:
+    """Stop at once at a second signal; and whatever a filter does, come to an end."""
+    with anyio.move_on_after(STOP_TIMEOUT + GRACE):
+        await anext(signals)
     stopping.cancel()
+    with anyio.move_on_after(GRACE):
+        await anext(signals)
+    log.critical("a filter goes on although it was cancelled: the process is ended without it")
+    end_process(1)
 
 
 def _url(host: str, port: int) -> str:
     if host in ("::", "0.0.0.0"):
         return f"http://localhost:{port} (every interface)"
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _expected_connections(spec: ServerSpec) -> int:
+    if spec.expects_connections:
+        return spec.max_connections
+    return min(spec.max_connections, _USUAL_CONNECTIONS)
 
 
 def _raise_descriptor_limit(connections: int) -> None:

@@ -1,10 +1,10 @@
 """The kit that filter authors test with, and easews itself.
 
-A filter by itself needs no more than a context::
+A filter by itself needs no more than its fields and a context::
 
     async def test_it_stamps_the_request():
         ctx = make_context("/path")
-        assert await Stamp("stamp", {"text": "hi"}).handle(ctx) is None
+        assert await make_filter(Stamp, text="hi").handle(ctx) is None
         assert ctx.request.headers.get("X-Stamp") == "hi"
 
 In a whole gateway, on a port of its own, with real sockets::
@@ -18,10 +18,12 @@ pytest runs such tests on asyncio and on trio with anyio's own plugin.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 from .config import Config, Source, from_sources
 from .filters import Context, Filter
@@ -30,6 +32,17 @@ from .http import Address, Headers, Request
 from .plugins import Found, Kinds, discover, installed
 from .sessions import Sessions
 from .supervisor import Gateway, bind_all
+
+__all__ = [
+    "Running",
+    "gateway",
+    "kinds_with",
+    "load_config",
+    "make_context",
+    "make_filter",
+]
+
+F = TypeVar("F", bound=Filter)
 
 
 def make_context(
@@ -40,14 +53,37 @@ def make_context(
     return Context(Request(method, target, fields), id="test")
 
 
+def make_filter(filter_class: type[F], /, **spec: Any) -> F:
+    """An instance as the engine makes it: `spec` is checked, and completed with its defaults.
+
+    Values are written as in a config, such as ``every="5s"``. ConfigError when one is wrong.
+    """
+    kind = filter_class.kind
+    entry = {"kind": kind, "name": kind.lower(), **_literal(spec)}
+    config = {"kind": "Pipeline", "name": "made", "filters": [entry]}
+    (made,) = load_config(json.dumps(config, ensure_ascii=False), filter_class).pipelines
+    return filter_class(made.filters[0].name, made.filters[0].spec)
+
+
+def _literal(value: Any) -> Any:
+    """`value` as a config has it: there, $ begins a variable, and $$ is the character."""
+    if isinstance(value, Mapping):
+        return {key: _literal(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_literal(item) for item in value]
+    return value.replace("$", "$$") if isinstance(value, str) else value
+
+
 def kinds_with(*filters: type[Filter]) -> Kinds:
-    """The installed kinds, and these classes as if a package of theirs were installed."""
-    local = Found("the-test", "0", _LocalPlugin(filters))
-    kinds = discover([*installed(), local])
-    for error in kinds.broken:
-        if error.distribution == local.distribution:
-            raise error
-    return kinds
+    """The installed kinds, and these classes as if a package of theirs were installed.
+
+    A class takes the place of the installed one of its kind. PluginError when one is no filter.
+    """
+    there = discover(installed())
+    local = discover([Found("the-test", "0", _LocalPlugin(filters))])
+    for error in local.broken:
+        raise error
+    return Kinds({**there, **local}.values(), there.broken)
 
 
 def load_config(

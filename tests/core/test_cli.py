@@ -46,7 +46,8 @@ def easews(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """Runs the command in this process, with Stamp as the only installed kind."""
 
     def run(*arguments: str, kinds: Kinds = KINDS, input: str = "") -> Result:
-        monkeypatch.setattr(cli, "discover", lambda: kinds)
+        for module in ("app", "kinds", "schema"):
+            monkeypatch.setattr(f"easews.cli.{module}.discover", lambda: kinds)
         return CliRunner().invoke(cli.app, arguments, input=input)
 
     return run

@@ -191,6 +191,10 @@ WORDS = {
     "rules: [{paths: []}]": "w.rules[0].paths: this list is empty; the paths",
     "rules: [{host: 'a:80', paths: [{backend: p}]}]": "w.rules[0].host: 'a:80' is no host",
     "zzz: 1": "w.zzz: unknown key 'zzz'; known here: kind, name, port",
+    "hosts: a": "w.hosts: unknown key 'hosts'; it belongs in an entry of 'rules'",
+    "rules: [{paths: [{path: '/a/*', backend: p}]}]": "'/a/*': a * here is a character like any "
+    "other; write pathPrefix instead, without the *",
+    "rules: [{paths: [{pathPrefix: '/a*', backend: p}]}]": "a prefix is followed by anything",
     "host: a": "w.host: unknown key 'host'; it belongs in an entry of 'rules'",
     "'a b': 1": "w['a b']: unknown key 'a b'",
 }
@@ -219,8 +223,8 @@ def test_the_design_notes_own_slip_is_told_with_its_remedy() -> None:
 @pytest.mark.parametrize(
     ("document", "wrong"),
     [
-        ("- a", "f:1:1: document 1: this document is a list, not an object"),
-        ("text", "f:1:1: document 1: this document is text, not an object"),
+        ("- a", "f:1:1: document 1: this is a list, not an object"),
+        ("text", "f:1:1: document 1: this is text, not an object"),
         ("name: x", "f:1:1: x: 'kind' is missing; expected HTTPServer or Pipeline"),
         ("kind: HttpServer", "'HttpServer' is no kind of object; did you mean 'HTTPServer'?"),
         ("kind: [a]", "a list is no kind of object"),
@@ -243,7 +247,10 @@ def test_what_is_no_object_or_filter(document: str, wrong: str) -> None:
     ("kind", "hint"),
     [
         ("Stmap", "did you mean 'Stamp'?; installed: Stamp"),
-        ("Other", "installed: Stamp"),
+        (
+            "Other",
+            "installed: Stamp; a package brings a kind by an entry point in the group 'easews'",
+        ),
         ("WebSocketProxy", "pip install easews-wsproxy; installed: Stamp"),
     ],
 )
@@ -273,7 +280,9 @@ def test_what_a_filters_check_finds_has_its_place_and_shows_no_secret() -> None:
 
 def test_a_check_that_fails_names_its_package() -> None:
     (fault,) = stamp("text: crash")
-    assert "the check of Stamp fails with RuntimeError; update easews-stamp 1.0" in fault
+    line = Stamp.check.__code__.co_firstlineno + 3
+    assert f"the check of Stamp fails with RuntimeError ({__file__}:{line}); update" in fault
+    assert fault.endswith("update easews-stamp 1.0")
 
 
 def test_a_secret_is_never_shown() -> None:

@@ -131,7 +131,7 @@ async def test_an_undeclared_result_is_a_fault_of_the_filter(
     assert ctx.trace == [("a", "internalError")]
     assert ctx.response is not None
     assert ctx.response.status == 500
-    assert "returned 'bsuy'; it declares busy, done, internalError" in caplog.text
+    assert "returned 'bsuy', which is none of its `results` (busy, done, internal" in caplog.text
 
 
 async def test_what_is_wrong_with_the_clients_body_is_no_fault_of_the_filter() -> None:

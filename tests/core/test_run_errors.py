@@ -31,6 +31,7 @@ class Fragile(Filter):
 
 
 KINDS = Kinds([Kind("Fragile", Fragile, {"type": "object"}, "easews-fragile", "1.0")])
+PIPELINE = "kind: Pipeline\nname: p\nfilters:\n- kind: Fragile\n  name: f\n"
 SERVER = "kind: HTTPServer\nname: w\naddress: {}\nport: {}\n"
 
 
@@ -96,13 +97,24 @@ def test_an_address_that_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("backend", ["asyncio", "uvloop", "trio"])
 def test_a_filter_that_cannot_start(backend: str) -> None:
-    result = run(
-        "kind: Pipeline\nname: p\nfilters:\n- kind: Fragile\n  name: f\n", "--backend", backend
-    )
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        server = SERVER.format("127.0.0.1", probe.getsockname()[1])
+    result = run(f"{PIPELINE}---\n{server}", "--backend", backend)
     assert result.exit_code == 1
+    line = Fragile.__aenter__.__code__.co_firstlineno + 1
     assert result.stderr == (
         "easews: <stdin>:4:3: filter f of p (package easews-fragile) cannot start: "
-        "FileNotFoundError: [Errno 2] No such file or directory: 'words.txt'\n"
+        "FileNotFoundError: [Errno 2] No such file or directory: 'words.txt' "
+        f"({__file__}:{line})\n"
+    )
+
+
+def test_a_config_without_a_server_is_not_run() -> None:
+    result = run(PIPELINE)
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "easews: there is no HTTPServer in -, so nothing to run; "
+        "write one whose rules lead to a pipeline; `easews init` shows how\n"
     )
 
 

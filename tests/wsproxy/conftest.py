@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    contextmanager,
+    suppress,
+)
 from dataclasses import dataclass, field
+from math import inf
+from typing import Any
+from unittest.mock import patch
 
 import anyio
 import pytest
@@ -118,6 +127,108 @@ class Relayed:
         return self.endings[0]
 
 
+class FarEnd:
+    """One far end of a session that is run by hand; `outbox` is what it has still to send."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        self.sock = sock
+        self.outbox = bytearray()
+        self.received = bytearray()
+        self.at_end = False
+
+    def push(self, most: int = -1) -> bool:
+        """Send what the socket takes; whether it took anything."""
+        data = self.outbox if most < 0 else self.outbox[:most]
+        sent = 0
+        with suppress(BlockingIOError, BrokenPipeError, ConnectionResetError):
+            sent = self.sock.send(data) if data else 0
+            del self.outbox[:sent]
+        return sent > 0
+
+    def pull(self, most: int = 1 << 20) -> bool:
+        """Receive what is there, at most so much; whether there was anything."""
+        try:
+            data = self.sock.recv(most) if not self.at_end else b""
+        except BlockingIOError:
+            return False
+        except ConnectionResetError:
+            data = b""
+        self.received += data
+        self.at_end = not data
+        return bool(data)
+
+
+class ByHand:
+    """A session in a relay that no event loop runs: nothing happens but what a test does next.
+
+    `now` is what the session's clock says; it is moved by `pass_time` only.
+    """
+
+    def __init__(self, relay: Relay, session: RelaySession, client: FarEnd, backend: FarEnd):
+        self.relay = relay
+        self.session = session
+        self.client = client
+        self.backend = backend
+        self.endings: list[Ending] = []
+        self.now = session._opened
+
+    def turn(self) -> None:
+        """Relay until nothing is ready."""
+        assert self.relay._batch.turn(inf)
+
+    def pass_time(self, seconds: float) -> None:
+        """What the timer does when its time has come."""
+        self.now += seconds
+        self.session.check(self.now)
+        self.session.watch()
+
+    def settle(self, *readers: FarEnd) -> None:
+        """Send all that is left to send, and receive all that comes, until nothing moves."""
+        moves = True
+        while moves:
+            self.turn()
+            moves = any([far.push() for far in (self.client, self.backend)])
+            moves |= any([far.pull() for far in readers or (self.client, self.backend)])
+
+
+@contextmanager
+def _run_by_hand(
+    batch_type: Any,
+    limits: Limits | None = None,
+    *,
+    deflate: bool = False,
+    client_limit: int = -1,
+    send_buffer: int | None = None,
+) -> Iterator[ByHand]:
+    """`send_buffer` is the size of the relay's own in the kernel: a small one is soon full."""
+    with patch.object(relay_module, "Batch", batch_type):
+        relay = Relay()
+    (client_end, client), (backend_end, backend) = socket.socketpair(), socket.socketpair()
+    for sock in (client, backend):
+        sock.setblocking(False)
+        if send_buffer is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
+    session = RelaySession(
+        Birth("1", "127.0.0.1", "/ws", "pipeline", "ws://backend", 0.0, 0.0),
+        Leg("client", client, Walker(masked=True, deflate=deflate, limit=client_limit)),
+        Leg("backend", backend, Walker(masked=False, deflate=deflate)),
+        limits or Limits(),
+        lambda _, ending: by_hand.endings.append(ending),
+    )
+    by_hand = ByHand(relay, session, FarEnd(client_end), FarEnd(backend_end))
+    relay.open(session, b"", b"")
+    try:
+        yield by_hand
+    finally:
+        session.cut()
+        client_end.close()
+        backend_end.close()
+        relay._batch.close()
+        if relay._pipe is not None:
+            relay._pipe.close()
+
+
 @dataclass
 class Stage:
     """A relay at work."""
@@ -190,3 +301,9 @@ def relaying(
     if request.param == "pure":
         monkeypatch.setattr(relay_module, "Batch", batch_module.Batch)
     return _relaying
+
+
+@pytest.fixture(scope="session")
+def run_by_hand() -> Callable[..., AbstractContextManager[ByHand]]:
+    """`with run_by_hand(Batch) as by_hand`: a session that moves when it is told to."""
+    return _run_by_hand

@@ -3,7 +3,10 @@
     app        the commands and their exit status: 0 clean, 1 problems, 2 usage errors
     report     problems and tables as text: aligned and coloured for people, plain for pipes
     excerpt    a problem's line with the spot underlined
+    options    what several commands have in common
+    kinds      the command that lists the kinds, or one kind's fields
     page       one kind: what it is, and its fields as a table
+    schema     the command that prints JSON Schemas
     init       the command that writes a starter config
     starter    that config, with the comments that lead on                    (pure)
     editors    JSON Schemas for editors, one kind or all

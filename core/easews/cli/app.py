@@ -4,41 +4,34 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from enum import StrEnum
 from importlib import metadata
-from pathlib import Path
 from typing import Annotated, TextIO
 
 import typer
 
 from ..config import Config, load
-from ..config.schemas import OBJECT_KINDS, bundle, object_schema, standalone
-from ..config.wording import did_you_mean, listed
+from ..config.schemas import OBJECT_KINDS
 from ..errors import ConfigError, EasewsError, Problem
-from ..plugins import Kinds, discover
-from . import editors
+from ..plugins import discover
 from .init import init
-from .page import kind_page
+from .kinds import kinds
+from .options import PROBLEMS, USAGE, Files, choice, epilog
 from .report import (
     complain,
+    complain_of_broken,
     has_colour,
     problems_json,
     problems_text,
     say,
     summary,
-    table,
     width_of,
 )
+from .schema import schema
 
-PROBLEMS, USAGE = 1, 2
-
-
-def _epilog(status: str, *examples: str) -> str:
-    """What stands below the help of a command: how it is used, and its exit status."""
-    # \b keeps the lines of a paragraph as they are.
-    indented = "\n".join(f"  {example}" for example in examples)
-    return f"\b\nExamples:\n{indented}\n\nExit status: {status}, 2 for a wrong command line."
-
+#: How a report or a log is written.
+FORMATS = ("text", "json")
+#: Which event loop runs it all; those but the first are packages, and extras of ours.
+BACKENDS = ("asyncio", "uvloop", "trio")
 
 app = typer.Typer(
     name="easews",
@@ -49,31 +42,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-class Format(StrEnum):
-    """How a report or a log is written."""
-
-    TEXT = "text"
-    JSON = "json"
-
-
-class Backend(StrEnum):
-    """Which event loop runs it all; those but the first are packages, and extras of ours."""
-
-    ASYNCIO = "asyncio"
-    UVLOOP = "uvloop"
-    TRIO = "trio"
-
-
-Files = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="FILE",
-        help="YAML files, folders (every *.yaml and *.yml in them), or - for standard input.",
-        show_default=False,
-    ),
-]
 
 
 def main() -> None:
@@ -100,7 +68,7 @@ def _common(
 
 
 @app.command(
-    epilog=_epilog(
+    epilog=epilog(
         "0 when there is no problem, 1 when there are some",
         "easews validate config/",
         "easews validate --format json config/ | jq '.problems[].wrong'",
@@ -109,7 +77,7 @@ def _common(
 )
 def validate(
     files: Files,
-    format: Annotated[Format, typer.Option(help="Text, or JSON for machines.")] = Format.TEXT,
+    format: Annotated[str, choice(FORMATS, "Text, or JSON for machines.")] = "text",
 ) -> None:
     """Check config files and report all problems.
 
@@ -120,14 +88,27 @@ def validate(
     problems: tuple[Problem, ...] = ()
     found = ""
     try:
-        found = _found(load(files, _discover()))
+        found = _found(_load(files))
     except ConfigError as error:
         problems = error.problems
-    if format is Format.JSON:
+    if format == "json":
         say(problems_json(problems))
     else:
         say(_report(problems, sys.stdout) if problems else f"No problems: {found}")
     raise typer.Exit(PROBLEMS if problems else 0)
+
+
+def _load(files: list[str]) -> Config:
+    """The config; a broken plugin that it does without is a warning."""
+    kinds = discover()
+    told: tuple[Problem, ...] = ()
+    try:
+        return load(files, kinds)
+    except ConfigError as error:
+        told = error.problems
+        raise
+    finally:
+        complain_of_broken(kinds.broken, told)
 
 
 def _report(problems: tuple[Problem, ...], stream: TextIO) -> str:
@@ -136,19 +117,13 @@ def _report(problems: tuple[Problem, ...], stream: TextIO) -> str:
 
 
 def _found(config: Config) -> str:
-    return f"{summary(len(config.servers), 'server')}, {summary(len(config.pipelines), 'pipeline')}"
-
-
-def _discover() -> Kinds:
-    """The installed kinds; a broken plugin is left out with a warning."""
-    kinds = discover()
-    for fault in kinds.broken:
-        complain(f"warning: a plugin is left out, because it is broken: {fault}")
-    return kinds
+    servers, pipelines = len(config.servers), len(config.pipelines)
+    found = f"{summary(servers, 'server')}, {summary(pipelines, 'pipeline')}"
+    return found if servers else f"{found}; to be run it needs an HTTPServer, too"
 
 
 @app.command(
-    epilog=_epilog(
+    epilog=epilog(
         "0 when it was stopped, 1 when the config has problems or it cannot serve",
         "easews run config.yaml",
         "easews run --backend uvloop --log-format json config/",
@@ -157,12 +132,12 @@ def _discover() -> Kinds:
 def run(
     files: Files,
     backend: Annotated[
-        Backend,
-        typer.Option(help="The event loop. uvloop and trio have to be installed with easews."),
-    ] = Backend.ASYNCIO,
+        str,
+        choice(BACKENDS, "The event loop. uvloop and trio have to be installed with easews."),
+    ] = "asyncio",
     log_format: Annotated[
-        Format, typer.Option(help="How the log on standard error is written.")
-    ] = Format.TEXT,
+        str, choice(FORMATS, "How the log on standard error is written.")
+    ] = "text",
 ) -> None:
     """Run the servers of config files until SIGTERM or Ctrl-C.
 
@@ -170,15 +145,19 @@ def run(
     sessions have 5 seconds to end; a second signal ends all at once. Problems of the config go
     to standard error; then nothing is started.
     """
-    if backend is not Backend.ASYNCIO and importlib.util.find_spec(backend.value) is None:
-        name = backend.value
-        complain(f"{name} is not installed; pip install 'easews[{name}]', or leave out --backend")
+    if backend != BACKENDS[0] and importlib.util.find_spec(backend) is None:
+        how = f"pip install 'easews[{backend}]', or leave out --backend"
+        complain(f"{backend} is not installed; {how}")
         raise typer.Exit(USAGE)
     from ..supervisor import run as run_config  # what only `run` needs, loaded by it alone
 
     try:
-        config = load(files, _discover())
-        status = run_config(config, backend=backend.value, log_format=log_format.value)
+        config = _load(files)
+        if not config.servers:
+            remedy = "write one whose rules lead to a pipeline; `easews init` shows how"
+            complain(f"there is no HTTPServer in {', '.join(files)}, so nothing to run; {remedy}")
+            raise typer.Exit(PROBLEMS)
+        status = run_config(config, backend=backend, log_format=log_format)
     except ConfigError as error:
         say(_report(error.problems, sys.stderr), sys.stderr)
         raise typer.Exit(PROBLEMS) from None
@@ -189,7 +168,7 @@ def run(
 
 
 app.command(
-    epilog=_epilog(
+    epilog=epilog(
         "0 when it is written, 1 when WebSocketProxy is not installed",
         "easews init ws://127.0.0.1:9000",
         "easews init ws://chat.example:9000/ws --output chat.yaml",
@@ -197,108 +176,20 @@ app.command(
     )
 )(init)
 
-
-def _names(incomplete: str) -> list[str]:
-    """The kinds that a shell may complete `incomplete` to."""
-    return [name for name in (*OBJECT_KINDS, *discover()) if name.startswith(incomplete)]
-
-
-KindName = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="[KIND]",
-        help="A kind that `easews kinds` lists.",
-        show_default=False,
-        autocompletion=_names,
-    ),
-]
-
-
-@app.command(
-    epilog=_epilog(
+app.command(
+    epilog=epilog(
         "0 when all is well, 1 when a plugin is broken",
         "easews kinds",
         "easews kinds WebSocketProxy",
         "easews kinds HTTPServer | grep -i timeout",
     )
-)
-def kinds(kind: KindName = None) -> None:
-    """List the kinds of object and filter, or the fields of one.
+)(kinds)
 
-    The list tells which package brings a kind, and which results a filter may end with; broken
-    plugins are below it. With KIND: its fields, with types, defaults and descriptions.
-    """
-    found = discover()
-    if kind is None:
-        say(table(_overview(found), colour=has_colour(sys.stdout)))
-        for fault in found.broken:
-            say(f"\nBROKEN  {fault}")
-        raise typer.Exit(PROBLEMS if found.broken else 0)
-    _check_kind(kind, found)
-    out = sys.stdout
-    say(kind_page(kind, found, width=width_of(out), colour=has_colour(out)))
-
-
-def _overview(kinds: Kinds) -> list[tuple[str, ...]]:
-    easews = metadata.version("easews")
-    return [
-        ("KIND", "PACKAGE", "VERSION", "RESULTS", "WHAT IT IS"),
-        *(
-            (name, "easews", easews, "-", object_schema(name)["description"])
-            for name in OBJECT_KINDS
-        ),
-        *(
-            (kind.name, kind.distribution, kind.version, listed(kind.results), kind.summary)
-            for kind in kinds.values()
-        ),
-    ]
-
-
-def _check_kind(kind: str, kinds: Kinds) -> None:
-    """Exit with what there is instead when there is no such kind."""
-    names = [*OBJECT_KINDS, *kinds]
-    if kind not in names:
-        hint = did_you_mean(kind, names) or f"there are: {listed(names)}"
-        complain(f"no kind {kind!r} is installed; {hint}")
-        raise typer.Exit(USAGE)
-
-
-@app.command(
-    epilog=_epilog(
+app.command(
+    epilog=epilog(
         "0 when all is well",
         "easews schema > easews.schema.json",
         "easews schema WebSocketProxy",
         "easews schema --all schemas/",
     )
-)
-def schema(
-    kind: KindName = None,
-    all: Annotated[
-        Path | None,
-        typer.Option("--all", metavar="DIR", help="Write the schemas of all kinds to a folder."),
-    ] = None,
-) -> None:
-    """Print a kind's JSON Schema, or that of whole configs.
-
-    It has the fields, defaults and examples. Without KIND it is one schema for whole config
-    files, for editors that check and complete.
-    """
-    if kind is not None and all is not None:
-        raise typer.BadParameter("KIND and --all cannot be given together; leave out one")
-    found = _discover()
-    if all is not None:
-        _write_schemas(all, found)
-    elif kind is None:
-        say(editors.as_json(bundle(found)).rstrip())
-    else:
-        _check_kind(kind, found)
-        say(editors.as_json(standalone(kind, found)).rstrip())
-
-
-def _write_schemas(folder: Path, kinds: Kinds) -> None:
-    try:
-        changed = editors.write_all(folder, kinds)
-    except (OSError, ValueError) as error:
-        complain(f"the schemas cannot be written to {folder}: {error}")
-        raise typer.Exit(USAGE) from None
-    say(f"Written to {folder}: {listed(changed, 'nothing, all is as it was')}")
+)(schema)

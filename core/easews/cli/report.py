@@ -10,14 +10,17 @@ import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import TextIO
 
-from ..errors import Problem
+from ..errors import PluginError, Problem
 from .excerpt import underlined
 
 #: Text is not stretched over more columns than this, however wide the terminal is.
 WIDEST = 130
+#: A table's last column is not squeezed into fewer columns than this.
+_NARROWEST = 40
 
 Style = tuple[str, str]
 
@@ -39,6 +42,14 @@ def say(text: str, stream: TextIO | None = None) -> None:
 def complain(text: str) -> None:
     """Say on stderr what is not part of the answer."""
     say(f"easews: {text}", sys.stderr)
+
+
+def complain_of_broken(faults: Iterable[PluginError], told: Iterable[Problem] = ()) -> None:
+    """Warn of the plugins that are left out, but for those that a problem tells of anyhow."""
+    known = {problem.accepted for problem in told}
+    for fault in faults:
+        if str(fault) not in known:
+            complain(f"warning: a plugin is left out, because it is broken: {fault}")
 
 
 def has_colour(stream: TextIO, environ: Mapping[str, str] = os.environ) -> bool:
@@ -76,7 +87,7 @@ def _block(problem: Problem, width: int, colour: bool) -> Iterable[str]:
     gutter = " " * (len(number) + 1)
     bar = _painted(f"{gutter}|", _DIM, colour)
     yield from (_painted(line, _BOLD_RED, colour) for line in folded(problem.wrong, width))
-    place = f"{problem.file}:{problem.line}:{problem.column}"
+    place = f"{problem.file}:{problem.line}:{problem.column}" if problem.end_line else problem.file
     path = f"  {_painted(problem.path, _CYAN, colour)}" if problem.path else ""
     yield f"{_painted(gutter[:-1] + '-->', _DIM, colour)} {place}{path}"
     line, carets = underlined(problem, width - len(gutter) - 2)
@@ -134,6 +145,27 @@ def table(rows: Sequence[Sequence[str]], *, colour: bool = False) -> str:
         for row in rows
     ]
     return "\n".join([_painted(lines[0], _BOLD, colour), *lines[1:]])
+
+
+def fitted_table(rows: Sequence[Sequence[str]], width: int | None, colour: bool) -> str:
+    """The table; where it is too wide, with the text of each last cell in the lines below it."""
+    if width is None:
+        return table(rows, colour=colour)
+    columns = list(zip(*rows, strict=True))
+    left = width - sum(max(map(len, column)) + 2 for column in columns[:-1])
+    if left >= _NARROWEST:
+        return table(list(_folded_rows(rows, left)), colour=colour)
+    heading, *lines = table([row[:-1] for row in rows], colour=colour).split("\n")
+    texts = [textwrap.indent("\n".join(folded(row[-1], width - 4)), "    ") for row in rows[1:]]
+    return "\n".join([heading, *chain(*zip(lines, texts, strict=True))])
+
+
+def _folded_rows(rows: Sequence[Sequence[str]], width: int) -> Iterator[tuple[str, ...]]:
+    """The rows with their last cell in as many lines as it needs in `width`."""
+    for *cells, text in rows:
+        first, *more = folded(text, width) or [""]
+        yield (*cells, first)
+        yield from ((*[""] * len(cells), line) for line in more)
 
 
 def _painted(text: str, style: Style, colour: bool) -> str:

@@ -41,6 +41,7 @@ def _server(given: Fields, document: Document) -> ServerSpec:
         keep_alive=given["keepAlive"],
         keep_alive_timeout=given["keepAliveTimeout"],
         max_connections=given["maxConnections"],
+        expects_connections="maxConnections" in document.root.value,
         client_max_body_size=given["clientMaxBodySize"],
         header_timeout=given["headerTimeout"],
         max_header_bytes=given["maxHeaderBytes"],

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..errors import Problem
-from ..plugins import Kind, Kinds
+from ..plugins import GROUP, Kind, Kinds, raised_at
 from ..schema import Schema, complete, errors, is_write_only
 from .documents import Document, Node, Path, type_name
 from .schemas import OBJECT_KINDS, entry_schema, object_schema
@@ -23,7 +23,7 @@ def check_document(document: Document, kinds: Kinds) -> Iterator[Problem]:
     if root.void:
         return
     if not isinstance(root.value, dict):
-        wrong = f"this document is {type_name(root.value)}, not an object"
+        wrong = f"this is {type_name(root.value)}, not an object"
         yield document.problem((), wrong, "write a mapping with kind and name")
         return
     kind = root.text("kind")
@@ -71,6 +71,8 @@ def _unknown_filter(kind: Node, kinds: Kinds) -> tuple[str, str]:
     hint = f"pip install {package}" if package else did_you_mean(name, kinds)
     if not hint and kinds.broken:
         hint = f"broken plugins: {listed(fault.distribution for fault in kinds.broken)}"
+    if not hint:
+        installed += f"; a package brings a kind by an entry point in the group {GROUP!r}"
     return f"no kind of filter {name!r} is installed", "; ".join(filter(None, (hint, installed)))
 
 
@@ -110,7 +112,8 @@ def _spec_problems(
             at = (*path, *fault.path)
             yield document.problem(at, clean(fault.wrong), clean(fault.accepted))
     except Exception as error:
-        wrong = f"the check of {kind.name} fails with {type(error).__name__}"
+        spot = raised_at(error, kind.filter_class.__module__)
+        wrong = f"the check of {kind.name} fails with {type(error).__name__}{spot}"
         yield document.problem(path, wrong, f"update {kind.distribution} {kind.version}")
 
 

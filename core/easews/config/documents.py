@@ -15,6 +15,15 @@ _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*").fullmatch
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,253}").fullmatch
 _LONGEST_SHOWN = 60
 
+#: What stands in the place of each character that must not be shown.
+MASK = "*"
+# What a URL may have that is nobody else's business: user and password, also where its scheme
+# was forgotten; query and fragment.
+_URL_SECRETS = [
+    re.compile(r"(?://|^(?=[^/@]*:(?!//)))(.*)@", re.DOTALL),
+    re.compile(r"//[^?#]*[?#](.+)", re.DOTALL),
+]
+
 
 class Place(NamedTuple):
     """Where something begins and what it ends before: lines and columns, counted from 1.
@@ -89,8 +98,16 @@ class Node:
             return "this value (not shown)"
         if self.value is None:
             return "an empty value"
-        shown = repr(self.value) if isinstance(self.value, str) else str(self.value).lower()
+        is_text = isinstance(self.value, str)
+        shown = repr(without_url_secrets(self.value)) if is_text else str(self.value).lower()
         return shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}..."
+
+
+def without_url_secrets(text: str) -> str:
+    """`text` with user, password, query and fragment masked if it is a URL; of the same length."""
+    for begin, end in [found.span(1) for secret in _URL_SECRETS if (found := secret.search(text))]:
+        text = text[:begin] + MASK * (end - begin) + text[end:]
+    return text
 
 
 # bool stands before int, of which it is a subclass.

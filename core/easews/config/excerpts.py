@@ -1,8 +1,9 @@
 """The line that a problem stands in, as the file has it, but for its secrets.
 
 Variables are shown by their names, because that is how they are written. The literal value of
-a writeOnly field is masked; so is what no schema describes, because nobody knows what it is:
-the fields of a filter that is not installed, and a key that looks like a slip of a secret's.
+a writeOnly field is masked, and what a URL has of user, password and query; so is what no schema
+describes, because nobody knows what it is: the fields of a filter that is not installed, and a key
+that looks like a slip of a secret's.
 """
 
 from __future__ import annotations
@@ -15,14 +16,15 @@ from typing import Any
 from ..errors import Problem
 from ..plugins import Kinds
 from ..schema import Schema, is_write_only, known_keys
-from .documents import Document, Path, Place
+from .documents import MASK, Document, Path, Place, without_url_secrets
 from .schemas import OBJECT_KINDS, entry_schema, object_schema
 from .sources import Source
 from .wording import nearest
 
-MASK = "*"
 #: What every object and filter has, and what is no secret without a schema, either.
 _PUBLIC = (("kind",), ("name",))
+#: Lower than for a hint: what is masked without need does less harm than what is not.
+_ALIKE = 0.6
 _LINE_END = re.compile("\r\n|[\r\n\x85\u2028\u2029]")  # YAML 1.1's, which PyYAML counts
 
 
@@ -46,9 +48,10 @@ def _of_file(
 ) -> Iterator[Problem]:
     lines = _LINE_END.split(text)
     wanted = {problem.line for problem in problems if problem.end_line}
+    urls = [place for document in documents for place in _urls(document)]
     places = [place for document in documents for place in _secrets(document, kinds, wanted)]
     shown = {
-        number: _masked(lines[number - 1], number, places)
+        number: _masked(_without_urls_secrets(lines[number - 1], number, urls), number, places)
         for number in wanted
         if number <= len(lines)
     }
@@ -56,6 +59,8 @@ def _of_file(
         excerpt = shown.get(problem.line, "")
         if not problem.path:  # no document was made of this line: its words have to tell
             excerpt = _masked_by_words(lines, problem.line, excerpt, _secret_names(kinds))
+            key, colon, value = excerpt.partition(": ")
+            excerpt = key + colon + without_url_secrets(value)
         yield replace(problem, excerpt=excerpt if problem.end_line else "")
 
 
@@ -63,10 +68,30 @@ def _masked(line: str, number: int, places: Iterable[Place]) -> str:
     """The line without those parts of `places` that are in it; each character keeps its column."""
     for place in places:
         if place.line <= number <= place.end_line:
-            begin = place.column - 1 if place.line == number else 0
-            end = place.end_column - 1 if place.end_line == number else len(line)
+            begin, end = _within(line, number, place)
             line = line[:begin] + MASK * (end - begin) + line[end:]
     return line
+
+
+def _without_urls_secrets(line: str, number: int, places: Iterable[Place]) -> str:
+    for place in places:
+        if place.line <= number <= place.end_line:
+            begin, end = _within(line, number, place)
+            line = line[:begin] + without_url_secrets(line[begin:end]) + line[end:]
+    return line
+
+
+def _within(line: str, number: int, place: Place) -> tuple[int, int]:
+    """Where in the line of this number the part of it that is in `place` begins and ends."""
+    begin = place.column - 1 if place.line == number else 0
+    return begin, place.end_column - 1 if place.end_line == number else len(line)
+
+
+def _urls(document: Document) -> Iterator[Place]:
+    """Where URLs stand that have secrets. (A URL does not go on in another line.)"""
+    for _, node in document.root.scalars():
+        if isinstance(node.value, str) and without_url_secrets(node.value) != node.value:
+            yield from filter(None, (node.place, node.anchored))
 
 
 def _secrets(document: Document, kinds: Kinds, wanted: set[int]) -> Iterator[Place]:
@@ -97,7 +122,7 @@ def _looks_secret(schema: Schema, path: Path) -> bool:
     for depth, step in enumerate(path):
         known = known_keys(schema, path[:depth])
         if isinstance(step, str) and known and step not in known:
-            near = nearest(step, known)
+            near = nearest(step, known, _ALIKE)
             return bool(near) and is_write_only(schema, (*path[:depth], near))
     return False
 

@@ -44,7 +44,7 @@ def from_sources(
         documents += found
         problems += faults
     if not documents and not problems:
-        wrong, accepted = "there is no object in it", "write a document with kind and name"
+        wrong, accepted = "there is no object in it", "`easews init` writes a first one"
         problems = [Problem(name, 1, 1, "", wrong, accepted) for name in files]
     for document in documents:
         problems += check_document(document, kinds)

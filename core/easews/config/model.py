@@ -39,7 +39,10 @@ class RuleSpec:
 
 @dataclass(frozen=True, slots=True)
 class ServerSpec:
-    """An HTTPServer object. An empty address listens on every interface, IPv4 and IPv6."""
+    """An HTTPServer object. An empty address listens on every interface, IPv4 and IPv6.
+
+    `expects_connections` tells that `max_connections` is not the default but was asked for.
+    """
 
     name: str
     port: int
@@ -47,6 +50,7 @@ class ServerSpec:
     keep_alive: bool = True
     keep_alive_timeout: float = 60.0
     max_connections: int = 10240
+    expects_connections: bool = False
     client_max_body_size: int = 4 * 1024 * 1024
     header_timeout: float = 10.0
     max_header_bytes: int = 64 * 1024

@@ -23,6 +23,8 @@ from .syntax import syntax_fault
 MAX_DEPTH = 64
 #: How many values aliases may add to a document.
 MAX_ALIASED = 10_000
+#: What every object has, once.
+_IDENTITY = frozenset(["kind", "name"])
 
 
 class _Fault(NamedTuple):
@@ -30,6 +32,12 @@ class _Fault(NamedTuple):
     path: Path
     wrong: str
     accepted: str
+
+
+class _Entry(NamedTuple):
+    key: str
+    place: Place
+    value: Node
 
 
 class _Unreadable(Exception):
@@ -57,13 +65,19 @@ def read_documents(
                 continue
             number += 1
             tree = _Tree(events, environ)
-            document = Document(source.name, number, tree.node(()))
-            problems += [document.problem_at(*fault) for fault in tree.faults]
-            if document.root.value is not None or document.root.void:
-                documents.append(document)
+            root = tree.node(())
+            found = [Document(source.name, number, node) for node in (*tree.earlier, root)]
+            problems += [_around(found, fault).problem_at(*fault) for fault in tree.faults]
+            documents += [it for it in found if it.root.value is not None or it.root.void]
     except _Unreadable as error:
         problems.append(problem_at(source.name, error.place, "", error.wrong, error.accepted))
     return documents, problems
+
+
+def _around(documents: list[Document], fault: _Fault) -> Document:
+    """The document that a fault stands in."""
+    begun = [it for it in documents if it.root.place[:2] <= fault.place[:2]]
+    return (begun or documents)[-1]
 
 
 def _events(text: str) -> Iterator[Any]:
@@ -99,11 +113,15 @@ def _place(begin: Any, end: Any = None) -> Place:
 
 @dataclass(slots=True)
 class _Tree:
-    """Builds the nodes of one document from its events."""
+    """Builds the nodes of one document from its events.
+
+    `earlier` are objects before the document's own that should have been documents themselves.
+    """
 
     events: Iterator[Any]
     environ: Mapping[str, str]
     faults: list[_Fault] = field(default_factory=list)
+    earlier: list[Node] = field(default_factory=list)
     anchors: dict[str, Node | None] = field(default_factory=dict)
     aliased: int = 0
 
@@ -155,29 +173,34 @@ class _Tree:
         )
 
     def _mapping(self, start: Any, path: Path) -> Node:
-        children: dict[str | int, Node] = {}
-        keys: dict[str, Place] = {}
+        entries: list[_Entry] = []
         while not isinstance(event := next(self.events), ev.MappingEndEvent):
-            at = _place(event)
             key = self._key(event, path)
             value = self.node((*path, key or ""))
-            if key is None:
-                continue
+            if key is not None:
+                entries.append(_Entry(key, _place(event), value))
+        if start.flow_style:
+            return self._joined(entries, path, _place(start, event))
+        *earlier, own = [entries] if path else _objects(entries)
+        self.earlier = [self._joined(those, path, those[0].place) for those in earlier]
+        for those in (*earlier, own)[1:]:
+            wrong, accepted = "another object begins here", "write a line with --- above this one"
+            self.faults.append(_Fault(those[0].place, path, wrong, accepted))
+        return self._joined(own, path, own[0].place if own else _place(start))
+
+    def _joined(self, entries: list[_Entry], path: Path, place: Place) -> Node:
+        """The mapping of these entries. The first of two equal keys keeps its place."""
+        children: dict[str | int, Node] = {}
+        keys: dict[str, Place] = {}
+        for key, at, value in entries:
             if key in keys:
-                self.faults.append(
-                    _Fault(
-                        at,
-                        (*path, key),
-                        f"{key!r} is there twice, first in line {keys[key].line}",
-                        "remove one of the two",
-                    )
-                )
+                wrong = f"{key!r} is there twice, first in line {keys[key].line}"
+                self.faults.append(_Fault(at, (*path, key), wrong, "remove one of the two"))
             children[key] = value
             keys.setdefault(key, at)
-        first = next(iter(keys.values()), _place(start))
         return Node(
             {key: child.value for key, child in children.items()},
-            _place(start, event) if start.flow_style else first,
+            place,
             children,
             keys,
             size=1 + sum(child.size for child in children.values()),
@@ -212,3 +235,18 @@ class _Tree:
     def _void(self, place: Place, path: Path, wrong: str, accepted: str) -> Node:
         self.faults.append(_Fault(place, path, wrong, accepted))
         return Node(None, place, void=True)
+
+
+def _objects(entries: list[_Entry]) -> list[list[_Entry]]:
+    """A document's entries, divided where a second kind and name tell that a ``---`` is missing."""
+    last = {entry.key: number for number, entry in enumerate(entries)}
+    objects: list[list[_Entry]] = [[]]
+    seen: set[str] = set()
+    for number, entry in enumerate(entries):
+        is_next = entry.key in seen and seen >= _IDENTITY and entry.key in _IDENTITY
+        if is_next and all(last[key] >= number for key in _IDENTITY):
+            objects.append([])
+            seen = set()
+        objects[-1].append(entry)
+        seen.add(entry.key)
+    return objects

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from ..schema import Schema, known_keys
+from ..schema import Schema, description_of, known_keys
 from .documents import Node, Path
 from .scalars import typed
 
@@ -19,7 +19,9 @@ from .scalars import typed
 Error = Any
 
 NOT_SUPPORTED = "Not supported yet"
-_MOST_LISTED = 12
+_MOST_LISTED = 16
+#: How alike two words have to be before the one is taken for a slip of the other.
+_ALIKE = 0.7
 
 TYPES = {
     "string": "text",
@@ -46,14 +48,14 @@ class Wording(NamedTuple):
 
 def did_you_mean(word: str, candidates: Iterable[str]) -> str:
     """``did you mean 'port'?``, or nothing when no candidate is near."""
-    near = nearest(word, candidates)
+    near = nearest(word, candidates, _ALIKE)
     return f"did you mean {near!r}?" if near else ""
 
 
-def nearest(word: str, candidates: Iterable[str]) -> str:
-    """The candidate that `word` may be a slip of, or nothing."""
+def nearest(word: str, candidates: Iterable[str], alike: float) -> str:
+    """The candidate that `word` may be a slip of, or nothing; `alike` is from 0 to 1."""
     by_folded = {candidate.lower(): candidate for candidate in candidates}
-    near = difflib.get_close_matches(word.lower(), by_folded, n=1)
+    near = difflib.get_close_matches(word.lower(), by_folded, n=1, cutoff=alike)
     return by_folded[near[0]] if near else ""
 
 
@@ -107,14 +109,18 @@ def _unknown_keys(error: Error, node: Node, schema: Schema, path: Path) -> Itera
     ]
     for key in unknown:
         inside = _where_it_belongs(key, known, node, schema, path)
-        accepted = inside or did_you_mean(key, known) or _known_here(known)
+        accepted = inside or did_you_mean(key, known) or _known_here(known, schema, path)
         yield Wording(f"unknown key {key!r}", accepted, key)
     if not unknown:
-        yield Wording("has a key that is not known here", _known_here(known))
+        yield Wording("has a key that is not known here", _known_here(known, schema, path))
 
 
-def _known_here(known: list[str]) -> str:
-    shown = known if len(known) <= _MOST_LISTED else [*known[:_MOST_LISTED], "..."]
+def _known_here(known: list[str], schema: Schema, path: Path) -> str:
+    """The keys that may be used; those that are only known to be missing are no help."""
+    usable = [
+        key for key in known if not description_of(schema, (*path, key)).startswith(NOT_SUPPORTED)
+    ]
+    shown = usable if len(usable) <= _MOST_LISTED else [*usable[:_MOST_LISTED], "..."]
     return f"known here: {listed(shown)}"
 
 
@@ -178,6 +184,9 @@ def _forbidden(error: Error, node: Node, sub: Schema) -> Wording:
     refused = error.validator_value or {}
     if together := refused.get("required"):
         return Wording(f"{' and '.join(together)} cannot stand together", "keep one of them")
+    if what := refused.get("description"):
+        wrong, _, remedy = str(what).partition(". ")
+        return Wording(f"{node.shown}: {_going_on(wrong)}", _going_on(remedy))
     if "const" in refused:
         return Wording(f"{node.shown} is taken", f"anything but {written(refused['const'])}")
     return _fits_not(error, node, sub)

@@ -15,7 +15,10 @@ import socket
 from collections.abc import Callable
 from time import perf_counter
 
+from anyio.lowlevel import checkpoint
+
 from ..answers import problem
+from ..containment import must_go_on
 from ..errors import MessageError
 from ..filters import Context, Route
 from ..http import Address, Request
@@ -26,7 +29,7 @@ from .address import believed_headers, client_address
 from .exchange import CLIENT_LEFT, Exchange
 from .reader import RequestReader
 from .site import Site, new_request_id
-from .writer import write_response
+from .writer import SEND_TIMEOUT, ResponseWriter
 
 log = logging.getLogger("easews.server")
 
@@ -57,12 +60,15 @@ class HttpConnection:
         try:
             idle = self._site().spec.header_timeout
             while await self._serve_one(idle):
+                await checkpoint()  # a client that always has another request waits its turn
                 idle = self._site().spec.keep_alive_timeout
             if not self._handed_over:
                 await linger(self._sock, LINGER)
         except OSError:
             pass  # the client is gone
-        except (Exception, SystemExit):
+        except BaseException as error:
+            if must_go_on(error):
+                raise
             log.exception("the connection from %s failed", self._peer)
         finally:
             if not self._handed_over:
@@ -87,15 +93,18 @@ class HttpConnection:
             response = exchange.ctx.response
             if response is None:
                 return False
+            if isinstance(response, Upgrade) and site.stopping:
+                response = exchange.answer(503, "the gateway is stopping")
             if isinstance(response, Upgrade):
                 await self._hand_over(response, exchange, release)
                 return False
             return await exchange.respond(response)
         finally:
             if not self._handed_over:
-                exchange.close()
-                exchange.write_log()
-                release()
+                try:
+                    exchange.end()
+                finally:
+                    release()
 
     def _request(self, site: Site, head: RequestHead) -> Request:
         spec = site.spec
@@ -120,15 +129,17 @@ class HttpConnection:
             route=Route(server=site.spec.name),
         )
         response = problem(None, error.status, error.detail, id=ctx.id)
-        sent = await write_response(self._sock, response, method="-", version="1.1", close=True)
-        site.access.request(ctx, error.status, sent, perf_counter() - began)
+        writer = ResponseWriter(self._sock)
+        await writer.write(response, method="-", version="1.1", close=True)
+        site.access.request(ctx, error.status, writer.sent, perf_counter() - began)
 
     async def _hand_over(
         self, upgrade: Upgrade, exchange: Exchange, release: Callable[[], None]
     ) -> None:
         """Write the 101 and let the filter go on from there."""
         try:
-            await send_all(self._sock, encode_response_head(101, upgrade.headers))
+            head = encode_response_head(101, upgrade.headers)
+            await send_all(self._sock, head, SEND_TIMEOUT)
         except OSError:
             exchange.status = CLIENT_LEFT
             return
@@ -149,6 +160,6 @@ class HttpConnection:
         except BaseException as error:
             self._sock.close()
             connection.release()
-            if not isinstance(error, Exception):
+            if must_go_on(error):
                 raise
             log.exception("request %s: its filter failed to go on from the 101", exchange.ctx.id)

@@ -9,6 +9,7 @@ from time import perf_counter
 import anyio
 
 from ..answers import problem
+from ..containment import must_go_on
 from ..errors import EasewsError, MessageError
 from ..filters import Context, Route
 from ..http import Request, Response
@@ -18,7 +19,7 @@ from .reader import RequestBody, RequestReader
 from .router import Refused
 from .site import Site, new_request_id
 from .watch import ClientWatch
-from .writer import write_response
+from .writer import ResponseWriter
 
 log = logging.getLogger("easews.server")
 
@@ -44,7 +45,7 @@ class Exchange:
         self._reader = reader
         self._head = head
         self._began = perf_counter()
-        self._sent = 0
+        self._writer = ResponseWriter(sock)
         self._body: RequestBody | None = None
         self._upgrades = request.wants_upgrade
         self._last = (
@@ -73,7 +74,7 @@ class Exchange:
             self._give_up(error)
             return
         if isinstance(match, Refused):
-            self._answer(match.status, match.detail, match.headers)
+            self.answer(match.status, match.detail, match.headers)
             return
         spec = self._site.spec
         pipeline = self._site.generation.pipelines[match.path.backend]
@@ -106,9 +107,9 @@ class Exchange:
                 "request %s: no answer from %s within %g s; it was at filter %s",
                 *(ctx.id, pipeline.name, FLOW_DEADLINE, last),
             )
-            self._answer(504, f"no answer within {FLOW_DEADLINE:g} s")
+            self.answer(504, f"no answer within {FLOW_DEADLINE:g} s")
         elif ctx.response is None:
-            self._answer(503, "the pipeline ended without an answer")
+            self.answer(503, "the pipeline ended without an answer")
 
     async def _run(self, pipeline: Pipeline) -> None:
         try:
@@ -119,37 +120,71 @@ class Exchange:
     def _give_up(self, error: MessageError) -> None:
         """What the client sends cannot be followed any further."""
         self._last = True
-        self._answer(error.status, error.detail)
+        self.answer(error.status, error.detail)
 
-    def _answer(self, status: int, detail: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
+    def answer(
+        self, status: int, detail: str, headers: tuple[tuple[str, str], ...] = ()
+    ) -> Response:
+        """Make this the answer, in place of any other."""
         ctx = self.ctx
-        ctx.response = problem(ctx.request, status, detail, headers, id=ctx.id)
+        response = problem(ctx.request, status, detail, headers, id=ctx.id)
+        ctx.response = response
+        return response
 
     async def respond(self, response: Response) -> bool:
         """Write the answer; whether another request may follow on this connection."""
         last = self._last or self._site.stopping or self._body is None or not self._body.done
-        self.status = response.status
-        request = self.ctx.request
         try:
-            self._sent = await write_response(
-                self._sock, response, method=request.method, version=request.version, close=last
-            )
+            await self._write(response, last)
         except OSError:
             raise  # the client is gone
-        except EasewsError as error:
+        except BaseException as error:
+            if must_go_on(error):
+                raise
+            return await self._recover(error)
+        return not last
+
+    async def _write(self, response: Response, last: bool) -> None:
+        request, writer = self.ctx.request, ResponseWriter(self._sock)
+        self._writer = writer
+        self.status = CLIENT_LEFT  # unless it is there to take the head
+        try:
+            await writer.write(response, method=request.method, version=request.version, close=last)
+        finally:
+            if writer.started:
+                self.status = response.status
+
+    async def _recover(self, error: BaseException) -> bool:
+        """The answer could not be made. Say so, if nothing of it has been sent."""
+        if isinstance(error, EasewsError):
             log.warning("request %s: the answer was cut short: %s", self.ctx.id, error)
-        except (Exception, SystemExit):
-            log.exception("request %s: the answer was cut short", self.ctx.id)
         else:
-            return not last
-        self._sock.close()
+            log.error("request %s: the answer was cut short", self.ctx.id, exc_info=error)
+        if self._writer.started:
+            self._sock.close()
+            return False
+        if isinstance(error, MessageError):
+            response = self.answer(error.status, error.detail)
+        elif isinstance(error, EasewsError):
+            response = self.answer(502, "the server gave an invalid answer")
+        else:
+            response = self.answer(500, "the answer cannot be sent; the log says more")
+        await self._write(response, last=True)
         return False
+
+    def end(self) -> None:
+        """Let go of what the answer holds on to, and log the request. Raises nothing."""
+        try:
+            if self.ctx.response is not None:
+                self.ctx.response.close()
+        except Exception:
+            log.exception("request %s: its answer could not be closed", self.ctx.id)
+        try:
+            self.write_log()
+        except Exception:  # a filter has put something strange into the context
+            log.exception("request %s: it could not be logged", self.ctx.id)
 
     def write_log(self) -> None:
         """One line in the access log."""
-        self._site.access.request(self.ctx, self.status, self._sent, perf_counter() - self._began)
-
-    def close(self) -> None:
-        """Let go of what the answer holds on to."""
-        if self.ctx.response is not None:
-            self.ctx.response.close()
+        took = perf_counter() - self._began
+        self._site.access.request(self.ctx, self.status, self._writer.sent, took)

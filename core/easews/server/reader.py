@@ -74,7 +74,8 @@ class RequestBody:
         self._check_size(framing.length)
         self._reader = BodyReader(framing)
         # RFC 9110 §10.1.1: asked for by the client, and only sent when somebody wants the body.
-        self._continue_first = "100-continue" in head.headers.tokens("expect")
+        expected = head.version == "1.1" and "100-continue" in head.headers.tokens("expect")
+        self._continue_first = expected
 
     @property
     def done(self) -> bool:

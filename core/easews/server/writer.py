@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
 from email.utils import formatdate
 
-import anyio
+from anyio.lowlevel import checkpoint
 
 from ..http import Headers, Response
 from ..http1 import LAST_CHUNK, encode_chunk, encode_response_head
@@ -17,29 +17,44 @@ from ..sockets import send_all
 SEND_TIMEOUT = 60.0
 
 
-async def write_response(
-    sock: socket.socket, response: Response, *, method: str, version: str, close: bool
-) -> int:
-    """Send it all and return how many bytes of body that were.
+class ResponseWriter:
+    """Writes one response. `started`: its head has gone; `sent`: bytes of its body that have."""
 
-    OSError (TimeoutError with it) when the client is gone or takes nothing more; what
-    `response.body` raises passes through. The connection is then no longer in step: close it.
-    """
-    headers, chunked = _framed(response, method, version, close)
-    head = encode_response_head(response.status, headers)
-    if method == "HEAD" or response.status in (204, 304):
-        await _send(sock, head)
-        return 0
-    sent = 0
-    async with _closing(response.body) as body:
-        async for piece in body:
-            # The head goes along with the first piece: one packet for a short answer.
-            await _send(sock, head + (encode_chunk(piece) if chunked else piece))
-            head = b""
-            sent += len(piece)
-    if head or chunked:
-        await _send(sock, head + (LAST_CHUNK if chunked else b""))
-    return sent
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self.started = False
+        self.sent = 0
+
+    async def write(self, response: Response, *, method: str, version: str, close: bool) -> None:
+        """Send it all.
+
+        OSError (TimeoutError with it) when the client is gone or takes nothing more; what
+        `response.body` raises passes through. If that is after the start, the connection is no
+        longer in step: close it.
+        """
+        headers, chunked = _framed(response, method, version, close)
+        head = encode_response_head(response.status, headers)
+        if method == "HEAD" or _has_no_body(response.status):
+            await self._send(head)
+            return
+        async with _closing(response.body) as body:
+            async for piece in body:
+                if self.started:
+                    await checkpoint()  # a body that is always ready lets others have a turn
+                # The head goes along with the first piece: one packet for a short answer.
+                await self._send(head + (encode_chunk(piece) if chunked else piece))
+                head = b""
+                self.sent += len(piece)
+        if head or chunked:
+            await self._send(head + (LAST_CHUNK if chunked else b""))
+
+    async def _send(self, data: bytes) -> None:
+        self.started = True
+        await send_all(self._sock, data, SEND_TIMEOUT)
+
+
+def _has_no_body(status: int) -> bool:
+    return status in (204, 304)
 
 
 @asynccontextmanager
@@ -64,15 +79,13 @@ def _framed(response: Response, method: str, version: str, close: bool) -> tuple
         headers.add("Connection", ", ".join(options))
     if "date" not in headers:
         headers.add("Date", formatdate(usegmt=True))
-    if response.content_length is not None and response.status not in (204, 304):
+    if response.status == 204:
+        headers.remove("content-length")  # RFC 9110 §8.6
+    if _has_no_body(response.status):
+        return headers, False
+    if response.content_length is not None:
         headers.set("Content-Length", str(response.content_length))
     chunked = "content-length" not in headers and version == "1.1" and method != "HEAD"
-    chunked = chunked and response.status not in (204, 304)
     if chunked:
         headers.add("Transfer-Encoding", "chunked")
     return headers, chunked
-
-
-async def _send(sock: socket.socket, data: bytes) -> None:
-    with anyio.fail_after(SEND_TIMEOUT):
-        await send_all(sock, data)

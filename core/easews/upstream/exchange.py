@@ -5,6 +5,8 @@ from __future__ import annotations
 import socket
 from collections.abc import AsyncIterator
 
+import anyio
+
 from ..errors import BadAnswer, ConnectError
 from ..http import Headers
 from ..http1 import (
@@ -20,6 +22,9 @@ from ..http1 import (
 from ..sockets import receive, send_all
 
 MAX_HEAD = 64 * 1024
+MAX_INTERIM = 100
+#: Seconds for which a server may be silent within its answer.
+BODY_TIMEOUT = 60.0
 
 
 class Answer:
@@ -47,7 +52,8 @@ class Answer:
                     yield piece
                 if reader.done:
                     return
-                data = await receive(self.sock)
+                with anyio.fail_after(BODY_TIMEOUT):
+                    data = await receive(self.sock)
                 if not data:
                     reader.feed_eof()
                     return
@@ -77,19 +83,27 @@ async def ask(sock: socket.socket, method: str, target: str, headers: Headers) -
 
 async def _read_head(sock: socket.socket, method: str) -> Answer:
     buffer = bytearray()
-    while True:
-        end = find_head_end(buffer)
-        if end < 0:
-            if len(buffer) > MAX_HEAD:
-                raise BadAnswer(f"the head of its answer is over {MAX_HEAD} bytes")
-            data = await receive(sock)
-            if not data and not buffer:
-                raise ConnectError("it closed the connection without an answer")
-            if not data:
-                raise BadAnswer("it closed the connection in the middle of its answer")
-            buffer += data
-            continue
-        head = parse_response_head(buffer[:end])
-        del buffer[:end]
+    for _ in range(MAX_INTERIM):
+        raw = await _read_raw_head(sock, buffer)
+        head = parse_response_head(raw)
+        if head.status == 101 and head.version == "1.0":
+            raise BadAnswer("it switches protocols in HTTP/1.0, which cannot (RFC 9110 §7.8)")
         if head.status >= 200 or head.status == 101:
             return Answer(sock, head, bytes(buffer), method)
+    raise BadAnswer(f"it sent {MAX_INTERIM} interim answers and none that is final")
+
+
+async def _read_raw_head(sock: socket.socket, buffer: bytearray) -> bytearray:
+    """Take the next head out of `buffer`, with more from the socket if need be."""
+    while (end := find_head_end(buffer)) < 0 and len(buffer) <= MAX_HEAD:
+        data = await receive(sock)
+        if not data and not buffer:
+            raise ConnectError("it closed the connection without an answer")
+        if not data:
+            raise BadAnswer("it closed the connection in the middle of its answer")
+        buffer += data
+    if not 0 <= end <= MAX_HEAD:
+        raise BadAnswer(f"the head of its answer is over {MAX_HEAD} bytes")
+    raw = buffer[:end]
+    del buffer[:end]
+    return raw

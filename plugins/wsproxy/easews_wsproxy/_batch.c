@@ -466,7 +466,8 @@ handle(Batch *batch, const struct epoll_event *event)
     Slot *slot = &batch->slots[fd];
     if (!slot->leg)
         return 0; /* it has left since the events were taken */
-    if (event->events == EPOLLIN && slot->clear && slot->lane->remaining < batch->large)
+    int reads = slot->events & EPOLLIN; /* it may have been paused since the events were taken */
+    if (event->events == EPOLLIN && reads && slot->clear && slot->lane->remaining < batch->large)
         return relay(batch, fd, slot);
     return call_attend(batch, slot->leg, event->events, -1, 0, 0);
 }

@@ -141,16 +141,17 @@ class WebSocketProxy(Filter):
         if not ctx.forwarded:
             headers = headers.copy()
             self._forwarded.apply(headers, ctx.request, ctx.route.trusted_proxies)
-        failure: UpstreamError | None = None
-        for server in self._pool.order():
+        failure: UpstreamError = _NoServer("the pool has no server")
+        for number, server in enumerate(self._pool.order()):
+            if number:
+                log.warning("request %s: %s; asking %s", ctx.id, failure, server.url)
             ctx.backend = server.url
             offer = self._offer(ctx, server, headers)
             try:
                 return offer, await self._ask(offer)
             except (ConnectError, _ConnectTimeout) as error:
-                log.warning("request %s: no answer from %s", ctx.id, error)
                 failure = error
-        raise failure or _NoServer("the pool has no server")
+        raise failure
 
     def _offer(self, ctx: Context, server: Server, headers: Headers) -> _Offer:
         key = new_key()

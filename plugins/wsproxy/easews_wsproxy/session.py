@@ -271,6 +271,7 @@ class RelaySession:
     def _begin_to_close(self, by: Side, code: int, cause: str, now: float) -> None:
         if not self.closing:
             self._first = (by, code, cause)
+            self.client.resume_at = 0.0  # its Close is waited for, whatever it has sent before
             self._extend(now)
 
     def _extend(self, now: float) -> None:

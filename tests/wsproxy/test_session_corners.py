@@ -1,0 +1,70 @@
+"""Corners where two rules meet: pauses and Closes, late pongs and new ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+from websockets.frames import Opcode
+
+from easews_wsproxy.guard import Limits
+from easews_wsproxy.rates import Rate
+
+
+async def test_a_client_that_waits_for_its_rate_can_still_answer_a_close(relaying: Any) -> None:
+    async with relaying() as stage:
+        relayed = stage.open(Limits(client_rate=Rate(bytes=5000), close=3.0))
+        await relayed.client.send(relayed.client.frame(Opcode.BINARY, bytes(6000)))
+        await relayed.backend.receive_exactly(6000 + 8)
+        assert relayed.session.client.resume_at
+        await relayed.backend.send(relayed.backend.frame(Opcode.CLOSE, b"\x03\xe8"))
+        assert await relayed.client.receive_close() == (1000, "")
+        await relayed.client.send(relayed.client.frame(Opcode.CLOSE, b"\x03\xe8"))
+        assert await relayed.backend.receive_close() == (1000, "")
+
+
+async def test_pongs_to_two_pings_of_ours_go_no_further(relaying: Any) -> None:
+    async with relaying() as stage, anyio.create_task_group() as tasks:
+        relayed = stage.open(Limits(ping_interval=0.2, ping_timeout=1))
+        received: list[bytes] = []
+
+        async def be_the_backend() -> None:
+            while received[-1:] != [b"end"]:
+                frame = await relayed.backend.receive_frame()
+                if frame.opcode is Opcode.PING:
+                    await relayed.backend.send(relayed.backend.frame(Opcode.PONG, frame.data))
+                else:
+                    received.append(bytes(frame.data))
+
+        tasks.start_soon(be_the_backend)
+        first = await relayed.client.receive_frame()
+        await relayed.client.send_text("not silent")
+        second = await relayed.client.receive_frame()
+        for ping in (first, second):
+            assert ping.opcode is Opcode.PING
+            await relayed.client.send(relayed.client.frame(Opcode.PONG, bytes(ping.data)))
+        await relayed.client.send_text("end")
+    assert received == [b"not silent", b"end"]
+
+
+async def test_a_flood_of_pongs_is_sent_on_in_large_pieces(relaying: Any) -> None:
+    """Also while one of ours is awaited: a call for each pong would keep the others waiting."""
+    async with relaying() as stage:
+        relayed = stage.open(Limits(ping_interval=0.2, ping_timeout=30))
+        assert (await relayed.client.receive_frame()).opcode is Opcode.PING
+        sizes = []
+        leg = relayed.session.backend
+        send = leg.send
+
+        def watched(data: Any) -> int:
+            sizes.append(len(data))
+            return int(send(data))
+
+        leg.send = watched
+        flood = b"\x8a\x80\0\0\0\0" * 5000
+        received = 0
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(relayed.client.send, flood)
+            while received < len(flood):
+                received += len(await relayed.backend.receive())
+        assert len(sizes) < 500
