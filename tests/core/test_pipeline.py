@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -96,7 +97,21 @@ async def test_a_filter_knows_which_results_lead_somewhere() -> None:
     assert seen == [(True, False), (False, False)]
 
 
-@pytest.mark.parametrize("fault", [ValueError("no such thing"), SystemExit(3)])
+class Odd(BaseException):
+    """What nobody should raise, and somebody does."""
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        ValueError("no such thing"),
+        SystemExit(3),
+        Odd("no such thing"),
+        GeneratorExit(),
+        BaseExceptionGroup("no such thing", [Odd()]),
+        asyncio.CancelledError(),
+    ],
+)
 async def test_a_filter_that_raises_answers_500_and_tells_only_the_log(
     fault: BaseException, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -112,6 +127,34 @@ async def test_a_filter_that_raises_answers_500_and_tells_only_the_log(
     assert b"no such thing" not in body
     assert b"request test" in body
     assert "request test: filter a (Acts, package easews-acts) raised" in caplog.text
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_task_of_a_filters_own_that_is_cancelled_cancels_nothing_else() -> None:
+    async def wait_for_a_cancelled_task(ctx: Context) -> None:
+        task = asyncio.ensure_future(asyncio.sleep(9))
+        task.cancel()
+        await task
+
+    ctx = make_context()
+    await make_pipeline(*flow(a=wait_for_a_cancelled_task)).run(ctx)
+    assert ctx.trace == [("a", "internalError")]
+
+
+async def test_what_is_no_answer_is_refused_where_it_is_set() -> None:
+    async def answer(ctx: Context) -> None:
+        ctx.response = "hello"  # type: ignore[assignment]
+
+    ctx = make_context()
+    await make_pipeline(*flow(a=answer)).run(ctx)
+    assert ctx.response is not None
+    assert ctx.response.status == 500
+
+
+async def test_a_result_that_is_no_text_is_a_fault_of_the_filter() -> None:
+    ctx = make_context()
+    await make_pipeline(*flow(a=gives(["done"]))).run(ctx)  # type: ignore[arg-type]
+    assert ctx.trace == [("a", "internalError")]
 
 
 async def test_an_internal_error_can_be_routed() -> None:

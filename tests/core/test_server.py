@@ -13,10 +13,12 @@ from anyio.abc import SocketStream
 from anyio.lowlevel import checkpoint
 
 from easews import Connection, Context, Filter, Headers, Response, Upgrade
-from easews.server import exchange
+from easews.server import exchange, writer
 from easews.testing import Running, gateway
 
 PATIENCE = 30
+
+LATE: list[str] = []
 
 CONFIG = """
 kind: HTTPServer
@@ -79,7 +81,35 @@ class Acts(Filter):
         ctx.response = Response(200, body=pieces())
 
     async def empty(self, ctx: Context) -> None:
-        ctx.response = Response(204)
+        ctx.response = Response(204, [("Content-Length", "0")])
+
+    async def yields_text(self, ctx: Context) -> None:
+        async def pieces() -> AsyncIterator[bytes]:
+            yield "secret"  # type: ignore[misc]
+
+        ctx.response = Response(200, body=pieces())
+
+    async def cannot_be_sent(self, ctx: Context) -> None:
+        ctx.response = Response(200, Headers.parsed([("x", "X", "\u0142 secret")]))
+
+    async def cannot_be_closed(self, ctx: Context) -> None:
+        def close() -> None:
+            raise ValueError("secret")
+
+        ctx.response = Response(200, content="hello", on_close=close)
+
+    async def loses_the_request(self, ctx: Context) -> None:
+        ctx.request = None  # type: ignore[assignment]
+        ctx.response = Response(200, content="hello")
+
+    async def large(self, ctx: Context) -> None:
+        ctx.response = Response(200, content=bytes(8_000_000))
+
+    async def upgrades_late(self, ctx: Context) -> None:
+        await self.upgrade(ctx)
+        LATE.append("begun")
+        while len(LATE) < 2:
+            await checkpoint()
 
     async def upgrade(self, ctx: Context) -> None:
         async def takeover(connection: Connection) -> None:
@@ -190,6 +220,7 @@ async def test_pipelined_requests_are_answered_in_order() -> None:
         (get("/acts/%2e%2E/x"), 400),
         (get("/acts?nothing"), 503),
         (get("/acts?raises"), 500),
+        (get("/acts?cannot_be_closed"), 200),
     ],
 )
 async def test_answers_that_are_no_trouble_for_the_connection(request_: bytes, status: int) -> None:
@@ -213,6 +244,8 @@ async def test_answers_that_are_no_trouble_for_the_connection(request_: bytes, s
         (get("/acts?echo", "Transfer-Encoding: chunked") + b"nonsense\r\n", 400),
         (get("/acts?raises", "Content-Length: 5"), 500),
         (get("/acts", version="1.0"), 200),
+        (get("/acts?yields_text"), 500),
+        (get("/acts?cannot_be_sent"), 500),
     ],
 )
 async def test_answers_that_end_the_connection(request_: bytes, status: int) -> None:
@@ -282,6 +315,55 @@ async def test_a_client_that_waits_for_it_is_told_to_continue() -> None:
         assert parsed(await read_all(stream)) == [(200, b"hello")]
 
 
+async def test_http_1_0_knows_no_continue() -> None:
+    async with serving() as running:
+        lines = ("Content-Length: 5", "Expect: 100-continue")
+        stream = await send(running, get("/acts?echo", *lines, method="POST", version="1.0"))
+        await stream.send(b"hello")
+        assert parsed(await read_all(stream)) == [(200, b"hello")]
+
+
+async def test_an_answer_without_a_body_has_no_length() -> None:
+    async with serving() as running:
+        assert b"Content-Length" not in (await ask(running, get("/acts?empty") + LAST))[:100]
+
+
+async def test_a_filter_that_loses_the_request_ends_its_connection_only() -> None:
+    async with serving() as running:
+        await ask(running, get("/acts?loses_the_request"))
+        assert b"hello" in await ask(running, LAST)
+        await running.gateway.stop()  # and no lease is left behind
+
+
+async def test_a_client_that_always_has_another_request_lets_others_have_a_turn(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    async with serving() as running, await send(running, get("/acts") * 1000) as busy:
+        await busy.receive()
+        assert b"hello" in await ask(running, LAST)
+        assert len(caplog.records) < 1000  # the other one is still at it
+
+
+async def test_a_slow_reader_gets_all_of_a_large_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "SEND_TIMEOUT", 0.5)
+    async with serving() as running:
+        stream = await send(running, get("/acts?large", "Connection: close"))
+        size = 0
+        async with stream:
+            async for piece in stream:
+                size += len(piece)
+                await anyio.sleep(0.005)
+        assert size > 8_000_000
+
+
+async def test_a_client_that_takes_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "SEND_TIMEOUT", 0.2)
+    async with serving() as running, await send(running, get("/acts?large")):
+        await eventually(lambda: running.gateway.listeners["server"]._open == 1)
+        await eventually(lambda: running.gateway.listeners["server"]._open == 0)
+
+
 async def test_a_body_without_a_limit_may_be_large() -> None:
     async with serving() as running:
         lines = ("Content-Length: 300000", "Connection: close")
@@ -309,6 +391,18 @@ async def test_an_upgraded_connection_is_handed_over_with_what_was_received() ->
         head, _, rest = data.partition(b"\r\n\r\n")
         assert head == b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x"
         assert rest == b"taken over with early bytes"
+
+
+async def test_an_upgrade_that_comes_when_we_stop_is_not_begun() -> None:
+    LATE.clear()
+    async with serving() as running:
+        stream = await send(running, get("/acts?upgrades_late", *UPGRADE))
+        await eventually(lambda: LATE)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(running.gateway.stop)
+            await anyio.sleep(0.05)
+            LATE.append("stopped")
+            assert parsed(await read_all(stream))[0][0] == 503
 
 
 async def test_a_filter_that_cannot_go_on_from_its_101_ends_the_connection() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -66,6 +67,30 @@ async def test_a_server_that_refuses_is_named() -> None:
         port = listening.getsockname()[1]
     with pytest.raises(ConnectError, match=f"ws://127.0.0.1:{port}: Connection refused"):
         await dial(Server.at(f"ws://127.0.0.1:{port}"))
+
+
+async def test_being_out_of_descriptors_is_a_reason_as_any_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def no_more(*_: object) -> None:
+        raise OSError(errno.EMFILE, "")
+
+    monkeypatch.setattr("easews.upstream.dialling.socket.socket", no_more)
+    with pytest.raises(ConnectError, match="Too many open files"):
+        await dial(Server.at("ws://127.0.0.1:1"))
+
+
+async def test_a_server_that_falls_silent_within_its_answer_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("easews.upstream.exchange.BODY_TIMEOUT", 0.1)
+    near, far = socket.socketpair()
+    near.setblocking(False)
+    with near, far:
+        far.send(b"HTTP/1.1 403 No\r\nContent-Length: 9\r\n\r\nhello")
+        answer = await ask(near, "GET", "/", Headers([("Host", "backend")]))
+        with pytest.raises(BadAnswer):
+            await _body_of(answer)
 
 
 async def test_a_name_that_does_not_resolve_is_named() -> None:
@@ -136,6 +161,9 @@ async def test_interim_answers_are_skipped() -> None:
         ([b"HTTP/1.1 200 OK\r\nA: b\r\n"], BadAnswer, "in the middle of its answer"),
         ([b"SSH-2.0-OpenSSH\r\n\r\n"], BadAnswer, "status line"),
         ([b"HTTP/1.1 200 OK\r\nA: " + bytes([65]) * 70_000], BadAnswer, "over 65536 bytes"),
+        ([b"HTTP/1.1 200 OK\r\nA: " + b"a" * 70_000 + b"\r\n\r\n"], BadAnswer, "over 65536"),
+        ([b"HTTP/1.0 101 Go\r\nA: b\r\n\r\n"], BadAnswer, "in HTTP/1.0"),
+        ([b"HTTP/1.1 103 Hints\r\nA: b\r\n\r\n" * 200], BadAnswer, "100 interim answers"),
     ],
 )
 async def test_what_is_no_answer_is_told(
