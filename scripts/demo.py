@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 
@@ -29,7 +31,7 @@ COMMANDS = {
     ".venv/bin/python scripts/ws.py ws://127.0.0.1:{port}/ws hello": "says hello through easews",
     "curl -i http://127.0.0.1:{port}/ws": "what a plain request is told",
     ".venv/bin/easews validate examples/demo.yaml": "the config behind all this",
-    ".venv/bin/easews kinds": "what a pipeline can hold",
+    ".venv/bin/easews kinds": "what may stand in a config",
 }
 
 
@@ -38,6 +40,15 @@ def hint(port: int) -> str:
     width = max(map(len, commands))
     lines = [f"  {command:{width}}  {shows}" for command, shows in commands.items()]
     return HINT.format(port=port, commands="\n".join(lines))
+
+
+def tell_once_it_listens(port: int) -> None:
+    """Print the hint when the gateway is there: nobody should try what cannot work yet."""
+    while True:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            break
+        time.sleep(0.05)
+    print(hint(port), flush=True)
 
 
 def port_of(variable: str, usual: int) -> int:
@@ -58,7 +69,7 @@ def main(arguments: list[str]) -> None:
     port = port_of("PORT", 8080)
     backend = ChatServer(port_of("BACKEND_PORT", 12345))
     Thread(target=backend.serve_forever, daemon=True).start()
-    print(hint(port), flush=True)
+    Thread(target=tell_once_it_listens, args=[port], daemon=True).start()
     sys.argv = ["easews", "run", str(CONFIG), *arguments]
     easews()
 

@@ -1,6 +1,7 @@
 """Writes the reference pages that are made from the sources: `python scripts/reference_pages.py`.
 
     docs/reference/kinds/*.md   a page for every kind, from its schema
+    docs/reference/api.md       what filters import, from its docstrings
     docs/reference/errors.md    what `validate` tells of broken configs, from tests/core/golden
 
 They are kept with the sources, for reading where no site is; a test fails when they are stale.
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import yaml
 
+from api_page import api_page
 from easews.config.fields import Field, fields_of
 from easews.config.schemas import OBJECT_KINDS, entry_schema, object_schema
 from easews.plugins import Kind
@@ -52,6 +54,7 @@ def pages() -> Iterator[tuple[str, str]]:
         yield f"kinds/{name}.md", kind_page(name, object_schema(name), origin)
     for kind in published().values():
         yield f"kinds/{kind.name}.md", kind_page(kind.name, entry_schema(kind), _origin(kind))
+    yield "api.md", api_page()
     yield "errors.md", errors_page()
 
 

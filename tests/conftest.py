@@ -33,6 +33,14 @@ if os.environ.get("EASEWS_TEST_UVLOOP") == "1":  # as scripts/test-all does
 NODE_MODULES = Path(__file__).parent / "e2e" / "node" / "node_modules"
 
 
+# scripts/test has tried where npm is; by itself npm tells more of why it could not.
+NPM = (
+    "run npm install --prefix tests/e2e/node, which tells why it could not"
+    if shutil.which("npm")
+    else "apt-get install nodejs npm, then run scripts/test"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """Something that not every machine has, and how to get it."""
@@ -54,16 +62,11 @@ PARTS = {
     ),
     "curl": Part(lambda: shutil.which("curl") is not None, "apt-get install curl"),
     "node": Part(lambda: shutil.which("node") is not None, "apt-get install nodejs npm"),
-    "ws (npm)": Part(
-        lambda: (NODE_MODULES / "ws").is_dir(), "install node and npm, then run scripts/test"
-    ),
+    "ws (npm)": Part(lambda: (NODE_MODULES / "ws").is_dir(), NPM),
     "chromium": Part(
         lambda: find_chromium() is not None, "apt-get install chromium, or set CHROMIUM to its path"
     ),
-    "playwright-core (npm)": Part(
-        lambda: (NODE_MODULES / "playwright-core").is_dir(),
-        "install node and npm, then run scripts/test",
-    ),
+    "playwright-core (npm)": Part(lambda: (NODE_MODULES / "playwright-core").is_dir(), NPM),
     "trio": Part(
         lambda: importlib.util.find_spec("trio") is not None, "run scripts/test, not pytest itself"
     ),
@@ -104,8 +107,8 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
 @pytest.fixture(scope="session")
 def batch() -> Any:
     """The module with the relay's inner loop in C, as built when easews-wsproxy was installed."""
-    if sys.platform != "linux":
-        pytest.skip("the compiled inner loop is about epoll")
+    if sys.platform != "linux" or os.environ.get("EASEWS_PURE") == "1":
+        pytest.skip("the inner loop is the one in Python: no epoll here, or EASEWS_PURE=1")
     need("C compiler")
     return importlib.import_module("easews_wsproxy._batch")
 

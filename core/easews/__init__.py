@@ -9,6 +9,7 @@
     http1              HTTP/1.1 as bytes in, values out, and back                 (pure)
     server             the HTTPServer: listener, connection, router
     upstream           backends for any filter: pools (pure), dialling
+    poller             many sockets in one descriptor, for who looks after many
     sessions, services what outlives a request: open sessions, plugins' services
     supervisor         the process: start, generations, stop
     cli                validate, run, kinds, schema
@@ -33,11 +34,14 @@ from .filters import Context, Filter, Route, SpecFault
 from .forwarded import ForwardedPolicy
 from .hookspecs import hookimpl
 from .http import Address, Headers, Request, Response, end_to_end
+from .poller import READ, WRITE, Poller, make_poller
 from .services import Service, Services
 from .sessions import Birth, Ending, Session, Sessions, Side, Traffic
 from .upgrade import Connection, Upgrade
 
 __all__ = [
+    "READ",
+    "WRITE",
     "Address",
     "BadAnswer",
     "Birth",
@@ -54,6 +58,7 @@ __all__ = [
     "ListenError",
     "MessageError",
     "PluginError",
+    "Poller",
     "Request",
     "Response",
     "Route",
@@ -69,5 +74,6 @@ __all__ = [
     "UpstreamTimeout",
     "end_to_end",
     "hookimpl",
+    "make_poller",
     "problem",
 ]

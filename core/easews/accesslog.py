@@ -70,4 +70,4 @@ class AccessLog:
 def without_query_values(target: str) -> str:
     """`/ws?token=secret&v=2` as `/ws?token=&v=`."""
     path, mark, query = target.partition("?")
-    return path + mark + _query_value.sub("=", query)
+    return path + mark + _query_value.sub("=", query) if mark else path

@@ -105,7 +105,7 @@ class Headers:
 
     def __contains__(self, name: object) -> bool:
         key = str(name).lower()
-        return any(field == key for field, _, _ in self._fields)
+        return key in [field for field, _, _ in self._fields]
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return ((name, value) for _, name, value in self._fields)

@@ -15,20 +15,15 @@ from anyio.lowlevel import checkpoint
 
 
 async def receive(sock: socket.socket, size: int = 65536) -> bytes:
-    """What has come in, at most `size` bytes; b"" at the end of the stream."""
-    try:
-        data = sock.recv(size)
-    except BlockingIOError:
-        pass
-    else:
-        await checkpoint()  # a peer that always has more must not keep the others waiting
-        return data
+    """What has come in, at most `size` bytes; b"" at the end of the stream.
+
+    Does not let others have a turn when something is there: who asks again and again does that.
+    """
     while True:
-        await anyio.wait_readable(sock)
         try:
             return sock.recv(size)
         except BlockingIOError:
-            continue
+            await anyio.wait_readable(sock)
 
 
 async def send_all(sock: socket.socket, data: bytes, stalled: float = inf) -> None:
@@ -53,7 +48,7 @@ async def linger(sock: socket.socket, seconds: float) -> None:
         sock.shutdown(socket.SHUT_WR)
         with anyio.move_on_after(seconds):
             while await receive(sock):
-                pass
+                await checkpoint()
     except OSError:
         pass  # the other end is gone: nothing to wait for
     finally:

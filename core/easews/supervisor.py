@@ -94,10 +94,14 @@ def bind_all(config: Config) -> dict[str, list[socket.socket]]:
         for spec in config.servers:
             sockets[spec.name] = bind(spec)
     except BaseException:
-        for sock in [sock for socks in sockets.values() for sock in socks]:
-            sock.close()
+        _close_all(sockets)
         raise
     return sockets
+
+
+def _close_all(sockets: Mapping[str, list[socket.socket]]) -> None:
+    for sock in [sock for socks in sockets.values() for sock in socks]:
+        sock.close()
 
 
 class Gateway:
@@ -124,6 +128,7 @@ class Gateway:
                 await tasks.start(self._generation.run)
             except EasewsError as error:  # raised below: a task group would wrap it up
                 failure = error
+                _close_all(self._sockets)
             else:
                 self._make_listeners(Services(running))
                 for listener in self.listeners.values():
@@ -179,17 +184,23 @@ async def _run_service(service: Service, *, task_status: TaskStatus[None]) -> No
 
 
 async def _run(gateway: Gateway) -> None:
+    failure: EasewsError | None = None
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with anyio.create_task_group() as tasks:
-            async with gateway.serving():
-                _announce(gateway)
-                await anext(aiter(signals))
-                stopping = anyio.CancelScope()
-                tasks.start_soon(_insist, signals, stopping)
-                tasks.start_soon(_tell_what_is_open, gateway)
-                with stopping:
-                    await gateway.stop()
+            try:
+                async with gateway.serving():
+                    _announce(gateway)
+                    await anext(aiter(signals))
+                    stopping = anyio.CancelScope()
+                    tasks.start_soon(_insist, signals, stopping)
+                    tasks.start_soon(_tell_what_is_open, gateway)
+                    with stopping:
+                        await gateway.stop()
+            except EasewsError as error:  # raised below: a task group would wrap it up
+                failure = error
             tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
 
 
 def _announce(gateway: Gateway) -> None:

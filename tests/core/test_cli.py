@@ -19,6 +19,7 @@ from typer.testing import CliRunner, Result
 from easews import Context, Filter, PluginError
 from easews.cli import app as cli
 from easews.cli.editors import files
+from easews.cli.kinds import overview
 from easews.cli.page import kind_page
 from easews.plugins import Kind, Kinds
 from editor_schemas import published
@@ -156,6 +157,14 @@ def test_broken_plugins_are_listed_and_make_kinds_fail(easews: Callable[..., Res
     assert "BROKEN  easews-broken: it fails with ImportError; update it" in result.stdout
 
 
+@pytest.mark.parametrize("columns", [80, 130])
+def test_on_a_terminal_the_kinds_are_as_wide_as_that(columns: int) -> None:
+    lines = overview(KINDS, width=columns, colour=False).splitlines()
+    assert max(map(len, lines)) <= columns
+    told = " ".join(" ".join(lines).split())
+    assert "Stamps requests. Results: stamped, internalError" in told
+
+
 def test_a_kind_is_told_field_by_field(easews: Callable[..., Result]) -> None:
     lines = easews("kinds", "HTTPServer").stdout.splitlines()
     assert lines[0].startswith("HTTPServer, a kind of object of easews ")
@@ -234,6 +243,32 @@ def test_a_broken_plugin_that_is_not_needed_is_a_warning(
     assert result.exit_code == 0
     assert "warning: a plugin is left out" in result.stderr
     assert "easews-broken" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["validate", "run"])
+def test_a_broken_plugin_is_told_once(easews: Callable[..., Result], command: str) -> None:
+    broken = PluginError("easews-headers", "it fails with ImportError", "update it")
+    text = "{kind: Pipeline, name: p, filters: [{kind: XForwarded, name: s}]}"
+    result = easews(command, "-", kinds=Kinds(KINDS.values(), [broken]), input=text)
+    assert result.exit_code == 1
+    assert result.output.count("it fails with ImportError") == 1
+
+
+def test_a_config_without_a_server_is_told_so(easews: Callable[..., Result]) -> None:
+    text = "{kind: Pipeline, name: p, filters: [{kind: Stamp, name: s}]}"
+    result = easews("validate", "-", input=text)
+    assert (result.exit_code, result.stdout) == (
+        0,
+        "No problems: 0 servers, 1 pipeline; to be run it needs an HTTPServer, too\n",
+    )
+
+
+def test_a_value_that_an_option_does_not_take_is_told_with_those_that_it_does(
+    easews: Callable[..., Result], good: str
+) -> None:
+    near, far = easews("run", "--backend", "trioo", good), easews("run", "--backend", "x", good)
+    assert "'trioo' is none of its values; did you mean 'trio'?" in near.stderr
+    assert "choose one of asyncio, uvloop, trio" in " ".join(far.stderr.split())
 
 
 def test_the_schema_of_a_kind_stands_alone(easews: Callable[..., Result]) -> None:

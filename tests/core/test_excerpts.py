@@ -86,6 +86,33 @@ SECRETS = {
 }
 
 
+# A URL's user, password, query and fragment, in whatever field, with whatever fault.
+URLS = [
+    "ws://me:{}@h/a",
+    "ws://{}@h",
+    "me:{}@127.0.0.1:80",
+    "ws://h:80/?token={}",
+    "ws://h/a#{}",
+    "ws://h/a b?x={}",
+    "tcp://me:{}/x@h",
+]
+
+
+@pytest.mark.parametrize("url", URLS)
+def test_the_secrets_of_a_url_are_masked(url: str) -> None:
+    text = login(f"  realm: [x, '{url.format(SECRET)}']\n  {url.format(SECRET)}: x")
+    kind = f"kind: '{url.format(SECRET)}'\nname: x"
+    found = (*problems(text.rpartition("\n")[0]), *problems(kind))
+    assert any("*" * len(SECRET) in problem.excerpt for problem in found)
+    assert SECRET not in problems_text(found, width=200, colour=True) + str(found[-1])
+
+
+def test_the_secrets_of_a_url_are_masked_in_what_is_no_yaml() -> None:
+    (problem,) = problems(f"port: 1\nurl: 'ws://me:{SECRET}@h' x")
+    assert problem.excerpt.startswith("url: 'ws://****")
+    assert SECRET not in problem.excerpt
+
+
 @pytest.mark.parametrize("case", SECRETS)
 def test_a_secret_is_masked(case: str) -> None:
     found = problems(SECRETS[case])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -118,6 +120,24 @@ def test_a_broken_plugin_is_told_with_its_name(
     assert problem in fault.problem
     assert remedy in fault.remedy
     assert list(kinds) == ["Stamp"]
+
+
+@pytest.mark.parametrize(
+    ("code", "line"),
+    [
+        ("import json\n\njson.loads('x')\n", 3),
+        ("def f():\n    return {}['a']\nf()\n", 2),
+        ("x = 1\nx = = 1\n", 2),
+    ],
+)
+def test_a_plugin_that_raises_is_told_with_its_own_line(
+    code: str, line: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "acme_plugin.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    entry_point = metadata.EntryPoint("it", "acme_plugin", "easews")
+    fault = only_fault(discover([Found("acme", "1", entry_point)]))
+    assert fault.problem.endswith(f" ({tmp_path / 'acme_plugin.py'}:{line})")
 
 
 def test_a_taken_entry_point_name_is_told() -> None:

@@ -142,6 +142,27 @@ def test_what_is_not_read(case: str) -> None:
     assert message in fault
 
 
+def test_a_second_kind_and_name_tell_of_a_forgotten_separator() -> None:
+    documents, problems = read_documents(
+        Source("f", "kind: A\nname: a\nx: 1\nx: 2\nname: b\nx: ${NOPE}\nkind: B\n"), ENVIRON
+    )
+    assert [document.root.value for document in documents] == [
+        {"kind": "A", "name": "a", "x": 2},
+        {"name": "b", "x": None, "kind": "B"},
+    ]
+    assert sorted(str(problem).partition(";")[0] for problem in problems) == [
+        "f:4:1: a.x: 'x' is there twice, first in line 3",
+        "f:5:1: b: another object begins here",
+        "f:6:4: b.x: the variable NOPE is not set",
+    ]
+
+
+@pytest.mark.parametrize("text", ["kind: A\nkind: B\nname: a", "kind: A\nname: a\nname: b"])
+def test_a_kind_or_name_that_is_there_twice_is_one_object(text: str) -> None:
+    (fault,) = faults(text)
+    assert "is there twice" in fault
+
+
 def test_an_alias_stands_for_its_anchor() -> None:
     (document,) = read("a: &x {b: 1}\nc: *x")
     assert document.root.value == {"a": {"b": 1}, "c": {"b": 1}}

@@ -14,7 +14,7 @@ from urllib.request import urlopen
 
 import pytest
 from tests.e2e.demo import PAGE, SCRIPTS, Demo, install_page, running_demo
-from tests.e2e.gateway import LOOPBACK, PATIENCE
+from tests.e2e.gateway import LOOPBACK, PATIENCE, free_port
 from tests.e2e.library import connect
 from websockets.sync.client import ClientConnection
 from websockets.typing import Subprotocol
@@ -53,7 +53,7 @@ def news(ws: ClientConnection, kind: str) -> dict[str, Any]:
             return told
 
 
-def test_the_demo_names_its_page_first(demo: Demo) -> None:
+def test_the_demo_names_its_page_once_it_listens(demo: Demo) -> None:
     assert demo.out.wait_for("Open").startswith(f"Open {demo.page} in a browser")
 
 
@@ -105,6 +105,13 @@ def test_ctrl_c_ends_the_demo_and_tells_the_page(plugins: Path, loop: str) -> No
             with pytest.raises(Exception, match="1001"):
                 news(ws, "said")
         assert "Traceback" not in demo.log.all()
+
+
+def test_a_demo_that_cannot_start_says_nothing_but_why() -> None:
+    ports = {"PORT": str(free_port()), "BACKEND_PORT": str(free_port())}
+    done = run_script("demo.py", "--backend", "curio", **ports)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "'curio' is none of its values" in done.stderr
 
 
 @pytest.mark.parametrize("variable", ["PORT", "BACKEND_PORT"])

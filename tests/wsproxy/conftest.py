@@ -127,6 +127,26 @@ class Relayed:
         return self.endings[0]
 
 
+def _session(
+    client: socket.socket,
+    backend: socket.socket,
+    limits: Limits | None = None,
+    *,
+    deflate: bool = False,
+    client_limit: int = -1,
+    on_end: Callable[[Ending], None] = lambda ending: None,
+) -> RelaySession:
+    client.setblocking(False)
+    backend.setblocking(False)
+    return RelaySession(
+        Birth("1", "127.0.0.1", "/ws", "pipeline", "ws://backend", 0.0, 0.0),
+        Leg("client", client, Walker(masked=True, deflate=deflate, limit=client_limit)),
+        Leg("backend", backend, Walker(masked=False, deflate=deflate)),
+        limits or Limits(),
+        lambda _, ending: on_end(ending),
+    )
+
+
 class FarEnd:
     """One far end of a session that is run by hand; `outbox` is what it has still to send."""
 
@@ -170,7 +190,6 @@ class ByHand:
         self.session = session
         self.client = client
         self.backend = backend
-        self.endings: list[Ending] = []
         self.now = session._opened
 
     def turn(self) -> None:
@@ -183,13 +202,23 @@ class ByHand:
         self.session.check(self.now)
         self.session.watch()
 
+    def open_another(self) -> RelaySession:
+        """A session whose far ends are closed, with a message in each direction."""
+        (client_end, client), (backend_end, backend) = socket.socketpair(), socket.socketpair()
+        session = _session(client, backend)
+        self.relay.open(session, b"\x82\x80\0\0\0\0", b"\x82\0")
+        client_end.close()
+        backend_end.close()
+        return session
+
     def settle(self, *readers: FarEnd) -> None:
         """Send all that is left to send, and receive all that comes, until nothing moves."""
         moves = True
         while moves:
             self.turn()
-            moves = any([far.push() for far in (self.client, self.backend)])
-            moves |= any([far.pull() for far in readers or (self.client, self.backend)])
+            pushed = [far.push() for far in (self.client, self.backend)]
+            pulled = [far.pull() for far in readers or (self.client, self.backend)]
+            moves = any(pushed + pulled)
 
 
 @contextmanager
@@ -205,17 +234,10 @@ def _run_by_hand(
     with patch.object(relay_module, "Batch", batch_type):
         relay = Relay()
     (client_end, client), (backend_end, backend) = socket.socketpair(), socket.socketpair()
-    for sock in (client, backend):
-        sock.setblocking(False)
-        if send_buffer is not None:
+    if send_buffer is not None:
+        for sock in (client, backend):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
-    session = RelaySession(
-        Birth("1", "127.0.0.1", "/ws", "pipeline", "ws://backend", 0.0, 0.0),
-        Leg("client", client, Walker(masked=True, deflate=deflate, limit=client_limit)),
-        Leg("backend", backend, Walker(masked=False, deflate=deflate)),
-        limits or Limits(),
-        lambda _, ending: by_hand.endings.append(ending),
-    )
+    session = _session(client, backend, limits, deflate=deflate, client_limit=client_limit)
     by_hand = ByHand(relay, session, FarEnd(client_end), FarEnd(backend_end))
     relay.open(session, b"", b"")
     try:
@@ -249,14 +271,13 @@ class Stage:
         pair = pair or _tcp_pair
         client_end, client = pair()
         backend_end, backend = pair()
-        client.setblocking(False)
-        backend.setblocking(False)
-        session = RelaySession(
-            Birth("1", "127.0.0.1", "/ws", "pipeline", "ws://backend", 0.0, 0.0),
-            Leg("client", client, Walker(masked=True, deflate=deflate, limit=client_limit)),
-            Leg("backend", backend, Walker(masked=False, deflate=deflate)),
-            limits or Limits(),
-            lambda _, ending: on_end(ending),
+        session = _session(
+            client,
+            backend,
+            limits,
+            deflate=deflate,
+            client_limit=client_limit,
+            on_end=lambda ending: on_end(ending),
         )
         relayed = Relayed(Peer(client_end, masks=True), Peer(backend_end, masks=False), session)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import importlib.util
-import os
 import socket
 import sys
 import time
@@ -21,11 +20,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from websockets.frames import Opcode
 
+from easews import READ, WRITE
 from easews_wsproxy import batch as pure_batch
 from easews_wsproxy import frames, lane, session
 from easews_wsproxy.compiled import COMPILED
 from easews_wsproxy.frames import CLOSE
-from easews_wsproxy.poller import READ, WRITE
 
 COUNTERS = ("remaining", "message_bytes", "frames", "messages", "pings", "pongs", "continued")
 
@@ -52,7 +51,7 @@ def compiled(batch: Any) -> Any:
 
 
 def test_the_compiled_loop_is_used_where_it_is_built(batch: Any) -> None:
-    assert COMPILED is (os.environ.get("EASEWS_PURE") != "1")
+    assert COMPILED
 
 
 # Skimming
@@ -149,9 +148,9 @@ def headers() -> Iterator[tuple[bytes, dict[str, bool], bool]]:
     lengths = [b"\x00", b"\x01", b"\x02ab", b"\x7d" + bytes(125), b"\x7e\x00\x7d"]
     lengths += [b"\x7e\x00\x7e" + bytes(60), b"\x7e\xff\xff", b"\x7f\0\0\0\0\0\0\xff\xff"]
     lengths += [b"\x7f\0\0\0\0\0\1\0\0", b"\x7f\x7f" + b"\xff" * 7, b"\x7f\x80" + bytes(7)]
-    for first, rest, masked, flipped, deflate, continued in product(
-        range(256), lengths, *[(False, True)] * 4
-    ):
+    states = list(product((False, True), repeat=4))
+    for first, rest, state in product(range(256), lengths, states):
+        masked, flipped, deflate, continued = state
         bit = 0x80 if masked != flipped else 0
         head = 1 + (2 if rest[0] == 126 else 8 if rest[0] == 127 else 0)
         data = bytes([first, rest[0] | bit]) + rest[1:head]
@@ -235,3 +234,189 @@ async def test_what_waits_for_a_peer_is_not_overtaken(relaying: Any) -> None:
         late.session.watch()
         frame = await late.backend.receive_frame()
         assert (frame.opcode, frame.data) == (Opcode.PING, b"first")
+
+
+# Odd uses
+
+
+class Attending:
+    """A batch of sockets that calls `act`, if that is set, and notes which of them it did."""
+
+    def __init__(self, batch_type: Any, count: int) -> None:
+        self.called: list[int] = []
+        self.act: Any = None
+        self.batch = batch_type(self._attend, bytearray(1024), 512, 1 << 16)
+        self.pairs = [socket.socketpair() for _ in range(count)]
+        for number, (near, far) in enumerate(self.pairs):
+            self.batch.enter(near.fileno(), number, frames.Walker(masked=False), near.fileno())
+            self.batch.watch(near.fileno(), READ, False)
+            far.send(b"!")
+
+    def _attend(self, number: int, events: int, end: int, upto: int, sent: int) -> None:
+        self.called.append(number)
+        if self.act is not None:
+            self.act(number)
+
+    def leave(self, number: int) -> None:
+        near = self.pairs[number][0]
+        self.batch.leave(near.fileno())
+        near.close()
+
+    def close(self) -> None:
+        self.batch.close()
+        for pair in self.pairs:
+            for sock in pair:
+                sock.close()
+
+
+@pytest.fixture(params=["compiled", "pure"])
+def attending(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Makes one; it is closed in the end."""
+    module = request.getfixturevalue("batch") if request.param == "compiled" else pure_batch
+    made: list[Attending] = []
+
+    def make(count: int) -> Attending:
+        made.append(Attending(module.Batch, count))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def test_a_descriptor_enters_and_leaves_once(attending: Any) -> None:
+    one = attending(1)
+    fd = one.pairs[0][0].fileno()
+    with pytest.raises(KeyError):
+        one.batch.enter(fd, 0, frames.Walker(masked=False), fd)
+    one.batch.leave(fd)
+    for use in (one.batch.leave, lambda fd: one.batch.watch(fd, READ, True)):
+        for unknown in (fd, 100_000, -1):
+            with pytest.raises(KeyError):
+                use(unknown)
+    assert one.batch.turn(inf)
+    assert one.called == []
+
+
+def test_a_descriptor_that_is_closed_cannot_be_watched(attending: Any) -> None:
+    one = attending(1)
+    near = one.pairs[0][0]
+    fd = near.fileno()
+    one.batch.watch(fd, 0, False)
+    near.close()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        one.batch.watch(fd, READ | WRITE, False)
+    one.batch.leave(fd)
+
+
+def test_what_attend_raises_comes_out_and_the_next_turn_goes_on(attending: Any) -> None:
+    several = attending(5)
+    several.act = {}.__getitem__
+    for _ in range(5):
+        with pytest.raises(KeyError):
+            several.batch.turn(inf)
+    assert sorted(several.called) == [0, 1, 2, 3, 4]
+
+
+def test_who_leaves_while_another_is_attended_to_is_left_alone(attending: Any) -> None:
+    several = attending(30)
+
+    def leave_all(_: int) -> None:
+        for number in range(30):
+            several.leave(number)
+
+    several.act = leave_all
+    assert several.batch.turn(inf)
+    assert len(several.called) == 1
+
+
+def test_who_gets_the_descriptor_of_one_that_left_is_a_new_one(attending: Any) -> None:
+    several = attending(30)
+    fresh: list[socket.socket] = []
+
+    def replace(number: int) -> None:
+        several.act = None
+        for other in set(range(30)) - {number}:
+            several.leave(other)
+        for near, far in [socket.socketpair() for _ in range(14)]:
+            fresh.extend((near, far))
+            several.batch.enter(near.fileno(), -1, frames.Walker(masked=False), near.fileno())
+            several.batch.watch(near.fileno(), READ, True)
+        several.leave(number)
+
+    several.act = replace
+    assert several.batch.turn(inf)
+    for sock in fresh:
+        sock.close()
+    assert several.called[0] >= 0
+    assert len([number for number in several.called if number >= 0]) == 1
+
+
+def test_the_table_may_grow_while_one_is_attended_to(attending: Any) -> None:
+    several = attending(3)
+    fd = 10_000  # nobody's, and never watched
+
+    def grow(number: int) -> None:
+        several.batch.enter(fd + 10_000 * number, -1, frames.Walker(masked=False), 0)
+        several.leave(number)
+
+    several.act = grow
+    assert several.batch.turn(inf)
+    assert sorted(several.called) == [0, 1, 2]
+
+
+def test_a_batch_that_is_closed_refuses_to_turn(attending: Any) -> None:
+    several = attending(3)
+    several.batch.close()
+    several.batch.close()
+    with pytest.raises((OSError, ValueError)):  # the latter is select.epoll's way
+        several.batch.turn(inf)
+
+
+# Memory
+
+
+def test_a_batch_keeps_its_legs_as_long_as_they_are_in_it(batch: Any, compiled: Any) -> None:
+    leg, walker = object(), compiled.Walker(masked=False)
+    counts = sys.getrefcount(leg), sys.getrefcount(walker)
+    several = batch.Batch(print, bytearray(64), 64, 0)
+    for _ in range(10):
+        several.enter(7, leg, walker, 7)
+        assert (sys.getrefcount(leg), sys.getrefcount(walker)) == (counts[0] + 1, counts[1] + 1)
+        several.leave(7)
+    several.enter(7, leg, walker, 7)
+    del several
+    assert (sys.getrefcount(leg), sys.getrefcount(walker)) == counts
+
+
+def test_a_batch_that_refers_to_itself_is_collected(batch: Any) -> None:
+    class Owner:
+        def attend(self) -> None: ...
+
+    owner = Owner()
+    owner.batch = batch.Batch(owner.attend, bytearray(64), 64, 0)  # type: ignore[attr-defined]
+    gone = weakref.ref(owner)
+    del owner
+    gc.collect()
+    assert gone() is None
+
+
+@pytest.mark.parametrize("helping", [0, -1, 65])
+def test_a_buffer_has_room_for_a_helping(batch: Any, helping: int) -> None:
+    with pytest.raises(ValueError, match="too small"):
+        batch.Batch(print, bytearray(64), helping, 0)
+
+
+def test_nothing_is_left_of_sessions_that_are_over(batch: Any, run_by_hand: Any) -> None:
+    blocks: list[int] = []
+    with run_by_hand(batch.Batch) as by_hand:
+        for number in range(10_000):
+            over = by_hand.open_another()
+            by_hand.turn()
+            over.cut()
+            if number in (1_000, 9_999):
+                by_hand.relay._wheel.due(time.monotonic() + 1000)  # it lets go of them by and by
+                gc.collect()
+                blocks.append(sys.getallocatedblocks())
+        assert by_hand.relay._sessions == {by_hand.session}
+    assert blocks[1] - blocks[0] < 500  # of 9,000 sessions

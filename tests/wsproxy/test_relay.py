@@ -12,13 +12,13 @@ import pytest
 from anyio.lowlevel import checkpoint
 from websockets.frames import Opcode
 
+from easews.poller import SelectorPoller
 from easews_wsproxy import batch as batch_module
 from easews_wsproxy import relay as relay_module
 from easews_wsproxy import splice
 from easews_wsproxy.frames import Walker
 from easews_wsproxy.guard import Limits
 from easews_wsproxy.leg import BUFFER_BYTES, FLOOD_BYTES, TURN_BYTES, Leg
-from easews_wsproxy.poller import SelectorPoller
 from easews_wsproxy.session import RelaySession
 
 

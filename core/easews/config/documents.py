@@ -21,7 +21,7 @@ MASK = "*"
 # was forgotten; query and fragment.
 _URL_SECRETS = [
     re.compile(r"(?://|^(?=[^/@]*:(?!//)))(.*)@", re.DOTALL),
-    re.compile(r"//[^?#]*[?#](.+)", re.DOTALL),
+    re.compile(r"//[^?#]*[?#](.+?)[\"']?\Z", re.DOTALL),
 ]
 
 

@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator
 
 import anyio
+from anyio.lowlevel import checkpoint
 
 from ..errors import MessageError
 from ..http1 import (
@@ -88,6 +89,7 @@ class RequestBody:
     async def __anext__(self) -> bytes:
         """MessageError when the body is malformed, cut short (400), or too large (413)."""
         while not self._reader.done:
+            await checkpoint()  # a body that is always ready lets others have a turn
             try:
                 data = await self._receive()
                 piece = self._reader.feed(data)

@@ -6,7 +6,6 @@ for each would cost more than all else that the server does for a handshake.
 
 from __future__ import annotations
 
-import selectors
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 
 import anyio
 
+from ..poller import READ, make_poller
 from ..services import Service
 
 #: What a client may send behind an upgrade request before it is answered.
@@ -25,25 +25,27 @@ class _Watched:
     sock: socket.socket
     held: bytearray
     left: Callable[[], None]
-    registered: bool = True
 
 
 class ClientWatch(Service):
     """One for the whole process."""
 
     def __init__(self) -> None:
-        self._selector = selectors.DefaultSelector()
+        self._poller = make_poller()
+        self._watched: dict[int, _Watched] = {}
 
     async def serve(self, ready: Callable[[], None]) -> None:
         """Watch until cancelled."""
         ready()
         try:
             while True:
-                await anyio.wait_readable(self._selector.fileno())
-                for key, _ in self._selector.select(0):
-                    self._attend(key.data)
+                await anyio.wait_readable(self._poller.fileno())
+                for fd, _ in self._poller.poll(0, max(len(self._watched), 1)):
+                    if fd in self._watched:
+                        self._attend(self._watched[fd])
         finally:
-            self._selector.close()
+            self._watched.clear()
+            self._poller.close()
 
     @contextmanager
     def watching(
@@ -51,7 +53,8 @@ class ClientWatch(Service):
     ) -> Iterator[None]:
         """Add to `held` what the client sends, up to 64 KiB; call `left` when it is gone."""
         watched = _Watched(sock, held, left)
-        self._selector.register(sock, selectors.EVENT_READ, watched)
+        self._watched[sock.fileno()] = watched
+        self._poller.register(sock.fileno(), READ)
         try:
             yield
         finally:
@@ -72,7 +75,7 @@ class ClientWatch(Service):
             self._forget(watched)  # the kernel holds the rest, and lets the client wait
 
     def _forget(self, watched: _Watched) -> None:
-        if watched.registered:
-            watched.registered = False
-            if self._selector.get_map() is not None:  # else it was closed: we are stopping
-                self._selector.unregister(watched.sock)
+        fd = watched.sock.fileno()
+        if self._watched.get(fd) is watched:
+            del self._watched[fd]
+            self._poller.unregister(fd)

@@ -16,8 +16,9 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from easews import make_poller
+
 from .lane import Lane
-from .poller import make_poller
 
 if TYPE_CHECKING:
     from .leg import Leg

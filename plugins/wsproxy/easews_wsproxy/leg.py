@@ -12,9 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from easews import READ, WRITE
+
 from .frames import Walker
 from .life import Life
-from .poller import READ, WRITE
 from .rates import Meter
 
 if TYPE_CHECKING:

@@ -15,12 +15,11 @@ from collections.abc import Callable
 import anyio
 from anyio.lowlevel import checkpoint
 
-from easews import Service
+from easews import READ, WRITE, Service
 
 from . import splice
 from .compiled import Batch
 from .leg import BUFFER_BYTES, LARGE_FRAME, TURN_BYTES, Buffers, Leg
-from .poller import READ, WRITE
 from .session import RelaySession
 from .splice import Pipe
 from .timers import Wheel

@@ -1,7 +1,7 @@
 """One pollable set of sockets: epoll where there is one, kqueue elsewhere.
 
 A poller has a file descriptor of its own that is readable while any of its sockets has an
-event. So one task can wait for all sessions of the process at once, on any event loop.
+event. So one task can wait for all sockets of a kind at once, on any event loop.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ import selectors
 import sys
 from typing import Protocol
 
-READ = 1  # select.EPOLLIN
-WRITE = 4  # select.EPOLLOUT
+#: Event masks, those of epoll.
+READ = 1
+WRITE = 4
 
 
 class Poller(Protocol):
-    """The part of `select.epoll` that the relay uses; masks are READ | WRITE."""
+    """The part of `select.epoll` that every system can have; masks are READ | WRITE."""
 
     def fileno(self) -> int: ...
     def register(self, fd: int, eventmask: int, /) -> None: ...

@@ -1,0 +1,347 @@
+"""RFC 6455 case by case, through the relay on real sockets."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import anyio
+import pytest
+from websockets.frames import Frame, Opcode
+from websockets.protocol import Protocol, Side, State
+from wsproto import ConnectionType
+from wsproto.connection import Connection
+from wsproto.events import CloseConnection, Message, TextMessage
+from wsproto.events import Ping as WsprotoPing
+
+from easews_wsproxy.guard import Limits
+
+SOON = Limits(close=0.3)
+BOTH = pytest.mark.parametrize("sender", ["client", "backend"])
+
+
+def ends(relayed: Any, sender: str) -> tuple[Any, Any]:
+    """Who sends and who receives."""
+    pair = relayed.client, relayed.backend
+    return pair if sender == "client" else pair[::-1]
+
+
+def head(sender: str, first: int, length: bytes) -> bytes:
+    """A header whose length is written as told."""
+    if sender == "backend":
+        return bytes([first]) + length
+    return bytes([first, length[0] | 0x80]) + length[1:] + b"mask"
+
+
+# What passes, byte for byte
+
+PASSING = {
+    "control frames between fragments": [
+        Frame(Opcode.TEXT, b"one ", fin=False),
+        Frame(Opcode.PING, b"?"),
+        Frame(Opcode.CONT, b"mess", fin=False),
+        Frame(Opcode.PONG, b"!"),
+        Frame(Opcode.PING, b""),
+        Frame(Opcode.CONT, b"age"),
+    ],
+    "pings of 125 bytes": [Frame(Opcode.PING, b"x" * 125)] * 3,
+    "pongs that nobody asked for": [Frame(Opcode.PONG, b""), Frame(Opcode.PONG, b"x" * 125)],
+    "empty messages": [Frame(Opcode.TEXT, b""), Frame(Opcode.BINARY, b"")] * 3,
+    "empty fragments": [
+        Frame(Opcode.BINARY, b"", fin=False),
+        Frame(Opcode.CONT, b"", fin=False),
+        Frame(Opcode.CONT, b""),
+    ],
+    "lengths at the edges": [
+        Frame(Opcode.BINARY, b"x" * length) for length in (0, 1, 125, 126, 127, 65535, 65536)
+    ],
+}
+
+
+@pytest.mark.parametrize("pinged", [False, True], ids=["", "while a ping of ours is pending"])
+@pytest.mark.parametrize("case", PASSING)
+@BOTH
+async def test_frames_pass_byte_for_byte(
+    relaying: Any, sender: str, case: str, pinged: bool
+) -> None:
+    async with relaying() as stage, anyio.create_task_group() as tasks:
+        relayed = stage.open()
+        source, sink = ends(relayed, sender)
+        if pinged:
+            leg, now = getattr(relayed.session, sender), time.monotonic()
+            relayed.session.ping(leg, leg.life.ask(now), now)
+        sent = b"".join(frame.serialize(mask=sender == "client") for frame in PASSING[case])
+        tasks.start_soon(source.send, sent)
+        assert await sink.receive_exactly(len(sent)) == sent
+
+
+@BOTH
+async def test_a_message_of_a_hundred_thousand_fragments_passes(relaying: Any, sender: str) -> None:
+    async with relaying() as stage, anyio.create_task_group() as tasks:
+        relayed = stage.open()
+        source, sink = ends(relayed, sender)
+        sent = source.frame(Opcode.TEXT, b"x", fin=False)
+        sent += source.frame(Opcode.CONT, b"x", fin=False) * 100_000 + source.frame(Opcode.CONT)
+        tasks.start_soon(source.send, sent)
+        assert await sink.receive_exactly(len(sent)) == sent
+        traffic = relayed.session.traffic()[sender == "backend"]
+        assert (traffic.messages, traffic.bytes) == (1, len(sent))
+
+
+@BOTH
+async def test_the_longest_frame_there_can_be_may_begin(relaying: Any, sender: str) -> None:
+    async with relaying() as stage:
+        relayed = stage.open(SOON)
+        source, sink = ends(relayed, sender)
+        sent = head(sender, 0x82, b"\x7f\x7f" + b"\xff" * 7) + b"and so on"
+        await source.send(sent)
+        assert await sink.receive_exactly(len(sent)) == sent
+        source.close()
+        await sink.receive_end()
+
+
+# What does not: 1002 to who sent it, 1001 to the other side, and nothing of it goes on
+
+REFUSED = {
+    "a length of 2^63": (0x82, b"\x7f\x80" + bytes(7)),
+    "125 in three bytes": (0x82, b"\x7e\x00\x7d"),
+    "65535 in nine bytes": (0x82, b"\x7f\0\0\0\0\0\0\xff\xff"),
+    "RSV1, which nothing was agreed on": (0xC1, b"\x00"),
+    "a reserved opcode": (0x83, b"\x00"),
+    "a fragmented ping": (0x09, b"\x00"),
+    "a ping of 126 bytes": (0x89, b"\x7e\x00\x7e"),
+    "a Close of 126 bytes": (0x88, b"\x7e\x00\x7e"),
+    "a continuation of nothing": (0x80, b"\x00"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+@BOTH
+async def test_a_frame_that_breaks_a_rule_is_1002(relaying: Any, sender: str, case: str) -> None:
+    async with relaying() as stage:
+        relayed = stage.open()
+        source, sink = ends(relayed, sender)
+        await source.send_text("fine")
+        await source.send(head(sender, *REFUSED[case]))
+        assert (await source.receive_close())[0] == 1002
+        assert await sink.receive_text() == "fine"
+        assert await sink.receive_close() == (1001, f"the {sender} was at fault")
+
+
+@BOTH
+async def test_rsv1_on_a_continuation_is_1002_even_with_deflate(relaying: Any, sender: str) -> None:
+    async with relaying() as stage:
+        relayed = stage.open(deflate=True)
+        source, sink = ends(relayed, sender)
+        start = head(sender, 0x41, b"\x00")
+        await source.send(start + head(sender, 0xC0, b"\x00"))
+        assert (await source.receive_close())[0] == 1002
+        assert await sink.receive_exactly(len(start)) == start
+        assert (await sink.receive_close())[0] == 1001
+
+
+# Close
+
+PASSED_CODES = [*range(1000, 1004), *range(1007, 1015), 3000, 3333, 3999, 4000, 4444, 4999]
+REFUSED_CODES = [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65535]
+PASSED_CLOSES = [
+    b"",
+    *(code.to_bytes(2) for code in PASSED_CODES),
+    *(b"\x03\xe8" + b"r" * (size - 2) for size in (3, 123, 124, 125)),
+    b"\x03\xe8" + "€".encode() * 41,
+]
+REFUSED_CLOSES = [
+    b"\x03",
+    *(code.to_bytes(2) for code in REFUSED_CODES),
+    *(b"\x03\xe8" + reason for reason in (b"\xff", b"caf\xc3", b"\xed\xa0\x80", b"\xc0\xaf")),
+]
+
+
+@BOTH
+async def test_every_close_that_may_be_sent_passes_with_its_answer(
+    relaying: Any, sender: str
+) -> None:
+    async with relaying() as stage:
+        for payload in PASSED_CLOSES:
+            relayed = stage.open()
+            source, sink = ends(relayed, sender)
+            for one, other in ((source, sink), (sink, source)):
+                close = one.frame(Opcode.CLOSE, payload)
+                await one.send(close)
+                assert await other.receive_exactly(len(close)) == close
+            relayed.backend.close()
+            await relayed.client.receive_end()
+            relayed.client.close()
+            ending = await relayed.ended()
+            assert (ending.by, ending.code) == (sender, int.from_bytes(payload[:2]) or 1005)
+
+
+@BOTH
+async def test_every_close_that_must_not_be_sent_is_1002(relaying: Any, sender: str) -> None:
+    async with relaying() as stage:
+        for payload in REFUSED_CLOSES:
+            relayed = stage.open()
+            source, sink = ends(relayed, sender)
+            await source.send(source.frame(Opcode.CLOSE, payload))
+            assert (await source.receive_close())[0] == 1002, payload
+            assert await sink.receive_close() == (1001, f"the {sender} was at fault")
+
+
+async def test_closes_that_cross_each_other_both_arrive(relaying: Any) -> None:
+    async with relaying() as stage:
+        relayed = stage.open()
+        relayed.client.sock.send(relayed.client.frame(Opcode.CLOSE, b"\x0b\xb8mine"))
+        relayed.backend.sock.send(relayed.backend.frame(Opcode.CLOSE, b"\x0f\xa0yours"))
+        assert await relayed.client.receive_close() == (4000, "yours")
+        assert await relayed.backend.receive_close() == (3000, "mine")
+        relayed.backend.close()
+        await relayed.client.receive_end()
+        relayed.client.close()
+        assert (await relayed.ended()).code in (3000, 4000)
+
+
+async def test_what_a_side_sends_before_it_answers_a_close_still_arrives(relaying: Any) -> None:
+    async with relaying() as stage:
+        relayed = stage.open()
+        await relayed.client.send(relayed.client.frame(Opcode.CLOSE, b"\x03\xe8"))
+        await relayed.backend.receive_close()
+        await relayed.backend.send_text("one more thing")
+        await relayed.backend.send(relayed.backend.frame(Opcode.CLOSE, b"\x03\xe8"))
+        assert await relayed.client.receive_text() == "one more thing"
+        assert await relayed.client.receive_close() == (1000, "")
+
+
+@BOTH
+async def test_what_follows_a_close_is_thrown_away_and_the_session_ends(
+    relaying: Any, sender: str
+) -> None:
+    async with relaying() as stage:
+        relayed = stage.open(SOON)
+        source, sink = ends(relayed, sender)
+        close = source.frame(Opcode.CLOSE, b"\x03\xe8")
+        await source.send(close + b"neither a frame nor anything else" * 10_000)
+        await sink.receive_exactly(len(close))
+        await sink.send(sink.frame(Opcode.CLOSE, b"\x03\xe8"))
+        assert await source.receive_close() == (1000, "")
+        await sink.receive_end()
+        assert (await relayed.ended()).by == sender
+
+
+@BOTH
+async def test_who_never_answers_a_close_of_the_other_side_is_cut_off(
+    relaying: Any, sender: str
+) -> None:
+    async with relaying() as stage:
+        relayed = stage.open(SOON)
+        source, sink = ends(relayed, sender)
+        await source.send(source.frame(Opcode.CLOSE, b"\x03\xe9"))
+        assert await sink.receive_close() == (1001, "")
+        await sink.receive_end()
+        await source.receive_end()
+        ending = await relayed.ended()
+        assert (ending.by, ending.code) == (sender, 1001)
+
+
+# Ends without a Close
+
+
+@BOTH
+async def test_a_reset_in_the_middle_of_a_frame_ends_the_other_side_bare(
+    relaying: Any, sender: str
+) -> None:
+    async with relaying() as stage:
+        relayed = stage.open(SOON)
+        source, sink = ends(relayed, sender)
+        sent = head(sender, 0x82, b"\x7e\x10\x00") + bytes(100)
+        await source.send(sent)
+        assert await sink.receive_exactly(len(sent)) == sent
+        source.reset()
+        await sink.receive_end()
+        ending = await relayed.ended()
+        assert (ending.by, ending.code) == (sender, 1006)
+
+
+@BOTH
+async def test_a_reset_in_the_middle_of_a_message_is_told_in_a_close(
+    relaying: Any, sender: str
+) -> None:
+    async with relaying() as stage:
+        relayed = stage.open()
+        source, sink = ends(relayed, sender)
+        await source.send(source.frame(Opcode.TEXT, b"half", fin=False))
+        assert bytes((await sink.receive_frame()).data) == b"half"
+        source.reset()
+        code = 1001 if sender == "client" else 1011
+        assert await sink.receive_close() == (code, f"the {sender} was lost")
+
+
+@BOTH
+async def test_who_has_only_stopped_sending_gets_what_was_on_its_way(
+    relaying: Any, sender: str
+) -> None:
+    async with relaying() as stage:
+        relayed = stage.open()
+        source, sink = ends(relayed, sender)
+        source.half_close()
+        code, _ = await sink.receive_close()
+        await sink.send_text("still for you")
+        await sink.send(sink.frame(Opcode.CLOSE, code.to_bytes(2)))
+        assert await source.receive_text() == "still for you"
+        assert await source.receive_close() == (code, "")
+        await source.receive_end()
+
+
+# Far ends that behave as whole implementations do
+
+
+async def _run(peer: Any, protocol: Protocol) -> None:
+    """Until the connection has ended."""
+    while protocol.state is not State.CLOSED:
+        for data in protocol.data_to_send():
+            if data:
+                await peer.send(data)
+            else:
+                peer.half_close()
+        received = await peer.receive()
+        if received:
+            protocol.receive_data(received)
+        else:
+            protocol.receive_eof()
+
+
+@BOTH
+async def test_two_ends_on_websockets_close_cleanly(relaying: Any, sender: str) -> None:
+    async with relaying() as stage:
+        relayed = stage.open()
+        protocols = {"client": Protocol(Side.CLIENT), "backend": Protocol(Side.SERVER)}
+        protocols[sender].send_ping(b"there?")
+        protocols[sender].send_text(b"hello")
+        protocols[sender].send_close(1000, "done")
+        async with anyio.create_task_group() as tasks:
+            for role, protocol in protocols.items():
+                tasks.start_soon(_run, getattr(relayed, role), protocol)
+        for protocol in protocols.values():
+            assert (protocol.close_code, protocol.close_reason) == (1000, "done")
+        relayed.backend.close()
+        relayed.client.close()
+        assert (await relayed.ended()).code == 1000
+
+
+async def test_a_client_on_wsproto_gets_a_fragmented_message(relaying: Any) -> None:
+    async with relaying() as stage:
+        relayed = stage.open()
+        client = Connection(ConnectionType.CLIENT)
+        await relayed.client.send(client.send(TextMessage("x", message_finished=False)))
+        await relayed.client.send(client.send(WsprotoPing(b"between")))
+        await relayed.client.send(client.send(TextMessage("y")))
+        for opcode, data in ((Opcode.TEXT, b"x"), (Opcode.PING, b"between"), (Opcode.CONT, b"y")):
+            frame = await relayed.backend.receive_frame()
+            assert (frame.opcode, bytes(frame.data)) == (opcode, data)
+            await relayed.backend.send(relayed.backend.frame(opcode, data, fin=frame.fin))
+        await relayed.backend.send(relayed.backend.frame(Opcode.CLOSE, b"\x03\xe8"))
+        events: list[Any] = []
+        while not events or not isinstance(events[-1], CloseConnection):
+            client.receive_data(await relayed.client.receive())
+            events += client.events()
+        assert "".join(one.data for one in events if isinstance(one, Message)) == "xy"
+        assert events[-1].code == 1000
