@@ -76,9 +76,9 @@ def _class(value: type) -> list[str]:
     node = _tree(value)
     assert isinstance(node, ast.ClassDef)
     bases = [base.__name__ for base in value.__bases__ if base.__module__.startswith("easews")]
-    members = list(_members(node))
+    members = [line.replace("`__init__(", f"`{node.name}(") for line in _members(node)]
     return [
-        f"A class, and a kind of `{bases[0]}`." if bases else "A class.",
+        f"A kind of `{bases[0]}`." if bases else "",
         _prose(ast.get_docstring(node)),
         "\n".join(members),
     ]
@@ -89,7 +89,7 @@ def _members(node: ast.ClassDef) -> Iterator[str]:
     for member in node.body:
         if isinstance(member, ast.AnnAssign) and _is_public(ast.unparse(member.target)):
             yield f"- `{ast.unparse(member)}`"
-        elif isinstance(member, Definition) and (_is_public(member.name) or _tells(member)):
+        elif isinstance(member, Definition) and _is_shown(member):
             text = _sentence(ast.get_docstring(member))
             yield f"- `{_signature(member)}`{f': {text}' if text else ''}"
 
@@ -98,11 +98,12 @@ def _is_public(name: str) -> bool:
     return not name.startswith("_")
 
 
-def _tells(member: Definition) -> bool:
-    """Whether a special method is worth a line: how an instance is made always is."""
-    return member.name == "__init__" or (
-        bool(ast.get_docstring(member)) and member.name[:2] == "__"
-    )
+def _is_shown(member: Definition) -> bool:
+    """Public ones are, how an instance is made, and special methods that have something to say."""
+    if any(ast.unparse(decorator).endswith(".setter") for decorator in member.decorator_list):
+        return False
+    is_told = member.name.startswith("__") and bool(ast.get_docstring(member))
+    return _is_public(member.name) or member.name == "__init__" or is_told
 
 
 def _signature(node: Definition) -> str:
@@ -112,17 +113,14 @@ def _signature(node: Definition) -> str:
         return f"{node.name}{returns.replace(' ->', ':', 1)}"
     before = "async with " if "asynccontextmanager" in decorators else ""
     before += "async " if isinstance(node, ast.AsyncFunctionDef) and not before else ""
-    return f"{before}{node.name}({ast.unparse(node.args)}){returns}"
+    arguments = re.sub(r"^(self|cls)(, /)?(, |$)", "", ast.unparse(node.args))
+    return f"{before}{node.name}({arguments}){returns}"
 
 
 def _prose(docstring: str | None) -> str:
-    """A docstring as Markdown: a block that it indents is code."""
-    text = re.sub(r"(?<!`)``(?!`)", "`", docstring or "")
-    return re.sub(r"::\n\n((?:    .*\n?|\n)+)", _code, text)
-
-
-def _code(block: re.Match[str]) -> str:
-    return ":\n\n```python\n" + textwrap.dedent(block[1]).strip() + "\n```\n"
+    """A docstring as Markdown, in which nothing is indented."""
+    lines = (docstring or "").replace("``", "`").split("\n")
+    return "\n".join(line.strip() for line in lines)
 
 
 def _sentence(docstring: str | None) -> str:
