@@ -42,17 +42,18 @@ def test_every_setting_to_try_is_valid() -> None:
     text = starter("ws://127.0.0.1:9000", "easews.yaml").text
     tried, count = re.subn(r"^( *)#(?=\S)", r"\1", text, flags=re.MULTILINE)
     (server,), (pipeline,) = (config := load_config(tried)).servers, config.pipelines
-    assert count == 7
+    assert count == 9
     assert [network.prefixlen for network in server.trusted_proxies] == [8]
     assert [entry.kind.name for entry in pipeline.filters] == ["XForwarded", "WebSocketProxy"]
     (pool,) = pipeline.filters[1].spec["pools"]
     assert len(pool["servers"]) == 2
-    assert {"originPatterns", "clientMaxMsgSize", "timeouts"} <= pool.keys()
+    assert {"originPatterns", "clientMaxMsgSize", "clientRateLimit", "timeouts"} <= pool.keys()
 
 
-def test_the_timeouts_to_try_are_the_defaults() -> None:
+@pytest.mark.parametrize("field", ["timeouts", "keepAlive"])
+def test_what_is_said_to_be_the_default_is(field: str) -> None:
     text = starter("ws://127.0.0.1:9000", "easews.yaml").text
-    tried = text.replace("#timeouts: ", "timeouts: ")
+    tried = text.replace(f"#{field}: ", f"{field}: ")
     assert tried != text
     specs = [load_config(made).pipelines[0].filters[-1].spec for made in (text, tried)]
     assert specs[0] == specs[1]

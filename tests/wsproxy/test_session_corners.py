@@ -24,7 +24,6 @@ async def test_a_client_that_waits_for_its_rate_can_still_answer_a_close(relayin
         assert await relayed.backend.receive_close() == (1000, "")
 
 
-@pytest.mark.xfail(strict=True, reason="the first pong ends the watch for the second one")
 async def test_pongs_to_two_pings_of_ours_go_no_further(relaying: Any) -> None:
     async with relaying() as stage, anyio.create_task_group() as tasks:
         relayed = stage.open(Limits(ping_interval=0.2, ping_timeout=1))

@@ -57,8 +57,13 @@ filters:
     #originPatterns: ['*.example.org', 'localhost:*']
     # The largest message that a client may send; without it there is no limit.
     #clientMaxMsgSize: 1MiB
-    # How long each step may take. These are the defaults.
-    #timeouts: {{connect: 5s, handshake: 10s, close: 5s, slowReader: 60s}}
+    # How much a client may send in a second; without it there is no limit.
+    #clientRateLimit: {{messages: 50, bytes: 256KiB}}
+    # How long each step may take, how long a session may be idle, and how old (0: for ever).
+    # These are the defaults.
+    #timeouts: {{connect: 5s, handshake: 10s, close: 5s, slowReader: 60s, idle: 0, maxAge: 0}}
+    # Pings to a side that is silent, and how long it may take to answer. These are the defaults.
+    #keepAlive: {{interval: 30s, timeout: 20s}}
 """
 
 

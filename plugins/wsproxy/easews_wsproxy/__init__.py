@@ -8,7 +8,8 @@
     batch      its inner loop, in Python and in C (_batch.c); compiled chooses
     splice     large frames from socket to socket
 
-    session    two legs, and how they come to an end
+    session    two legs, and what happens to the bytes that they send
+    closing    how a session comes to an end
     leg        one side of a session: a socket and what waits for it
     frames     walks frame headers: how far may these bytes be forwarded?      (pure)
     lane       the numbers that a walker counts by                             (pure)

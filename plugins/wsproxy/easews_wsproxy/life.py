@@ -27,6 +27,7 @@ class Life:
         "_pongs",
         "_secret",
         "_sent",
+        "awaits_pong",
         "rtt",
     )
 
@@ -39,6 +40,7 @@ class Life:
         self._secret = b""  # with which our pings begin, so that we know their pongs
         self._number = 0
         self._sent = 0.0  # when the last of them was sent
+        self.awaits_pong = False  # that of our last ping
         self.rtt: float | None = None  # seconds that it took until its pong
 
     def look(
@@ -73,12 +75,19 @@ class Life:
         self._secret = self._secret or os.urandom(_SECRET_BYTES)
         self._number = (self._number + 1) % 0x10000
         self._asked = self._sent = now
+        self.awaits_pong = True
+        return self.latest
+
+    @property
+    def latest(self) -> bytes:
+        """The payload of the last of our pings."""
         return self._secret + self._number.to_bytes(2)
 
     def is_ours(self, pong: bytes, now: float) -> bool:
         """Whether this pong answers a ping of ours, and is for nobody else."""
         if not self._secret or pong[:_SECRET_BYTES] != self._secret:
             return False
-        if pong[_SECRET_BYTES:] == self._number.to_bytes(2):
+        if pong == self.latest:
             self.rtt = now - self._sent
+            self.awaits_pong = False
         return True
