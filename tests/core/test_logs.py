@@ -69,7 +69,7 @@ def test_a_request_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
     ctx.response = Response(502)
     AccessLog().request(ctx, 502, 12, 0.0015)
     fields = vars(caplog.records[0])[FIELDS]
-    assert fields["target"] == "/ws?token="
+    assert (fields["host"], fields["target"]) == ("gateway.example", "/ws?token=")
     assert (fields["status"], fields["sent"], fields["ms"]) == (502, 12, 1.5)
     assert (fields["flow"], fields["backend"]) == ("auth proxy:serverError", "ws://b")
     assert "secret" not in str(fields)

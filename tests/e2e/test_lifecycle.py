@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,7 +15,16 @@ from pathlib import Path
 
 import pytest
 from tests.e2e import raw
-from tests.e2e.gateway import LOOPBACK, PATIENCE, Gateway, config, free_port, proxied, running
+from tests.e2e.gateway import (
+    EASEWS,
+    LOOPBACK,
+    PATIENCE,
+    Gateway,
+    config,
+    free_port,
+    proxied,
+    running,
+)
 from tests.e2e.raw import Peer, RawBackend
 
 DOWN = "ws://127.0.0.1:9"
@@ -76,6 +87,48 @@ def test_a_second_signal_stops_at_once(loop: str, tmp_path: Path, own_backend: R
         gateway.terminate()
         assert gateway.wait() == 0
         assert time.monotonic() - began < STOP_TIMEOUT
+
+
+def test_a_stop_tells_what_it_waits_for(loop: str, tmp_path: Path, own_backend: RawBackend) -> None:
+    with (
+        running(text_for(own_backend), tmp_path, "--backend", loop) as gateway,
+        session(gateway, own_backend),
+    ):
+        gateway.terminate()
+        assert "stopping: 1 session is open" in gateway.log.wait_for("once more")
+        gateway.terminate()
+        assert gateway.wait() == 0
+
+
+def connected(port: int) -> Peer:
+    """A connection to who will listen there soon."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return Peer(socket.create_connection((LOOPBACK, port)))
+        except ConnectionRefusedError:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+
+def test_it_serves_although_nobody_reads_where_it_listens(tmp_path: Path) -> None:
+    port = free_port()
+    (tmp_path / "config.yaml").write_text(config(port, proxied("/ws", DOWN)))
+    reading, writing = os.pipe()
+    os.close(reading)
+    with subprocess.Popen(
+        [*EASEWS, "run", str(tmp_path / "config.yaml")], stdout=writing, stderr=subprocess.PIPE
+    ) as process:
+        os.close(writing)
+        try:
+            with connected(port) as client:
+                client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert client.head().status == 404
+            process.terminate()
+            _, log = process.communicate(timeout=PATIENCE)
+        finally:
+            process.kill()
+    assert (process.returncode, b"Traceback" in log, b"BrokenPipe" in log) == (0, False, False)
 
 
 def test_no_new_connection_is_taken_while_it_stops(

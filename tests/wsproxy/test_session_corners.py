@@ -49,7 +49,6 @@ async def test_pongs_to_two_pings_of_ours_go_no_further(relaying: Any) -> None:
     assert received == [b"not silent", b"end"]
 
 
-@pytest.mark.xfail(strict=True, reason="each pong is a call while one of ours is awaited")
 async def test_a_flood_of_pongs_is_sent_on_in_large_pieces(relaying: Any) -> None:
     """Also while one of ours is awaited: a call for each pong would keep the others waiting."""
     async with relaying() as stage:

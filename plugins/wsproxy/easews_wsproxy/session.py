@@ -81,14 +81,14 @@ class RelaySession(Closing):
         frames, messages = walker.frames, walker.messages
         while True:
             upto = walker.walk(buffer, start, end) if start < end else end
-            if sent < upto:
-                self._forward(leg, memoryview(buffer)[sent:upto], now)
             pong = walker.control
             if upto == end or pong is None or pong.opcode != PONG:
                 break
-            start = sent = upto + pong.size
-            if not self._swallows(leg, pong, now):
-                sent = upto
+            start = upto + pong.size
+            if self._swallows(leg, pong, now):
+                self._forward(leg, buffer, sent, upto, now)
+                sent = start
+        self._forward(leg, buffer, sent, upto, now)
         if upto != end:
             self._stopped(leg, buffer, upto, end, now)
         elif not walker.remaining:
@@ -155,11 +155,11 @@ class RelaySession(Closing):
         if not leg.write(encode_control(PING, payload, mask), now):
             self.unwritable(leg)
 
-    def _forward(self, leg: Leg, data: memoryview, now: float) -> None:
+    def _forward(self, leg: Leg, buffer: bytearray, start: int, end: int, now: float) -> None:
         other = leg.other
-        if other.close_sent:
+        if start == end or other.close_sent:
             return  # RFC 6455 §5.5.1: nothing may follow a Close
-        if not other.write(data, now):
+        if not other.write(memoryview(buffer)[start:end], now):
             self.unwritable(other)
         elif other.pending is not None:
             self.due(now + self._limits.slow_reader)
