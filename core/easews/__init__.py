@@ -11,7 +11,8 @@
     upstream           backends for any filter: pools (pure), dialling
     poller             many sockets in one descriptor, for who looks after many
     sessions, services what outlives a request: open sessions, plugins' services
-    supervisor         the process: start, generations, stop
+    gateway            a config being served: services, filters, listeners
+    supervisor         the process: limits, signals, and an end whatever happens
     cli                validate, run, kinds, schema
 
 Filter packages import from here, `easews.upstream` and `easews.testing`, and nothing else.

@@ -27,11 +27,11 @@ from typing import Any, TypeVar
 
 from .config import Config, Source, from_sources
 from .filters import Context, Filter
+from .gateway import Gateway, bind_all
 from .hookspecs import hookimpl
 from .http import Address, Headers, Request
 from .plugins import Found, Kinds, discover, installed
 from .sessions import Sessions
-from .supervisor import Gateway, bind_all
 
 __all__ = [
     "Running",
