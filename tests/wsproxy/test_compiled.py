@@ -26,6 +26,8 @@ from easews_wsproxy import frames, lane
 from easews_wsproxy.compiled import COMPILED
 from easews_wsproxy.frames import CLOSE
 
+pytestmark = pytest.mark.slow  # on one Python is enough
+
 COUNTERS = ("remaining", "message_bytes", "frames", "messages", "pings", "pongs", "continued")
 
 

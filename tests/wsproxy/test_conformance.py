@@ -16,6 +16,8 @@ from wsproto.events import Ping as WsprotoPing
 
 from easews_wsproxy.guard import Limits
 
+pytestmark = pytest.mark.slow  # on one Python is enough
+
 SOON = Limits(close=0.3)
 BOTH = pytest.mark.parametrize("sender", ["client", "backend"])
 

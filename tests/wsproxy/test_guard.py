@@ -15,6 +15,8 @@ from easews_wsproxy.guard import Limits
 from easews_wsproxy.life import Life
 from easews_wsproxy.rates import Meter, Rate
 
+pytestmark = pytest.mark.slow  # on one Python is enough
+
 PINGS = Limits(ping_interval=0.2, ping_timeout=0.4, close=0.3)
 
 

@@ -19,6 +19,8 @@ from websockets.streams import StreamReader
 from easews_wsproxy import batch as pure_batch
 from easews_wsproxy.guard import Limits
 
+pytestmark = pytest.mark.slow  # on one Python is enough
+
 #: The session's clock is moved by the test, in steps of one interval.
 INTERVAL = 1000.0
 LIMITS = Limits(ping_interval=INTERVAL, ping_timeout=1e12, slow_reader=1e12)

@@ -11,6 +11,8 @@ from websockets.frames import Opcode
 from easews_wsproxy.guard import Limits
 from easews_wsproxy.rates import Rate
 
+pytestmark = pytest.mark.slow  # on one Python is enough
+
 
 async def test_a_client_that_waits_for_its_rate_can_still_answer_a_close(relaying: Any) -> None:
     async with relaying() as stage:

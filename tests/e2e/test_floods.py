@@ -1,0 +1,88 @@
+"""One session floods the gateway; the others go on, and new ones are let in."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from statistics import median
+from threading import Event, Thread
+
+import pytest
+from tests.e2e import raw
+from tests.e2e.gateway import Gateway
+from tests.e2e.library import LibraryBackend, connect
+from tests.e2e.raw import Peer, RawBackend
+
+MIB = 1024 * 1024
+ECHOES = 100
+#: What may pass of the flood while one message goes there and back, at the median. A turn of the
+#: relay is over after two milliseconds, whatever the machine gets done in them.
+BETWEEN_ECHOES = 16 * MIB
+
+EMPTY = b"\x80\0\0\0\0"
+FLOODS = {
+    "pings": (b"", b"\x89" + EMPTY),
+    "pongs": (b"", b"\x8a" + EMPTY),
+    "empty messages": (b"", b"\x82" + EMPTY),
+    "fragments without end": (b"\x02" + EMPTY, b"\x00\x81\0\0\0\0x"),
+    "a message in nine bytes each time": (b"", b"\x82\x83\0\0\0\0abc"),
+}
+
+
+class Flood:
+    """A client that sends nothing but this, and a backend that reads all of it."""
+
+    def __init__(self, client: Peer, backend: Peer, start: bytes, frame: bytes) -> None:
+        self._client = client
+        self._backend = backend
+        self._bytes = frame * (65536 // len(frame) + 1)
+        self._over = Event()
+        self.passed = 0
+        client.send(start)
+        self._threads = [Thread(target=self._send), Thread(target=self._receive)]
+        for thread in self._threads:
+            thread.start()
+
+    def _send(self) -> None:
+        while not self._over.is_set():
+            self._client.send(self._bytes)
+
+    def _receive(self) -> None:
+        with suppress(ConnectionError):
+            while data := self._backend.sock.recv(MIB):
+                self.passed += len(data)
+
+    def stop(self) -> None:
+        self._over.set()
+        sending, receiving = self._threads
+        sending.join()
+        self._backend.sock.shutdown(socket.SHUT_RDWR)
+        receiving.join()
+
+
+@pytest.fixture(params=FLOODS)
+def flood(request: pytest.FixtureRequest, client: Peer, raw_backend: RawBackend) -> Iterator[Flood]:
+    client.send(raw.handshake("/raw"))
+    peer, _ = raw_backend.accept_session()
+    assert client.head().status == 101
+    flood = Flood(client, peer, *FLOODS[request.param])
+    yield flood
+    flood.stop()
+
+
+def test_others_go_on_and_handshakes_succeed(
+    gateway: Gateway, backend: LibraryBackend, flood: Flood
+) -> None:
+    passed: list[int] = []
+    for _ in range(4):
+        with connect(gateway.ws("/echo")) as ws:
+            for number in range(ECHOES // 4):
+                before = flood.passed
+                ws.send(f"message {number}")
+                assert ws.recv() == f"message {number}"
+                passed.append(flood.passed - before)
+        assert backend.ending() == (1000, "")
+    print(sorted(passed)[::10])
+    assert sum(passed) > 0  # the flood has gone on, too
+    assert median(passed) < BETWEEN_ECHOES

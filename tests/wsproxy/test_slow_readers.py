@@ -1,0 +1,89 @@
+"""A slow reader on each side of a fast peer, for a while: EASEWS_SLOW_SECONDS=30 makes it long."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import anyio
+from anyio.lowlevel import checkpoint
+from websockets.frames import Opcode
+
+from easews_wsproxy.leg import BUFFER_BYTES
+
+SECONDS = float(os.environ.get("EASEWS_SLOW_SECONDS", "1"))
+SIZES = [0, 1, 125, 126, 4096, 60_000, 70_000, 500_000]
+#: A read is held, with what it was read behind: a header or control frame that was cut.
+MOST_HELD = BUFFER_BYTES + 256
+MIB = 1024 * 1024
+
+
+def resident_bytes() -> int:
+    """What this process has in memory; 0 where the system does not tell."""
+    statm = Path("/proc/self/statm")
+    return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if statm.exists() else 0
+
+
+class Stream:
+    """One direction: a peer that sends as fast as it can, and one that reads when it is told."""
+
+    def __init__(self, source: Any, sink: Any) -> None:
+        self._source = source
+        self._sink = sink
+        self._sent, self._received = hashlib.sha256(), hashlib.sha256()
+        self.sent_bytes = self.received_bytes = 0
+        self.stops = self.is_over = False
+
+    async def send_fast(self) -> None:
+        frames = [self._source.frame(Opcode.BINARY, os.urandom(size)) for size in SIZES]
+        while not self.stops:
+            for frame in frames:
+                self._sent.update(frame)
+                self.sent_bytes += len(frame)
+                await self._source.send(frame)
+                await checkpoint()
+        self.is_over = True
+
+    async def receive(self, most: int) -> None:
+        data = await self._sink.receive(most)
+        self._received.update(data)
+        self.received_bytes += len(data)
+
+    async def receive_all(self) -> None:
+        while not (self.is_over and self.received_bytes == self.sent_bytes):
+            if self.received_bytes < self.sent_bytes:
+                await self.receive(1 << 20)
+            await checkpoint()
+
+    def nothing_is_lost(self) -> bool:
+        return self._sent.digest() == self._received.digest()
+
+
+async def test_slow_readers_on_both_sides_are_waited_for_and_lose_nothing(relaying: Any) -> None:
+    async with relaying() as stage:
+        relayed = stage.open()
+        legs = relayed.session.client, relayed.session.backend
+        streams = Stream(relayed.client, relayed.backend), Stream(relayed.backend, relayed.client)
+        paused, most_held = [0, 0], 0
+        before = resident_bytes()
+        async with anyio.create_task_group() as tasks:
+            for stream in streams:
+                tasks.start_soon(stream.send_fast)
+            with anyio.move_on_after(SECONDS):
+                while True:
+                    for number, stream in enumerate(streams):
+                        await stream.receive(1000)
+                        paused[number] += not legs[number].wants_bytes
+                    most_held = max(most_held, *(len(leg.pending or b"") for leg in legs))
+                    await anyio.sleep(0.005)
+            grown = resident_bytes() - before
+            for stream in streams:
+                stream.stops = True
+                tasks.start_soon(stream.receive_all)
+        assert all(paused)
+        assert 0 < most_held <= MOST_HELD
+        assert grown < 8 * MIB
+        assert all(stream.nothing_is_lost() for stream in streams)
+        assert stage.relay._buffers.held == 0
