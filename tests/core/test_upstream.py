@@ -72,10 +72,11 @@ async def test_a_server_that_refuses_is_named() -> None:
 async def test_being_out_of_descriptors_is_a_reason_as_any_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def no_more(*_: object) -> None:
+    def no_more(sock: socket.socket) -> None:
+        sock.close()
         raise OSError(errno.EMFILE, "")
 
-    monkeypatch.setattr("easews.upstream.dialling.socket.socket", no_more)
+    monkeypatch.setattr("easews.upstream.dialling.quick", no_more)
     with pytest.raises(ConnectError, match="Too many open files"):
         await dial(Server.at("ws://127.0.0.1:1"))
 
