@@ -27,9 +27,9 @@ Named = TypeVar("Named", Load, Subject)
 
 EPILOG = """\
 examples:
-  bench/run                                      easews beside nginx, all loads, 3 to 6 minutes
+  bench/run                                      easews beside nginx, all loads, 5 to 9 minutes
   bench/run --quick --loads 64x125,idle          a first look
-  bench/run --subjects all --json figures.json   everybody, some 25 minutes
+  bench/run --subjects all --json figures.json   everybody, some 35 minutes
 """
 
 

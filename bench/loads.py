@@ -1,7 +1,8 @@
 """The loads, and what is measured under each.
 
 An *echo* load has sessions exchange messages; *idle* opens sessions and weighs them; *churn*
-opens and closes them, one after the other.
+opens and closes them, one after the other; *flood* has sessions exchange messages, and others
+opened and closed, beside one that sends tiny frames as fast as it can.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-LoadKind = Literal["echo", "idle", "churn"]
+LoadKind = Literal["echo", "idle", "churn", "flood"]
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """One load. `size` is in bytes, `in_flight` in messages of each session."""
+    """One load. `size` is in bytes, `in_flight` in messages of each session. `flood` is what the
+    one session sends, once (`-` for nothing) and then without end: frames in hex, unmasked.
+    """
 
     name: str
     title: str
@@ -23,6 +26,7 @@ class Load:
     sessions: int
     size: int = 0
     in_flight: int = 1
+    flood: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,11 @@ class Figure:
     form: str
 
 
+def _beside(flood: str, frames: tuple[str, str]) -> Load:
+    title = f"16 sessions echo 125 B beside a flood of {flood.replace('-', ' ')}"
+    return Load(f"flood-{flood}", title, "flood", 16, 125, flood=frames)
+
+
 LOADS: tuple[Load, ...] = (
     Load("64x125", "64 sessions echo 125 B", "echo", 64, 125),
     Load("64x8x125", "64 sessions echo 125 B, 8 in flight each", "echo", 64, 125, in_flight=8),
@@ -42,6 +51,9 @@ LOADS: tuple[Load, ...] = (
     Load("2000x125", "2,000 sessions echo 125 B", "echo", 2000, 125),
     Load("idle", "5,000 idle sessions", "idle", 5000),
     Load("churn", "sessions opened and closed, 16 at a time", "churn", 16),
+    _beside("pings", ("-", "8900")),
+    _beside("empty-messages", ("-", "8200")),
+    _beside("fragments", ("0200", "000178")),
 )
 
 #: The first figure of each kind is the one that subjects are compared by; less is better.
@@ -62,6 +74,14 @@ FIGURES: Mapping[LoadKind, tuple[Figure, ...]] = {
         Figure("cpu_us", "CPU µs/session", ".0f"),
         Figure("per_second", "sessions/s", ",.0f"),
         Figure("busy", "proxy busy", ".0%"),
+        Figure("others_busy", "others busy", ".0%"),
+    ),
+    "flood": (
+        Figure("p99_us", "p99 µs", ",.0f"),
+        Figure("p50_us", "p50 µs", ",.0f"),
+        Figure("per_second", "echoes/s", ",.0f"),
+        Figure("opened", "sessions/s", ",.0f"),
+        Figure("flood_mib", "flood MiB/s", ",.1f"),
         Figure("others_busy", "others busy", ".0%"),
     ),
 }

@@ -141,10 +141,29 @@ def _churn(setting: Setting, load: Load, effort: Effort) -> dict[str, float]:
     }
 
 
+def _flood(setting: Setting, load: Load, effort: Effort) -> dict[str, float]:
+    generator = setting.generator
+    generator.open(load.sessions, OPENING)
+    generator.flood(*load.flood)
+    generator.echo(load.size, load.in_flight, effort.warm_up)
+    with _accounted(setting) as used:
+        done = generator.echo(load.size, load.in_flight, effort.seconds)
+    opened = generator.churn(effort.churned // 10, OPENING)
+    return {
+        **used.figures(done["echoes"]),
+        "p99_us": done["p99_us"],
+        "p50_us": done["p50_us"],
+        "per_second": done["echoes"] / done["seconds"],
+        "opened": opened["churned"] / opened["seconds"],
+        "flood_mib": done["flooded"] / done["seconds"] / 2**20,
+    }
+
+
 MEASURES: dict[LoadKind, Callable[[Setting, Load, Effort], dict[str, float]]] = {
     "echo": _echo,
     "idle": _idle,
     "churn": _churn,
+    "flood": _flood,
 }
 
 

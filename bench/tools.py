@@ -141,8 +141,14 @@ class LoadGenerator(AbstractContextManager["LoadGenerator"]):
         return self._tell(f"churn {sessions} {parallel}")
 
     def echo(self, size: int, in_flight: int, seconds: float) -> Mapping[str, float]:
-        """Have every open session echo: `echoes` in `seconds`, `p50_us` and `p99_us`."""
+        """Have every open session echo: `echoes` in `seconds`, `p50_us` and `p99_us`; meanwhile
+        `flooded` bytes of a flood are sent.
+        """
         return self._tell(f"echo {size} {in_flight} {seconds}")
+
+    def flood(self, first: str, frame: str) -> Mapping[str, float]:
+        """From now on have one more session send `frame` without end, behind `first`."""
+        return self._tell(f"flood {first} {frame}")
 
     def _tell(self, command: str) -> Mapping[str, float]:
         process = self._process

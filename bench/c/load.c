@@ -3,6 +3,8 @@
  *   open COUNT PARALLEL              opens sessions and keeps them
  *   echo SIZE IN_FLIGHT SECONDS      has every open session echo binary messages
  *   churn COUNT PARALLEL             opens and closes sessions, whole Closes both ways
+ *   flood FIRST FRAME                has one more session send FRAME (hex, unmasked) without end,
+ *                                    behind FIRST (or -), during all commands that follow
  *
  * Each is answered by one line of JSON on stdout. Anything a WebSocket server must not do is
  * told on stderr and ends the program with status 1. The end of stdin ends it with 0.
@@ -18,8 +20,9 @@
 #define MAX_IN_FLIGHT 64
 #define PATIENCE_NS (20 * 1000000000ULL)
 #define HISTOGRAM_US 2000000
+#define FLOOD_BYTES (64 * 1024)
 
-enum state { CONNECTING, SHAKING, OPEN, CLOSING };
+enum state { CONNECTING, SHAKING, OPEN, CLOSING, FLOODING };
 
 struct session {
     int fd;
@@ -209,6 +212,23 @@ static void on_echo(struct session *session) {
     take(session, start, session->held + (size_t)count);
 }
 
+/* Flooding */
+
+static uint8_t flood[FLOOD_BYTES];
+static size_t flood_size;
+static uint64_t flooded;
+
+/* Send on, and throw away what comes back. */
+static void on_flood(struct session *session, uint32_t events) {
+    if (events & EPOLLIN && recv(session->fd, received, BUFFER_BYTES, 0) == 0)
+        fail("the server ended the session that floods it");
+    ssize_t sent = send(session->fd, flood + session->sent, flood_size - session->sent, MSG_NOSIGNAL);
+    if (sent < 0 && errno != EAGAIN) die("load: flood");
+    if (sent < 0) return;
+    flooded += (uint64_t)sent;
+    session->sent = (session->sent + (size_t)sent) % flood_size;
+}
+
 static void on_event(struct session *session, uint32_t events) {
     if (session->state == CONNECTING) {
         shake(session);
@@ -216,6 +236,8 @@ static void on_event(struct session *session, uint32_t events) {
         on_answer(session);
     } else if (session->state == CLOSING) {
         on_closing(session);
+    } else if (session->state == FLOODING) {
+        on_flood(session, events);
     } else {
         if (events & ~(uint32_t)EPOLLOUT) on_echo(session);
         if (session->owed && (!session->waits || events & EPOLLOUT)) send_owed(session);
@@ -283,7 +305,7 @@ static void echo(size_t size, unsigned in_flight, double seconds) {
     if (!size) fail("a message has at least one byte");
     prepare(size, in_flight);
     memset(histogram, 0, sizeof histogram);
-    echoes = 0;
+    echoes = flooded = 0;
     issuing = true;
     uint64_t start = now = progress = clock_ns(), end = start + (uint64_t)(seconds * 1e9);
     for (unsigned i = 0; i < session_count; i++) {
@@ -294,8 +316,36 @@ static void echo(size_t size, unsigned in_flight, double seconds) {
     issuing = false;
     for (unsigned i = 0; i < session_count; i++)
         while (sessions[i]->in_flight) step();
-    printf("{\"echoes\": %lu, \"seconds\": %.6f, \"p50_us\": %lu, \"p99_us\": %lu}\n", echoes,
-           (double)(latest - start) / 1e9, percentile_us(0.50), percentile_us(0.99));
+    printf("{\"echoes\": %lu, \"seconds\": %.6f, \"p50_us\": %lu, \"p99_us\": %lu, "
+           "\"flooded\": %lu}\n",
+           echoes, (double)(latest - start) / 1e9, percentile_us(0.50), percentile_us(0.99), flooded);
+}
+
+/* A frame from hex, with a mask of zeros, which leaves its payload as it is. */
+static size_t parse_frame(const char *hex, uint8_t *to) {
+    size_t size = 0, length = strlen(hex) / 2;
+    for (size_t i = 0; i < length; i++) {
+        sscanf(hex + 2 * i, "%2hhx", to + size++);
+        if (i != 1) continue;
+        to[1] |= MASKED;
+        memset(to + 2, 0, 4);
+        size += 4;
+    }
+    return size;
+}
+
+static void start_flood(const char *first, const char *frame) {
+    uint8_t once[64];
+    churning = false;
+    bring_up("opened", 1, 1);
+    struct session *session = sessions[--session_count];
+    size_t size = strcmp(first, "-") ? parse_frame(first, once) : 0;
+    if (send(session->fd, once, size, MSG_NOSIGNAL) != (ssize_t)size) die("load: flood");
+    size = parse_frame(frame, once);
+    for (flood_size = 0; flood_size + size <= FLOOD_BYTES; flood_size += size)
+        memcpy(flood + flood_size, once, size);
+    session->state = FLOODING;
+    watch(poller, EPOLL_CTL_MOD, session->fd, EPOLLIN | EPOLLOUT, session);
 }
 
 static void greet(void) {
@@ -316,7 +366,7 @@ static void greet(void) {
 }
 
 int main(int count, char **arguments) {
-    char line[128];
+    char line[128], first[32], frame[32];
     unsigned number, parallel;
     size_t size;
     double seconds;
@@ -336,6 +386,8 @@ int main(int count, char **arguments) {
             bring_up("churned", number, parallel);
         } else if (sscanf(line, "echo %zu %u %lf", &size, &number, &seconds) == 3) {
             echo(size, number, seconds);
+        } else if (sscanf(line, "flood %31s %31s", first, frame) == 2) {
+            start_flood(first, frame);
         } else {
             fail("not a command: %s", line);
         }

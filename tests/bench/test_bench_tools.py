@@ -46,6 +46,15 @@ def test_sessions_are_opened_and_closed(generator: LoadGenerator) -> None:
     assert generator.churn(50, 4)["churned"] == 50
 
 
+def test_sessions_go_on_beside_one_that_floods(generator: LoadGenerator) -> None:
+    assert generator.open(2, 2)["opened"] == 2
+    assert generator.flood("0200", "000178")["opened"] == 1
+    done = generator.echo(125, 1, 0.05)
+    assert done["echoes"] >= 2
+    assert done["flooded"] > 0
+    assert generator.churn(5, 2)["churned"] == 5
+
+
 def test_what_the_server_does_wrong_is_told() -> None:
     build_tools()
     with (

@@ -10,15 +10,14 @@ from threading import Event, Thread
 
 import pytest
 from tests.e2e import raw
-from tests.e2e.gateway import Gateway
+from tests.e2e.gateway import PATIENCE, Gateway
 from tests.e2e.library import LibraryBackend, connect
 from tests.e2e.raw import Peer, RawBackend
 
 MIB = 1024 * 1024
-ECHOES = 100
-#: What may pass of the flood while one message goes there and back, at the median. A turn of the
-#: relay is over after two milliseconds, whatever the machine gets done in them.
-BETWEEN_ECHOES = 16 * MIB
+#: What may pass of the flood while one message goes there and back, or a session is opened, at
+#: the median. How long that is depends on the machine, and so does how much of a flood it relays.
+MEANWHILE = 8 * MIB
 
 EMPTY = b"\x80\0\0\0\0"
 FLOODS = {
@@ -71,18 +70,24 @@ def flood(request: pytest.FixtureRequest, client: Peer, raw_backend: RawBackend)
     flood.stop()
 
 
-def test_others_go_on_and_handshakes_succeed(
-    gateway: Gateway, backend: LibraryBackend, flood: Flood
-) -> None:
+def test_other_sessions_go_on(gateway: Gateway, backend: LibraryBackend, flood: Flood) -> None:
     passed: list[int] = []
-    for _ in range(4):
-        with connect(gateway.ws("/echo")) as ws:
-            for number in range(ECHOES // 4):
-                before = flood.passed
-                ws.send(f"message {number}")
-                assert ws.recv() == f"message {number}"
-                passed.append(flood.passed - before)
+    with connect(gateway.ws("/echo")) as ws:
+        for number in range(100):
+            before = flood.passed
+            ws.send(f"message {number}")
+            assert ws.recv(PATIENCE) == f"message {number}"
+            passed.append(flood.passed - before)
+    assert backend.ending() == (1000, "")
+    assert median(passed) < MEANWHILE
+    assert sum(passed) > 0  # it has gone on, too
+
+
+def test_handshakes_succeed(gateway: Gateway, backend: LibraryBackend, flood: Flood) -> None:
+    passed: list[int] = []
+    for _ in range(5):
+        before = flood.passed
+        with connect(gateway.ws("/echo")):
+            passed.append(flood.passed - before)
         assert backend.ending() == (1000, "")
-    print(sorted(passed)[::10])
-    assert sum(passed) > 0  # the flood has gone on, too
-    assert median(passed) < BETWEEN_ECHOES
+    assert median(passed) < MEANWHILE

@@ -257,12 +257,14 @@ def test_silence_of_a_peer_that_is_not_read_means_nothing() -> None:
 
 def test_pongs_are_known_by_their_payload() -> None:
     life = Life()
-    assert not life.is_ours(b"", 0)
+    assert not life.is_ours(b"")
     older, newer = life.ask(0), life.ask(1)
-    assert not life.is_ours(b"something", 2)
-    assert life.is_ours(older, 2)
+    assert not life.is_ours(b"something")
+    assert life.is_ours(older)
+    assert life.is_ours(newer)
+    life.answered(older, 9, 2)
     assert life.rtt is None
-    assert life.is_ours(newer, 3)
+    life.answered(newer, 18, 3)
     assert life.rtt == 2
 
 
@@ -280,7 +282,7 @@ def test_over_any_time_no_more_passes_than_the_rate_and_a_burst(
         now += pause
         all_messages += count
         all_bytes += length
-        wait = meter.take(count, length, now)
+        wait = meter.take(all_messages, all_bytes, now)
         assert wait >= 0
         now += wait
         # When it may send again, what was sent is covered by the time and the burst.

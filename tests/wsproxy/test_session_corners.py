@@ -8,6 +8,7 @@ import anyio
 import pytest
 from websockets.frames import Opcode
 
+from easews_wsproxy.batch import Batch
 from easews_wsproxy.guard import Limits
 from easews_wsproxy.rates import Rate
 
@@ -72,3 +73,18 @@ async def test_a_flood_of_pongs_is_sent_on_in_large_pieces(relaying: Any) -> Non
             while received < len(flood):
                 received += len(await relayed.backend.receive())
         assert len(sizes) < 500
+
+
+def test_a_frame_that_comes_byte_by_byte_counts_once(run_by_hand: Any) -> None:
+    with run_by_hand(Batch, Limits(client_rate=Rate(bytes=1000))) as by_hand:
+        by_hand.client.outbox += b"\x89\xfd" + bytes(4 + 125)
+        while by_hand.client.push(1):
+            by_hand.turn()
+        assert by_hand.session.client.walker.pings == 1
+        assert not by_hand.session.client.resume_at
+
+
+def test_the_clock_lets_go_of_a_session_that_is_over(run_by_hand: Any) -> None:
+    with run_by_hand(Batch, Limits(max_age=3600)) as by_hand:
+        by_hand.session.cut()
+        assert not by_hand.relay._wheel

@@ -15,6 +15,7 @@ RESOLUTION = 0.5
 class Item:
     def __init__(self) -> None:
         self.wake = inf
+        self.slot = 0
 
 
 def test_an_item_is_due_after_its_time_and_only_once() -> None:
@@ -55,6 +56,18 @@ def test_an_item_that_was_due_may_be_scheduled_again_where_its_old_entry_lies() 
     wheel.schedule(item, 10.0)
 
     assert wheel.due(11.0) == [item]
+
+
+def test_what_is_forgotten_is_not_kept() -> None:
+    wheel: Wheel[Item] = Wheel(0.0, RESOLUTION)
+    item, other = Item(), Item()
+    for one in (item, other):
+        wheel.schedule(one, 10.0)
+    wheel.forget(item)
+    wheel.forget(item)
+
+    assert wheel.due(11.0) == [other]
+    assert not wheel
 
 
 def test_infinity_is_never() -> None:

@@ -223,6 +223,7 @@ typedef struct {
 } Slot;
 
 #define MAX_EVENTS 512
+#define MAX_DESCRIPTOR (1 << 24) /* more than any system gives a process */
 #define CLOCK_STRIDE 16
 
 typedef struct {
@@ -360,7 +361,7 @@ Batch_enter(PyObject *self, PyObject *args)
     PyObject *leg, *lane;
     if (!PyArg_ParseTuple(args, "iOO!i", &fd, &leg, &LaneType, &lane, &sink))
         return NULL;
-    if (fd < 0) {
+    if (fd < 0 || fd > MAX_DESCRIPTOR) {
         PyErr_SetString(PyExc_ValueError, "no descriptor");
         return NULL;
     }

@@ -32,6 +32,8 @@ LARGE_FRAME = 64 * 1024
 BUFFER_BYTES = 256 * 1024
 
 
+#: Seconds; the kernel takes no much longer times.
+DAY = 86_400.0
 #: The same while the relay holds more than it should for slow readers.
 SCARCE_BYTES = 4 * 1024
 
@@ -123,11 +125,11 @@ class Leg:
         if sock is None or sock.family == socket.AF_UNIX:
             return
         if _USER_TIMEOUT is not None:
-            sock.setsockopt(socket.IPPROTO_TCP, _USER_TIMEOUT, int(seconds * 1000))
+            sock.setsockopt(socket.IPPROTO_TCP, _USER_TIMEOUT, int(min(seconds, DAY) * 1000))
         if probe:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             for option in _PROBE_OPTIONS:
-                sock.setsockopt(socket.IPPROTO_TCP, option, max(1, int(seconds / 6)))
+                sock.setsockopt(socket.IPPROTO_TCP, option, max(1, int(min(seconds, DAY) / 6)))
 
     def join(self, batch: Batch, buffers: Buffers) -> None:
         """Become one of the relay's legs, until `close`. The session's other leg exists."""
@@ -158,6 +160,7 @@ class Leg:
             or self.mute
             or self.close_received
             or self.meter is not None
+            or self.buffers.scarce
             or other.close_sent
             or other.due_close is not None
         )
@@ -166,7 +169,7 @@ class Leg:
     def can_splice(self) -> bool:
         """Whether the inside of a large frame may go on without coming by."""
         remaining = self.walker.remaining
-        return remaining >= LARGE_FRAME and self.is_clear and not self.buffers.scarce
+        return remaining >= LARGE_FRAME and self.is_clear
 
     def read_size(self) -> int:
         """How much to read now."""

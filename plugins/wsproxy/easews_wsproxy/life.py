@@ -27,7 +27,6 @@ class Life:
         "_pongs",
         "_secret",
         "_sent",
-        "awaits_pong",
         "rtt",
     )
 
@@ -40,7 +39,6 @@ class Life:
         self._secret = b""  # with which our pings begin, so that we know their pongs
         self._number = 0
         self._sent = 0.0  # when the last of them was sent
-        self.awaits_pong = False  # that of our last ping
         self.rtt: float | None = None  # seconds that it took until its pong
 
     def look(
@@ -75,7 +73,6 @@ class Life:
         self._secret = self._secret or os.urandom(_SECRET_BYTES)
         self._number = (self._number + 1) % 0x10000
         self._asked = self._sent = now
-        self.awaits_pong = True
         return self.latest
 
     @property
@@ -83,11 +80,12 @@ class Life:
         """The payload of the last of our pings."""
         return self._secret + self._number.to_bytes(2)
 
-    def is_ours(self, pong: bytes, now: float) -> bool:
-        """Whether this pong answers a ping of ours, and is for nobody else."""
-        if not self._secret or pong[:_SECRET_BYTES] != self._secret:
-            return False
+    def is_ours(self, payload: bytes) -> bool:
+        """Whether a ping or pong with this payload is of our asking, and for nobody else."""
+        return bool(self._secret) and payload[:_SECRET_BYTES] == self._secret
+
+    def answered(self, pong: bytes, bytes_so_far: int, now: float) -> None:
+        """A pong that is ours has come. `bytes_so_far` is what its sender has sent by now."""
+        self._bytes, self._heard, self._asked = bytes_so_far, now, inf
         if pong == self.latest:
             self.rtt = now - self._sent
-            self.awaits_pong = False
-        return True

@@ -55,7 +55,7 @@ class Relay(Service):
             finally:
                 # Nobody waits for the batch any more: only now may it be closed.
                 for session in list(self._sessions):
-                    session.cut()
+                    self._cut(session)
                 self._batch.close()
                 if self._pipe is not None:
                     self._pipe.close()
@@ -65,7 +65,7 @@ class Relay(Service):
         now = time.monotonic()
         self._sessions.add(session)
         session.schedule = self._schedule
-        session.forget = self._sessions.discard
+        session.forget = self._forget
         first = ((session.client, from_client), (session.backend, from_backend))
         for leg, _ in first:
             leg.join(self._batch, self._buffers)
@@ -146,7 +146,17 @@ class Relay(Service):
             session.watch()
         except Exception:
             log.exception("session %s: it is cut", session.birth.id)
+            self._cut(session)
+
+    def _cut(self, session: RelaySession) -> None:
+        try:
             session.cut()
+        except Exception:
+            log.exception("session %s: a fault at its end", session.birth.id)
+
+    def _forget(self, session: RelaySession) -> None:
+        self._sessions.discard(session)
+        self._wheel.forget(session)
 
     def _schedule(self, session: RelaySession, when: float) -> None:
         self._wheel.schedule(session, when)

@@ -28,7 +28,7 @@ KERNEL_GRACE = 30.0
 class RelaySession(Closing):
     """See `easews.Session`. Made by the filter, run by the relay."""
 
-    __slots__ = ("_guard", "_on_end", "birth", "forget", "schedule", "wake")
+    __slots__ = ("_guard", "_on_end", "birth", "forget", "schedule", "slot", "wake")
 
     def __init__(
         self,
@@ -45,7 +45,8 @@ class RelaySession(Closing):
         for leg in (client, backend):
             # Our own pings make probes of the kernel's unnecessary.
             leg.find_dead_peer(limits.slow_reader + KERNEL_GRACE, limits.ping_interval == inf)
-        self.wake = inf  # the wheel's
+        self.wake = inf  # the wheel's, as is its slot
+        self.slot = 0
         self.schedule: Callable[[RelaySession, float], None]  # the relay's
         self.forget: Callable[[RelaySession], None]  # the relay's
         self._on_end = on_end
@@ -78,7 +79,7 @@ class RelaySession(Closing):
         if leg.mute or leg.close_received:
             return  # RFC 6455 §5.5.1: data behind a Close does not count
         walker = leg.walker
-        frames, messages = walker.frames, walker.messages
+        frames = walker.frames
         while True:
             upto = walker.walk(buffer, start, end) if start < end else end
             pong = walker.control
@@ -94,7 +95,7 @@ class RelaySession(Closing):
         elif not walker.remaining:
             self._at_boundary(leg, now)
         if leg.meter is not None:
-            self._measure(leg, leg.meter.take(walker.messages - messages, end, now), now)
+            self._measure(leg, leg.meter.take(walker.messages, walker.bytes, now), now)
         frames = walker.frames - frames
         if frames > FLOOD_FRAMES:
             leg.take = FLOOD_BYTES
@@ -190,7 +191,8 @@ class RelaySession(Closing):
 
     def _swallows(self, leg: Leg, pong: Control, now: float) -> bool:
         """Whether this is the pong to a ping of ours, which the other side never saw."""
-        if not leg.life.is_ours(pong.payload, now):
+        if not leg.life.is_ours(pong.payload):
             return False
+        leg.life.answered(pong.payload, leg.walker.bytes, now)
         leg.walker.watch_pongs = pong.payload != leg.life.latest  # which is still to come
         return True

@@ -13,9 +13,12 @@ from typing import Generic, Protocol, TypeVar
 
 
 class Timed(Protocol):
-    """`wake` is the time of the slot that holds it (infinity: none); the wheel writes it."""
+    """What the wheel writes on an item: when it is due (infinity: it is not in the wheel), and
+    the slot that holds it.
+    """
 
     wake: float
+    slot: int
 
 
 T = TypeVar("T", bound=Timed)
@@ -26,7 +29,7 @@ class Wheel(Generic[T]):
 
     def __init__(self, now: float, resolution: float) -> None:
         self.resolution = resolution
-        self._slots: dict[int, list[T]] = {}
+        self._slots: dict[int, dict[T, None]] = {}
         self._last = int(now / resolution)
 
     def __bool__(self) -> bool:
@@ -35,22 +38,28 @@ class Wheel(Generic[T]):
     def schedule(self, item: T, when: float) -> None:
         """Have `item` looked at soon after `when`, unless it will be before that anyway."""
         if when < item.wake:
+            self.forget(item)
             item.wake = when
-            slot = max(int(when / self.resolution), self._last) + 1
-            self._slots.setdefault(slot, []).append(item)
+            item.slot = max(int(when / self.resolution), self._last) + 1
+            self._slots.setdefault(item.slot, {})[item] = None
+
+    def forget(self, item: T) -> None:
+        """Do not look at `item`, nor keep it alive."""
+        if item.wake == inf:
+            return
+        item.wake = inf
+        items = self._slots[item.slot]
+        del items[item]
+        if not items:
+            del self._slots[item.slot]
 
     def due(self, now: float) -> list[T]:
-        """Take out what is to be looked at now. An item may have been scheduled twice; the
-        entry that it no longer counts on is dropped.
-        """
+        """Take out what is to be looked at now."""
         last, self._last = self._last, int(now / self.resolution)
         slots: Sequence[int] = range(last + 1, self._last + 1)
         if len(slots) > len(self._slots):
             slots = sorted(slot for slot in self._slots if slot <= self._last)
-        items: list[T] = []
-        for slot in slots:
-            for item in self._slots.pop(slot, ()):
-                if item.wake <= now:
-                    item.wake = inf
-                    items.append(item)
+        items = [item for slot in slots for item in self._slots.pop(slot, ())]
+        for item in items:
+            item.wake = inf
         return items
