@@ -29,7 +29,7 @@ After its handshake a WebSocket session is bytes that go from one socket to anot
 at every frame on the way, and still aims at the cost of a proxy that does not look. These are the
 figures of one run of `bench/run`, in which each proxy had one worker on one core; less is better
 in all charts. The method, the configs and what each figure means are in
-[`bench/README.md`](../../bench/README.md).
+`bench/README.md` of the repository.
 """
 
 LIMITS = """\
