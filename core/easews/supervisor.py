@@ -8,6 +8,7 @@ import os
 import resource
 import signal
 import sys
+import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from typing import Any
@@ -50,6 +51,7 @@ def run(config: Config, *, backend: str = "asyncio", log_format: str = "text") -
         _raise_descriptor_limit(sum(map(_expected_connections, config.servers)))
         try:
             anyio.run(_run, Gateway(config, sockets), **BACKENDS[backend])
+            _leave_threads_behind()
         except EasewsError as error:
             print(f"easews: {error}", file=sys.stderr)
             return 1
@@ -59,6 +61,13 @@ def run(config: Config, *, backend: str = "asyncio", log_format: str = "text") -
             log.critical("easews has to stop", exc_info=True)
             return 1
     return 0
+
+
+def _leave_threads_behind() -> None:
+    """A look-up of a name cannot be cancelled, and Python would wait for its thread."""
+    others = [thread for thread in threading.enumerate() if not thread.daemon]
+    if others != [threading.main_thread()]:
+        end_process(0)
 
 
 def _collect_garbage_less_often() -> None:
