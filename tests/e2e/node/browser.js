@@ -44,11 +44,11 @@ function record(context) {
   context.on('console', (message) => seen.console.push(`${message.type()}: ${message.text()}`));
   context.on('weberror', (error) => seen.console.push(`error: ${error.error().message}`));
   context.on('request', (request) => seen.requests.push(request.url()));
-  context.on('page', (page) => page.on('websocket', (ws) => seen.sockets.push(ws.url())));
 }
 
 async function open(context) {
   const page = await context.newPage();
+  page.on('websocket', (ws) => seen.sockets.push(ws.url()));
   await page.goto(wish.url);
   await page.getByText('connected', { exact: true }).waitFor();
   return page;
@@ -94,7 +94,9 @@ async function visit(browser) {
   await theirs.getByRole('button', { name: 'Close' }).click();
   seen.closed = await theirs.getByRole('status').filter({ hasText: 'closed' }).innerText();
   await mine.getByText('1 here').waitFor();
+  const again = theirs.waitForEvent('websocket'); // which may come behind what the other tab hears
   await theirs.getByRole('button', { name: 'Connect again' }).click();
+  await again;
   await mine.getByText('2 here').waitFor();
 }
 
