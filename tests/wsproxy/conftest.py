@@ -120,6 +120,18 @@ class Relayed:
     endings: list[Ending] = field(default_factory=list)
     over: anyio.Event = field(default_factory=anyio.Event)
 
+    def watch_reads(self, leg: Leg) -> list[int]:
+        """The sizes that `leg` asks its socket for, from now on."""
+        sizes: list[int] = []
+        receive = leg.receive
+
+        def watched(buffer: bytearray | memoryview, size: int) -> int:
+            sizes.append(size)
+            return receive(buffer, size)
+
+        leg.receive = watched
+        return sizes
+
     async def ended(self) -> Ending:
         with anyio.fail_after(PATIENCE):
             await self.over.wait()

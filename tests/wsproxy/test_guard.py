@@ -187,14 +187,7 @@ async def test_while_memory_is_scarce_sessions_go_on_in_small_helpings(relaying:
         stage.relay._buffers.limit = -1
         relayed = stage.open()
         frame = relayed.client.frame(Opcode.BINARY, bytes(200_000))
-        sizes = []
-        receive = relayed.session.client.receive
-
-        def watched(buffer: Any, size: int) -> int:
-            sizes.append(size)
-            return int(receive(buffer, size))
-
-        relayed.session.client.receive = watched
+        sizes = relayed.watch_reads(relayed.session.client)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(relayed.client.send, frame)
             assert await relayed.backend.receive_exactly(len(frame)) == frame

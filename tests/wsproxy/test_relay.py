@@ -147,15 +147,8 @@ async def test_a_large_frame_is_read_in_large_pieces(
     monkeypatch.setattr(splice, "AVAILABLE", False)
     async with relaying() as stage:
         relayed = stage.open()
-        sizes = []
         frame = relayed.backend.frame(Opcode.BINARY, os.urandom(3_000_000))
-        receive = relayed.session.backend.receive
-
-        def watched(buffer: Any, size: int) -> int:
-            sizes.append(size)
-            return int(receive(buffer, size))
-
-        relayed.session.backend.receive = watched
+        sizes = relayed.watch_reads(relayed.session.backend)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(relayed.backend.send, frame)
             assert await relayed.client.receive_exactly(len(frame)) == frame
