@@ -155,6 +155,14 @@ def batch_type(request: pytest.FixtureRequest) -> Any:
     return request.getfixturevalue("batch").Batch
 
 
+def _talked(by_hand: Any, sent: Any, data: st.DataObject) -> Conversation:
+    """A conversation after some steps."""
+    talk = Conversation(by_hand, sent)
+    for step in data.draw(STEPS):
+        talk.step(*step)
+    return talk
+
+
 BUFFERS = st.sampled_from([None, 1, 20_000])
 
 
@@ -165,9 +173,7 @@ def test_applications_get_what_was_sent_and_our_pings_only_in_between(
 ) -> None:
     sent = {role: data.draw(applications(), role) for role in ("client", "backend")}
     with run_by_hand(batch_type, LIMITS, send_buffer=data.draw(BUFFERS)) as by_hand:
-        talk = Conversation(by_hand, sent)
-        for step in data.draw(STEPS):
-            talk.step(*step)
+        talk = _talked(by_hand, sent, data)
         talk.finish()
         for role, other in (("client", "backend"), ("backend", "client")):
             theirs, pings = talk.sort_out(role)
@@ -184,9 +190,7 @@ def test_a_close_of_ours_comes_behind_whole_frames_and_nothing_comes_behind_it(
 ) -> None:
     sent = {role: data.draw(applications(), role) for role in ("client", "backend")}
     with run_by_hand(batch_type, LIMITS, send_buffer=data.draw(BUFFERS)) as by_hand:
-        talk = Conversation(by_hand, sent)
-        for step in data.draw(STEPS):
-            talk.step(*step)
+        talk = _talked(by_hand, sent, data)
         waits = any(
             leg.walker.remaining for leg in (by_hand.session.client, by_hand.session.backend)
         )
