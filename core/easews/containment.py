@@ -1,14 +1,21 @@
-"""What a plugin raises stays with the plugin: telling its faults from what has to go on.
+"""What a plugin raises or sets stays with the plugin.
 
 A filter may raise anything, and a library that it calls may cancel a task of its own. None of
-that may reach the task groups that everybody's connections live in.
+that may reach the task groups that everybody's connections live in, and no context variable
+that is set for one client may be seen by another.
 """
 
 from __future__ import annotations
 
+from collections.abc import Coroutine, Generator
+from contextvars import copy_context
 from math import inf
+from types import coroutine
+from typing import Any, TypeVar
 
 import anyio
+
+T = TypeVar("T")
 
 
 def must_go_on(error: BaseException) -> bool:
@@ -21,3 +28,20 @@ def must_go_on(error: BaseException) -> bool:
     if isinstance(error, (KeyboardInterrupt, GeneratorExit)):
         return True
     return anyio.current_effective_deadline() == -inf
+
+
+@coroutine
+def isolated(running: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:
+    """Await `running` in a context of its own: the variables that it sets end with it."""
+    context = copy_context()
+    action, value = running.send, None
+    while True:
+        try:
+            awaited = context.run(action, value)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        try:
+            action, value = running.send, (yield awaited)
+        except BaseException as error:  # a cancellation, on its way in
+            action, value = running.throw, error

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import socket
+from asyncio import Task, current_task
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from typing import Any
 
 import anyio
 import h11
@@ -13,12 +16,14 @@ from anyio.abc import SocketStream
 from anyio.lowlevel import checkpoint
 
 from easews import Connection, Context, Filter, Headers, Response, Upgrade
-from easews.server import exchange, writer
+from easews.server import exchange, listener, writer
 from easews.testing import Running, gateway
 
 PATIENCE = 30
 
 LATE: list[str] = []
+SEEN = ContextVar("SEEN", default=0)
+ABANDONED: list[Task[Any]] = []
 
 CONFIG = """
 kind: HTTPServer
@@ -88,6 +93,15 @@ class Acts(Filter):
             yield "secret"  # type: ignore[misc]
 
         ctx.response = Response(200, body=pieces())
+
+    async def counts(self, ctx: Context) -> None:
+        ctx.response = Response(200, content=f"{SEEN.get()}")
+        SEEN.set(SEEN.get() + 1)
+
+    async def gives_up_its_task(self, ctx: Context) -> None:
+        ctx.response = Response(200, content="hello")
+        if task := current_task():
+            ABANDONED.append(task)
 
     async def cannot_be_sent(self, ctx: Context) -> None:
         ctx.response = Response(200, Headers.parsed([("x", "X", "\u0142 secret")]))
@@ -433,6 +447,36 @@ async def test_a_client_that_leaves_during_an_upgrade_cancels_its_pipeline(
         await eventually(lambda: caplog.records)
         fields = vars(caplog.records[-1])["easews_fields"]
         assert (fields["status"], fields["flow"]) == (499, "acts:cancelled")
+
+
+async def test_what_is_set_for_one_client_is_not_seen_by_the_next() -> None:
+    async with serving() as running:
+        for _ in range(3):
+            data = await ask(
+                running, get("/acts?counts") + get("/acts?counts", "Connection: close")
+            )
+            assert [body for _, body in parsed(data)] == [b"0", b"1"]
+
+
+async def test_more_clients_at_once_than_tasks_are_kept_are_all_served(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(listener, "IDLE_TASKS", 2)
+    async with serving() as running:
+        for _ in range(3):
+            streams = [await send(running, LAST) for _ in range(5)]
+            assert [parsed(await read_all(stream))[0] for stream in streams] == [
+                (200, b"hello")
+            ] * 5
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # a task of trio's cannot be cancelled
+async def test_a_task_that_is_cancelled_while_it_waits_takes_nobody_with_it() -> None:
+    async with serving() as running:
+        await ask(running, get("/acts?gives_up_its_task", "Connection: close"))
+        ABANDONED.pop().cancel()
+        assert b"hello" in await ask(running, LAST)
+        assert b"hello" in await ask(running, LAST)
 
 
 async def test_connections_over_the_limit_wait_for_their_turn() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import socket
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -12,6 +13,7 @@ from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
 from ..config.model import ServerSpec
+from ..containment import isolated, must_go_on
 from ..errors import ListenError
 from ..http import Address
 from ..sockets import quick
@@ -22,6 +24,8 @@ log = logging.getLogger("easews.server")
 
 #: How many connections to accept before everybody else gets a turn.
 ACCEPTS_PER_TURN = 16
+#: How many tasks may wait for a connection to serve.
+IDLE_TASKS = 64
 #: Seconds to wait when the process or the system is out of descriptors.
 BREATHER = 0.5
 _BACKLOG = 1024
@@ -73,6 +77,20 @@ def _listen(family: int, address: Any, dual: bool = False) -> socket.socket:
     return sock
 
 
+class _Place:
+    """Where a task waits for its next connection, or for None: then it ends."""
+
+    __slots__ = ("connection", "filled")
+
+    def __init__(self) -> None:
+        self.filled = anyio.Event()
+        self.connection: HttpConnection | None = None
+
+    def give(self, connection: HttpConnection | None) -> None:
+        self.connection = connection
+        self.filled.set()
+
+
 class Listener:
     """Serves `site` on bound sockets until it is stopped; `site` may be put in place of another."""
 
@@ -80,6 +98,7 @@ class Listener:
         self._socks = socks
         self.site = site
         self._open = 0
+        self._idle: list[_Place] = []
         self._room = anyio.Event()
         self._accepting = anyio.CancelScope()
         self._serving = anyio.CancelScope()
@@ -106,6 +125,9 @@ class Listener:
         """Take no new connections; those that are open end after the request they are at."""
         self.site.stopping = True
         self._accepting.cancel()
+        for place in self._idle:
+            place.give(None)
+        self._idle.clear()
 
     def cut(self) -> None:
         """End the connections as they are. (Those that were handed over are not ours.)"""
@@ -129,8 +151,32 @@ class Listener:
                     break
                 self._open += 1
                 connection = HttpConnection(quick(sock), _peer(address), self._site, self._ended)
-                connections.start_soon(connection.serve)
+                if self._idle:
+                    self._idle.pop().give(connection)
+                else:
+                    connections.start_soon(self._work, connection)
             await checkpoint()
+
+    async def _work(self, connection: HttpConnection | None) -> None:
+        """Serve this connection, and then others: a task for each would cost more than its I/O."""
+        while connection is not None:
+            await isolated(connection.serve())
+            connection = await self._next()
+
+    async def _next(self) -> HttpConnection | None:
+        if self.site.stopping or len(self._idle) >= IDLE_TASKS:
+            return None
+        place = _Place()
+        self._idle.append(place)
+        try:
+            await place.filled.wait()
+        except BaseException as error:
+            if must_go_on(error):
+                raise
+            # What a filter has left behind cancels its task: then this is no task for others.
+            with suppress(ValueError):
+                self._idle.remove(place)
+        return place.connection
 
     def _site(self) -> Site:
         return self.site
