@@ -37,10 +37,12 @@ class Headers:
     Names are compared without case; values are str, one character a byte (latin-1).
     """
 
-    __slots__ = ("_fields",)
+    __slots__ = ("_fields", "_found")
 
     def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
         self._fields: list[tuple[str, str, str]] = []
+        # The values by lower-case name, once anybody has asked: a handshake asks 40 times.
+        self._found: dict[str, tuple[str, ...]] | None = None
         for name, value in fields:
             self.add(name, value)
 
@@ -49,6 +51,7 @@ class Headers:
         """From (lower-case name, name, value) triples that a parser has already checked."""
         headers = cls.__new__(cls)
         headers._fields = fields
+        headers._found = None
         return headers
 
     @property
@@ -58,25 +61,21 @@ class Headers:
 
     def get(self, name: str, default: str = "") -> str:
         """The first value of `name`, or `default`."""
-        key = name.lower()
-        for field, _, value in self._fields:
-            if field == key:
-                return value
-        return default
+        values = self._values(name)
+        return values[0] if values else default
 
     def get_all(self, name: str) -> list[str]:
         """Every value of `name`, a line each, in order."""
-        key = name.lower()
-        return [value for field, _, value in self._fields if field == key]
+        return [*self._values(name)]
 
     def elements(self, name: str) -> list[str]:
         """The comma-separated elements of all lines of `name` (RFC 9110 §5.6.1)."""
-        key = name.lower()
-        found: list[str] = []
-        for field, _, value in self._fields:
-            if field == key:
-                found += [part for raw in value.split(",") if (part := raw.strip(" \t"))]
-        return found
+        return [
+            element
+            for value in self._values(name)
+            for raw in value.split(",")
+            if (element := raw.strip(" \t"))
+        ]
 
     def tokens(self, name: str) -> list[str]:
         """`elements`, in lower case: for fields whose values are compared without case."""
@@ -88,7 +87,10 @@ class Headers:
             raise ValueError(f"{name!r} is no header name (RFC 9110 §5.1)")
         if not _VALUE(value):
             raise ValueError(f"the value of {name} has a character that no header may have")
-        self._fields.append((name.lower(), name, value))
+        key = name.lower()
+        self._fields.append((key, name, value))
+        if self._found is not None:
+            self._found[key] = (*self._found.get(key, ()), value)
 
     def set(self, name: str, value: str) -> None:
         """Put one field in place of every field of that name."""
@@ -97,15 +99,26 @@ class Headers:
 
     def remove(self, *names: str) -> None:
         """Take out every field of these names; absent ones are no error."""
-        keys = {name.lower() for name in names}
-        self._fields = [field for field in self._fields if field[0] not in keys]
+        keys = [key for name in names if (key := name.lower()) in self]
+        if keys:
+            self._fields = [field for field in self._fields if field[0] not in keys]
+            self._found = None
 
     def copy(self) -> Headers:
-        return Headers.parsed(self._fields.copy())
+        headers = Headers.parsed(self._fields.copy())
+        headers._found = self._found and self._found.copy()
+        return headers
 
     def __contains__(self, name: object) -> bool:
-        key = str(name).lower()
-        return key in [field for field, _, _ in self._fields]
+        return bool(self._values(str(name)))
+
+    def _values(self, name: str) -> tuple[str, ...]:
+        found = self._found
+        if found is None:
+            found = self._found = {}
+            for key, _, value in self._fields:
+                found[key] = (*found[key], value) if key in found else (value,)
+        return found.get(name.lower(), ())
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return ((name, value) for _, name, value in self._fields)
@@ -266,16 +279,14 @@ class Response:
 
 
 # RFC 9110 §7.6.1, and the Proxy-* fields, which are meant for this hop only.
-_HOP_BY_HOP = frozenset(
-    [
-        "connection",
-        "keep-alive",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "proxy-connection",
-    ]
+_HOP_BY_HOP = (
+    "connection",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "proxy-connection",
 )
 
 
@@ -283,7 +294,7 @@ def end_to_end(headers: Headers, *besides: str) -> Headers:
     """A copy without what is meant for one hop only: the hop-by-hop fields, those that
     `Connection` names, `Proxy-*`, and the fields named in `besides`.
     """
-    drop = _HOP_BY_HOP.union(headers.tokens("connection"), (name.lower() for name in besides))
+    drop = {*_HOP_BY_HOP, *map(str.lower, besides), *headers.tokens("connection")}
     return Headers.parsed(
         [field for field in headers.triples if field[0] not in drop and field[0][:6] != "proxy-"]
     )

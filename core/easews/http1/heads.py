@@ -42,6 +42,7 @@ _request = re.compile(rf'(?:\r\n)?({TOKEN}) ([!"$-~]++) HTTP/(1\.[01]){_FIELDS}'
 _response = re.compile(
     rf"HTTP/(1\.[01]) ([1-9][0-9]{{2}})(?: ([\t -~\x80-\xff]*+))?{_FIELDS}"
 ).fullmatch
+_lines = re.compile(r"\r\n([^:]++):[ \t]*+([^\r]*+)").findall
 _request_line = re.compile(rf'{TOKEN} [!"$-~]+').fullmatch
 
 _bad_triplet = re.compile(r"%(?![0-9A-Fa-f]{2})").search
@@ -130,11 +131,7 @@ def _encode(line: str, headers: Headers) -> bytes:
 
 def _triples(lines: str) -> list[tuple[str, str, str]]:
     """(lower-case name, name, value) of each line; there is a CRLF before every one of them."""
-    fields = []
-    for line in lines.split("\r\n")[1:]:
-        name, _, value = line.partition(":")
-        fields.append((name.lower(), name, value.strip(" \t")))
-    return fields
+    return [(name.lower(), name, value.rstrip(" \t")) for name, value in _lines(lines)]
 
 
 def _check_framing(fields: list[tuple[str, str, str]], version: str, status: int) -> None:
