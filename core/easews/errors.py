@@ -103,5 +103,9 @@ class UpstreamTimeout(UpstreamError):
     """The server did not answer in time."""
 
 
+class ConnectTimeout(ConnectError, UpstreamTimeout):
+    """No connection to the server within the time for it: nothing was sent yet."""
+
+
 class BadAnswer(UpstreamError):
     """The server answered something that is not HTTP, or left in the middle of its answer."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import threading
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from easews import BadAnswer, ConnectError, Headers
+from easews import BadAnswer, ConnectError, ConnectTimeout, Headers, UpstreamTimeout
 from easews.upstream import Answer, Pool, Server, ask, dial
 
 WEIGHTS = st.lists(st.integers(0, 9), min_size=1, max_size=6).filter(any)
@@ -67,6 +68,36 @@ async def test_a_server_that_refuses_is_named() -> None:
         port = listening.getsockname()[1]
     with pytest.raises(ConnectError, match=f"ws://127.0.0.1:{port}: Connection refused"):
         await dial(Server.at(f"ws://127.0.0.1:{port}"))
+
+
+async def test_a_server_that_takes_no_connection_in_time_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        host, port = full.getsockname()
+        first = socket.create_connection((host, port))  # there is room for one, who is not let in
+        with first, pytest.raises(ConnectTimeout, match=f"{port}: no connection within"):
+            await dial(Server.at(f"ws://{host}:{port}"), timeout=0.1)
+
+
+async def test_a_look_up_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    given_up = threading.Event()
+
+    def look_up(*_: object, **__: object) -> list[object]:
+        given_up.wait()
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    with pytest.raises(ConnectTimeout, match="slow: no connection within"):
+        await dial(Server.at("ws://slow"), timeout=0.1)
+    given_up.set()
+
+
+async def test_a_server_that_does_not_answer_in_time_is_given_up() -> None:
+    near, far = socket.socketpair()
+    near.setblocking(False)
+    with near, far:
+        far.send(b"HTTP/1.1 102 Processing\r\n\r\n")
+        with pytest.raises(UpstreamTimeout, match=r"no answer within 0\.1 s"):
+            await ask(near, "GET", "/", Headers([("Host", "backend")]), timeout=0.1)
 
 
 async def test_being_out_of_descriptors_is_a_reason_as_any_other(

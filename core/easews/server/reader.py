@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import socket
 from collections.abc import AsyncIterator
+from time import monotonic
 
-import anyio
 from anyio.lowlevel import checkpoint
 
 from ..errors import MessageError
@@ -37,24 +37,24 @@ class RequestReader:
         within `timeout` seconds of its first byte (408).
         """
         received = self.received
-        first = not received
-        with anyio.move_on_after(idle if first else timeout) as waiting:
-            while (end := find_head_end(received)) < 0 and len(received) <= self._max_header_bytes:
-                data = await receive(self._sock)
-                if not data:
+        until = monotonic() + (timeout if received else idle)
+        while (end := find_head_end(received)) < 0 and len(received) <= self._max_header_bytes:
+            try:
+                data = await receive(self._sock, until - monotonic())
+            except TimeoutError:
+                if not received:
                     return None
-                received += data
-                if first:
-                    first = False
-                    waiting.deadline = anyio.current_time() + timeout
-            if not 0 <= end <= self._max_header_bytes:
-                raise MessageError(431, f"the head is over {self._max_header_bytes} bytes")
-            raw = received[:end]
-            del received[:end]
-            return parse_request_head(raw)
-        if first:
-            return None
-        raise MessageError(408, f"the head was not complete within {timeout:g} s")
+                raise MessageError(408, f"the head was not complete within {timeout:g} s") from None
+            if not data:
+                return None
+            if not received:
+                until = monotonic() + timeout
+            received += data
+        if not 0 <= end <= self._max_header_bytes:
+            raise MessageError(431, f"the head is over {self._max_header_bytes} bytes")
+        raw = received[:end]
+        del received[:end]
+        return parse_request_head(raw)
 
     def body(self, head: RequestHead, limit: int) -> RequestBody:
         """The body behind `head`. MessageError 413 when it is announced to be over `limit`."""

@@ -7,9 +7,8 @@ for each would cost more than all else that the server does for a handshake.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import anyio
 
@@ -20,11 +19,25 @@ from ..services import Service
 HELD_BYTES = 64 * 1024
 
 
-@dataclass(slots=True, eq=False)
 class _Watched:
-    sock: socket.socket
-    held: bytearray
-    left: Callable[[], None]
+    """A context manager: the client is watched until the block is left."""
+
+    __slots__ = ("_watch", "fd", "held", "left", "sock")
+
+    def __init__(
+        self, watch: ClientWatch, sock: socket.socket, held: bytearray, left: Callable[[], None]
+    ) -> None:
+        self._watch = watch
+        self.fd = sock.fileno()
+        self.sock = sock
+        self.held = held
+        self.left = left
+
+    def __enter__(self) -> None:
+        self._watch.add(self)
+
+    def __exit__(self, *error: object) -> None:
+        self._watch.forget(self)
 
 
 class ClientWatch(Service):
@@ -47,18 +60,11 @@ class ClientWatch(Service):
             self._watched.clear()
             self._poller.close()
 
-    @contextmanager
     def watching(
         self, sock: socket.socket, held: bytearray, left: Callable[[], None]
-    ) -> Iterator[None]:
+    ) -> AbstractContextManager[None]:
         """Add to `held` what the client sends, up to 64 KiB; call `left` when it is gone."""
-        watched = _Watched(sock, held, left)
-        self._watched[sock.fileno()] = watched
-        self._poller.register(sock.fileno(), READ)
-        try:
-            yield
-        finally:
-            self._forget(watched)
+        return _Watched(self, sock, held, left)
 
     def _attend(self, watched: _Watched) -> None:
         try:
@@ -69,13 +75,16 @@ class ClientWatch(Service):
             data = b""
         watched.held += data
         if not data:
-            self._forget(watched)
+            self.forget(watched)
             watched.left()
         elif len(watched.held) >= HELD_BYTES:
-            self._forget(watched)  # the kernel holds the rest, and lets the client wait
+            self.forget(watched)  # the kernel holds the rest, and lets the client wait
 
-    def _forget(self, watched: _Watched) -> None:
-        fd = watched.sock.fileno()
-        if self._watched.get(fd) is watched:
-            del self._watched[fd]
-            self._poller.unregister(fd)
+    def add(self, watched: _Watched) -> None:
+        self._watched[watched.fd] = watched
+        self._poller.register(watched.fd, READ)
+
+    def forget(self, watched: _Watched) -> None:
+        if self._watched.get(watched.fd) is watched:
+            del self._watched[watched.fd]
+            self._poller.unregister(watched.fd)

@@ -2,41 +2,51 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import socket
 from functools import partial
+from math import inf
+from time import monotonic
 from typing import Any
 
 import anyio
 from anyio import to_thread
 
-from ..errors import ConnectError
-from ..sockets import quick
+from ..errors import ConnectError, ConnectTimeout
+from ..sockets import connect, quick
 from .pool import Server
 
 _Address = tuple[Any, ...]  # what `socket.connect` takes: it differs by family
 
 
-async def dial(server: Server) -> socket.socket:
+async def dial(server: Server, timeout: float = inf) -> socket.socket:
     """A connected non-blocking socket, the caller's to close.
 
-    ConnectError when no address of the server takes the connection. There is no time limit
-    here: the caller puts one around.
+    ConnectError when no address of the server takes the connection, ConnectTimeout when none
+    does within `timeout` seconds, the look-up of its name included.
     """
+    until = monotonic() + timeout
     failure = "its name has no address"
-    for family, address in await _addresses(server):
+    for family, address in await _addresses(server, timeout):
         try:
-            return await _connected(family, address)
+            return await _connected(family, address, until - monotonic())
         except OSError as error:  # out of descriptors is one of them
+            if isinstance(error, TimeoutError) and not error.errno:  # not the kernel's
+                raise _too_late(server, timeout) from None
             failure = os.strerror(error.errno) if error.errno else str(error)
     raise ConnectError(f"{server.url}: {failure}")
 
 
-async def _addresses(server: Server) -> list[tuple[int, _Address]]:
+def _too_late(server: Server, timeout: float) -> ConnectTimeout:
+    return ConnectTimeout(f"{server.url}: no connection within {timeout:g} s")
+
+
+async def _addresses(server: Server, timeout: float) -> list[tuple[int, _Address]]:
     """(family, address) pairs. A literal needs no look-up, which costs a thread."""
     if not server.is_ip:
-        return await _look_up(server)
+        with anyio.move_on_after(timeout):
+            return await _look_up(server)
+        raise _too_late(server, timeout)
     family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
     return [(family, (server.host, server.port))]
 
@@ -53,30 +63,11 @@ async def _look_up(server: Server) -> list[tuple[int, _Address]]:
     return [(family, address) for family, _, _, _, address in found]
 
 
-async def _connected(family: int, address: _Address) -> socket.socket:
+async def _connected(family: int, address: _Address, timeout: float) -> socket.socket:
     sock = quick(socket.socket(family, socket.SOCK_STREAM))
     try:
-        await _connect(sock, address)
+        await connect(sock, address, timeout)
     except BaseException:
         sock.close()
         raise
     return sock
-
-
-async def _connect(sock: socket.socket, address: _Address) -> None:
-    code = sock.connect_ex(address)
-    if code == errno.EINPROGRESS and _is_connected(sock):
-        return  # so it is with a server on this machine, before anybody could have waited for it
-    if code == errno.EINPROGRESS:
-        await anyio.wait_writable(sock)
-        code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-    if code:
-        raise OSError(code, os.strerror(code))
-
-
-def _is_connected(sock: socket.socket) -> bool:
-    try:
-        sock.getpeername()
-    except OSError:
-        return False
-    return True

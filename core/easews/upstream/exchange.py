@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import socket
 from collections.abc import AsyncIterator
+from math import inf
+from time import monotonic
 
-import anyio
-
-from ..errors import BadAnswer, ConnectError
+from ..errors import BadAnswer, ConnectError, UpstreamTimeout
 from ..http import Headers
 from ..http1 import (
     BodyError,
@@ -52,8 +52,7 @@ class Answer:
                     yield piece
                 if reader.done:
                     return
-                with anyio.fail_after(BODY_TIMEOUT):
-                    data = await receive(self.sock)
+                data = await receive(self.sock, BODY_TIMEOUT)
                 if not data:
                     reader.feed_eof()
                     return
@@ -65,26 +64,32 @@ class Answer:
         self.sock.close()
 
 
-async def ask(sock: socket.socket, method: str, target: str, headers: Headers) -> Answer:
+async def ask(
+    sock: socket.socket, method: str, target: str, headers: Headers, timeout: float = inf
+) -> Answer:
     """Send a request without a body and wait for the head of the final answer.
 
     Interim answers (1xx but 101) are skipped (RFC 9110 §15.2). ConnectError when the server
     hangs up before it has answered anything, BadAnswer when what it answers is not HTTP or not
-    all of it. The texts do not name the server: the caller does. `sock` stays the caller's.
+    all of it, UpstreamTimeout when the head is not there within `timeout` seconds. The texts do
+    not name the server: the caller does. `sock` stays the caller's.
     """
+    until = monotonic() + timeout
     try:
-        await send_all(sock, encode_request_head(method, target, headers))
-        return await _read_head(sock, method)
+        await send_all(sock, encode_request_head(method, target, headers), timeout)
+        return await _read_head(sock, method, until)
+    except TimeoutError:
+        raise UpstreamTimeout(f"no answer within {timeout:g} s") from None
     except OSError as error:
         raise ConnectError(error.strerror or str(error)) from None
     except HeadError as error:
         raise BadAnswer(f"the head of its answer is refused: {error.detail}") from None
 
 
-async def _read_head(sock: socket.socket, method: str) -> Answer:
+async def _read_head(sock: socket.socket, method: str, until: float) -> Answer:
     buffer = bytearray()
     for _ in range(MAX_INTERIM):
-        raw = await _read_raw_head(sock, buffer)
+        raw = await _read_raw_head(sock, buffer, until)
         head = parse_response_head(raw)
         if head.status == 101 and head.version == "1.0":
             raise BadAnswer("it switches protocols in HTTP/1.0, which cannot (RFC 9110 §7.8)")
@@ -93,10 +98,10 @@ async def _read_head(sock: socket.socket, method: str) -> Answer:
     raise BadAnswer(f"it sent {MAX_INTERIM} interim answers and none that is final")
 
 
-async def _read_raw_head(sock: socket.socket, buffer: bytearray) -> bytearray:
+async def _read_raw_head(sock: socket.socket, buffer: bytearray, until: float) -> bytearray:
     """Take the next head out of `buffer`, with more from the socket if need be."""
     while (end := find_head_end(buffer)) < 0 and len(buffer) <= MAX_HEAD:
-        data = await receive(sock)
+        data = await receive(sock, until - monotonic())
         if not data and not buffer:
             raise ConnectError("it closed the connection without an answer")
         if not data:

@@ -122,10 +122,13 @@ class Leg:
         when sent bytes go unacknowledged, and with `probe`, when nothing is sent either.
         """
         sock = self.sock
-        if sock is None or sock.family == socket.AF_UNIX:
+        if sock is None:
             return
         if _USER_TIMEOUT is not None:
-            sock.setsockopt(socket.IPPROTO_TCP, _USER_TIMEOUT, int(min(seconds, DAY) * 1000))
+            try:
+                sock.setsockopt(socket.IPPROTO_TCP, _USER_TIMEOUT, int(min(seconds, DAY) * 1000))
+            except OSError:
+                return  # no TCP: the other end of a unix socket cannot vanish
         if probe:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             for option in _PROBE_OPTIONS:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import logging
-import socket
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import inf
 from typing import Any
-
-import anyio
 
 from easews import (
     BadAnswer,
@@ -149,7 +146,7 @@ class WebSocketProxy(Filter):
             offer = self._offer(ctx, server, headers)
             try:
                 return offer, await self._ask(offer)
-            except (ConnectError, _ConnectTimeout) as error:
+            except ConnectError as error:
                 failure = error
         raise failure
 
@@ -166,23 +163,16 @@ class WebSocketProxy(Filter):
         return _Offer(server, target, onward, key)
 
     async def _ask(self, offer: _Offer) -> Answer:
-        url = offer.server.url
-        sock: socket.socket | None = None
+        sock = await dial(offer.server, self._connect_timeout)
         try:
-            with anyio.move_on_after(self._connect_timeout) as waiting:
-                sock = await dial(offer.server)
-                waiting.deadline = anyio.current_time() + self._handshake_timeout
-                return await ask(sock, "GET", offer.target, offer.headers)
+            return await ask(
+                sock, "GET", offer.target, offer.headers, timeout=self._handshake_timeout
+            )
         except BaseException as error:
-            if sock is not None:
-                sock.close()
-                if isinstance(error, UpstreamError):
-                    raise type(error)(f"{url}: {error}") from None
+            sock.close()
+            if isinstance(error, UpstreamError):
+                raise type(error)(f"{offer.server.url}: {error}") from None
             raise
-        if sock is None:
-            raise _ConnectTimeout(f"{url}: no connection within {self._connect_timeout:g} s")
-        sock.close()
-        raise UpstreamTimeout(f"{url}: no answer within {self._handshake_timeout:g} s")
 
     def _upgrade(self, ctx: Context, server: Server, answer: Answer, handshake: float) -> Upgrade:
         """The 101, and the session that begins once it is sent."""
@@ -239,10 +229,6 @@ def _limits(pool: Mapping[str, Any]) -> Limits:
 def _rate(spec: Mapping[str, Any]) -> Rate:
     size = spec["bytes"]
     return Rate(spec.get("messages", inf), size if size > 0 else inf, spec["over"] == "close")
-
-
-class _ConnectTimeout(UpstreamTimeout):
-    """Nothing was sent yet, so the next server may be tried."""
 
 
 class _NoServer(UpstreamError):

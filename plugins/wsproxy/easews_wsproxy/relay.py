@@ -70,7 +70,6 @@ class Relay(Service):
         for leg, _ in first:
             leg.join(self._batch, self._buffers)
         try:
-            session.watch()
             for leg, received in first:
                 if received:
                     self._buffer[: len(received)] = received
