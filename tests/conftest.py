@@ -12,13 +12,14 @@ import importlib.util
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
+from tests.e2e.cable import Cable, can_be_laid
 
 # A shared machine may stall anywhere: a slow example is no failure.
 settings.register_profile("easews", deadline=None)
@@ -67,6 +68,9 @@ PARTS = {
         lambda: find_chromium() is not None, "apt-get install chromium, or set CHROMIUM to its path"
     ),
     "playwright-core (npm)": Part(lambda: (NODE_MODULES / "playwright-core").is_dir(), NPM),
+    "network namespaces": Part(
+        can_be_laid, "apt-get install iproute2, then run the tests as root, on Linux"
+    ),
     "trio": Part(
         lambda: importlib.util.find_spec("trio") is not None, "run scripts/test, not pytest itself"
     ),
@@ -134,3 +138,11 @@ def browser() -> tuple[str, str]:
     for part in ("node", "playwright-core (npm)", "chromium"):
         need(part)
     return shutil.which("node") or "", find_chromium() or ""
+
+
+@pytest.fixture
+def cable() -> Iterator[Cable]:
+    """A cable between two hosts, until the test pulls it out."""
+    need("network namespaces")
+    with Cable() as laid:
+        yield laid

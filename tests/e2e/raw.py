@@ -169,8 +169,8 @@ class Peer:
 class RawBackend:
     """A listening socket whose connections the test answers itself."""
 
-    def __init__(self, port: int) -> None:
-        self._listener = socket.create_server((LOOPBACK, port))
+    def __init__(self, port: int, host: str = LOOPBACK) -> None:
+        self._listener = socket.create_server((host, port))
         self._peers: list[Peer] = []
 
     @property
