@@ -336,6 +336,14 @@ def relaying(
     return _relaying
 
 
+@pytest.fixture(scope="session", params=["compiled", "pure"])
+def batch_type(request: pytest.FixtureRequest) -> Any:
+    """The inner loop for `run_by_hand`."""
+    if request.param == "pure":
+        return batch_module.Batch
+    return request.getfixturevalue("batch").Batch
+
+
 @pytest.fixture(scope="session")
 def run_by_hand() -> Callable[..., AbstractContextManager[ByHand]]:
     """`with run_by_hand(Batch) as by_hand`: a session that moves when it is told to."""

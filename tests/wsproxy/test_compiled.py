@@ -410,6 +410,8 @@ def test_a_batch_that_refers_to_itself_is_collected(batch: Any) -> None:
 def test_a_buffer_has_room_for_a_helping(batch: Any, helping: int) -> None:
     with pytest.raises(ValueError, match="too small"):
         batch.Batch(print, bytearray(64), helping, 0)
+    with pytest.raises(ValueError, match="too small"):
+        batch.Batch(print, bytearray(64), 64, 0).help_to(helping)
 
 
 def test_nothing_is_left_of_sessions_that_are_over(batch: Any, run_by_hand: Any) -> None:

@@ -185,6 +185,7 @@ async def test_a_client_that_sends_too_much_can_be_closed_instead(relaying: Any)
 async def test_while_memory_is_scarce_sessions_go_on_in_small_helpings(relaying: Any) -> None:
     async with relaying() as stage:
         stage.relay._buffers.limit = -1
+        stage.relay._buffers.hold(0)
         relayed = stage.open()
         frame = relayed.client.frame(Opcode.BINARY, bytes(200_000))
         sizes = relayed.watch_reads(relayed.session.client)

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
-from easews_wsproxy import batch as pure_batch
 from easews_wsproxy.guard import Limits
 
 pytestmark = pytest.mark.slow  # on one Python is enough
@@ -146,13 +145,6 @@ class Conversation:
             for role in self.waiting:
                 self.load(role)
             self.by_hand.settle()
-
-
-@pytest.fixture(scope="session", params=["compiled", "pure"])
-def batch_type(request: pytest.FixtureRequest) -> Any:
-    if request.param == "pure":
-        return pure_batch.Batch
-    return request.getfixturevalue("batch").Batch
 
 
 def _talked(by_hand: Any, sent: Any, data: st.DataObject) -> Conversation:

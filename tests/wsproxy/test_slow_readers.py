@@ -11,7 +11,7 @@ import anyio
 from anyio.lowlevel import checkpoint
 from websockets.frames import Opcode
 
-from easews_wsproxy.leg import BUFFER_BYTES
+from easews_wsproxy.leg import BUFFER_BYTES, SCARCE_BYTES, TURN_BYTES
 
 SECONDS = float(os.environ.get("EASEWS_SLOW_SECONDS", "1"))
 SIZES = [0, 1, 125, 126, 4096, 60_000, 70_000, 500_000]
@@ -87,3 +87,25 @@ async def test_slow_readers_on_both_sides_are_waited_for_and_lose_nothing(relayi
         assert grown < 32 * MIB
         assert all(stream.nothing_is_lost() for stream in streams)
         assert stage.relay._buffers.held == 0
+
+
+def _held_for_the_backend(by_hand: Any) -> int:
+    """How much is held for a backend that reads nothing, when its client sends a lot."""
+    frame = b"\x82\xfa" + bytes(4 + 122)  # so long that reads end where frames do
+    by_hand.client.outbox += frame * (2 * TURN_BYTES // len(frame))
+    by_hand.client.push()
+    by_hand.turn()
+    return len(by_hand.session.backend.pending)
+
+
+def test_the_more_is_held_for_others_the_less_is_held_for_one(
+    run_by_hand: Any, batch_type: Any
+) -> None:
+    """A session that was open before, and has gone without a hitch, is no exception."""
+    with run_by_hand(batch_type, send_buffer=1) as by_hand:
+        buffers = by_hand.relay._buffers
+        buffers.hold(buffers.limit + 1)
+        assert 0 < _held_for_the_backend(by_hand) <= SCARCE_BYTES
+        by_hand.settle()
+        buffers.hold(-buffers.held)
+        assert _held_for_the_backend(by_hand) > SCARCE_BYTES

@@ -240,20 +240,30 @@ typedef struct {
 } Batch;
 
 static int
+set_helping(Batch *batch, Py_ssize_t helping)
+{
+    if (helping < 1 || helping > batch->buffer.len) {
+        PyErr_SetString(PyExc_ValueError, "the buffer is too small for a helping");
+        return -1;
+    }
+    batch->helping = helping;
+    return 0;
+}
+
+static int
 Batch_init(PyObject *self, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"attend", "buffer", "helping", "large", NULL};
     Batch *batch = (Batch *)self;
     PyObject *attend, *buffer;
+    Py_ssize_t helping;
     if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "OOnK", names, &attend, &buffer, &batch->helping, &batch->large))
+            args, kwargs, "OOnK", names, &attend, &buffer, &helping, &batch->large))
         return -1;
     if (PyObject_GetBuffer(buffer, &batch->buffer, PyBUF_WRITABLE) < 0)
         return -1;
-    if (batch->helping < 1 || batch->helping > batch->buffer.len) {
-        PyErr_SetString(PyExc_ValueError, "the buffer is too small for a helping");
+    if (set_helping(batch, helping) < 0)
         return -1;
-    }
     Py_INCREF(attend);
     batch->attend = attend;
     batch->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -324,6 +334,17 @@ Batch_close(PyObject *self, PyObject *ignored)
     if (batch->epoll >= 0)
         close(batch->epoll);
     batch->epoll = -1;
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+Batch_help_to(PyObject *self, PyObject *helping)
+{
+    Py_ssize_t size = PyLong_AsSsize_t(helping);
+    if (size == -1 && PyErr_Occurred())
+        return NULL;
+    if (set_helping((Batch *)self, size) < 0)
+        return NULL;
     Py_RETURN_NONE;
 }
 
@@ -509,6 +530,7 @@ Batch_turn(PyObject *self, PyObject *args)
 static PyMethodDef Batch_methods[] = {
     {"fileno", Batch_fileno, METH_NOARGS, "Readable while one of the descriptors has an event."},
     {"close", Batch_close, METH_NOARGS, "Close it; nobody may be waiting for it any more."},
+    {"help_to", Batch_help_to, METH_O, "help_to(helping): receive so many bytes at once."},
     {"enter", Batch_enter, METH_VARARGS, "enter(fd, leg, lane, sink): watched for nothing yet."},
     {"watch", Batch_watch, METH_VARARGS, "watch(fd, events, clear)"},
     {"leave", Batch_leave, METH_VARARGS, "leave(fd): before it is closed."},

@@ -49,6 +49,9 @@ class Batch:
         """Close it; nobody may be waiting for it any more."""
         self._poller.close()
 
+    def help_to(self, helping: int) -> None:
+        """Have so many bytes received at once from now on: for the compiled one, as above."""
+
     def enter(self, fd: int, leg: Leg, lane: Lane, sink: int) -> None:
         """Take a descriptor in, watched for nothing yet. What comes from it goes to `sink`."""
         if fd in self._legs:

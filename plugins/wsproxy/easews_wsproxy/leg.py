@@ -30,12 +30,11 @@ FLOOD_FRAMES = 256
 #: Inside a large frame there is nothing to judge: bigger reads cost less a byte.
 LARGE_FRAME = 64 * 1024
 BUFFER_BYTES = 256 * 1024
-
+#: What a leg may read while the relay holds more than it should for slow readers.
+SCARCE_BYTES = 4 * 1024
 
 #: Seconds; the kernel takes no much longer times.
 DAY = 86_400.0
-#: The same while the relay holds more than it should for slow readers.
-SCARCE_BYTES = 4 * 1024
 
 
 # As far as the system has them.
@@ -53,12 +52,18 @@ class Buffers:
     stalls adds next to nothing.
     """
 
+    batch: Batch
     limit: int = 64 * 1024 * 1024
     held: int = 0
+    scarce: bool = False
 
-    @property
-    def scarce(self) -> bool:
-        return self.held > self.limit
+    def hold(self, count: int) -> None:
+        """So many bytes more are held, or fewer when it is negative."""
+        self.held += count
+        scarce = self.held > self.limit
+        if scarce != self.scarce:
+            self.scarce = scarce
+            self.batch.help_to(SCARCE_BYTES if scarce else TURN_BYTES)
 
 
 class Leg:
@@ -163,7 +168,6 @@ class Leg:
             or self.mute
             or self.close_received
             or self.meter is not None
-            or self.buffers.scarce
             or other.close_sent
             or other.due_close is not None
         )
@@ -171,8 +175,8 @@ class Leg:
     @property
     def can_splice(self) -> bool:
         """Whether the inside of a large frame may go on without coming by."""
-        remaining = self.walker.remaining
-        return remaining >= LARGE_FRAME and self.is_clear
+        large = self.walker.remaining >= LARGE_FRAME
+        return large and self.is_clear and not self.buffers.scarce
 
     def read_size(self) -> int:
         """How much to read now."""
@@ -191,7 +195,7 @@ class Leg:
         """Send, and keep what does not go. False when the peer has reset the connection."""
         if self.pending is not None:
             self.pending += data
-            self.buffers.held += len(data)
+            self.buffers.hold(len(data))
             return True
         try:
             sent = self.send(data)
@@ -207,12 +211,12 @@ class Leg:
         """Have `data` wait until the socket takes more; nothing was waiting before."""
         self.pending = bytearray(data)
         self.blocked_since = now
-        self.buffers.held += len(data)
+        self.buffers.hold(len(data))
 
     def give_up(self) -> None:
         """Nothing more will be sent; what is pending is dropped."""
         if self.pending is not None:
-            self.buffers.held -= len(self.pending)
+            self.buffers.hold(-len(self.pending))
         self.pending = self.due_close = None
 
     def flush(self, now: float) -> bool:
@@ -225,7 +229,7 @@ class Leg:
             return True
         except OSError:
             return False
-        self.buffers.held -= sent
+        self.buffers.hold(-sent)
         if sent == len(self.pending):
             self.pending = None
         elif sent:

@@ -39,7 +39,7 @@ class Relay(Service):
         self._buffer = bytearray(HELD_BYTES + BUFFER_BYTES)
         self._view = memoryview(self._buffer)
         self._batch = Batch(self._attend, self._buffer, TURN_BYTES, LARGE_FRAME)
-        self._buffers = Buffers()
+        self._buffers = Buffers(self._batch)
         self._pipe = Pipe(BUFFER_BYTES) if splice.AVAILABLE else None
         self._sessions: set[RelaySession] = set()
         self._wheel: Wheel[RelaySession] = Wheel(time.monotonic(), 0.1)
