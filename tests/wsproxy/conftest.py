@@ -14,6 +14,7 @@ from contextlib import (
 )
 from dataclasses import dataclass, field
 from math import inf
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -25,6 +26,7 @@ from websockets.streams import StreamReader
 from easews import Birth, Ending
 from easews_wsproxy import batch as batch_module
 from easews_wsproxy import relay as relay_module
+from easews_wsproxy import session as session_module
 from easews_wsproxy.compiled import COMPILED
 from easews_wsproxy.frames import Walker
 from easews_wsproxy.guard import Limits
@@ -194,7 +196,7 @@ class FarEnd:
 class ByHand:
     """A session in a relay that no event loop runs: nothing happens but what a test does next.
 
-    `now` is what the session's clock says; it is moved by `pass_time` only.
+    `now` is what the clock of relay and session says; it is moved by `pass_time` only.
     """
 
     def __init__(self, relay: Relay, session: RelaySession, client: FarEnd, backend: FarEnd):
@@ -251,9 +253,11 @@ def _run_by_hand(
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
     session = _session(client, backend, limits, deflate=deflate, client_limit=client_limit)
     by_hand = ByHand(relay, session, FarEnd(client_end), FarEnd(backend_end))
-    relay.open(session, b"", b"")
+    clock = SimpleNamespace(monotonic=lambda: by_hand.now)
     try:
-        yield by_hand
+        with patch.object(relay_module, "time", clock), patch.object(session_module, "time", clock):
+            relay.open(session, b"", b"")
+            yield by_hand
     finally:
         session.cut()
         client_end.close()

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import pytest
 from anyio.lowlevel import checkpoint
 from websockets.frames import Opcode
 
+from easews_wsproxy.batch import Batch
+from easews_wsproxy.guard import Limits
 from easews_wsproxy.leg import BUFFER_BYTES, SCARCE_BYTES, TURN_BYTES
 
 SECONDS = float(os.environ.get("EASEWS_SLOW_SECONDS", "1"))
@@ -109,3 +112,30 @@ def test_the_more_is_held_for_others_the_less_is_held_for_one(
         by_hand.settle()
         buffers.hold(-buffers.held)
         assert _held_for_the_backend(by_hand) > SCARCE_BYTES
+
+
+@pytest.mark.parametrize(
+    ("reads", "slow_reader", "gets_the_close"),
+    [(True, 60.0, True), (True, 7.0, False), (False, 60.0, False)],
+    ids=["while it reads", "up to slowReader", "not when it does not read"],
+)
+def test_a_close_waits_behind_what_a_slow_reader_has_still_to_take(
+    run_by_hand: Any, reads: bool, slow_reader: float, gets_the_close: bool
+) -> None:
+    limits = Limits(close=5.0, slow_reader=slow_reader)
+    with run_by_hand(Batch, limits, send_buffer=1) as by_hand:
+        by_hand.backend.outbox += b"\x82\x7e\x3e\x80" + bytes(16_000)
+        by_hand.backend.push()
+        by_hand.turn()
+        by_hand.session.close(1001, "stopping")
+        client, began = by_hand.session.client, by_hand.now
+        while client.pending is not None:
+            by_hand.pass_time(4.0)
+            if reads:
+                by_hand.client.pull()
+                by_hand.turn()
+        by_hand.client.pull()
+        assert by_hand.client.received.endswith(b"stopping") == gets_the_close
+        assert (client.sock is not None) == gets_the_close
+        waited = by_hand.now - began
+        assert waited >= 8.0 if gets_the_close else waited == 8.0

@@ -4,6 +4,7 @@
     a Close of ours              as soon as the frame that is on its way is whole
     a side that is lost          1001 or 1011 to the other one
     the TCP connections          each shut down after the Closes, the backend's side first
+    whoever is slow with it      cut off; not while it still takes what waits for it
 
 Whoever closed first is what the log will tell.
 """
@@ -26,7 +27,16 @@ LOST = 1006
 class Closing:
     """The end of a session with these two legs; what it does besides is `RelaySession`."""
 
-    __slots__ = ("_deadline", "_first", "_limits", "_opened", "_over", "backend", "client")
+    __slots__ = (
+        "_deadline",
+        "_first",
+        "_latest",
+        "_limits",
+        "_opened",
+        "_over",
+        "backend",
+        "client",
+    )
 
     def __init__(self, client: Leg, backend: Leg, limits: Limits) -> None:
         self.client = client
@@ -34,6 +44,7 @@ class Closing:
         self._limits = limits
         self._opened = time.monotonic()
         self._deadline = inf
+        self._latest = inf  # up to when the deadline may move
         self._over = False
         self._first: tuple[Side, int, str] | None = None
 
@@ -111,11 +122,21 @@ class Closing:
         if not self.closing:
             self._first = (by, code, cause)
             self.client.resume_at = 0.0  # its Close is waited for, whatever it has sent before
+            self._latest = now + self._limits.slow_reader
             self._extend(now)
 
     def _extend(self, now: float) -> None:
         self._deadline = now + self._limits.close
         self.due(self._deadline)
+
+    def _out_of_time(self, now: float) -> bool:
+        """Whether the deadline has struck for good. A peer gets its time after it has taken
+        something of what stands in front of its Close, so long as a slow reader is waited for.
+        """
+        told = (leg for leg in (self.client, self.backend) if leg.close_sent)
+        taken = max((leg.blocked_since for leg in told), default=0.0)
+        self._deadline = max(self._deadline, min(taken + self._limits.close, self._latest))
+        return now >= self._deadline
 
     def _send_close(self, leg: Leg, code: int, reason: str, now: float) -> None:
         """A Close of ours, now or when the frame that is on its way to `leg` is whole."""

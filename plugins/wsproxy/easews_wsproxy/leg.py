@@ -113,7 +113,7 @@ class Leg:
         self.resume_at = 0.0  # until when it is not read, because it has sent too much
         self.held = b""  # an incomplete header or control frame, not judged yet
         self.pending: bytearray | None = None  # what the socket did not take
-        self.blocked_since = 0.0  # when `pending` began
+        self.blocked_since = 0.0  # when `pending` began, or was last taken from
         self.take = TURN_BYTES
         self.due_close: bytes | None = None  # our Close, waiting for the end of a frame
         self.close_sent = False  # a Close is on its way: nothing may follow it
@@ -230,11 +230,11 @@ class Leg:
         except OSError:
             return False
         self.buffers.hold(-sent)
+        self.blocked_since = now
         if sent == len(self.pending):
             self.pending = None
-        elif sent:
+        else:
             del self.pending[:sent]
-            self.blocked_since = now
         return True
 
     def shutdown(self) -> None:

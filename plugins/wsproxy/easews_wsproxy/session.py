@@ -136,7 +136,7 @@ class RelaySession(Closing):
 
     def check(self, now: float) -> float:
         """Act on what is due; return when to look again."""
-        if now >= self._deadline:
+        if now >= self._deadline and self._out_of_time(now):
             self.cut()
             return inf
         wake = self._deadline if self.closing else self._guard.look(self, now)
