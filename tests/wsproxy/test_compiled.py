@@ -148,6 +148,16 @@ def test_skim_and_walk_do_what_walk_alone_does(compiled: Any, data: st.DataObjec
         assert ours.state() == theirs.state()
 
 
+def test_what_is_unremarkable_is_passed_over_behind_a_cut_header_too(compiled: Any) -> None:
+    class Watched(compiled.Walker):  # type: ignore[misc]  # it is made at run time
+        def _stops_at(self, *_: object) -> bool:
+            raise AssertionError("a frame was looked at")
+
+    walker, flood = Watched(masked=True), b"\x89\x80\0\0\0\0" * 1000
+    assert walker.walk(flood, 0, 3998) == 3996
+    assert walker.walk(flood, 3996, 6000) == 6000
+
+
 def headers() -> Iterator[tuple[bytes, dict[str, bool], bool]]:
     """Every first byte with lengths of every kind, in every state; the payloads are short."""
     lengths = [b"\x00", b"\x01", b"\x02ab", b"\x7d" + bytes(125), b"\x7e\x00\x7d"]

@@ -77,7 +77,7 @@ class Walker(Lane):
         it again in front of the next bytes.
         """
         self.control = None
-        pos = start
+        pos = self.skim(data, start, end)
         if self.remaining:
             pos += self.remaining
             if pos > end:
