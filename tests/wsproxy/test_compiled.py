@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib.util
+import os
 import socket
 import sys
 import time
@@ -422,6 +423,14 @@ def test_a_buffer_has_room_for_a_helping(batch: Any, helping: int) -> None:
         batch.Batch(print, bytearray(64), helping, 0)
     with pytest.raises(ValueError, match="too small"):
         batch.Batch(print, bytearray(64), 64, 0).help_to(helping)
+
+
+def test_a_batch_has_one_poller_however_often_it_is_initialised(batch: Any) -> None:
+    made_with = (print, bytearray(64), 64, 0)
+    one = batch.Batch(*made_with)
+    poller, opened = one.fileno(), os.listdir("/proc/self/fd")
+    one.__init__(*made_with)
+    assert (one.fileno(), os.listdir("/proc/self/fd")) == (poller, opened)
 
 
 def test_nothing_is_left_of_sessions_that_are_over(batch: Any, run_by_hand: Any) -> None:

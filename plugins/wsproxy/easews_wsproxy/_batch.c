@@ -251,10 +251,9 @@ set_helping(Batch *batch, Py_ssize_t helping)
 }
 
 static int
-Batch_init(PyObject *self, PyObject *args, PyObject *kwargs)
+open_batch(Batch *batch, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"attend", "buffer", "helping", "large", NULL};
-    Batch *batch = (Batch *)self;
     PyObject *attend, *buffer;
     Py_ssize_t helping;
     if (!PyArg_ParseTupleAndKeywords(
@@ -274,12 +273,18 @@ Batch_init(PyObject *self, PyObject *args, PyObject *kwargs)
     return 0;
 }
 
+/* All is done here and nothing in an __init__, which may be called twice. */
 static PyObject *
 Batch_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     Batch *batch = (Batch *)type->tp_alloc(type, 0);
-    if (batch)
-        batch->epoll = -1;
+    if (!batch)
+        return NULL;
+    batch->epoll = -1;
+    if (open_batch(batch, args, kwargs) < 0) {
+        Py_DECREF(batch);
+        return NULL;
+    }
     return (PyObject *)batch;
 }
 
@@ -545,7 +550,6 @@ static PyTypeObject BatchType = {
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .tp_doc = "The relay's descriptors, and its inner loop.",
     .tp_new = Batch_new,
-    .tp_init = Batch_init,
     .tp_traverse = Batch_traverse,
     .tp_clear = Batch_clear,
     .tp_dealloc = Batch_dealloc,
