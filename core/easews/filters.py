@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from importlib import resources
 from types import TracebackType
 from typing import Any, ClassVar, NamedTuple, Self
@@ -26,14 +25,16 @@ INTERNAL_ERROR = "internalError"
 END = "END"
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """How the request came to its pipeline: names from the config, for logs and filters."""
 
     server: str = ""
     path: str = ""
     pipeline: str = ""
     trusted_proxies: tuple[Network, ...] = ()
+
+
+_NO_ROUTE = Route()
 
 
 class SpecFault(NamedTuple):
@@ -57,7 +58,7 @@ class Context:
         request: Request,
         *,
         id: str = "",
-        route: Route = Route(),
+        route: Route = _NO_ROUTE,
         data: Mapping[str, Any] | None = None,
         services: Services | None = None,
         sessions: Sessions | None = None,

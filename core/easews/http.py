@@ -70,16 +70,11 @@ class Headers:
 
     def elements(self, name: str) -> list[str]:
         """The comma-separated elements of all lines of `name` (RFC 9110 §5.6.1)."""
-        return [
-            element
-            for value in self._values(name)
-            for raw in value.split(",")
-            if (element := raw.strip(" \t"))
-        ]
+        return _elements(",".join(self._values(name)))
 
     def tokens(self, name: str) -> list[str]:
         """`elements`, in lower case: for fields whose values are compared without case."""
-        return [element.lower() for element in self.elements(name)]
+        return _elements(",".join(self._values(name)).lower())
 
     def add(self, name: str, value: str) -> None:
         """Append a field. ValueError when name or value could not be sent as they are."""
@@ -99,7 +94,7 @@ class Headers:
 
     def remove(self, *names: str) -> None:
         """Take out every field of these names; absent ones are no error."""
-        keys = [key for name in names if (key := name.lower()) in self]
+        keys = self._index().keys() & map(str.lower, names)
         if keys:
             self._fields = [field for field in self._fields if field[0] not in keys]
             self._found = None
@@ -113,12 +108,17 @@ class Headers:
         return bool(self._values(str(name)))
 
     def _values(self, name: str) -> tuple[str, ...]:
-        found = self._found
-        if found is None:
-            found = self._found = {}
-            for key, _, value in self._fields:
-                found[key] = (*found[key], value) if key in found else (value,)
-        return found.get(name.lower(), ())
+        return (self._found or self._index()).get(name.lower(), ())
+
+    def _index(self) -> dict[str, tuple[str, ...]]:
+        if self._found is None:
+            self._found = {key: (value,) for key, _, value in self._fields}
+            if len(self._found) < len(self._fields):  # some are repeated, which is rare
+                values: dict[str, list[str]] = {key: [] for key in self._found}
+                for key, _, value in self._fields:
+                    values[key].append(value)
+                self._found = {key: tuple(found) for key, found in values.items()}
+        return self._found
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return ((name, value) for _, name, value in self._fields)
@@ -137,6 +137,10 @@ class Headers:
     def __repr__(self) -> str:
         # Values may be secrets (Cookie, Authorization), and a repr ends up in a log.
         return f"<Headers {', '.join(name for _, name, _ in self._fields)}>"
+
+
+def _elements(text: str) -> list[str]:
+    return [element for raw in text.split(",") if (element := raw.strip(" \t"))]
 
 
 class _Content:

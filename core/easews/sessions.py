@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 Side = Literal["client", "backend", "proxy"]
 
@@ -25,8 +25,7 @@ class Traffic:
     rtt: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Birth:
+class Birth(NamedTuple):
     """What is known of a session from its handshake on, and does not change.
 
     `opened` is a reading of `time.time`, `handshake` is in seconds.

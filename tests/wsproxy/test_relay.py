@@ -206,8 +206,12 @@ async def test_a_fault_ends_its_session_and_no_other(
         elif part == "send":
             monkeypatch.setattr(Leg, "write", _broken)
         else:
-            monkeypatch.setattr(RelaySession, "check", _broken)
-            stage.relay._schedule(session, 0.0)
+            whole = RelaySession.check
+            monkeypatch.setattr(
+                RelaySession,
+                "check",
+                lambda each, now: _broken() if each is session else whole(each, now),
+            )
         if part != "timer":
             await relayed.client.send(relayed.client.frame(Opcode.CLOSE))
         if part != "send":

@@ -7,16 +7,15 @@ because what stands before us or behind us may be the other reader.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from http import HTTPStatus
 from ipaddress import AddressValueError, IPv6Address
+from typing import NamedTuple
 
 from ..http import Headers
 from .faults import TOKEN, HeadError, request_fault, response_fault
 
 
-@dataclass(frozen=True, slots=True)
-class RequestHead:
+class RequestHead(NamedTuple):
     """A request without its body. `target` is in origin-form, or ``*`` with OPTIONS."""
 
     method: str
@@ -25,8 +24,7 @@ class RequestHead:
     headers: Headers
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseHead:
+class ResponseHead(NamedTuple):
     """A response without its body. `reason` may be empty."""
 
     status: int
@@ -52,9 +50,6 @@ _authority = re.compile(
     r"(?:\[([0-9A-Fa-f:.]++)\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})++)(?::[0-9]{0,5})?"
 ).fullmatch
 _length = re.compile(r"[0-9]{1,18}").fullmatch
-
-# The fields that decide how a message is read: picked out once, as most heads have one or two.
-_WATCHED = frozenset(["host", "content-length", "transfer-encoding"])
 
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 
@@ -83,10 +78,9 @@ def parse_request_head(raw: bytes | bytearray) -> RequestHead:
     if match is None:
         raise request_fault(text)
     method, target, version, lines = match.groups()
-    fields = _triples(lines)
-    watched = [field for field in fields if field[0] in _WATCHED]
-    _check_framing(watched, version, 400)
-    hosts = [value for key, _, value in watched if key == "host"]
+    headers = Headers.parsed(_triples(lines))
+    _check_framing(headers, version, 400)
+    hosts = headers.get_all("host")
     # RFC 9112 §3.2: more than one is refused in any version, none at all only in HTTP/1.1.
     if len(hosts) > 1 or (not hosts and version == "1.1"):
         raise HeadError(400, f"there are {len(hosts)} Host fields, not one (RFC 9112 §3.2)")
@@ -95,8 +89,8 @@ def parse_request_head(raw: bytes | bytearray) -> RequestHead:
     if "%" in target and _bad_triplet(target):
         raise HeadError(400, "the request target has a % without two hexadecimal digits behind it")
     if target[0] != "/":
-        target, fields = _origin_form(method, target, fields)
-    return RequestHead(method, target, version, Headers.parsed(fields))
+        target, headers = _origin_form(method, target, headers)
+    return RequestHead(method, target, version, headers)
 
 
 def parse_response_head(raw: bytes | bytearray) -> ResponseHead:
@@ -106,9 +100,9 @@ def parse_response_head(raw: bytes | bytearray) -> ResponseHead:
     if match is None:
         raise response_fault(text)
     version, status, reason, lines = match.groups()
-    fields = _triples(lines)
-    _check_framing([field for field in fields if field[0] in _WATCHED], version, 502)
-    return ResponseHead(int(status), reason or "", version, Headers.parsed(fields))
+    headers = Headers.parsed(_triples(lines))
+    _check_framing(headers, version, 502)
+    return ResponseHead(int(status), reason or "", version, headers)
 
 
 def encode_request_head(method: str, target: str, headers: Headers) -> bytes:
@@ -134,10 +128,10 @@ def _triples(lines: str) -> list[tuple[str, str, str]]:
     return [(name.lower(), name, value.rstrip(" \t")) for name, value in _lines(lines)]
 
 
-def _check_framing(fields: list[tuple[str, str, str]], version: str, status: int) -> None:
+def _check_framing(headers: Headers, version: str, status: int) -> None:
     """RFC 9112 §6: refuse what two readers could frame in two ways."""
-    lengths = [value for key, _, value in fields if key == "content-length"]
-    codings = [value for key, _, value in fields if key == "transfer-encoding"]
+    lengths = headers.get_all("content-length")
+    codings = headers.get_all("transfer-encoding")
     if codings:
         if version == "1.0":
             raise HeadError(status, "Transfer-Encoding has no meaning in HTTP/1.0 (RFC 9112 §6.1)")
@@ -162,21 +156,20 @@ def _check_authority(authority: str, where: str) -> None:
         raise HeadError(400, f"{where} is no host name or address (RFC 9112 §3.2)") from None
 
 
-def _origin_form(
-    method: str, target: str, fields: list[tuple[str, str, str]]
-) -> tuple[str, list[tuple[str, str, str]]]:
-    """The target in origin-form, and the fields with the Host that it names (RFC 9112 §3.2)."""
+def _origin_form(method: str, target: str, headers: Headers) -> tuple[str, Headers]:
+    """The target in origin-form, and the headers with the Host that it names (RFC 9112 §3.2)."""
     if target == "*":
         if method != "OPTIONS":
             raise HeadError(400, "the request target * is for OPTIONS only (RFC 9112 §3.2.4)")
-        return target, fields
+        return target, headers
     match = _absolute(target)
     if match is None:
         raise HeadError(400, "the request target is no path and no http or https URL")
     authority, rest = match.groups()
     _check_authority(authority, "the request target's host")
     # RFC 9112 §3.2.2: a Host field that came along is ignored.
-    fields = [("host", "Host", authority), *(field for field in fields if field[0] != "host")]
+    others = [field for field in headers.triples if field[0] != "host"]
+    headers = Headers.parsed([("host", "Host", authority), *others])
     if rest == "" and method == "OPTIONS":
-        return "*", fields  # RFC 9112 §3.2.4
-    return rest if rest.startswith("/") else f"/{rest}", fields
+        return "*", headers  # RFC 9112 §3.2.4
+    return rest if rest.startswith("/") else f"/{rest}", headers

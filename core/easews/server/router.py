@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 import re2  # type: ignore[import-untyped]
@@ -22,8 +22,7 @@ from .rewrite import rewriter
 _dot_segment = re.compile(rb"(?:\A|/)\.\.?(?:/|\Z)").search
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """The path that is responsible.
 
     `target` is to be sent on, `name` is the path as the config has it, for logs; `body_limit`

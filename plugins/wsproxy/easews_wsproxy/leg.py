@@ -164,11 +164,11 @@ class Leg:
         """Whether what comes may go straight on, as far as it is unremarkable."""
         other = self.other
         return not (
-            self.held
-            or self.mute
-            or self.close_received
-            or self.meter is not None
+            self.close_received
             or other.close_sent
+            or self.held
+            or self.mute
+            or self.meter is not None
             or other.due_close is not None
         )
 

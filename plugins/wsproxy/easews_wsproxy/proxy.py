@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from math import inf
-from typing import Any
+from typing import Any, NamedTuple
 
 from easews import (
     BadAnswer,
@@ -57,8 +56,7 @@ INTERNAL_ERROR = "internalError"
 NOT_WEBSOCKET = "notWebSocket"
 
 
-@dataclass(frozen=True, slots=True)
-class _Offer:
+class _Offer(NamedTuple):
     """Our handshake with one server: what is sent, and what its answer is judged by."""
 
     server: Server

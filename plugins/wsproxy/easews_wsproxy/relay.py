@@ -76,7 +76,7 @@ class Relay(Service):
                     leg.walker.bytes += len(received)
                     session.receive(leg, self._buffer, 0, len(received), 0, now)
             session.watch()
-            self._schedule(session, session.check(now))
+            self._schedule(session, now)  # when the clock next strikes; many do not live so long
         except Exception:
             self._contain(session, now)
 
