@@ -7,7 +7,7 @@ that is set for one client may be seen by another.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from contextvars import copy_context
 from math import inf
 from types import coroutine
@@ -16,6 +16,9 @@ from typing import Any, TypeVar
 import anyio
 
 T = TypeVar("T")
+#: An action is `send` or `throw` of a coroutine.
+Action = Callable[[Any], Any]
+Step = Callable[[Action, Any], Any]
 
 
 def must_go_on(error: BaseException) -> bool:
@@ -30,14 +33,21 @@ def must_go_on(error: BaseException) -> bool:
     return anyio.current_effective_deadline() == -inf
 
 
-@coroutine
-def isolated(running: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:
+async def isolated(running: Coroutine[Any, Any, T]) -> T:
     """Await `running` in a context of its own: the variables that it sets end with it."""
-    context = copy_context()
+    return await driven(running, copy_context().run)
+
+
+@coroutine
+def driven(running: Coroutine[Any, Any, T], step: Step) -> Generator[Any, Any, T]:
+    """Await `running`, each of its steps, from one wait to the next, by `step(action, value)`.
+
+    That returns what ``action(value)`` does, or raises what that raises.
+    """
     action, value = running.send, None
     while True:
         try:
-            awaited = context.run(action, value)
+            awaited = step(action, value)
         except StopIteration as stop:
             result: T = stop.value
             return result

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from .http import Address, Headers, Request
@@ -115,7 +116,7 @@ class ForwardedPolicy:
         `trusted` are the networks of the proxies whose word is taken. `request.headers` may be
         the very same object as `headers`.
         """
-        peer = _node_of(request.peer)
+        peer = _node_of(request.peer.host)
         if self.mode == "append" and is_within(request.peer.host, trusted):
             headers.remove(*_unbelieved(headers))
         else:
@@ -147,9 +148,10 @@ def _unbelieved(headers: Headers) -> Collection[str]:
     return X_FORWARDED if "forwarded" in headers else ()
 
 
-def _node_of(peer: Address) -> str:
-    """The peer as a hop; RFC 7239 §6.2 for one that has no address, such as a unix socket."""
-    return str(parse_ip(peer.host) or "unknown")
+@lru_cache(maxsize=4096)  # the same few proxies and clients come again and again
+def _node_of(host: str) -> str:
+    """A peer as a hop; RFC 7239 §6.2 for one that has no address, such as a unix socket."""
+    return str(parse_ip(host) or "unknown")
 
 
 def _element_of(peer: str, request: Request) -> str:

@@ -8,15 +8,14 @@ and logged here, with the filter's name and package, and never stops the server.
 from __future__ import annotations
 
 import logging
-from collections.abc import Coroutine, Generator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from time import perf_counter
-from types import coroutine
 from typing import Any
 
 from .answers import problem
 from .config.model import PipelineSpec
-from .containment import must_go_on
+from .containment import Action, driven, must_go_on
 from .errors import MessageError
 from .filters import END, INTERNAL_ERROR, Context, Filter
 
@@ -75,7 +74,7 @@ class Pipeline:
 
     async def _step(self, node: _Node, ctx: Context) -> str:
         try:
-            result: object = await _watched(node.filter.handle(ctx), node, ctx)
+            result: object = await driven(node.filter.handle(ctx), _Timed(node, ctx))
         except MessageError:
             ctx.trace.append((node.name, "clientError"))
             raise
@@ -110,21 +109,19 @@ def _called(node: _Node) -> str:
     return f"filter {node.name} ({node.filter.kind}, package {node.package})"
 
 
-@coroutine
-def _watched(
-    handling: Coroutine[Any, Any, str | None], node: _Node, ctx: Context
-) -> Generator[Any, Any, str | None]:
-    """Drive `handling` step by step, and tell on a step that holds the event loop."""
-    action, value = handling.send, None
-    while True:
+@dataclass(slots=True)
+class _Timed:
+    """Takes a filter's steps, and tells on one that holds the event loop."""
+
+    node: _Node
+    ctx: Context
+
+    def __call__(self, action: Action, value: Any) -> Any:
         began = perf_counter()
         try:
-            awaited = action(value)
-        except StopIteration as stop:
-            result: str | None = stop.value
-            return result
+            return action(value)
         except GeneratorExit as error:
-            if action == handling.throw:
+            if isinstance(value, GeneratorExit):
                 raise  # it was thrown in from outside, and went through
             raise RuntimeError("it raised GeneratorExit") from error
         finally:
@@ -132,11 +129,7 @@ def _watched(
             if held > BLOCKING:
                 log.warning(
                     "request %s: %s held the event loop for %d ms: await, or use a thread",
-                    ctx.id,
-                    _called(node),
+                    self.ctx.id,
+                    _called(self.node),
                     held * 1000,
                 )
-        try:
-            action, value = handling.send, (yield awaited)
-        except BaseException as error:  # a cancellation, on its way into the filter
-            action, value = handling.throw, error

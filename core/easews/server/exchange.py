@@ -93,10 +93,8 @@ class Exchange:
                     self.status = CLIENT_LEFT
                     running.cancel()
 
-                with self._site.services[ClientWatch].watching(
-                    self._sock, self._reader.received, left
-                ):
-                    await self._run(pipeline)
+                watch = self._site.services[ClientWatch]
+                await watch.during(self._run(pipeline), self._sock, self._reader.received, left)
             else:
                 await self._run(pipeline)
         if self.status == CLIENT_LEFT:

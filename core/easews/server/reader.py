@@ -75,8 +75,8 @@ class RequestBody:
         self._check_size(framing.length)
         self._reader = BodyReader(framing)
         # RFC 9110 §10.1.1: asked for by the client, and only sent when somebody wants the body.
-        expected = head.version == "1.1" and "100-continue" in head.headers.tokens("expect")
-        self._continue_first = expected
+        expected = not self._reader.done and head.version == "1.1"
+        self._continue_first = expected and "100-continue" in head.headers.tokens("expect")
 
     @property
     def done(self) -> bool:

@@ -7,11 +7,13 @@ for each would cost more than all else that the server does for a handshake.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
 
 import anyio
 
+from ..containment import Action, driven
 from ..poller import READ, make_poller
 from ..services import Service
 
@@ -19,25 +21,13 @@ from ..services import Service
 HELD_BYTES = 64 * 1024
 
 
-class _Watched:
-    """A context manager: the client is watched until the block is left."""
-
-    __slots__ = ("_watch", "fd", "held", "left", "sock")
-
-    def __init__(
-        self, watch: ClientWatch, sock: socket.socket, held: bytearray, left: Callable[[], None]
-    ) -> None:
-        self._watch = watch
-        self.fd = sock.fileno()
-        self.sock = sock
-        self.held = held
-        self.left = left
-
-    def __enter__(self) -> None:
-        self._watch.add(self)
-
-    def __exit__(self, *error: object) -> None:
-        self._watch.forget(self)
+@dataclass(slots=True, eq=False)
+class _Client:
+    sock: socket.socket
+    fd: int
+    held: bytearray
+    left: Callable[[], None]
+    waits: bool = False
 
 
 class ClientWatch(Service):
@@ -45,7 +35,7 @@ class ClientWatch(Service):
 
     def __init__(self) -> None:
         self._poller = make_poller()
-        self._watched: dict[int, _Watched] = {}
+        self._watched: dict[int, _Client] = {}
 
     async def serve(self, ready: Callable[[], None]) -> None:
         """Watch until cancelled."""
@@ -60,31 +50,49 @@ class ClientWatch(Service):
             self._watched.clear()
             self._poller.close()
 
-    def watching(
-        self, sock: socket.socket, held: bytearray, left: Callable[[], None]
-    ) -> AbstractContextManager[None]:
-        """Add to `held` what the client sends, up to 64 KiB; call `left` when it is gone."""
-        return _Watched(self, sock, held, left)
+    async def during(
+        self,
+        running: Coroutine[Any, Any, None],
+        sock: socket.socket,
+        held: bytearray,
+        left: Callable[[], None],
+    ) -> None:
+        """Await `running`. Once that has to wait for something, add to `held` what the client
+        sends, up to 64 KiB, and call `left` when it is gone.
+        """
+        client = _Client(sock, sock.fileno(), held, left)
 
-    def _attend(self, watched: _Watched) -> None:
+        def step(action: Action, value: Any) -> Any:
+            awaited = action(value)
+            if not client.waits:
+                self._begin(client)
+            return awaited
+
         try:
-            data = watched.sock.recv(HELD_BYTES - len(watched.held))
+            await driven(running, step)
+        finally:
+            self._end(client)
+
+    def _begin(self, client: _Client) -> None:
+        client.waits = True
+        self._watched[client.fd] = client
+        self._poller.register(client.fd, READ)
+
+    def _end(self, client: _Client) -> None:
+        if self._watched.get(client.fd) is client:
+            del self._watched[client.fd]
+            self._poller.unregister(client.fd)
+
+    def _attend(self, client: _Client) -> None:
+        try:
+            data = client.sock.recv(HELD_BYTES - len(client.held))
         except BlockingIOError:
             return
         except OSError:
             data = b""
-        watched.held += data
+        client.held += data
         if not data:
-            self.forget(watched)
-            watched.left()
-        elif len(watched.held) >= HELD_BYTES:
-            self.forget(watched)  # the kernel holds the rest, and lets the client wait
-
-    def add(self, watched: _Watched) -> None:
-        self._watched[watched.fd] = watched
-        self._poller.register(watched.fd, READ)
-
-    def forget(self, watched: _Watched) -> None:
-        if self._watched.get(watched.fd) is watched:
-            del self._watched[watched.fd]
-            self._poller.unregister(watched.fd)
+            self._end(client)
+            client.left()
+        elif len(client.held) >= HELD_BYTES:
+            self._end(client)  # the kernel holds the rest, and lets the client wait
