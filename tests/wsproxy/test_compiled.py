@@ -10,6 +10,7 @@ import sys
 import time
 import weakref
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import pairwise, product
 from math import inf
 from types import ModuleType
@@ -332,6 +333,28 @@ def test_what_attend_raises_comes_out_and_the_next_turn_goes_on(attending: Any) 
         with pytest.raises(KeyError):
             several.batch.turn(inf)
     assert sorted(several.called) == [0, 1, 2, 3, 4]
+
+
+def test_what_is_left_unread_is_told_of_again(attending: Any) -> None:
+    one = attending(1)
+    one.act = lambda _: len(one.called) < 3 or {}[0]
+    with pytest.raises(KeyError):
+        one.batch.turn(inf)
+    assert one.called == [0, 0, 0]
+
+
+def test_an_end_that_nobody_wants_to_read_wakes_nobody(attending: Any) -> None:
+    one = attending(1)
+    near, far = one.pairs[0]
+    near.setblocking(False)
+    with suppress(BlockingIOError):
+        while True:
+            near.send(bytes(1 << 16))
+    far.shutdown(socket.SHUT_WR)
+    one.batch.watch(near.fileno(), WRITE, False)
+    one.act = {}.__getitem__
+    assert one.batch.turn(inf)
+    assert one.called == []
 
 
 def test_who_leaves_while_another_is_attended_to_is_left_alone(attending: Any) -> None:

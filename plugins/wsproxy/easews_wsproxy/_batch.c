@@ -403,19 +403,39 @@ Batch_enter(PyObject *self, PyObject *args)
     Py_RETURN_NONE;
 }
 
+/* Edge-triggered: once we have taken all that was there, the kernel need not look at the socket
+   again to find that out. Where we may not have, `arm` has it tell once more; and EPOLLRDHUP
+   tells where the end of the stream stands right behind what was there. */
+static int
+control(Batch *batch, int what, int fd, uint32_t events)
+{
+    uint32_t end = events & EPOLLIN ? EPOLLRDHUP : 0;
+    struct epoll_event wanted = {.events = events | end | EPOLLET, .data.fd = fd};
+    if (epoll_ctl(batch->epoll, what, fd, &wanted) == 0)
+        return 0;
+    if (!PyErr_Occurred())
+        PyErr_SetFromErrno(PyExc_OSError);
+    return -1;
+}
+
 static int
 set_events(Batch *batch, Slot *slot, int fd, uint32_t events)
 {
     if (events == slot->events)
         return 0;
-    struct epoll_event wanted = {.events = events, .data.fd = fd};
     int what = !events ? EPOLL_CTL_DEL : slot->events ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
-    if (epoll_ctl(batch->epoll, what, fd, &wanted) < 0) {
-        PyErr_SetFromErrno(PyExc_OSError);
+    if (control(batch, what, fd, events) < 0)
         return -1;
-    }
     slot->events = events;
     return 0;
+}
+
+/* Be told again of what is still the case. */
+static int
+arm(Batch *batch, int fd)
+{
+    uint32_t events = batch->slots[fd].events;
+    return events ? control(batch, EPOLL_CTL_MOD, fd, events) : 0;
 }
 
 static PyObject *
@@ -454,25 +474,29 @@ Batch_leave(PyObject *self, PyObject *args)
 /* `end` bytes are in the buffer, `start` of them may go on, `sent` have gone; an `end` of -1:
    nothing was received yet; a `sent` of -1: the sink has failed. */
 static int
-call_attend(Batch *batch, PyObject *leg, uint32_t events, ssize_t end, size_t start, ssize_t sent)
+call_attend(Batch *batch, int fd, uint32_t events, ssize_t end, size_t start, ssize_t sent)
 {
+    PyObject *leg = batch->slots[fd].leg;
     Py_INCREF(leg); /* it may leave while it is attended to */
     PyObject *result = PyObject_CallFunction(
         batch->attend, "OInnn", leg, events, (Py_ssize_t)end, (Py_ssize_t)start, (Py_ssize_t)sent);
     Py_DECREF(leg);
     Py_XDECREF(result);
-    return result ? 0 : -1;
+    int armed = arm(batch, fd); /* also when it has raised: no event may get lost */
+    return result ? armed : -1;
 }
 
 static int
-relay(Batch *batch, int fd, Slot *slot)
+relay(Batch *batch, int fd, Slot *slot, int hung_up)
 {
     unsigned char *data = batch->buffer.buf;
     ssize_t end = recv(fd, data, (size_t)batch->helping, MSG_DONTWAIT);
-    if (end < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+    if (end < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
         return 0;
+    if (end < 0 && errno == EINTR)
+        return arm(batch, fd);
     if (end <= 0) /* a reset ends the stream as an EOF does */
-        return call_attend(batch, slot->leg, EPOLLIN, 0, 0, 0);
+        return call_attend(batch, fd, EPOLLIN, 0, 0, 0);
     slot->lane->bytes += (unsigned long long)end;
     size_t upto = skim(slot->lane, data, (size_t)end);
     ssize_t sent = 0;
@@ -482,8 +506,8 @@ relay(Batch *batch, int fd, Slot *slot)
             sent = errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? 0 : -1;
     }
     if (upto == (size_t)end && sent == end)
-        return 0;
-    return call_attend(batch, slot->leg, EPOLLIN, end, upto, sent);
+        return end == batch->helping || hung_up ? arm(batch, fd) : 0;
+    return call_attend(batch, fd, EPOLLIN, end, upto, sent);
 }
 
 static int
@@ -494,9 +518,10 @@ handle(Batch *batch, const struct epoll_event *event)
     if (!slot->leg)
         return 0; /* it has left since the events were taken */
     int reads = slot->events & EPOLLIN; /* it may have been paused since the events were taken */
-    if (event->events == EPOLLIN && reads && slot->clear && slot->lane->remaining < batch->large)
-        return relay(batch, fd, slot);
-    return call_attend(batch, slot->leg, event->events, -1, 0, 0);
+    uint32_t events = event->events & ~(uint32_t)EPOLLRDHUP;
+    if (events == EPOLLIN && reads && slot->clear && slot->lane->remaining < batch->large)
+        return relay(batch, fd, slot, events != event->events);
+    return call_attend(batch, fd, events, -1, 0, 0);
 }
 
 static double
