@@ -482,8 +482,16 @@ call_attend(Batch *batch, int fd, uint32_t events, ssize_t end, size_t start, ss
         batch->attend, "OInnn", leg, events, (Py_ssize_t)end, (Py_ssize_t)start, (Py_ssize_t)sent);
     Py_DECREF(leg);
     Py_XDECREF(result);
+    return result ? 0 : -1;
+}
+
+/* The same, and be told again. */
+static int
+call_attend_and_arm(Batch *batch, int fd, uint32_t events, ssize_t end, size_t start, ssize_t sent)
+{
+    int attended = call_attend(batch, fd, events, end, start, sent);
     int armed = arm(batch, fd); /* also when it has raised: no event may get lost */
-    return result ? armed : -1;
+    return attended < 0 ? attended : armed;
 }
 
 static int
@@ -496,7 +504,7 @@ relay(Batch *batch, int fd, Slot *slot, int hung_up)
     if (end < 0 && errno == EINTR)
         return arm(batch, fd);
     if (end <= 0) /* a reset ends the stream as an EOF does */
-        return call_attend(batch, fd, EPOLLIN, 0, 0, 0);
+        return call_attend_and_arm(batch, fd, EPOLLIN, 0, 0, 0);
     slot->lane->bytes += (unsigned long long)end;
     size_t upto = skim(slot->lane, data, (size_t)end);
     ssize_t sent = 0;
@@ -505,9 +513,10 @@ relay(Batch *batch, int fd, Slot *slot, int hung_up)
         if (sent < 0)
             sent = errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? 0 : -1;
     }
+    int emptied = end < batch->helping && !hung_up;
     if (upto == (size_t)end && sent == end)
-        return end == batch->helping || hung_up ? arm(batch, fd) : 0;
-    return call_attend(batch, fd, EPOLLIN, end, upto, sent);
+        return emptied ? 0 : arm(batch, fd);
+    return (emptied ? call_attend : call_attend_and_arm)(batch, fd, EPOLLIN, end, upto, sent);
 }
 
 static int
@@ -521,7 +530,7 @@ handle(Batch *batch, const struct epoll_event *event)
     uint32_t events = event->events & ~(uint32_t)EPOLLRDHUP;
     if (events == EPOLLIN && reads && slot->clear && slot->lane->remaining < batch->large)
         return relay(batch, fd, slot, events != event->events);
-    return call_attend(batch, fd, events, -1, 0, 0);
+    return call_attend_and_arm(batch, fd, events, -1, 0, 0);
 }
 
 static double

@@ -158,8 +158,9 @@ class Relay(Service):
         self._wheel.forget(session)
 
     def _schedule(self, session: RelaySession, when: float) -> None:
+        if not self._wheel:
+            self._timers_wanted.set()
         self._wheel.schedule(session, when)
-        self._timers_wanted.set()
 
     async def _keep_time(self) -> None:
         while True:
