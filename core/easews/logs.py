@@ -102,7 +102,6 @@ class _WritingHandler(logging.Handler):
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__()
-        self.lock = None  # a deque needs none
         self._stream = stream
         self._records: deque[logging.LogRecord] = deque()
         self._dropped = 0
