@@ -101,7 +101,7 @@ class Headers:
 
     def copy(self) -> Headers:
         headers = Headers.parsed(self._fields.copy())
-        headers._found = self._found and self._found.copy()
+        headers._found = None if self._found is None else self._found.copy()
         return headers
 
     def __contains__(self, name: object) -> bool:

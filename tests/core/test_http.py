@@ -5,6 +5,8 @@ from __future__ import annotations
 import socket
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from easews import Address, Connection, Context, Headers, Request, Response, Upgrade, end_to_end
 from easews.testing import make_context
@@ -34,6 +36,29 @@ def test_a_copy_is_a_thing_of_its_own() -> None:
     headers = Headers([("A", "1")])
     headers.copy().add("B", "2")
     assert len(headers) == 1
+
+
+NAMES = st.sampled_from(["A", "a", "B", "b", "C"])
+CHANGES = st.one_of(
+    st.tuples(st.sampled_from(["add", "set"]), NAMES, st.sampled_from("123")),
+    st.tuples(st.just("remove"), NAMES, NAMES),
+    st.tuples(st.sampled_from(["copy", "get"]), NAMES),
+)
+
+
+@given(st.lists(CHANGES))
+def test_headers_are_found_by_what_they_are_now(changes: list[tuple[str, ...]]) -> None:
+    headers, before = Headers(), [(Headers(), list[tuple[str, str]]())]
+    for change, *arguments in changes:
+        if change == "copy":
+            before.append((headers, list(headers)))
+            headers = headers.copy()
+        else:
+            getattr(headers, change)(*arguments)
+        for each, fields in [*before, (headers, list(headers))]:
+            assert list(each) == fields
+            for name in "abc":
+                assert each.get_all(name) == [v for field, v in fields if field.lower() == name]
 
 
 @pytest.mark.parametrize(

@@ -493,6 +493,27 @@ async def test_connections_over_the_limit_wait_for_their_turn() -> None:
         assert parsed(await read_all(second)) == [(200, b"hello")]
 
 
+async def test_over_the_limit_all_sockets_of_a_server_wait_for_room() -> None:
+    config = CONFIG.format(header_timeout="10s", keep_alive_timeout="60s")
+    config = config.replace("maxHeaderBytes", "maxConnections: 1\nmaxHeaderBytes")
+    async with gateway(config, Acts) as running, anyio.create_task_group() as tasks:
+        socks = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+        for sock in socks:
+            sock.setblocking(False)
+        both = listener.Listener(socks, running.gateway.listeners["server"].site)
+        tasks.start_soon(both.serve)
+        streams = []
+        for number in (0, 0, 1):
+            streams.append(await anyio.connect_tcp(*both.addresses[number]))
+            await streams[-1].send(get("/acts"))
+            await anyio.wait_all_tasks_blocked()
+        for stream in streams:
+            with anyio.fail_after(PATIENCE):
+                assert b"hello" in await stream.receive()
+            await stream.aclose()
+        both.cut()
+
+
 async def test_a_client_that_resets_its_connection_does_no_harm() -> None:
     async with serving() as running:
         for request in (

@@ -194,7 +194,7 @@ def _broken(*_: object, **__: object) -> Any:
     raise RuntimeError("a fault of ours")
 
 
-@pytest.mark.parametrize("part", ["walker", "send", "timer"])
+@pytest.mark.parametrize("part", ["walker", "send", "check", "watch"])
 async def test_a_fault_ends_its_session_and_no_other(
     relaying: Any, part: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -206,13 +206,13 @@ async def test_a_fault_ends_its_session_and_no_other(
         elif part == "send":
             monkeypatch.setattr(Leg, "write", _broken)
         else:
-            whole = RelaySession.check
+            whole = getattr(RelaySession, part)
             monkeypatch.setattr(
                 RelaySession,
-                "check",
-                lambda each, now: _broken() if each is session else whole(each, now),
+                part,
+                lambda each, *now: _broken() if each is session else whole(each, *now),
             )
-        if part != "timer":
+        if part in ("walker", "send"):
             await relayed.client.send(relayed.client.frame(Opcode.CLOSE))
         if part != "send":
             assert await relayed.client.receive_close() == (1011, "internal error")

@@ -139,7 +139,8 @@ class Listener:
             await anyio.wait_readable(listening)
             for _ in range(ACCEPTS_PER_TURN):
                 while self._open >= self.site.spec.max_connections:
-                    self._room = anyio.Event()
+                    if self._room.is_set():
+                        self._room = anyio.Event()  # one for all sockets that wait for it
                     await self._room.wait()
                 try:
                     sock, address = listening.accept()

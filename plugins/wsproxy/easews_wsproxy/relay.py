@@ -175,8 +175,7 @@ class Relay(Service):
     def _check(self, session: RelaySession, now: float) -> None:
         try:
             wake = session.check(now)
-        except Exception:
-            self._contain(session, now)
-        else:
             session.watch()
             self._wheel.schedule(session, wake)
+        except Exception:
+            self._contain(session, now)
