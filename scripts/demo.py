@@ -48,7 +48,7 @@ def tell_once_it_listens(port: int) -> None:
         with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
             break
         time.sleep(0.05)
-    print(hint(port), flush=True)
+    print(hint(port) + "\n", end="", flush=True)  # in one piece: the gateway writes there, too
 
 
 def port_of(variable: str, usual: int) -> int:

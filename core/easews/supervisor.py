@@ -103,7 +103,8 @@ def _announce(gateway: Gateway) -> None:
     try:
         for name, listener in gateway.listeners.items():
             for address in listener.addresses:
-                print(f"{name} listens on {_url(address.host, address.port)}", flush=True)
+                line = f"{name} listens on {_url(address.host, address.port)}\n"
+                print(line, end="", flush=True)  # in one piece: others may write there, too
     except BrokenPipeError:  # nobody reads it, which is no reason not to serve
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
