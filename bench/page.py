@@ -36,8 +36,8 @@ LIMITS = """\
 ## Where it falls short, and why
 
 **Opening and closing a session** costs nearly four times what it costs nginx, and some 15 % more
-than Traefik and Caddy. A sampling profile of it is flat: 40 % of the time is in the engine and 17
-% in the filter and its relay, where heads are read, judged and written in Python, 26 % in system
+than Traefik and Caddy. A sampling profile of it is flat: 40 % of the time is in the engine and
+17 % in the filter and its relay, where heads are read, judged and written in Python, 26 % in system
 calls and the socket objects around them, 9 % in the event loop and anyio, 8 % in the two log
 lines. Half of what it once cost is gone: raw sockets in place of streams, a task that serves one
 connection after the other, time limits that are only set when there is something to wait for, a

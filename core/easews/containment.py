@@ -7,7 +7,7 @@ that is set for one client may be seen by another.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import copy_context
 from math import inf
 from types import coroutine
@@ -33,9 +33,9 @@ def must_go_on(error: BaseException) -> bool:
     return anyio.current_effective_deadline() == -inf
 
 
-async def isolated(running: Coroutine[Any, Any, T]) -> T:
+def isolated(running: Coroutine[Any, Any, T]) -> Awaitable[T]:
     """Await `running` in a context of its own: the variables that it sets end with it."""
-    return await driven(running, copy_context().run)
+    return driven(running, copy_context().run)
 
 
 @coroutine

@@ -93,7 +93,7 @@ def log_event(log: logging.Logger, name: str, fields: Mapping[str, Any]) -> None
         record = logging.LogRecord.__new__(logging.LogRecord)
         now = time.time()
         what = {"name": log.name, "msg": name, "created": now, "msecs": now % 1 * 1000}
-        vars(record).update(_EVENT, **what, **{FIELDS: fields})
+        vars(record).update(_EVENT | what | {FIELDS: fields})
         log.handle(record)
 
 

@@ -43,6 +43,10 @@ class Session(NamedTuple):
     client: Peer
     backend: Peer
 
+    def other_than(self, far: str) -> Peer:
+        """The peer that does not vanish."""
+        return self.backend if far == "client" else self.client
+
     def how_it_ended(self) -> tuple[str, int, str]:
         """Who closed it, with which code and for what cause, as the log says."""
         line = json.loads(self.gateway.log.wait_for("session", "closed_by"))
@@ -115,26 +119,18 @@ def test_a_peer_that_vanishes_in_silence_answers_no_ping(
 ) -> None:
     with open_session(far, PINGS) as session:
         cable.pull_out()
-        other = session.backend if far == "client" else session.client
+        other = session.other_than(far)
         while (frame := other.frame()).opcode == raw.PING:
             other.send(raw.frame(raw.PONG, frame.payload, masked=other is session.client))
         assert frame.close == (1001, f"the {far} does not answer")
         assert session.how_it_ended() == ("proxy", 1001, f"the {far} does not answer")
 
 
-def test_without_pings_the_kernel_asks_whether_a_client_is_there(
-    cable: Cable, open_session: Open
+@pytest.mark.parametrize(("far", "code"), [("client", 1001), ("backend", 1014)])
+def test_without_pings_the_kernel_asks_whether_a_peer_is_there(
+    cable: Cable, open_session: Open, far: str, code: int
 ) -> None:
-    with open_session("client", NO_PINGS) as session:
+    with open_session(far, NO_PINGS) as session:
         cable.pull_out()
-        assert session.backend.frame().close == (1001, "the client was lost")
-        assert session.how_it_ended() == ("client", 1006, "lost")
-
-
-def test_without_pings_the_kernel_asks_whether_a_backend_is_there(
-    cable: Cable, open_session: Open
-) -> None:
-    with open_session("backend", NO_PINGS) as session:
-        cable.pull_out()
-        assert session.client.frame().close == (1014, "the backend was lost")
-        assert session.how_it_ended() == ("backend", 1006, "lost")
+        assert session.other_than(far).frame().close == (code, f"the {far} was lost")
+        assert session.how_it_ended() == (far, 1006, "lost")
