@@ -10,9 +10,9 @@ from pathlib import Path
 WANTED = {
     "easews": [
         "easews/py.typed",
-        "easews/schemas/common.json",
-        "easews/schemas/HTTPServer.json",
-        "easews/schemas/Pipeline.json",
+        "easews/schema/json/common.json",
+        "easews/schema/json/HTTPServer.json",
+        "easews/schema/json/Pipeline.json",
     ],
     "easews_wsproxy": [
         "easews_wsproxy/py.typed",

@@ -58,7 +58,7 @@ def find_chromium() -> str | None:
 
 PARTS = {
     "C compiler": Part(
-        lambda: importlib.util.find_spec("easews_wsproxy._batch") is not None,
+        lambda: importlib.util.find_spec("easews_wsproxy.relay._batch") is not None,
         "apt-get install gcc libc6-dev, remove .venv, then run scripts/test",
     ),
     "curl": Part(lambda: shutil.which("curl") is not None, "apt-get install curl"),
@@ -114,7 +114,7 @@ def batch() -> Any:
     if sys.platform != "linux" or os.environ.get("EASEWS_PURE") == "1":
         pytest.skip("the inner loop is the one in Python: no epoll here, or EASEWS_PURE=1")
     need("C compiler")
-    return importlib.import_module("easews_wsproxy._batch")
+    return importlib.import_module("easews_wsproxy.relay._batch")
 
 
 @pytest.fixture(scope="session")

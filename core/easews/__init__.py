@@ -18,7 +18,7 @@
 Filter packages import from here, `easews.upstream` and `easews.testing`, and nothing else.
 """
 
-from .answers import problem
+from .addresses import Address
 from .errors import (
     BadAnswer,
     ConfigError,
@@ -33,13 +33,13 @@ from .errors import (
     UpstreamTimeout,
 )
 from .filters import Context, Filter, Route, SpecFault
-from .forwarded import ForwardedPolicy
 from .hookspecs import hookimpl
-from .http import Address, Headers, Request, Response, end_to_end
-from .poller import READ, WRITE, Poller, make_poller
+from .http import Headers, Request, Response, end_to_end
+from .http.forwarded import ForwardedPolicy
+from .http.problems import problem
+from .net.poller import READ, WRITE, Poller, make_poller
 from .services import Service, Services
-from .sessions import Birth, Ending, Session, Sessions, Side, Traffic
-from .upgrade import Connection, Upgrade
+from .sessions import Birth, Connection, Ending, Session, Sessions, Side, Traffic, Upgrade
 
 __all__ = [
     "READ",

@@ -13,11 +13,10 @@ from importlib import resources
 from types import TracebackType
 from typing import Any, ClassVar, NamedTuple, Self
 
+from .addresses import Network
 from .http import Request, Response
-from .networks import Network
 from .services import Service, Services
-from .sessions import Sessions
-from .upgrade import Upgrade
+from .sessions import Sessions, Upgrade
 
 #: The result of a filter that raised, or broke the contract. Every kind has it.
 INTERNAL_ERROR = "internalError"

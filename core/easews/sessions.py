@@ -6,9 +6,14 @@ ended. The access log listens; drain and, later, an admin API walk over `Session
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
+
+from .addresses import Address
+from .http import Headers
 
 Side = Literal["client", "backend", "proxy"]
 
@@ -97,3 +102,55 @@ class Sessions:
 
     def __len__(self) -> int:
         return len(self._open)
+
+
+@dataclass(slots=True, eq=False)
+class Connection:
+    """The client's connection, now the caller's to read, write and close.
+
+    `sock` is non-blocking; `tls` is None on a plain connection; `received` are bytes that the
+    client sent behind its request. Whoever takes it over closes `sock` and then calls
+    `release`: that is when the server's connection count and the filters' leases go down.
+    """
+
+    sock: socket.socket
+    peer: Address
+    received: bytes = b""
+    tls: ssl.SSLObject | None = None
+    on_release: Callable[[], None] | None = None
+
+    def release(self) -> None:
+        """The connection is over. Safe to call twice."""
+        on_release, self.on_release = self.on_release, None
+        if on_release is not None:
+            on_release()
+
+
+@dataclass(slots=True, eq=False)
+class Upgrade:
+    """The answer 101 with `headers`, and who goes on from there.
+
+    `takeover(connection)` is awaited once the 101 is on its way; it may return at once and
+    leave the connection to a service. `discard()` lets go of what the filter holds for the
+    session (the backend's socket) when the 101 is not sent after all.
+    """
+
+    headers: Headers
+    takeover: Callable[[Connection], Awaitable[None]]
+    discard: Callable[[], None]
+    _settled: bool = field(default=False, init=False)
+
+    status = 101
+
+    async def accept(self, connection: Connection) -> None:
+        """The server's call: hand the connection over."""
+        if self._settled:
+            raise RuntimeError("this Upgrade was already taken over or discarded")
+        self._settled = True
+        await self.takeover(connection)
+
+    def close(self) -> None:
+        """The server's call: the 101 is not sent. Does nothing after `accept`."""
+        if not self._settled:
+            self._settled = True
+            self.discard()

@@ -131,7 +131,7 @@ def test_run_hands_the_config_to_the_supervisor(
         calls.append({"config": config, **options})
         return 7
 
-    monkeypatch.setattr("easews.supervisor.run", run)
+    monkeypatch.setattr("easews.operate.process.run", run)
     result = easews("run", "--backend", "uvloop", "--log-format", "json", good)
     assert result.exit_code == 7
     (call,) = calls

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from easews import Address, Headers
-from easews.forwarded import parse_node
+from easews.http.forwarded import parse_node
 from easews.server.address import believed_headers, client_address
 
 TRUSTED = [ip_network("10.0.0.0/8"), ip_network("fd00::/8"), ip_network("192.0.2.7")]

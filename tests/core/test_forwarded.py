@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from easews import Address, ForwardedPolicy, Headers, Request
-from easews.forwarded import X_FORWARDED, Mode, forwarded_elements
+from easews.http.forwarded import X_FORWARDED, Mode, forwarded_elements
 
 TRUSTED = [ip_network("10.0.0.0/8")]
 PROXY = Address("10.0.0.1", 40000)

@@ -9,7 +9,7 @@ import pytest
 
 from easews import Filter, FilterError
 from easews.config import Config, FilterSpec, PipelineSpec
-from easews.generation import Generation
+from easews.pipeline.generation import Generation
 from easews.plugins import Kind
 
 EVENTS: list[str] = []

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from easews import Address, Connection, Context, Headers, Request, Response, Upgrade, end_to_end
+from easews import (
+    Address,
+    Connection,
+    Context,
+    Headers,
+    Request,
+    Response,
+    Upgrade,
+    end_to_end,
+)
 from easews.testing import make_context
 
 

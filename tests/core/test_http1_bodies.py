@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from easews import Headers
-from easews.http1 import (
+from easews.http.h1 import (
     LAST_CHUNK,
     BodyError,
     BodyReader,

@@ -16,8 +16,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from easews import Birth, Ending, Response, Traffic
-from easews.accesslog import AccessLog, without_query_values
-from easews.logs import FIELDS, MAX_WAITING, JsonFormatter, TextFormatter, escaped, writing_logs
+from easews.observe.accesslog import AccessLog, without_query_values
+from easews.observe.logs import (
+    FIELDS,
+    MAX_WAITING,
+    JsonFormatter,
+    TextFormatter,
+    escaped,
+    writing_logs,
+)
 from easews.testing import make_context
 
 EVENT = logging.LogRecord("easews", logging.INFO, "", 0, "request", None, None)

@@ -6,8 +6,8 @@ import resource
 
 import pytest
 
-from easews import supervisor
 from easews.config import Config
+from easews.operate import process as supervisor
 from easews.testing import load_config
 
 DEFAULT = "{kind: HTTPServer, name: w, port: 1}"

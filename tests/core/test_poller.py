@@ -12,7 +12,7 @@ from contextlib import suppress
 
 import pytest
 
-from easews.poller import READ, WRITE, Poller, SelectorPoller, make_poller
+from easews.net.poller import READ, WRITE, Poller, SelectorPoller, make_poller
 
 POLLERS: list[Callable[[], Poller]] = [make_poller, SelectorPoller]
 if sys.platform == "linux":

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from easews import Headers, Request
 from easews.config.model import PathSpec, RuleSpec, ServerSpec
-from easews.server.router import Match, Refused, Router
+from easews.server.routing.router import Match, Refused, Router
 
 
 def router(*rules: RuleSpec) -> Router:

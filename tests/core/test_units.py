@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from easews.schema import errors
-from easews.units import seconds, size
+from easews.schema.units import seconds, size
 
 DURATION = {"$ref": "urn:easews:common#/$defs/duration"}
 SIZE = {"$ref": "urn:easews:common#/$defs/size"}

@@ -13,7 +13,7 @@ PROGRAM = """
 import sys
 import anyio
 from easews import Filter
-from easews.supervisor import run
+from easews.operate.process import run
 from easews.testing import load_config
 
 class Stubborn(Filter):

@@ -10,8 +10,8 @@ import pytest
 
 import reference_pages
 from easews import Birth, Ending
-from easews.accesslog import AccessLog
-from easews.logs import FIELDS
+from easews.observe.accesslog import AccessLog
+from easews.observe.logs import FIELDS
 from easews.testing import make_context
 
 ROOT = Path(__file__).parents[2]

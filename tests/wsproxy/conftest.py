@@ -24,15 +24,15 @@ from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
 from easews import Birth, Ending
-from easews_wsproxy import batch as batch_module
-from easews_wsproxy import relay as relay_module
-from easews_wsproxy import session as session_module
-from easews_wsproxy.compiled import COMPILED
-from easews_wsproxy.frames import Walker
-from easews_wsproxy.guard import Limits
-from easews_wsproxy.leg import Leg
-from easews_wsproxy.relay import Relay
-from easews_wsproxy.session import RelaySession
+from easews_wsproxy.relay import loop as batch_module
+from easews_wsproxy.relay import service as relay_module
+from easews_wsproxy.relay import session as session_module
+from easews_wsproxy.relay.compiled import COMPILED
+from easews_wsproxy.relay.frames import Walker
+from easews_wsproxy.relay.leg import Leg
+from easews_wsproxy.relay.service import Relay
+from easews_wsproxy.relay.session import RelaySession
+from easews_wsproxy.relay.watchdog import Limits
 
 #: Far more than anything here takes; only to end a test that would hang.
 PATIENCE = 30

@@ -23,10 +23,11 @@ from hypothesis import strategies as st
 from websockets.frames import Opcode
 
 from easews import READ, WRITE
-from easews_wsproxy import batch as pure_batch
-from easews_wsproxy import frames, lane
-from easews_wsproxy.compiled import COMPILED
-from easews_wsproxy.frames import CLOSE
+from easews_wsproxy.relay import frames
+from easews_wsproxy.relay import framestate as lane
+from easews_wsproxy.relay import loop as pure_batch
+from easews_wsproxy.relay.compiled import COMPILED
+from easews_wsproxy.relay.frames import CLOSE
 
 pytestmark = pytest.mark.slow  # on one Python is enough
 

@@ -14,7 +14,7 @@ from wsproto.connection import Connection
 from wsproto.events import CloseConnection, Message, TextMessage
 from wsproto.events import Ping as WsprotoPing
 
-from easews_wsproxy.guard import Limits
+from easews_wsproxy.relay.watchdog import Limits
 
 pytestmark = pytest.mark.slow  # on one Python is enough
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from wsproto.extensions import PerMessageDeflate
 
 from easews import Headers
-from easews_wsproxy.extensions import check, deflate_elements, elements
+from easews_wsproxy.handshake.extensions import check, deflate_elements, elements
 
 DEFLATE = "permessage-deflate"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from easews_wsproxy.frames import (
+from easews_wsproxy.relay.frames import (
     CLOSE,
     PING,
     PONG,

@@ -15,7 +15,7 @@ from websockets.protocol import Protocol, Side
 from wsproto.extensions import PerMessageDeflate as WsprotoDeflate
 from wsproto.frame_protocol import FrameProtocol, Opcode, ParseFailed
 
-from easews_wsproxy.frames import CLOSE, PING, PONG, Walker
+from easews_wsproxy.relay.frames import CLOSE, PING, PONG, Walker
 
 FIN, RSV1 = 0x80, 0x40
 TEXT, BINARY, CONTINUATION = 0x1, 0x2, 0x0

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.frames import Opcode
 
-from easews_wsproxy.frames import Walker
-from easews_wsproxy.guard import Limits
-from easews_wsproxy.life import Life
-from easews_wsproxy.rates import Meter, Rate
+from easews_wsproxy.relay.frames import Walker
+from easews_wsproxy.relay.heartbeat import Life
+from easews_wsproxy.relay.rates import Meter, Rate
+from easews_wsproxy.relay.watchdog import Limits
 
 pytestmark = pytest.mark.slow  # on one Python is enough
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from easews import Headers, Request
-from easews_wsproxy.handshake import (
+from easews_wsproxy.handshake.rules import (
     accept_for,
     backend_host,
     backend_request,

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from easews import Headers, Request
-from easews_wsproxy.origin import OriginPolicy
+from easews_wsproxy.handshake.origin import OriginPolicy
 
 
 def asked(origin: str | None, host: str = "gateway.example") -> Request:

@@ -15,7 +15,7 @@ from websockets.sync.client import connect
 from easews import Context, Filter, Response
 from easews.testing import Running, gateway, make_context
 from easews.upstream import Pool
-from easews_wsproxy.handshake import accept_for
+from easews_wsproxy.handshake.rules import accept_for
 from easews_wsproxy.proxy import WebSocketProxy
 
 PATIENCE = 30

@@ -12,14 +12,14 @@ import pytest
 from anyio.lowlevel import checkpoint
 from websockets.frames import Opcode
 
-from easews.poller import SelectorPoller
-from easews_wsproxy import batch as batch_module
-from easews_wsproxy import relay as relay_module
-from easews_wsproxy import splice
-from easews_wsproxy.frames import Walker
-from easews_wsproxy.guard import Limits
-from easews_wsproxy.leg import BUFFER_BYTES, FLOOD_BYTES, TURN_BYTES, Leg
-from easews_wsproxy.session import RelaySession
+from easews.net.poller import SelectorPoller
+from easews_wsproxy.relay import loop as batch_module
+from easews_wsproxy.relay import service as relay_module
+from easews_wsproxy.relay import splice
+from easews_wsproxy.relay.frames import Walker
+from easews_wsproxy.relay.leg import BUFFER_BYTES, FLOOD_BYTES, TURN_BYTES, Leg
+from easews_wsproxy.relay.session import RelaySession
+from easews_wsproxy.relay.watchdog import Limits
 
 
 class Counting:

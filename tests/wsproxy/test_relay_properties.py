@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
-from easews_wsproxy.guard import Limits
+from easews_wsproxy.relay.watchdog import Limits
 
 pytestmark = pytest.mark.slow  # on one Python is enough
 

@@ -8,7 +8,7 @@ import anyio
 import pytest
 from websockets.frames import Opcode
 
-from easews_wsproxy.guard import Limits
+from easews_wsproxy.relay.watchdog import Limits
 
 SOON = Limits(close=0.3)
 

@@ -8,9 +8,9 @@ import anyio
 import pytest
 from websockets.frames import Opcode
 
-from easews_wsproxy.batch import Batch
-from easews_wsproxy.guard import Limits
-from easews_wsproxy.rates import Rate
+from easews_wsproxy.relay.loop import Batch
+from easews_wsproxy.relay.rates import Rate
+from easews_wsproxy.relay.watchdog import Limits
 
 pytestmark = pytest.mark.slow  # on one Python is enough
 

@@ -12,9 +12,9 @@ import pytest
 from anyio.lowlevel import checkpoint
 from websockets.frames import Opcode
 
-from easews_wsproxy.batch import Batch
-from easews_wsproxy.guard import Limits
-from easews_wsproxy.leg import BUFFER_BYTES, SCARCE_BYTES, TURN_BYTES
+from easews_wsproxy.relay.leg import BUFFER_BYTES, SCARCE_BYTES, TURN_BYTES
+from easews_wsproxy.relay.loop import Batch
+from easews_wsproxy.relay.watchdog import Limits
 
 SECONDS = float(os.environ.get("EASEWS_SLOW_SECONDS", "1"))
 SIZES = [0, 1, 125, 126, 4096, 60_000, 70_000, 500_000]

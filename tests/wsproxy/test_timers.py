@@ -7,7 +7,7 @@ from math import inf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from easews_wsproxy.timers import Wheel
+from easews_wsproxy.relay.timers import Wheel
 
 RESOLUTION = 0.5
 

@@ -149,7 +149,7 @@ def run(
         how = f"pip install 'easews[{backend}]', or leave out --backend"
         complain(f"{backend} is not installed; {how}")
         raise typer.Exit(USAGE)
-    from ..supervisor import run as run_config  # what only `run` needs, loaded by it alone
+    from ..operate.process import run as run_config  # what only `run` needs, loaded by it alone
 
     try:
         config = _load(files)

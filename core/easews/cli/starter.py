@@ -10,7 +10,7 @@ import re
 from typing import NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from .. import formats
+from ..schema import formats
 
 # What YAML reads as text without quotes.
 _plain = re.compile(r"[A-Za-z/][A-Za-z0-9/._:\[\]-]*[A-Za-z0-9/._\]-]|/").fullmatch

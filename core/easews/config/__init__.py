@@ -16,7 +16,15 @@ model       Config and its parts: what the rest of easews reads               (v
 """
 
 from .loading import from_sources, load
-from .model import Config, FilterSpec, PathSpec, PipelineSpec, RuleSpec, ServerSpec, StepSpec
+from .model import (
+    Config,
+    FilterSpec,
+    PathSpec,
+    PipelineSpec,
+    RuleSpec,
+    ServerSpec,
+    StepSpec,
+)
 from .sources import Source
 
 __all__ = [

@@ -10,7 +10,15 @@ from ..plugins import Kinds
 from ..schema import complete
 from .checks import filter_spec
 from .documents import Document, Path
-from .model import Config, FilterSpec, PathSpec, PipelineSpec, RuleSpec, ServerSpec, StepSpec
+from .model import (
+    Config,
+    FilterSpec,
+    PathSpec,
+    PipelineSpec,
+    RuleSpec,
+    ServerSpec,
+    StepSpec,
+)
 from .schemas import entry_schema, object_schema
 
 Fields = Mapping[str, Any]

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..networks import Network
+from ..addresses import Network
 from ..plugins import Kind
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..forwarded import X_FORWARDED, forwarded_elements, forwarded_for, parse_node
-from ..http import Address, Headers
-from ..networks import Network, is_within
+from ..addresses import Address, Network, is_within
+from ..http import Headers
+from ..http.forwarded import X_FORWARDED, forwarded_elements, forwarded_for, parse_node
 
 
 def client_address(

@@ -17,14 +17,15 @@ from time import perf_counter
 
 from anyio.lowlevel import checkpoint
 
-from ..answers import problem
-from ..containment import must_go_on
+from ..addresses import Address
 from ..errors import MessageError
 from ..filters import Context, Route
-from ..http import Address, Request
-from ..http1 import RequestHead, encode_response_head
-from ..sockets import linger, send_all
-from ..upgrade import Connection, Upgrade
+from ..http import Request
+from ..http.h1 import RequestHead, encode_response_head
+from ..http.problems import problem
+from ..net.sockets import linger, send_all
+from ..pipeline.isolation import must_go_on
+from ..sessions import Connection, Upgrade
 from .address import believed_headers, client_address
 from .exchange import CLIENT_LEFT, Exchange
 from .reader import RequestReader

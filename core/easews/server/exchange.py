@@ -8,15 +8,15 @@ from time import perf_counter
 
 import anyio
 
-from ..answers import problem
-from ..containment import must_go_on
 from ..errors import EasewsError, MessageError
 from ..filters import Context, Route
 from ..http import Request, Response
-from ..http1 import RequestHead
+from ..http.h1 import RequestHead
+from ..http.problems import problem
 from ..pipeline import Pipeline
+from ..pipeline.isolation import must_go_on
 from .reader import RequestBody, RequestReader
-from .router import Refused
+from .routing.router import Refused
 from .site import Site, new_request_id
 from .watch import ClientWatch
 from .writer import ResponseWriter

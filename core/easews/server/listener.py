@@ -12,11 +12,11 @@ import anyio
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
+from ..addresses import Address
 from ..config.model import ServerSpec
-from ..containment import isolated, must_go_on
 from ..errors import ListenError
-from ..http import Address
-from ..sockets import quick
+from ..net.sockets import quick
+from ..pipeline.isolation import isolated, must_go_on
 from .connection import HttpConnection
 from .site import Site
 

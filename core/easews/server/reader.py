@@ -9,7 +9,7 @@ from time import monotonic
 from anyio.lowlevel import checkpoint
 
 from ..errors import MessageError
-from ..http1 import (
+from ..http.h1 import (
     BodyError,
     BodyReader,
     RequestHead,
@@ -17,7 +17,7 @@ from ..http1 import (
     parse_request_head,
     request_framing,
 )
-from ..sockets import receive, send_all
+from ..net.sockets import receive, send_all
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 

@@ -9,12 +9,12 @@ import os
 from dataclasses import dataclass, field
 from itertools import count
 
-from ..accesslog import AccessLog
 from ..config.model import ServerSpec
-from ..generation import Generation
+from ..observe.accesslog import AccessLog
+from ..pipeline.generation import Generation
 from ..services import Services
 from ..sessions import Sessions
-from .router import Router
+from .routing.router import Router
 
 
 @dataclass(slots=True)

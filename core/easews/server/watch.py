@@ -13,8 +13,8 @@ from typing import Any
 
 import anyio
 
-from ..containment import Action, driven
-from ..poller import READ, make_poller
+from ..net.poller import READ, make_poller
+from ..pipeline.isolation import Action, driven
 from ..services import Service
 
 #: What a client may send behind an upgrade request before it is answered.

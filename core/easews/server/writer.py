@@ -10,8 +10,8 @@ from email.utils import formatdate
 from anyio.lowlevel import checkpoint
 
 from ..http import Headers, Response
-from ..http1 import LAST_CHUNK, encode_chunk, encode_response_head
-from ..sockets import send_all
+from ..http.h1 import LAST_CHUNK, encode_chunk, encode_response_head
+from ..net.sockets import send_all
 
 #: Seconds for which a client may take nothing of its answer.
 SEND_TIMEOUT = 60.0

@@ -13,7 +13,7 @@ import anyio
 from anyio import to_thread
 
 from ..errors import ConnectError, ConnectTimeout
-from ..sockets import connect, quick
+from ..net.sockets import connect, quick
 from .pool import Server
 
 _Address = tuple[Any, ...]  # what `socket.connect` takes: it differs by family

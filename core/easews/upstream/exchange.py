@@ -9,7 +9,7 @@ from time import monotonic
 
 from ..errors import BadAnswer, ConnectError, UpstreamTimeout
 from ..http import Headers
-from ..http1 import (
+from ..http.h1 import (
     BodyError,
     BodyReader,
     HeadError,
@@ -19,7 +19,7 @@ from ..http1 import (
     parse_response_head,
     response_framing,
 )
-from ..sockets import receive, send_all
+from ..net.sockets import receive, send_all
 
 MAX_HEAD = 64 * 1024
 MAX_INTERIM = 100

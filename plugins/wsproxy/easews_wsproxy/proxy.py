@@ -28,10 +28,9 @@ from easews import (
 )
 from easews.upstream import Answer, Pool, Server, ask, dial
 
-from . import extensions
-from .frames import Walker
-from .guard import Limits
-from .handshake import (
+from .handshake import extensions
+from .handshake.origin import OriginPolicy
+from .handshake.rules import (
     Refusal,
     backend_host,
     backend_request,
@@ -41,11 +40,12 @@ from .handshake import (
     deflate_agreed,
     new_key,
 )
-from .leg import Leg
-from .origin import OriginPolicy
-from .rates import Rate
-from .relay import Relay
-from .session import RelaySession
+from .relay.frames import Walker
+from .relay.leg import Leg
+from .relay.rates import Rate
+from .relay.service import Relay
+from .relay.session import RelaySession
+from .relay.watchdog import Limits
 from .spec import spec_faults
 
 log = logging.getLogger("easews.wsproxy")

@@ -1,0 +1,45 @@
+"""Addresses: where a connection ends, and whether an IP lies in a network. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import NamedTuple
+
+Network = IPv4Network | IPv6Network
+
+
+class Address(NamedTuple):
+    """An IP address (or the path of a unix socket) and a port (0 where there is none)."""
+
+    host: str
+    port: int = 0
+
+    def __str__(self) -> str:
+        if not self.port:
+            return self.host
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@lru_cache(maxsize=4096)  # the same few proxies and clients come again and again
+def parse_ip(host: str) -> IPv4Address | IPv6Address | None:
+    """The IP that `host` is, or None when it is none (a name, the path of a unix socket).
+
+    An IPv4-mapped IPv6 address is the IPv4 address: a socket that listens on both families
+    reports IPv4 clients so, and 10.0.0.0/8 means them too. The zone of a link-local address
+    (``fe80::1%eth0``) is left out, as it means nothing on any other machine.
+    """
+    try:
+        ip = ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
+    return ip.ipv4_mapped or ip if isinstance(ip, IPv6Address) else ip
+
+
+def is_within(host: str, networks: Collection[Network]) -> bool:
+    """Whether `host` is an IP of one of `networks`."""
+    if not networks:  # the usual case: parsing takes longer than all the rest
+        return False
+    ip = parse_ip(host)
+    return ip is not None and any(ip in network for network in networks)

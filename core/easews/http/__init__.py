@@ -1,0 +1,11 @@
+"""HTTP as values and rules: nothing here reads, writes or waits.
+
+values     Headers, Request, Response, end_to_end
+problems   answers that easews makes itself: problem+json or plain text
+forwarded  X-Forwarded-* and Forwarded (RFC 7239), read and written
+h1/        HTTP/1.1 as bytes in, values out, and back (RFC 9112)
+"""
+
+from .values import Headers, Request, Response, end_to_end
+
+__all__ = ["Headers", "Request", "Response", "end_to_end"]

@@ -1,0 +1,165 @@
+"""Whom a request came through: X-Forwarded-* and Forwarded (RFC 7239), read and written.
+
+Every proxy on the way adds whom it got the request from, at the right-hand end. So whatever
+stands there was said by the nearest proxy, and the further left, the more mouths it came by.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from ..addresses import Address, Network, is_within, parse_ip
+from .values import Headers, Request
+
+Mode = Literal["append", "replace", "remove"]
+Field = Literal["for", "host", "proto", "port"]
+
+#: What backends believe about the client because a proxy is supposed to have written it.
+X_FORWARDED = (
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-prefix",
+    "x-forwarded-proto",
+    "x-forwarded-scheme",
+    "x-forwarded-server",
+    "x-forwarded-ssl",
+    "x-real-ip",
+)
+
+_TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"  # RFC 9110 §5.6.2
+_PAIR = rf'{_TOKEN}=(?:{_TOKEN}|"(?:[^"\\]|\\.)*+")'
+_token = re.compile(_TOKEN).fullmatch
+_pairs = re.compile(rf'({_TOKEN})=(?:({_TOKEN})|"((?:[^"\\]|\\.)*+)")').findall
+_element = re.compile(rf"[ \t;]*+(?:({_PAIR}(?:[ \t]*+;[ \t]*+{_PAIR})*+)[ \t;]*+)?+(?:,|\Z)").match
+
+# RFC 7239 §6, and the ways in which proxies write it into X-Forwarded-For.
+_node = re.compile(
+    r"(?:\[([0-9A-Fa-f.]*:[0-9A-Fa-f:.]*)\]|([0-9.]+))(?::([0-9]{1,5}))?|([0-9A-Fa-f:.]+)"
+).fullmatch
+
+
+def parse_node(text: str) -> Address | None:
+    """The address in a hop: an IP, with or without brackets and port.
+
+    None for what is no address: `unknown`, an obfuscated `_name`, or anything malformed.
+    """
+    match = _node(text)
+    if match is None:
+        return None
+    bracketed, ipv4, port, bare = match.groups()
+    ip = parse_ip(bracketed or ipv4 or bare)
+    return Address(str(ip), int(port or 0)) if ip and int(port or 0) < 65536 else None
+
+
+def forwarded_elements(headers: Headers) -> list[str]:
+    """The elements of Forwarded, in order; only those behind the last malformed one.
+
+    A client may leave a quote open to have the honest element behind it read as part of its
+    own. So behind a fault the next comma is tried: what an honest proxy added stands last, and
+    there is no way to have it begin elsewhere.
+    """
+    text = ",".join(headers.get_all("forwarded"))
+    elements: list[str] = []
+    at = 0
+    while at < len(text):
+        match = _element(text, at)
+        if match is None:
+            elements.clear()
+            at = text.find(",", at) + 1 or len(text)
+            continue
+        if match[1]:
+            elements.append(match[1])
+        at = match.end()
+    return elements
+
+
+def forwarded_for(element: str) -> str:
+    """The `for` of an element of Forwarded, unquoted; empty when it has none, or several."""
+    found = [
+        token or re.sub(r"\\(.)", r"\1", quoted)
+        for name, token, quoted in _pairs(element)
+        if name.lower() == "for"
+    ]
+    return found[0] if len(found) == 1 else ""
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardedPolicy:
+    """What the backend is told about the client.
+
+    mode       "append": what a trusted peer says is kept, and the peer added; from any other
+               peer nothing is kept. "replace": nothing is kept from anyone, the peer is all
+               that is told. "remove": nothing is told, and nothing kept.
+    fields     which of X-Forwarded-For, -Host, -Proto and -Port are written. For is a list and
+               grows; the others say what the client asked of the outermost trusted proxy, so
+               they are only written when that has not done it.
+    forwarded  whether an element is added to Forwarded, too.
+
+    Of a trusted peer one family of headers is believed. A proxy that writes X-Forwarded-For
+    lets a client's Forwarded through, and the other way round; so where both came in,
+    Forwarded is dropped, and where only Forwarded did, every other X-Forwarded-*. (A server
+    with `clientAddressFrom` has already dropped the one that it does not name.)
+    """
+
+    mode: Mode = "append"
+    fields: Collection[Field] = ("for", "host", "proto")
+    forwarded: bool = False
+
+    def apply(self, headers: Headers, request: Request, trusted: Collection[Network]) -> None:
+        """Change `headers`, which are to be sent on, to what this policy says of `request`.
+
+        `trusted` are the networks of the proxies whose word is taken. `request.headers` may be
+        the very same object as `headers`.
+        """
+        peer = _node_of(request.peer.host)
+        if self.mode == "append" and is_within(request.peer.host, trusted):
+            headers.remove(*_unbelieved(headers))
+        else:
+            headers.remove(*X_FORWARDED, "forwarded")
+        if self.mode == "remove":
+            return
+        if "for" in self.fields:
+            hops = [*headers.elements("x-forwarded-for"), peer]
+            headers.set("X-Forwarded-For", ", ".join(hops))
+        for name, value in self._about(request):
+            if value and name not in headers:
+                headers.add(name, value)
+        if self.forwarded:
+            elements = [*forwarded_elements(headers), _element_of(peer, request)]
+            headers.set("Forwarded", ", ".join(elements))
+
+    def _about(self, request: Request) -> Iterator[tuple[str, str]]:
+        if "host" in self.fields:
+            yield "X-Forwarded-Host", request.host
+        if "proto" in self.fields:
+            yield "X-Forwarded-Proto", request.scheme
+        if "port" in self.fields and request.local.port:
+            yield "X-Forwarded-Port", str(request.local.port)
+
+
+def _unbelieved(headers: Headers) -> Collection[str]:
+    if "x-forwarded-for" in headers:
+        return ("forwarded",)
+    return X_FORWARDED if "forwarded" in headers else ()
+
+
+@lru_cache(maxsize=4096)  # the same few proxies and clients come again and again
+def _node_of(host: str) -> str:
+    """A peer as a hop; RFC 7239 §6.2 for one that has no address, such as a unix socket."""
+    return str(parse_ip(host) or "unknown")
+
+
+def _element_of(peer: str, request: Request) -> str:
+    pairs = {"for": f"[{peer}]" if ":" in peer else peer, "host": request.host}
+    pairs["proto"] = request.scheme
+    return ";".join(f"{name}={_quoted(value)}" for name, value in pairs.items() if value)
+
+
+def _quoted(value: str) -> str:
+    """`value` as a token where it is one, else as a quoted string (RFC 7239 §4)."""
+    return value if _token(value) else '"' + re.sub(r'(["\\])', r"\\\1", value) + '"'

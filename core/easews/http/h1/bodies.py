@@ -1,0 +1,85 @@
+"""Bodies: where they end, and how they are read (RFC 9112 §6). No I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ..values import Headers
+from .chunks import ChunkDecoder
+from .faults import BodyError
+from .heads import RequestHead, ResponseHead
+
+
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """How the end of a body is told: there is none, by its length, by chunks, by the close."""
+
+    kind: Literal["none", "length", "chunked", "close"]
+    length: int = 0
+
+
+NO_BODY = Framing("none")
+CHUNKED = Framing("chunked")
+UNTIL_CLOSE = Framing("close")
+
+
+def request_framing(head: RequestHead) -> Framing:
+    """How the request's body ends (RFC 9112 §6.3). A request never ends by the close."""
+    return _declared(head.headers) or NO_BODY
+
+
+def response_framing(head: ResponseHead, method: str) -> Framing:
+    """How the body of the answer to a `method` request ends (RFC 9112 §6.3)."""
+    if method == "HEAD" or head.status < 200 or head.status in (204, 304):
+        return NO_BODY
+    return _declared(head.headers) or UNTIL_CLOSE
+
+
+def _declared(headers: Headers) -> Framing | None:
+    if "transfer-encoding" in headers:
+        return CHUNKED
+    length = headers.get("content-length")
+    if not length:
+        return None
+    return Framing("length", int(length)) if int(length) else NO_BODY
+
+
+class BodyReader:
+    """Takes what was received behind a head and gives the body's bytes.
+
+    Feed it until `done`. What came behind the body's end is then in `leftover`: the next
+    request, or the first bytes of another protocol.
+    """
+
+    def __init__(self, framing: Framing) -> None:
+        self.done = framing.kind == "none"
+        self.leftover = b""
+        self._missing = framing.length if framing.kind == "length" else None
+        self._chunked = ChunkDecoder() if framing.kind == "chunked" else None
+
+    def feed(self, data: bytes) -> bytes:
+        """The part of the body in `data`, chunks' frames taken off. BodyError when malformed."""
+        if self.done:
+            self.leftover += data
+            return b""
+        if self._chunked is not None:
+            return self._feed_chunked(self._chunked, data)
+        if self._missing is None:
+            return data
+        body, self.leftover = data[: self._missing], data[self._missing :]
+        self._missing -= len(body)
+        self.done = not self._missing
+        return body
+
+    def feed_eof(self) -> None:
+        """The sender will send no more. BodyError when that cuts the body short."""
+        if not self.done and (self._chunked is not None or self._missing is not None):
+            raise BodyError(400, "the connection ended before the body did")
+        self.done = True
+
+    def _feed_chunked(self, decoder: ChunkDecoder, data: bytes) -> bytes:
+        body = decoder.feed(data)
+        if decoder.done:
+            self.done, self.leftover = True, bytes(decoder.held)
+        return body

@@ -1,0 +1,81 @@
+"""Answers that easews makes itself: what is wrong, in the form that the client asked for.
+
+`application/problem+json` (RFC 9457) for programs, one plain sentence for everybody else.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from http import HTTPStatus
+
+from .values import Headers, Request, Response
+
+_TITLES = {status.value: status.phrase for status in HTTPStatus}
+
+# Our text is for this request only, and no browser may take it for a web page.
+_ALWAYS = (("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"))
+
+# RFC 9110 §12.4.2. Media-type parameters besides the weight make no difference here.
+_range = re.compile(r"([^;\s]+)[ \t]*(?:;.*)?").fullmatch
+_weight = re.compile(r";[ \t]*q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)[ \t]*(?:;|$)").search
+_any_weight = re.compile(r";[ \t]*q=").search
+
+
+def problem(
+    request: Request | None,
+    status: int,
+    detail: str,
+    headers: Iterable[tuple[str, str]] = (),
+    *,
+    id: str = "",
+) -> Response:
+    """The answer `status` that says in `detail` what is wrong and what would be right.
+
+    `request` decides on the form (None when it could not be read: plain text), `headers` come
+    on top, such as Allow; `id` names the request in the logs and is shown to the client.
+    """
+    title = _TITLES.get(status, "")
+    if request is not None and _wants_json(request.headers):
+        media_type = "application/problem+json"
+        members = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+        content = json.dumps(members | {"requestId": id} if id else members)
+    else:
+        media_type = "text/plain; charset=utf-8"
+        content = f"{status} {title}: {detail}" + (f" (request {id})" if id else "")
+    # A detail may quote what the client sent, and that need not be Unicode.
+    body = content.encode("utf-8", "backslashreplace") + b"\n"
+    return Response(status, [("Content-Type", media_type), *_ALWAYS, *headers], body)
+
+
+def _wants_json(headers: Headers) -> bool:
+    """Whether JSON is preferred to plain text, which wins a tie (RFC 9110 §12.5.1).
+
+    Who asks for application/json is served too: nobody else's errors are in plain text then.
+    When neither is acceptable an answer in plain text is still better than none.
+    """
+    accepted = _accepted(headers)
+    json_weight = max(
+        _weight_of("application/problem+json", accepted), _weight_of("application/json", accepted)
+    )
+    return json_weight > _weight_of("text/plain", accepted)
+
+
+def _accepted(headers: Headers) -> dict[str, float]:
+    """The media ranges of Accept and their weights; malformed ones are passed over."""
+    accepted: dict[str, float] = {}
+    for element in headers.tokens("accept"):
+        media_range, weight = _range(element), _weight(element)
+        if media_range and (weight or not _any_weight(element)):
+            accepted[media_range[1]] = float(weight[1]) if weight else 1.0
+    return accepted
+
+
+def _weight_of(media_type: str, accepted: dict[str, float]) -> float:
+    """The weight by the most specific range that takes `media_type` in, 0 without one."""
+    group = media_type.partition("/")[0]
+    for media_range in (media_type, f"{group}/*", "*/*"):
+        if media_range in accepted:
+            return accepted[media_range]
+    return 0.0

@@ -1,0 +1,5 @@
+"""Sockets: the only room that makes one.
+
+sockets  non-blocking sockets, awaited through anyio
+poller   many sockets behind one descriptor: epoll or kqueue
+"""

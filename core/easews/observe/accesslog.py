@@ -1,0 +1,73 @@
+"""What the access log says: one line a request, one more when a session ends. Values only.
+
+Query values are left out, because browsers put tokens there; so are headers. How a line looks
+and how it is written is `logs`' concern.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+
+from ..filters import Context
+from ..sessions import Birth, Ending
+from .logs import log_event
+
+log = logging.getLogger("easews.access")
+
+_query_value = re.compile(r"=[^&;]*")
+
+
+class AccessLog:
+    """Its methods fit the places where things end: a request, and a session (`Sessions.on_end`)."""
+
+    def request(self, ctx: Context, status: int, sent: int, seconds: float) -> None:
+        """`sent` is the size of the answer's body in bytes. A status of 101 opens a session; 499
+        is a client that left before its answer, 0 an answer that never came.
+        """
+        request, route = ctx.request, ctx.route
+        fields = {
+            "id": ctx.id,
+            "client": request.client.host,
+            "host": request.host,
+            "method": request.method,
+            "target": without_query_values(request.target),
+            "status": status,
+            "sent": sent,
+            "ms": round(seconds * 1000, 3),
+            "server": route.server,
+            "path": route.path,
+            "pipeline": route.pipeline,
+            "backend": ctx.backend,
+            "flow": " ".join(f"{name}:{result}" if result else name for name, result in ctx.trace),
+        }
+        log_event(log, "request", fields)
+
+    def session_ended(self, birth: Birth, ending: Ending) -> None:
+        """`code` and `cause` are those of `closed_by`, who closed first."""
+        fields = {
+            "id": birth.id,
+            "client": birth.client,
+            "path": birth.route,
+            "pipeline": birth.pipeline,
+            "backend": birth.server,
+            "closed_by": ending.by,
+            "code": ending.code,
+            "cause": ending.cause,
+            "seconds": round(ending.duration, 3),
+            "handshake_ms": round(birth.handshake * 1000, 3),
+            "messages_in": ending.from_client.messages,
+            "bytes_in": ending.from_client.bytes,
+            "messages_out": ending.from_backend.messages,
+            "bytes_out": ending.from_backend.bytes,
+        }
+        for side, traffic in (("client", ending.from_client), ("backend", ending.from_backend)):
+            if traffic.rtt is not None:
+                fields[f"{side}_rtt_ms"] = round(traffic.rtt * 1000, 3)
+        log_event(log, "session", fields)
+
+
+def without_query_values(target: str) -> str:
+    """`/ws?token=secret&v=2` as `/ws?token=&v=`."""
+    path, mark, query = target.partition("?")
+    return path + mark + _query_value.sub("=", query) if mark else path

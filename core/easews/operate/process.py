@@ -1,0 +1,155 @@
+"""The process around a gateway: limits, the log, signals, and an end whatever happens."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import resource
+import signal
+import sys
+import threading
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
+from typing import Any
+
+import anyio
+
+from ..config.model import Config, ServerSpec
+from ..errors import EasewsError
+from ..observe.logs import end_process, writing_logs
+from .gateway import STOP_TIMEOUT, Gateway, bind_all
+
+log = logging.getLogger("easews")
+
+#: What `run` can run on: the arguments that `anyio.run` gets.
+BACKENDS: Mapping[str, dict[str, Any]] = {
+    "asyncio": {"backend": "asyncio", "backend_options": {"use_uvloop": False}},
+    "uvloop": {"backend": "asyncio", "backend_options": {"use_uvloop": True}},
+    "trio": {"backend": "trio"},
+}
+
+#: Seconds until what does not end by itself is ended with the process.
+GRACE = 2.0
+#: Descriptors that the process needs besides two for each connection.
+_SPARE_DESCRIPTORS = 64
+#: For how many connections of a server there have to be descriptors when its config names none.
+_USUAL_CONNECTIONS = 1024
+#: Seconds after which a stop tells what it waits for; clients that answer a Close need less.
+_STOP_HINT = 0.5
+
+
+def run(config: Config, *, backend: str = "asyncio", log_format: str = "text") -> int:
+    """Serve `config` until SIGTERM or SIGINT; the exit status: 0, or 1 when something failed."""
+    _collect_garbage_less_often()
+    with writing_logs(log_format):
+        try:
+            sockets = bind_all(config)
+        except EasewsError as error:
+            print(f"easews: {error}", file=sys.stderr)
+            return 1
+        _raise_descriptor_limit(sum(map(_expected_connections, config.servers)))
+        try:
+            anyio.run(_run, Gateway(config, sockets), **BACKENDS[backend])
+            _leave_threads_behind()
+        except EasewsError as error:
+            print(f"easews: {error}", file=sys.stderr)
+            return 1
+        except KeyboardInterrupt:
+            pass  # before or after the time in which we listen for it
+        except Exception:
+            log.critical("easews has to stop", exc_info=True)
+            return 1
+    return 0
+
+
+def _leave_threads_behind() -> None:
+    """A look-up of a name cannot be cancelled, and Python would wait for its thread."""
+    others = [thread for thread in threading.enumerate() if not thread.daemon]
+    if others != [threading.main_thread()]:
+        end_process(0)
+
+
+def _collect_garbage_less_often() -> None:
+    """What is loaded by now stays, and an open session is hardly ever garbage; looking through
+    them all for every few hundred new objects would take a sixth of the time of a handshake.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 100)
+
+
+async def _run(gateway: Gateway) -> None:
+    failure: EasewsError | None = None
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async with anyio.create_task_group() as tasks:
+            try:
+                async with gateway.serving():
+                    _announce(gateway)
+                    await anext(aiter(signals))
+                    stopping = anyio.CancelScope()
+                    tasks.start_soon(_insist, signals, stopping)
+                    tasks.start_soon(_tell_what_is_open, gateway)
+                    with stopping:
+                        await gateway.stop()
+            except EasewsError as error:  # raised below: a task group would wrap it up
+                failure = error
+            tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+
+
+def _announce(gateway: Gateway) -> None:
+    try:
+        for name, listener in gateway.listeners.items():
+            for address in listener.addresses:
+                line = f"{name} listens on {_url(address.host, address.port)}\n"
+                print(line, end="", flush=True)  # in one piece: others may write there, too
+    except BrokenPipeError:  # nobody reads it, which is no reason not to serve
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+async def _tell_what_is_open(gateway: Gateway) -> None:
+    await anyio.sleep(_STOP_HINT)
+    if count := len(gateway.sessions):
+        sessions = "1 session is" if count == 1 else f"{count} sessions are"
+        print(f"stopping: {sessions} open; once more ends them at once", file=sys.stderr)
+
+
+async def _insist(signals: AsyncIterator[signal.Signals], stopping: anyio.CancelScope) -> None:
+    """Stop at once at a second signal; and whatever a filter does, come to an end."""
+    with anyio.move_on_after(STOP_TIMEOUT + GRACE):
+        await anext(signals)
+    stopping.cancel()
+    with anyio.move_on_after(GRACE):
+        await anext(signals)
+    log.critical("a filter goes on although it was cancelled: the process is ended without it")
+    end_process(1)
+
+
+def _url(host: str, port: int) -> str:
+    if host in ("::", "0.0.0.0"):
+        return f"http://localhost:{port} (every interface)"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _expected_connections(spec: ServerSpec) -> int:
+    if spec.expects_connections:
+        return spec.max_connections
+    return min(spec.max_connections, _USUAL_CONNECTIONS)
+
+
+def _raise_descriptor_limit(connections: int) -> None:
+    """Raise the soft limit of open files, and tell when it will not do for `connections`."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # macOS reports a hard limit that it does not take; the warning below tells.
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * connections + _SPARE_DESCRIPTORS
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        log.warning(
+            "maxConnections needs up to %d open files, and the limit is %d: raise it (ulimit -n), "
+            "or lower maxConnections",
+            *(wanted, soft),
+        )

@@ -1,0 +1,28 @@
+"""The kit that filter authors test with, and easews itself.
+
+A filter by itself needs no more than its fields and a context::
+
+    async def test_it_stamps_the_request():
+        ctx = make_context("/path")
+        assert await make_filter(Stamp, text="hi").handle(ctx) is None
+        assert ctx.request.headers.get("X-Stamp") == "hi"
+
+In a whole gateway, on a port of its own, with real sockets::
+
+    async def test_it_stamps_what_the_backend_gets():
+        async with gateway(CONFIG, Stamp) as running:
+            ...  # connect to running.address
+
+pytest runs such tests on asyncio and on trio with anyio's own plugin.
+"""
+
+from .running import (
+    Running,
+    gateway,
+    kinds_with,
+    load_config,
+    make_context,
+    make_filter,
+)
+
+__all__ = ["Running", "gateway", "kinds_with", "load_config", "make_context", "make_filter"]

@@ -1,0 +1,258 @@
+"""One side of a session: a non-blocking socket among the relay's.
+
+What a leg's socket does not take is kept (`pending`, at most one read), and then the other leg
+is not read until it is gone: that is the backpressure.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from easews import READ, WRITE
+
+from .frames import Walker
+from .heartbeat import Life
+from .rates import Meter
+
+if TYPE_CHECKING:
+    from .compiled import Batch
+    from .session import RelaySession
+
+#: What a leg may read in one turn, so that one session cannot keep the others waiting.
+TURN_BYTES = 16 * 1024
+#: The same under a flood of tiny frames: 256 of the smallest masked ones.
+FLOOD_BYTES = 256 * 6
+FLOOD_FRAMES = 256
+#: Inside a large frame there is nothing to judge: bigger reads cost less a byte.
+LARGE_FRAME = 64 * 1024
+BUFFER_BYTES = 256 * 1024
+#: What a leg may read while the relay holds more than it should for slow readers.
+SCARCE_BYTES = 4 * 1024
+
+#: Seconds; the kernel takes no much longer times.
+DAY = 86_400.0
+
+
+# As far as the system has them.
+_USER_TIMEOUT: int | None = getattr(socket, "TCP_USER_TIMEOUT", None)
+_PROBE_OPTIONS: list[int] = [
+    getattr(socket, name) for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL") if hasattr(socket, name)
+]
+
+
+@dataclass(slots=True)
+class Buffers:
+    """What the whole relay holds for peers that are slow to take it, and how much that may be.
+
+    Beyond `limit` sessions are still relayed, but in small helpings, so that each one that
+    stalls adds next to nothing.
+    """
+
+    batch: Batch
+    limit: int = 64 * 1024 * 1024
+    held: int = 0
+    scarce: bool = False
+
+    def hold(self, count: int) -> None:
+        """So many bytes more are held, or fewer when it is negative."""
+        self.held += count
+        scarce = self.held > self.limit
+        if scarce != self.scarce:
+            self.scarce = scarce
+            self.batch.help_to(SCARCE_BYTES if scarce else TURN_BYTES)
+
+
+class Leg:
+    """`walker` judges what this leg sends us; `sock` is None once it is closed."""
+
+    __slots__ = (
+        "batch",
+        "blocked_since",
+        "buffers",
+        "close_received",
+        "close_sent",
+        "due_close",
+        "eof",
+        "fd",
+        "held",
+        "life",
+        "meter",
+        "mute",
+        "other",
+        "pending",
+        "receive",
+        "resume_at",
+        "role",
+        "send",
+        "session",
+        "shut",
+        "sock",
+        "take",
+        "walker",
+    )
+
+    def __init__(
+        self, role: Literal["client", "backend"], sock: socket.socket, walker: Walker
+    ) -> None:
+        self.role = role
+        self.sock: socket.socket | None = sock
+        self.fd = sock.fileno()
+        self.receive: Callable[[bytearray | memoryview, int], int] = sock.recv_into
+        self.send: Callable[[bytes | bytearray | memoryview], int] = sock.send
+        self.walker = walker
+        self.session: RelaySession
+        self.other: Leg
+        self.batch: Batch
+        self.buffers: Buffers
+        self.life = Life()
+        self.meter: Meter | None = None  # counts what this leg sends, where that is limited
+        self.resume_at = 0.0  # until when it is not read, because it has sent too much
+        self.held = b""  # an incomplete header or control frame, not judged yet
+        self.pending: bytearray | None = None  # what the socket did not take
+        self.blocked_since = 0.0  # when `pending` began, or was last taken from
+        self.take = TURN_BYTES
+        self.due_close: bytes | None = None  # our Close, waiting for the end of a frame
+        self.close_sent = False  # a Close is on its way: nothing may follow it
+        self.close_received = False
+        self.eof = False
+        self.mute = False  # broke the protocol: what still comes is thrown away unread
+        self.shut = False
+
+    def find_dead_peer(self, seconds: float, probe: bool) -> None:
+        """Have the kernel end the connection when its peer is gone for so long without a FIN:
+        when sent bytes go unacknowledged, and with `probe`, when nothing is sent either.
+        """
+        sock = self.sock
+        if sock is None:
+            return
+        if _USER_TIMEOUT is not None:
+            try:
+                sock.setsockopt(socket.IPPROTO_TCP, _USER_TIMEOUT, int(min(seconds, DAY) * 1000))
+            except OSError:
+                return  # no TCP: the other end of a unix socket cannot vanish
+        if probe:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            for option in _PROBE_OPTIONS:
+                sock.setsockopt(socket.IPPROTO_TCP, option, max(1, int(min(seconds, DAY) / 6)))
+
+    def join(self, batch: Batch, buffers: Buffers) -> None:
+        """Become one of the relay's legs, until `close`. The session's other leg exists."""
+        self.batch = batch
+        self.buffers = buffers
+        batch.enter(self.fd, self, self.walker, self.other.fd)
+
+    @property
+    def wants_bytes(self) -> bool:
+        return not (self.eof or self.other.pending is not None or self.resume_at)
+
+    def watch(self) -> None:
+        """Wait for what is wanted now: bytes, unless the other side is behind, and room for
+        what is pending.
+        """
+        if self.sock is None:
+            return
+        reads = READ if self.wants_bytes else 0
+        writes = WRITE if self.pending is not None else 0
+        self.batch.watch(self.fd, reads | writes, self.is_clear)
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether what comes may go straight on, as far as it is unremarkable."""
+        other = self.other
+        return not (
+            self.close_received
+            or other.close_sent
+            or self.held
+            or self.mute
+            or self.meter is not None
+            or other.due_close is not None
+        )
+
+    @property
+    def can_splice(self) -> bool:
+        """Whether the inside of a large frame may go on without coming by."""
+        large = self.walker.remaining >= LARGE_FRAME
+        return large and self.is_clear and not self.buffers.scarce
+
+    def read_size(self) -> int:
+        """How much to read now."""
+        remaining = self.walker.remaining
+        if self.buffers.scarce:
+            return min(remaining or SCARCE_BYTES, SCARCE_BYTES)
+        if not remaining:
+            return self.take
+        if self.other.due_close is not None:
+            return min(remaining, self.take)  # stop at the frame's end: a Close goes there
+        if remaining >= LARGE_FRAME:
+            return min(remaining, BUFFER_BYTES)
+        return self.take
+
+    def write(self, data: bytes | bytearray | memoryview, now: float) -> bool:
+        """Send, and keep what does not go. False when the peer has reset the connection."""
+        if self.pending is not None:
+            self.pending += data
+            self.buffers.hold(len(data))
+            return True
+        try:
+            sent = self.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            return False
+        if sent < len(data):
+            self.keep(data[sent:], now)
+        return True
+
+    def keep(self, data: bytes | bytearray | memoryview, now: float) -> None:
+        """Have `data` wait until the socket takes more; nothing was waiting before."""
+        self.pending = bytearray(data)
+        self.blocked_since = now
+        self.buffers.hold(len(data))
+
+    def give_up(self) -> None:
+        """Nothing more will be sent; what is pending is dropped."""
+        if self.pending is not None:
+            self.buffers.hold(-len(self.pending))
+        self.pending = self.due_close = None
+
+    def flush(self, now: float) -> bool:
+        """Send more of what is pending. False when the peer has reset the connection."""
+        if self.pending is None:
+            return True
+        try:
+            sent = self.send(self.pending)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        self.buffers.hold(-sent)
+        self.blocked_since = now
+        if sent == len(self.pending):
+            self.pending = None
+        else:
+            del self.pending[:sent]
+        return True
+
+    def shutdown(self) -> None:
+        """Tell the peer that nothing more will come; it may still send."""
+        if self.sock is not None and not self.shut:
+            self.shut = True
+            try:
+                self.sock.shutdown(socket.SHUT_WR)
+            except OSError as error:
+                if error.errno != errno.ENOTCONN:  # the peer was faster
+                    raise
+
+    def close(self) -> None:
+        """Leave the relay, then close: a closed descriptor can no longer be unregistered."""
+        sock, self.sock = self.sock, None
+        if sock is not None:
+            self.batch.leave(self.fd)
+            self.give_up()
+            self.held = b""
+            self.eof = True
+            sock.close()

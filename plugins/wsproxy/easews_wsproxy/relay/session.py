@@ -1,0 +1,198 @@
+"""One relayed session: two legs, and what happens to the bytes that they send.
+
+`receive` judges and passes on; how the session ends is in `closing`, what may end it besides
+its peers in `guard`. The relay calls, and calls `watch` after whatever may have changed what
+the legs are waiting for.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from math import inf
+
+from easews import Birth, Ending
+
+from .closing import Closing
+from .frames import PING, PONG, Control, encode_control, new_mask
+from .leg import FLOOD_BYTES, FLOOD_FRAMES, TURN_BYTES, Leg
+from .rates import Meter
+from .watchdog import POLICY_VIOLATION, Guard, Limits
+
+INTERNAL_ERROR = 1011
+
+#: Seconds by which the kernel gives up on a peer later than we do: ours has a reason to tell.
+KERNEL_GRACE = 30.0
+
+
+class RelaySession(Closing):
+    """See `easews.Session`. Made by the filter, run by the relay."""
+
+    __slots__ = ("_guard", "_on_end", "birth", "forget", "schedule", "slot", "wake")
+
+    def __init__(
+        self,
+        birth: Birth,
+        client: Leg,
+        backend: Leg,
+        limits: Limits,
+        on_end: Callable[[RelaySession, Ending], None],
+    ) -> None:
+        super().__init__(client, backend, limits)
+        self.birth = birth
+        client.session = backend.session = self
+        client.other, backend.other = backend, client
+        for leg in (client, backend):
+            # Our own pings make probes of the kernel's unnecessary.
+            leg.find_dead_peer(limits.slow_reader + KERNEL_GRACE, limits.ping_interval == inf)
+        self.wake = inf  # the wheel's, as is its slot
+        self.slot = 0
+        self.schedule: Callable[[RelaySession, float], None]  # the relay's
+        self.forget: Callable[[RelaySession], None]  # the relay's
+        self._on_end = on_end
+        self._guard = Guard(limits, self._opened)
+        if limits.client_rate is not None:
+            client.meter = Meter(limits.client_rate, self._opened)
+            client.take = FLOOD_BYTES  # until its messages turn out to be large
+
+    def due(self, when: float) -> None:
+        self.schedule(self, when)
+
+    def over(self, ending: Ending) -> None:
+        self.forget(self)
+        self._on_end(self, ending)
+
+    def close(self, code: int, reason: str) -> None:
+        """The engine's call: send Close to both sides, each in between two frames, and end."""
+        self.close_both(code, reason, time.monotonic())
+        self.watch()
+
+    # What the relay reports
+
+    def receive(
+        self, leg: Leg, buffer: bytearray, start: int, end: int, sent: int, now: float
+    ) -> None:
+        """Judge and pass on what `leg` has sent: ``buffer[:end]``.
+
+        Of that ``buffer[:start]`` has been judged already, and ``buffer[:sent]`` sent.
+        """
+        if leg.mute or leg.close_received:
+            return  # RFC 6455 §5.5.1: data behind a Close does not count
+        walker = leg.walker
+        frames = walker.frames
+        while True:
+            upto = walker.walk(buffer, start, end) if start < end else end
+            pong = walker.control
+            if upto == end or pong is None or pong.opcode != PONG:
+                break
+            start = upto + pong.size
+            if self._swallows(leg, pong, now):
+                self._forward(leg, buffer, sent, upto, now)
+                sent = start
+        self._forward(leg, buffer, sent, upto, now)
+        if upto != end:
+            self._stopped(leg, buffer, upto, end, now)
+        elif not walker.remaining:
+            self._at_boundary(leg, now)
+        if leg.meter is not None:
+            self._measure(leg, leg.meter.take(walker.messages, walker.bytes, now), now)
+        frames = walker.frames - frames
+        if frames > FLOOD_FRAMES:
+            leg.take = FLOOD_BYTES
+        elif leg.take != TURN_BYTES and frames * 64 < end:
+            leg.take = TURN_BYTES
+
+    def passed(self, leg: Leg, count: int, rest: bytes, now: float) -> None:
+        """`count` bytes of the frame that `leg` is at went on, but for the `rest` of them."""
+        leg.walker.remaining -= count
+        if rest and not leg.other.close_sent:
+            leg.other.keep(rest, now)
+            self.due(now + self._limits.slow_reader)
+        if not leg.walker.remaining:
+            self._at_boundary(leg, now)
+
+    def writable(self, leg: Leg, now: float) -> None:
+        """The socket of `leg` takes bytes again."""
+        if not leg.flush(now):
+            self.unwritable(leg)
+        if leg.pending is None:
+            self._settle(now)
+
+    def ended(self, leg: Leg, now: float) -> None:
+        """`leg` will send nothing more: the end of its stream, or a reset."""
+        leg.eof = True
+        leg.held = b""
+        if not leg.close_received and not leg.mute:
+            self._lose(leg, now)
+        self._settle(now)
+
+    def failed(self, now: float) -> None:
+        """A fault of ours in this session: end it, and only it; at the second one, at once."""
+        if self.client.mute and self.backend.mute:
+            self.cut()
+            return
+        self.client.mute = self.backend.mute = True
+        self.close_both(INTERNAL_ERROR, "internal error", now)
+
+    def check(self, now: float) -> float:
+        """Act on what is due; return when to look again."""
+        if now >= self._deadline and self._out_of_time(now):
+            self.cut()
+            return inf
+        wake = self._deadline if self.closing else self._guard.look(self, now)
+        return self._deadline if self.closing else wake  # what was due may have begun the end
+
+    def watch(self) -> None:
+        """Wait for what both legs want now: to be called after whatever may have changed it."""
+        self.client.watch()
+        self.backend.watch()
+
+    # What `receive` and the guard need
+
+    def ping(self, leg: Leg, payload: bytes, now: float) -> None:
+        """Send `leg` a ping of ours; we are in between two frames that go to it."""
+        mask = new_mask() if leg.role == "backend" else None  # RFC 6455 §5.3
+        leg.walker.watch_pongs = True
+        if not leg.write(encode_control(PING, payload, mask), now):
+            self.unwritable(leg)
+
+    def _forward(self, leg: Leg, buffer: bytearray, start: int, end: int, now: float) -> None:
+        other = leg.other
+        if start == end or other.close_sent:
+            return  # RFC 6455 §5.5.1: nothing may follow a Close
+        if not other.write(memoryview(buffer)[start:end], now):
+            self.unwritable(other)
+        elif other.pending is not None:
+            self.due(now + self._limits.slow_reader)
+
+    def _stopped(self, leg: Leg, buffer: bytearray, pos: int, end: int, now: float) -> None:
+        """The walker stopped at `pos`: at a control frame, at a fault, or for want of bytes."""
+        walker = leg.walker
+        if walker.fault is not None:
+            leg.mute = True
+            self.blame(leg, walker.fault.code, walker.fault.reason, now)
+        elif walker.control is not None:
+            frame = bytes(buffer[pos : pos + walker.control.size])
+            self._on_close(leg, walker.control, frame, now)
+        else:
+            leg.held = bytes(buffer[pos:end])
+            self._at_boundary(leg, now)
+
+    def _measure(self, leg: Leg, wait: float, now: float) -> None:
+        """`leg` may send nothing for `wait` seconds: let it wait, or end the session."""
+        if not wait or self.closing:
+            return
+        rate = self._limits.client_rate
+        if rate is not None and rate.close:
+            self.blame(leg, POLICY_VIOLATION, "sends more than it may", now)
+        else:
+            leg.resume_at = now + wait
+            self.due(leg.resume_at)
+
+    def _swallows(self, leg: Leg, pong: Control, now: float) -> bool:
+        """Whether this is the pong to a ping of ours, which the other side never saw."""
+        if not leg.life.is_ours(pong.payload):
+            return False
+        leg.life.answered(pong.payload, leg.walker.bytes, now)
+        leg.walker.watch_pongs = pong.payload != leg.life.latest  # which is still to come
+        return True
