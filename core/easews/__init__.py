@@ -1,21 +1,27 @@
 """easews: a gateway that you extend in Python.
 
-    http, upgrade      what is asked and answered: Request, Response, Upgrade     (values)
-    filters            the contract: Filter, Context                              (values)
-    answers, forwarded what filters need often: problem(), ForwardedPolicy        (pure)
-    plugins            who brings which kind of filter: entry points -> Kinds
-    schema, config     from YAML files to a checked Config, all faults at once
-    pipeline           the engine: a flow of filters over one Context
-    http1              HTTP/1.1 as bytes in, values out, and back                 (pure)
-    server             the HTTPServer: listener, connection, router
-    upstream           backends for any filter: pools (pure), dialling
-    poller             many sockets in one descriptor, for who looks after many
-    sessions, services what outlives a request: open sessions, plugins' services
-    gateway            a config being served: services, filters, listeners
-    supervisor         the process: limits, signals, and an end whatever happens
-    cli                validate, run, kinds, schema
+What filter packages import, from here and from the four rooms in the second list:
 
-Filter packages import from here, `easews.upstream` and `easews.testing`, and nothing else.
+    filters   sessions   services   http   errors   addresses
+    upstream   testing   lowlevel   schema (through JSON: `urn:easews:common`)
+
+The rooms of the engine, from the top down:
+
+    cli        validate, run, kinds, schema
+    testing    what authors of filters, and we, test with
+    operate    a config being served, and the process around it
+    server     HTTPServer: listener, connection, routing
+    pipeline   filters at work: a flow over one Context, who holds an instance
+    config     from YAML files to a checked Config, all faults at once
+    plugins    who brings which kind of filter: entry points -> Kinds
+    upstream   backends for any filter: pools, dialling, one exchange
+    observe    the log
+    filters    the contract: Filter, Context
+    sessions   what outlives a request: Session, Sessions, Upgrade, Connection
+    services   what a plugin keeps for the life of the process
+    http       HTTP as values, and HTTP/1.1 as bytes in, values out             (pure)
+    net        sockets, and many of them behind one descriptor
+    schema     JSON Schemas, and what is done with one                          (pure)
 """
 
 from .addresses import Address
@@ -32,21 +38,27 @@ from .errors import (
     UpstreamError,
     UpstreamTimeout,
 )
-from .filters import Context, Filter, Route, SpecFault
+from .filters import Context, Filter, Notes, SpecFault
 from .hookspecs import hookimpl
 from .http import Headers, Request, Response, end_to_end
 from .http.forwarded import ForwardedPolicy
 from .http.problems import problem
-from .net.poller import READ, WRITE, Poller, make_poller
 from .services import Service, Services
-from .sessions import Birth, Connection, Ending, Session, Sessions, Side, Traffic, Upgrade
+from .sessions import (
+    Connection,
+    Ending,
+    Opening,
+    Route,
+    Session,
+    Sessions,
+    Side,
+    Traffic,
+    Upgrade,
+)
 
 __all__ = [
-    "READ",
-    "WRITE",
     "Address",
     "BadAnswer",
-    "Birth",
     "ConfigError",
     "ConnectError",
     "ConnectTimeout",
@@ -60,8 +72,9 @@ __all__ = [
     "Headers",
     "ListenError",
     "MessageError",
+    "Notes",
+    "Opening",
     "PluginError",
-    "Poller",
     "Request",
     "Response",
     "Route",
@@ -77,6 +90,5 @@ __all__ = [
     "UpstreamTimeout",
     "end_to_end",
     "hookimpl",
-    "make_poller",
     "problem",
 ]

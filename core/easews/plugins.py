@@ -19,7 +19,7 @@ from jsonschema.exceptions import SchemaError
 
 from . import hookspecs
 from .errors import PluginError
-from .filters import END, INTERNAL_ERROR, Filter, schema_of, summary_of
+from .filters import API, END, INTERNAL_ERROR, Filter, schema_of, summary_of
 from .schema import check_schema
 
 GROUP = hookspecs.PROJECT
@@ -211,6 +211,11 @@ def _kind(found: Found, item: object) -> Kind:
     results: Iterable[object] = item.results
     if isinstance(results, str) or not all(isinstance(r, str) and r for r in results):
         raise fault(f"{kind}.results is {results!r}", "set it to a tuple of strings")
+    if item.api != API:
+        raise fault(
+            f"{kind} was written for version {item.api!r} of the filter contract",
+            f"this easews has version {API}: install a version of {found.distribution} for it",
+        )
     if END in results:
         raise fault(f"{kind} declares the result END", "choose another name: END ends a flow")
     try:

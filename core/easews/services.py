@@ -1,21 +1,29 @@
 """Services: what a plugin keeps for the whole life of the process.
 
-A filter instance lives as long as its generation of the config; a service (a relay, a
-connection pool, a metrics sink) outlives them all. A filter class names the services that it
-needs in `Filter.services`; the engine makes one of each per event loop, runs it in a task of
-its own before any filter is entered, and stops it after the last session has ended.
+A filter instance lives as long as configs name it; a service (a relay, a connection pool, a
+metrics sink) outlives them all. A filter class names the services that it uses in
+`Filter.services`, a service those that it uses in `Service.needs`. The engine makes one of each
+per event loop, runs it in a task of its own before any filter that uses it is entered, and stops
+them all after the last session has ended.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar, cast
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import ClassVar, TypeVar, cast
+
+from anyio.abc import TaskGroup, TaskStatus
 
 S = TypeVar("S", bound="Service")
 
 
 class Service:
-    """Base class of services. Made without arguments, inside the event loop."""
+    """Base class of services. Made inside the event loop; those that it `needs` run by then."""
+
+    needs: ClassVar[Sequence[type[Service]]] = ()
+
+    def __init__(self, services: Services) -> None:
+        """`services` are the others: look up what is named in `needs`."""
 
     async def serve(self, ready: Callable[[], None]) -> None:
         """Work until cancelled; call `ready` once others may use this service.
@@ -26,18 +34,60 @@ class Service:
 
 
 class Services:
-    """The running services, looked up by class: `services[Relay]` is the relay."""
+    """The running services, looked up by class: `services[Relay]` is the relay.
 
-    def __init__(self, running: Iterable[Service] = ()) -> None:
-        self._running = {type(service): service for service in running}
+    A test may put a fake in the place of one: ``Services({Relay: FakeRelay()})``.
+    """
+
+    def __init__(self, running: dict[type[Service], object] | None = None) -> None:
+        self._running: dict[type[Service], object] = {} if running is None else running
+        self._tasks: TaskGroup | None = None
 
     def __getitem__(self, service: type[S]) -> S:
+        """The running one of this class. LookupError when nobody has asked for it."""
         try:
             return cast(S, self._running[service])
         except KeyError:
             raise LookupError(
-                f"{service.__name__} is not running: a filter that uses it names it in `services`"
+                f"{service.__name__} is not running: a filter that uses it names it in "
+                "`services`, another service in `needs`"
             ) from None
 
-    def __iter__(self) -> Iterator[Service]:
+    def __iter__(self) -> Iterator[object]:
         return iter(self._running.values())
+
+    def run_in(self, tasks: TaskGroup) -> None:
+        """The engine's call: services that are started from now on run in `tasks`."""
+        self._tasks = tasks
+
+    async def ensure(self, classes: Iterable[type[Service]]) -> None:
+        """Start those of `classes` that do not run yet, after those that they need.
+
+        Returns when all are ready. Raises what a service raises before it is, and ValueError
+        when services need each other in a circle.
+        """
+        for service in classes:
+            await self._ensure(service, ())
+
+    async def _ensure(self, service: type[Service], needed_by: Sequence[type[Service]]) -> None:
+        if service in self._running:
+            return
+        chain = (*needed_by, service)
+        if service in needed_by:
+            names = ", ".join(link.__name__ for link in chain)
+            raise ValueError(f"{service.__name__} needs itself: {names}")
+        for other in service.needs:
+            await self._ensure(other, chain)
+        await self._start(service)
+
+    async def _start(self, service: type[Service]) -> None:
+        if self._tasks is None:
+            raise RuntimeError("services can only be started while a gateway is serving")
+        made = service(self)
+        await self._tasks.start(_run, made)
+        self._running[service] = made
+
+
+async def _run(service: Service, *, task_status: TaskStatus[None]) -> None:
+    await service.serve(task_status.started)
+    raise RuntimeError(f"the service {type(service).__name__} has ended by itself")

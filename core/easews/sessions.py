@@ -1,21 +1,62 @@
-"""Every open session of the process: findable by id, closable from outside, counted.
+"""What outlives a request: open sessions, and how a client's connection becomes one.
 
-A filter that takes a connection over tells `Sessions` when its session opens and how it
-ended. The access log listens; drain and, later, an admin API walk over `Sessions`.
+A filter that has agreed on another protocol with its backend answers with an `Upgrade`. The
+server writes the answer and calls `start` with the client's `Connection`; the filter relays, and
+tells the connection when its session opens and how it ended. From then on the session is found
+in `Sessions`, counted, logged, and closable from outside.
 """
 
 from __future__ import annotations
 
-import socket
-import ssl
-from collections.abc import Awaitable, Callable, Iterator
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, Protocol
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple, Protocol
 
-from .addresses import Address
+from .addresses import Network
 from .http import Headers
+from .net.wire import Wire
+
+log = logging.getLogger("easews.sessions")
 
 Side = Literal["client", "backend", "proxy"]
+
+_NO_LABELS: Mapping[str, str] = MappingProxyType({})
+
+
+class Route(NamedTuple):
+    """How a request came to its pipeline: names from the config, for logs and filters.
+
+    `key` names the very path entry: two rules with the same `path` have different keys, and the
+    same entry has the same key in the next config.
+    """
+
+    server: str = ""
+    path: str = ""
+    pipeline: str = ""
+    key: str = ""
+    trusted_proxies: tuple[Network, ...] = ()
+
+
+class Opening(NamedTuple):
+    """What is known of a session when it opens, and does not change.
+
+    `id` is the id of the request, `client` the client's address, `backend` what the filter said
+    in its `Upgrade`. `handshake` is how many seconds passed from the request to the answer,
+    `opened` a reading of `time.time`. `generation` counts the configs that were served since the
+    start, `labels` are those of the request's context (user, tenant …).
+    """
+
+    id: str
+    client: str = ""
+    route: Route = Route()
+    backend: str = ""
+    handshake: float = 0.0
+    opened: float = 0.0
+    generation: int = 0
+    labels: Mapping[str, str] = _NO_LABELS
 
 
 @dataclass(slots=True)
@@ -30,27 +71,12 @@ class Traffic:
     rtt: float | None = None
 
 
-class Birth(NamedTuple):
-    """What is known of a session from its handshake on, and does not change.
-
-    `opened` is a reading of `time.time`, `handshake` is in seconds.
-    """
-
-    id: str
-    client: str
-    route: str
-    pipeline: str
-    server: str
-    handshake: float
-    opened: float
-
-
 @dataclass(frozen=True, slots=True)
 class Ending:
     """How a session ended: who closed first, with which code, and why.
 
     `code` is the Close code of whoever closed first, 1006 where a side left without a Close
-    and 1005 where its Close had none (RFC 6455 §7.1.5).
+    and 1005 where its Close had none (RFC 6455 §7.1.5). `duration` is in seconds.
     """
 
     by: Side
@@ -62,10 +88,14 @@ class Ending:
 
 
 class Session(Protocol):
-    """One open session, as the engine sees it."""
+    """One open session, as the engine and other filters see it. No call waits or raises."""
 
     @property
-    def birth(self) -> Birth: ...
+    def opening(self) -> Opening: ...
+
+    @property
+    def held(self) -> int:
+        """How many bytes are held for peers that are slow to take them."""
 
     def traffic(self) -> tuple[Traffic, Traffic]:
         """What client and backend have sent so far."""
@@ -73,29 +103,41 @@ class Session(Protocol):
     def close(self, code: int, reason: str) -> None:
         """Send Close to both sides as soon as a frame boundary allows it, then end.
 
-        Returns at once; the session is over when `Sessions.ended` was called for it.
+        Returns at once; the session is over when the listeners of `Sessions.on_end` were told.
         """
+
+    def expire(self, at: float, code: int, reason: str) -> None:
+        """Have the session closed at `at`, a reading of `time.time`. The earliest time counts."""
+
+    def ping(self) -> None:
+        """Send both sides a ping soon; `traffic` then shows how long their pongs took."""
 
 
 class Sessions:
-    """The open sessions of this process."""
+    """The open sessions of this process.
+
+    `on_open` are called with each session that opens, `on_end` with each that is over and its
+    `Ending`. A listener that raises is logged; the others are told all the same.
+    """
 
     def __init__(self) -> None:
         self._open: dict[str, Session] = {}
-        self.on_end: list[Callable[[Birth, Ending], None]] = []
-
-    def opened(self, session: Session) -> None:
-        """A session has begun. Its `birth.id` is its key from here on."""
-        self._open[session.birth.id] = session
-
-    def ended(self, session: Session, ending: Ending) -> None:
-        """A session is over; both its sockets are closed."""
-        del self._open[session.birth.id]
-        for listener in self.on_end:
-            listener(session.birth, ending)
+        self._of_backend: Counter[str] = Counter()
+        self.on_open: list[Callable[[Session], None]] = []
+        self.on_end: list[Callable[[Session, Ending], None]] = []
 
     def get(self, id: str) -> Session | None:
+        """The open session with this id, or None."""
         return self._open.get(id)
+
+    def count(self, backend: str) -> int:
+        """How many sessions are open with `backend`, whatever config they opened under."""
+        return self._of_backend[backend]
+
+    def matching(self, **labels: str) -> list[Session]:
+        """The open sessions that have all these labels."""
+        wanted = labels.items()
+        return [session for session in self if wanted <= session.opening.labels.items()]
 
     def __iter__(self) -> Iterator[Session]:
         return iter(list(self._open.values()))
@@ -103,54 +145,111 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._open)
 
+    def opened(self, session: Session) -> None:
+        """The connection's call: a session has begun."""
+        self._open[session.opening.id] = session
+        self._of_backend[session.opening.backend] += 1
+        for listener in self.on_open:
+            _tell(listener, session)
 
-@dataclass(slots=True, eq=False)
+    def ended(self, session: Session, ending: Ending) -> None:
+        """The connection's call: a session is over, and both its connections are closed."""
+        backend = session.opening.backend
+        del self._open[session.opening.id]
+        self._of_backend[backend] -= 1
+        if not self._of_backend[backend]:
+            del self._of_backend[backend]  # backends come and go
+        for listener in self.on_end:
+            _tell(listener, session, ending)
+
+
+def _tell(listener: Callable[..., None], *news: Any) -> None:
+    try:
+        listener(*news)
+    except Exception:
+        log.exception("%r, which listens to sessions, raised", listener)
+
+
 class Connection:
-    """The client's connection, now the caller's to read, write and close.
+    """The client's connection, now the filter's to read, write and close.
 
-    `sock` is non-blocking; `tls` is None on a plain connection; `received` are bytes that the
-    client sent behind its request. Whoever takes it over closes `sock` and then calls
-    `release`: that is when the server's connection count and the filters' leases go down.
+    `wire` is non-blocking; `received` are bytes that the client has sent behind its request.
+    Whoever gets it owes two calls: `opened` when the session begins, and `over`, once, when
+    `wire` is closed. The server's count of connections, the filters' holders, the log and
+    `Sessions` hang on these two.
     """
 
-    sock: socket.socket
-    peer: Address
-    received: bytes = b""
-    tls: ssl.SSLObject | None = None
-    on_release: Callable[[], None] | None = None
+    __slots__ = ("_release", "_session", "_sessions", "opening", "received", "wire")
 
-    def release(self) -> None:
-        """The connection is over. Safe to call twice."""
-        on_release, self.on_release = self.on_release, None
-        if on_release is not None:
-            on_release()
+    def __init__(
+        self,
+        wire: Wire,
+        opening: Opening,
+        received: bytes = b"",
+        *,
+        sessions: Sessions | None = None,
+        release: Callable[[], None] | None = None,
+    ) -> None:
+        self.wire = wire
+        self.opening = opening
+        self.received = received
+        self._sessions = Sessions() if sessions is None else sessions
+        self._release = release
+        self._session: Session | None = None
+
+    def opened(self, session: Session) -> None:
+        """The session has begun; its `opening` is this connection's."""
+        self._session = session
+        self._sessions.opened(session)
+
+    def over(self, ending: Ending) -> None:
+        """The session has ended and `wire` is closed. A second call does nothing."""
+        session, self._session = self._session, None
+        release, self._release = self._release, None
+        if session is not None:
+            self._sessions.ended(session, ending)
+        if release is not None:
+            release()
 
 
 @dataclass(slots=True, eq=False)
 class Upgrade:
-    """The answer 101 with `headers`, and who goes on from there.
+    """The answer that switches to another protocol (RFC 9110 §7.8), and who goes on from there.
 
-    `takeover(connection)` is awaited once the 101 is on its way; it may return at once and
-    leave the connection to a service. `discard()` lets go of what the filter holds for the
-    session (the backend's socket) when the 101 is not sent after all.
+    `headers` are end-to-end: the server adds what its version of HTTP needs to switch to
+    `protocol`. `backend` names whom the session is with, for logs and counts.
+
+    Exactly one of `start` and `discard` is called for every Upgrade, also when a later filter
+    raises, the answer is replaced, or the client has left. `start(connection)` is called once
+    the answer is on its way; it leaves the connection to a service and returns. `discard()` lets
+    go of what the filter holds for the session, such as the backend's socket. Both may be async.
     """
 
     headers: Headers
-    takeover: Callable[[Connection], Awaitable[None]]
-    discard: Callable[[], None]
+    protocol: str
+    backend: str
+    start: Callable[[Connection], Awaitable[None] | None]
+    discard: Callable[[], Awaitable[None] | None]
     _settled: bool = field(default=False, init=False)
 
     status = 101
 
     async def accept(self, connection: Connection) -> None:
-        """The server's call: hand the connection over."""
+        """The server's call: hand the connection over. Raises what `start` raises."""
         if self._settled:
-            raise RuntimeError("this Upgrade was already taken over or discarded")
+            raise RuntimeError("this Upgrade was already started or discarded")
         self._settled = True
-        await self.takeover(connection)
+        if (starting := self.start(connection)) is not None:
+            await starting
 
-    def close(self) -> None:
-        """The server's call: the 101 is not sent. Does nothing after `accept`."""
+    @property
+    def held(self) -> bool:
+        """Whether there is anything that `aclose` would let go of."""
+        return not self._settled
+
+    async def aclose(self) -> None:
+        """The engine's call: the protocol is not switched. Does nothing after `accept`."""
         if not self._settled:
             self._settled = True
-            self.discard()
+            if (discarding := self.discard()) is not None:
+                await discarding

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from easews import (
     Address,
     Connection,
-    Context,
+    Ending,
     Headers,
+    Opening,
     Request,
     Response,
     Upgrade,
     end_to_end,
 )
-from easews.testing import make_context
 
 
 def test_headers_keep_order_and_repeated_lines() -> None:
@@ -124,51 +124,45 @@ async def test_a_body_is_empty_unless_somebody_gave_one() -> None:
     assert [piece async for piece in Response(200, content="łó").body] == ["łó".encode()]
 
 
-def test_an_answer_that_is_replaced_is_closed_once() -> None:
-    closed: list[int] = []
-    ctx = make_context()
-    first = Response(200, on_close=lambda: closed.append(1))
-    ctx.response = first
-    ctx.response = first
-    assert closed == []
-    ctx.response = Response(403)
-    first.close()
-    assert closed == [1]
+async def test_an_answer_is_closed_once_whether_its_on_close_is_async_or_not() -> None:
+    closed: list[str] = []
+
+    async def close() -> None:
+        closed.append("async")
+
+    for on_close in (lambda: closed.append("sync"), close):
+        response = Response(200, on_close=on_close)
+        assert response.held
+        await response.aclose()
+        await response.aclose()
+        assert not response.held
+    assert closed == ["sync", "async"]
 
 
-async def test_an_upgrade_is_either_taken_over_or_discarded() -> None:
-    taken: list[Connection] = []
+async def test_an_upgrade_is_either_started_or_discarded() -> None:
+    started: list[Connection] = []
     discarded: list[int] = []
-
-    async def takeover(connection: Connection) -> None:
-        taken.append(connection)
-
     near, far = socket.socketpair()
     with near, far:
-        connection = Connection(near, Address("::1"))
-        upgrade = Upgrade(Headers(), takeover, lambda: discarded.append(1))
+        connection = Connection(near, Opening("1"))
+        upgrade = Upgrade(Headers(), "x", "", started.append, lambda: discarded.append(1))
         await upgrade.accept(connection)
-        upgrade.close()
-        assert (taken, discarded) == ([connection], [])
-        with pytest.raises(RuntimeError, match="already taken over"):
+        await upgrade.aclose()
+        assert (started, discarded) == ([connection], [])
+        with pytest.raises(RuntimeError, match="already started"):
             await upgrade.accept(connection)
 
-    other = Upgrade(Headers(), takeover, lambda: discarded.append(1))
-    other.close()
-    other.close()
+    other = Upgrade(Headers(), "x", "", started.append, lambda: discarded.append(1))
+    await other.aclose()
+    await other.aclose()
     assert discarded == [1]
 
 
-def test_a_connection_is_released_once() -> None:
+def test_a_connection_is_over_once() -> None:
     released: list[int] = []
     near, far = socket.socketpair()
     with near, far:
-        connection = Connection(near, Address("::1"), on_release=lambda: released.append(1))
-        connection.release()
-        connection.release()
+        connection = Connection(near, Opening("1"), release=lambda: released.append(1))
+        connection.over(Ending("client", 1000, "closed", 0.0))
+        connection.over(Ending("client", 1000, "closed", 0.0))
     assert released == [1]
-
-
-def test_a_context_uses_the_sessions_that_it_is_given_even_if_none_is_open() -> None:
-    ctx = make_context()
-    assert Context(ctx.request, sessions=ctx.sessions).sessions is ctx.sessions

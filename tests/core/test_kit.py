@@ -66,7 +66,7 @@ class Installed:
 
 def test_a_class_takes_the_place_of_the_installed_one(monkeypatch: pytest.MonkeyPatch) -> None:
     found = [Found("easews-greeting", "1", Installed())]
-    monkeypatch.setattr("easews.testing.running.installed", lambda: found)
+    monkeypatch.setattr("easews.testing.contexts.installed", lambda: found)
     assert kinds_with()["Greeting"].filter_class is Greeting
     assert kinds_with(Louder)["Greeting"].filter_class is Louder
     text = "{kind: Pipeline, name: p, filters: [{kind: Greeting, name: g, text: hi}]}"

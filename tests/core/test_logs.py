@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from easews import Birth, Ending, Response, Traffic
+from easews import Ending, Opening, Response, Route, Traffic
 from easews.observe.accesslog import AccessLog, without_query_values
 from easews.observe.logs import (
     FIELDS,
@@ -25,7 +25,7 @@ from easews.observe.logs import (
     escaped,
     writing_logs,
 )
-from easews.testing import make_context
+from easews.testing import OpenSession, make_context
 
 EVENT = logging.LogRecord("easews", logging.INFO, "", 0, "request", None, None)
 vars(EVENT)[FIELDS] = {"id": "1", "status": 101, "cause": 'go "away"\n', "backend": ""}
@@ -84,9 +84,9 @@ def test_a_request_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_the_end_of_a_session_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    birth = Birth("1", "::1", "/ws", "p", "ws://b", 0.0021, 0.0)
+    opening = Opening("1", "::1", Route(path="/ws", pipeline="p"), "ws://b", 0.0021)
     ending = Ending("backend", 1006, "lost", 2.5, Traffic(1, 2), Traffic(3, 4))
-    AccessLog().session_ended(birth, ending)
+    AccessLog().session_ended(OpenSession(opening), ending)
     fields = vars(caplog.records[0])[FIELDS]
     assert (fields["closed_by"], fields["code"], fields["cause"]) == ("backend", 1006, "lost")
     assert (fields["seconds"], fields["handshake_ms"]) == (2.5, 2.1)

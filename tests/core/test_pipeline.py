@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import anyio
@@ -13,7 +14,7 @@ import pytest
 
 from easews import Context, Filter, Headers, MessageError, Response, Upgrade
 from easews.config import FilterSpec, PipelineSpec, StepSpec
-from easews.pipeline import Pipeline
+from easews.pipeline import Pipeline, ask_on_answer
 from easews.plugins import Kind
 from easews.testing import make_context
 
@@ -31,6 +32,19 @@ class Acts(Filter):
         return await self.act(ctx)
 
 
+class Decorates(Acts):
+    """Is asked when there is an answer, too, and notes each answer that goes out."""
+
+    sees_answers = True
+    seen: list[tuple[str, int]]
+
+    async def on_answer(self, ctx: Context) -> None:
+        assert ctx.response is not None
+        self.seen.append((self.name, ctx.response.status))
+        if self.name == "fails":
+            raise ValueError("secret")
+
+
 KIND = Kind("Acts", Acts, {}, "easews-acts", "1")
 
 
@@ -38,10 +52,16 @@ def flow(**filters: Handle) -> list[tuple[str, dict[str, str], Handle]]:
     return [(name, {}, handle) for name, handle in filters.items()]
 
 
-def make_pipeline(*steps: tuple[str, dict[str, str], Handle]) -> Pipeline:
+def make_pipeline(
+    *steps: tuple[str, dict[str, str], Handle],
+    decorators: Mapping[str, list[tuple[str, int]]] = MappingProxyType({}),
+) -> Pipeline:
+    """A pipeline of filters that act; `decorators` see answers, and note them in these lists."""
     instances: dict[str, Filter] = {}
     for name, _, handle in steps:
-        acts = Acts(name, {})
+        acts = Decorates(name, {}) if name in decorators else Acts(name, {})
+        if isinstance(acts, Decorates):
+            acts.seen = decorators[name]
         acts.act = handle
         instances[name] = acts
     spec = PipelineSpec(
@@ -231,15 +251,109 @@ async def test_an_exception_thrown_into_a_filter_can_be_handled_there() -> None:
     assert await names_of(make_pipeline(*flow(a=outlast))) == ["a"]
 
 
+def answers(status: int, on_close: Any = None) -> Handle:
+    async def handle(ctx: Context) -> None:
+        ctx.response = Response(status, on_close=on_close)
+
+    return handle
+
+
+async def test_of_two_filters_that_answer_the_first_stands() -> None:
+    ctx = make_context()
+    await make_pipeline(*flow(a=answers(401), b=answers(200), c=gives("done"))).run(ctx)
+    assert ctx.response is not None
+    assert ctx.response.status == 401
+    assert ctx.trace == [("a", "")]
+
+
+async def test_a_filter_that_sees_answers_may_replace_one() -> None:
+    ctx = make_context()
+    await make_pipeline(*flow(a=answers(401), b=answers(403)), decorators={"b": []}).run(ctx)
+    assert ctx.response is not None
+    assert ctx.response.status == 403
+
+
+async def test_the_step_that_a_jump_leads_to_is_asked_whatever_the_answer() -> None:
+    async def refuse(ctx: Context) -> str:
+        ctx.response = Response(502)
+        return "busy"
+
+    steps = flow(a=refuse, b=answers(500), fallback=answers(200), c=answers(400))
+    steps[0][1]["busy"] = "fallback"
+    ctx = make_context()
+    await make_pipeline(*steps).run(ctx)
+    assert ctx.response is not None
+    assert ctx.response.status == 200
+    assert ctx.trace == [("a", "busy"), ("fallback", "")]
+
+
+async def test_answers_go_back_past_the_filters_that_were_entered_the_last_one_first() -> None:
+    seen: list[tuple[str, int]] = []
+    steps = flow(a=gives(None), b=answers(401), c=gives(None), d=gives(None))
+    decorators = dict.fromkeys("abd", seen)
+    ctx = make_context()
+    await make_pipeline(*steps, decorators=decorators).run(ctx)
+    await ask_on_answer(ctx)
+    assert seen == [("d", 401), ("b", 401), ("a", 401)]
+
+
+async def test_a_filter_whose_on_answer_raises_is_answered_with_500(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    seen: list[tuple[str, int]] = []
+    pipeline = make_pipeline(
+        *flow(a=gives(None), fails=answers(200)), decorators={"a": seen, "fails": seen}
+    )
+    ctx = make_context()
+    await pipeline.run(ctx)
+    await ask_on_answer(ctx)
+    assert seen == [("fails", 200), ("a", 500)]
+    assert "on_answer of filter fails (Acts, package easews-acts) raised" in caplog.text
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+async def test_an_answer_that_is_replaced_is_closed_after_the_step(is_async: bool) -> None:
+    closed: list[str] = []
+
+    async def close() -> None:
+        await anyio.lowlevel.checkpoint()
+        closed.append("closed")
+
+    async def replace(ctx: Context) -> None:
+        ctx.response = Response(403)
+        assert closed == []
+
+    on_close = close if is_async else lambda: closed.append("closed")
+    pipeline = make_pipeline(*flow(a=answers(200, on_close), b=replace), decorators={"b": []})
+    await pipeline.run(make_context())
+    assert closed == ["closed"]
+
+
+async def test_the_fault_of_an_answer_that_is_replaced_is_its_makers(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail() -> None:
+        raise ValueError("secret")
+
+    ctx = make_context()
+    steps = flow(maker=answers(200, fail), replacer=answers(418))
+    await make_pipeline(*steps, decorators={"replacer": []}).run(ctx)
+    assert ctx.response is not None
+    assert ctx.response.status == 418
+    assert "the answer of filter maker (Acts, package easews-acts) could not be closed" in (
+        caplog.text
+    )
+
+
 @pytest.mark.parametrize("replace", [True, False])
 async def test_an_upgrade_that_a_later_filter_spoils_is_discarded_once(replace: bool) -> None:
     discarded = []
 
-    async def takeover(connection: Any) -> None:
-        raise AssertionError("nobody may take it over")
+    def start(connection: Any) -> None:
+        raise AssertionError("nobody may start it")
 
     async def upgrade(ctx: Context) -> None:
-        ctx.response = Upgrade(Headers(), takeover, lambda: discarded.append(True))
+        ctx.response = Upgrade(Headers(), "x", "", start, lambda: discarded.append(True))
 
     async def spoil(ctx: Context) -> None:
         if not replace:
@@ -247,7 +361,7 @@ async def test_an_upgrade_that_a_later_filter_spoils_is_discarded_once(replace: 
         ctx.response = Response(403)
 
     ctx = make_context()
-    await make_pipeline(*flow(a=upgrade, b=spoil)).run(ctx)
+    await make_pipeline(*flow(a=upgrade, b=spoil), decorators={"b": []}).run(ctx)
     assert ctx.response is not None
     assert ctx.response.status == (403 if replace else 500)
     assert discarded == [True]

@@ -15,7 +15,8 @@ import pytest
 from anyio.abc import SocketStream
 from anyio.lowlevel import checkpoint
 
-from easews import Address, Connection, Context, Filter, Headers, Response, Upgrade
+from easews import Address, Connection, Context, Ending, Filter, Headers, Response, Upgrade
+from easews.lowlevel import raw_socket
 from easews.server import exchange, listener, writer
 from easews.testing import Running, gateway
 
@@ -127,17 +128,19 @@ class Acts(Filter):
 
     async def upgrade(self, ctx: Context) -> None:
         async def takeover(connection: Connection) -> None:
-            async with await SocketStream.from_socket(connection.sock) as stream:
+            sock = raw_socket(connection.wire)
+            assert sock is not None
+            async with await SocketStream.from_socket(sock) as stream:
                 await stream.send(b"taken over with " + connection.received)
-            connection.release()
+            connection.over(Ending("client", 1000, "closed", 0.0))
 
-        ctx.response = Upgrade(Headers([("Upgrade", "x")]), takeover, lambda: None)
+        ctx.response = Upgrade(Headers(), "x", "backend", takeover, lambda: None)
 
     async def fails_to_take_over(self, ctx: Context) -> None:
         async def takeover(connection: Connection) -> None:
             raise ValueError("secret")
 
-        ctx.response = Upgrade(Headers([("Upgrade", "x")]), takeover, lambda: None)
+        ctx.response = Upgrade(Headers(), "x", "backend", takeover, lambda: None)
 
 
 @asynccontextmanager
@@ -403,7 +406,7 @@ async def test_an_upgraded_connection_is_handed_over_with_what_was_received() ->
     async with serving() as running:
         data = await ask(running, get("/acts?upgrade", *UPGRADE) + b"early bytes")
         head, _, rest = data.partition(b"\r\n\r\n")
-        assert head == b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x"
+        assert head == b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x"
         assert rest == b"taken over with early bytes"
 
 

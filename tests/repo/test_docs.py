@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 import reference_pages
-from easews import Birth, Ending
+from easews import Ending, Opening, Route
 from easews.observe.accesslog import AccessLog
 from easews.observe.logs import FIELDS
-from easews.testing import make_context
+from easews.testing import OpenSession, make_context
 
 ROOT = Path(__file__).parents[2]
 WRITE_A_FILTER = ROOT / "docs" / "how-to" / "write-a-filter.md"
@@ -50,10 +50,11 @@ def test_the_pages_made_from_the_sources_are_not_stale() -> None:
 
 def test_the_page_on_the_log_has_every_field(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "easews.access")
-    birth = Birth("1", "127.0.0.1", "/ws", "chat", "ws://127.0.0.1:12345", 0.1, 0.0)
+    route = Route("demo-server", "/ws", "chat")
+    session = OpenSession(Opening("1", "127.0.0.1", route, "ws://127.0.0.1:12345", 0.1))
 
     AccessLog().request(make_context(), 200, 0, 0.1)
-    AccessLog().session_ended(birth, Ending("client", 1000, "closed", 1.0))
+    AccessLog().session_ended(session, Ending("client", 1000, "closed", 1.0))
 
     page = (ROOT / "docs" / "reference" / "log.md").read_text()
     fields = [name for record in caplog.records for name in getattr(record, FIELDS)]

@@ -23,7 +23,7 @@ import pytest
 from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
-from easews import Birth, Ending
+from easews import Connection, Ending, Opening, Services, Sessions
 from easews_wsproxy.relay import loop as batch_module
 from easews_wsproxy.relay import service as relay_module
 from easews_wsproxy.relay import session as session_module
@@ -152,13 +152,17 @@ def _session(
 ) -> RelaySession:
     client.setblocking(False)
     backend.setblocking(False)
-    return RelaySession(
-        Birth("1", "127.0.0.1", "/ws", "pipeline", "ws://backend", 0.0, 0.0),
+    sessions = Sessions()
+    sessions.on_end.append(lambda _, ending: on_end(ending))
+    connection = Connection(client, Opening("1"), sessions=sessions)
+    session = RelaySession(
+        connection,
         Leg("client", client, Walker(masked=True, deflate=deflate, limit=client_limit)),
         Leg("backend", backend, Walker(masked=False, deflate=deflate)),
         limits or Limits(),
-        lambda _, ending: on_end(ending),
     )
+    connection.opened(session)
+    return session
 
 
 class FarEnd:
@@ -246,7 +250,7 @@ def _run_by_hand(
 ) -> Iterator[ByHand]:
     """`send_buffer` is the size of the relay's own in the kernel: a small one is soon full."""
     with patch.object(relay_module, "Batch", batch_type):
-        relay = Relay()
+        relay = Relay(Services())
     (client_end, client), (backend_end, backend) = socket.socketpair(), socket.socketpair()
     if send_buffer is not None:
         for sock in (client, backend):
@@ -316,7 +320,7 @@ def _tcp_pair() -> tuple[socket.socket, socket.socket]:
 @asynccontextmanager
 async def _relaying() -> AsyncIterator[Stage]:
     async with anyio.create_task_group() as tasks:
-        stage = Stage(Relay())
+        stage = Stage(Relay(Services()))
         await tasks.start(_serve, stage.relay)
         try:
             yield stage

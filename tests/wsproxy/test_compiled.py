@@ -22,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from websockets.frames import Opcode
 
-from easews import READ, WRITE
+from easews.lowlevel import READ, WRITE
 from easews_wsproxy.relay import frames
 from easews_wsproxy.relay import framestate as lane
 from easews_wsproxy.relay import loop as pure_batch

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -228,7 +229,8 @@ async def test_a_fault_at_the_very_end_of_a_session_is_contained(
 ) -> None:
     async with relaying() as stage:
         healthy, relayed = stage.open(), stage.open()
-        relayed.session._on_end = _broken
+        opening = relayed.session.opening
+        relayed.session._connection = SimpleNamespace(opening=opening, over=_broken)
         relayed.client.close()
         await relayed.backend.receive_close()
         relayed.backend.close()
@@ -241,8 +243,8 @@ async def test_a_relay_that_is_stopped_cuts_its_sessions(relaying: Any) -> None:
     async with relaying() as stage:
         relayed = stage.open()
     assert relayed.endings[0].cause == "cut"
-    assert relayed.session.client.sock is None
-    assert relayed.session.backend.sock is None
+    assert relayed.session.client.wire is None
+    assert relayed.session.backend.wire is None
 
 
 async def test_the_relay_runs_on_systems_without_epoll(

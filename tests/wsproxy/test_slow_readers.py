@@ -136,6 +136,6 @@ def test_a_close_waits_behind_what_a_slow_reader_has_still_to_take(
                 by_hand.turn()
         by_hand.client.pull()
         assert by_hand.client.received.endswith(b"stopping") == gets_the_close
-        assert (client.sock is not None) == gets_the_close
+        assert (client.wire is not None) == gets_the_close
         waited = by_hand.now - began
         assert waited >= 8.0 if gets_the_close else waited == 8.0

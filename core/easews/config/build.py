@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from ipaddress import ip_network
 from typing import Any
 
@@ -55,7 +57,7 @@ def _server(given: Fields, document: Document) -> ServerSpec:
         max_header_bytes=given["maxHeaderBytes"],
         trusted_proxies=tuple(map(ip_network, given["trustedProxies"])),
         client_address_from=given.get("clientAddressFrom"),
-        rules=tuple(map(_rule, given["rules"])),
+        rules=_with_keys(given["name"], map(_rule, given["rules"])),
         place=_place(document, ("port",)),
     )
 
@@ -66,6 +68,22 @@ def _rule(given: Fields) -> RuleSpec:
         hosts=(*host, *given["hosts"]),
         host_regexp=given.get("hostRegexp"),
         paths=tuple(map(_path, given["paths"])),
+    )
+
+
+def _with_keys(server: str, rules: Iterable[RuleSpec]) -> tuple[RuleSpec, ...]:
+    """The rules with a `key` in each path; entries that match the same are numbered."""
+    times: Counter[str] = Counter()
+
+    def keyed(rule: RuleSpec, path: PathSpec) -> PathSpec:
+        hosts = (*rule.hosts, *filter(None, [rule.host_regexp])) or ("*",)
+        matches = path.path, path.path_prefix, path.path_regexp
+        key = " ".join(map(str, (server, *hosts, *matches, *path.methods)))
+        times[key] += 1
+        return replace(path, key=f"{key} #{times[key]}")
+
+    return tuple(
+        replace(rule, paths=tuple(keyed(rule, path) for path in rule.paths)) for rule in rules
     )
 
 

@@ -17,7 +17,11 @@ from ..plugins import Kind
 
 @dataclass(frozen=True, slots=True)
 class PathSpec:
-    """One entry of `paths`. At most one of path, path_prefix and path_regexp is not None."""
+    """One entry of `paths`. At most one of path, path_prefix and path_regexp is not None.
+
+    `key` names the entry: by its server and by what it matches, so that it has the same key in
+    the next config unless that has changed.
+    """
 
     backend: str
     path: str | None = None
@@ -26,6 +30,7 @@ class PathSpec:
     rewrite_target: str | None = None
     methods: tuple[str, ...] = ()
     client_max_body_size: int | None = None
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,14 @@ will get. (The third answer, an `Upgrade`, lives in `easews.upgrade`.)
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+)
 from urllib.parse import unquote_to_bytes
 
 from ..addresses import Address
@@ -235,8 +242,8 @@ class Response:
     """An answer with a status, headers and a body.
 
     `content` is a body known as a whole; its length is sent. `body` is one that comes in
-    pieces; it is sent as it comes. `on_close` is called once when the answer was sent or is
-    given up, to let go of what the body reads from; the engine calls `close`.
+    pieces; it is sent as it comes. `on_close` lets go of what the body reads from. It may be
+    async; the engine calls it once, when the answer was sent, replaced or given up.
     """
 
     __slots__ = ("_on_close", "body", "content_length", "headers", "status")
@@ -248,10 +255,10 @@ class Response:
         content: bytes | str = b"",
         *,
         body: AsyncIterable[bytes] | None = None,
-        on_close: Callable[[], None] | None = None,
+        on_close: Callable[[], Awaitable[object] | None] | None = None,
     ) -> None:
-        self.status = status
-        self.headers = headers if isinstance(headers, Headers) else Headers(headers)
+        self.status: int = status
+        self.headers: Headers = headers if isinstance(headers, Headers) else Headers(headers)
         self._on_close = on_close
         self.body: AsyncIterable[bytes]
         self.content_length: int | None
@@ -261,11 +268,16 @@ class Response:
             content = content.encode() if isinstance(content, str) else content
             self.body, self.content_length = _Content(content), len(content)
 
-    def close(self) -> None:
-        """Let go of the body's source. Safe to call twice."""
+    @property
+    def held(self) -> bool:
+        """Whether there is anything that `aclose` would let go of."""
+        return self._on_close is not None
+
+    async def aclose(self) -> None:
+        """Let go of the body's source. Safe to call twice. Raises what `on_close` raises."""
         on_close, self._on_close = self._on_close, None
-        if on_close is not None:
-            on_close()
+        if on_close is not None and (closing := on_close()) is not None:
+            await closing
 
     def __repr__(self) -> str:
         return f"<Response {self.status}>"

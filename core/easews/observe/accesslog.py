@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Mapping
 
 from ..filters import Context
-from ..sessions import Birth, Ending
+from ..sessions import Ending, Session
 from .logs import log_event
 
 log = logging.getLogger("easews.access")
@@ -41,21 +42,25 @@ class AccessLog:
             "backend": ctx.backend,
             "flow": " ".join(f"{name}:{result}" if result else name for name, result in ctx.trace),
         }
+        if ctx.labels:
+            fields |= _labelled(ctx.labels)
         log_event(log, "request", fields)
 
-    def session_ended(self, birth: Birth, ending: Ending) -> None:
+    def session_ended(self, session: Session, ending: Ending) -> None:
         """`code` and `cause` are those of `closed_by`, who closed first."""
+        opening = session.opening
         fields = {
-            "id": birth.id,
-            "client": birth.client,
-            "path": birth.route,
-            "pipeline": birth.pipeline,
-            "backend": birth.server,
+            "id": opening.id,
+            "client": opening.client,
+            "server": opening.route.server,
+            "path": opening.route.path,
+            "pipeline": opening.route.pipeline,
+            "backend": opening.backend,
             "closed_by": ending.by,
             "code": ending.code,
             "cause": ending.cause,
             "seconds": round(ending.duration, 3),
-            "handshake_ms": round(birth.handshake * 1000, 3),
+            "handshake_ms": round(opening.handshake * 1000, 3),
             "messages_in": ending.from_client.messages,
             "bytes_in": ending.from_client.bytes,
             "messages_out": ending.from_backend.messages,
@@ -64,7 +69,12 @@ class AccessLog:
         for side, traffic in (("client", ending.from_client), ("backend", ending.from_backend)):
             if traffic.rtt is not None:
                 fields[f"{side}_rtt_ms"] = round(traffic.rtt * 1000, 3)
+        fields |= _labelled(opening.labels)
         log_event(log, "session", fields)
+
+
+def _labelled(labels: Mapping[str, str]) -> dict[str, str]:
+    return {f"label.{name}": value for name, value in labels.items()}
 
 
 def without_query_values(target: str) -> str:

@@ -4,36 +4,41 @@
     generation      the config's filters and pipelines
     listeners       one for each HTTPServer
 
-They start in this order and stop in the opposite one.
+They start in this order and stop in the opposite one. `replace` puts another config in the place
+of the one that is served; sessions go on.
 """
 
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 
 import anyio
-from anyio.abc import TaskStatus
+from anyio.abc import TaskGroup, TaskStatus
 
-from ..config.model import Config
+from ..config.model import Config, ServerSpec
 from ..errors import EasewsError
 from ..observe.accesslog import AccessLog
-from ..pipeline.generation import Generation
-from ..server import ClientWatch, Listener, Site, bind
-from ..services import Service, Services
-from ..sessions import Sessions
+from ..pipeline import Generation
+from ..server import ClientWatch, Listener, RequestIds, Site, bind
+from ..services import Services
+from ..sessions import Session, Sessions
+from .drain import Drain, schedule
+from .reload import Plan, plan
 
 #: Seconds that open sessions and requests get to end when the process stops.
 STOP_TIMEOUT = 5.0
 GOING_AWAY = 1001
 
+Sockets = Mapping[str, list[socket.socket]]
 
-def bind_all(config: Config) -> dict[str, list[socket.socket]]:
+
+def bind_all(servers: Iterable[ServerSpec]) -> dict[str, list[socket.socket]]:
     """The listening sockets of every server. ListenError when one cannot be had."""
     sockets: dict[str, list[socket.socket]] = {}
     try:
-        for spec in config.servers:
+        for spec in servers:
             sockets[spec.name] = bind(spec)
     except BaseException:
         _close_all(sockets)
@@ -41,7 +46,7 @@ def bind_all(config: Config) -> dict[str, list[socket.socket]]:
     return sockets
 
 
-def _close_all(sockets: Mapping[str, list[socket.socket]]) -> None:
+def _close_all(sockets: Sockets) -> None:
     for sock in [sock for socks in sockets.values() for sock in socks]:
         sock.close()
 
@@ -49,12 +54,21 @@ def _close_all(sockets: Mapping[str, list[socket.socket]]) -> None:
 class Gateway:
     """A config being served on sockets that are already bound, by the name of their server."""
 
-    def __init__(self, config: Config, sockets: Mapping[str, list[socket.socket]]) -> None:
-        self._config = config
+    def __init__(self, config: Config, sockets: Sockets) -> None:
+        self.config: Config = config
+        self.services: Services = Services()
+        self.sessions: Sessions = Sessions()
+        self.listeners: dict[str, Listener] = {}
         self._sockets = sockets
         self._generation = Generation(config)
-        self.sessions = Sessions()
-        self.listeners: dict[str, Listener] = {}
+        self._retired: list[Generation] = []
+        self._access = AccessLog()
+        self._ids = RequestIds()
+        self._drain = Drain()
+        self._replacing = anyio.Lock()
+        self._lives: TaskGroup  # of services and filters
+        self._tasks: TaskGroup  # of listeners, and of what is drained
+        self.sessions.on_end.append(self._access.session_ended)
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
@@ -62,29 +76,48 @@ class Gateway:
 
         FilterError when a filter cannot start.
         """
-        running = [service() for service in self._service_classes()]
         failure: EasewsError | None = None
-        async with anyio.create_task_group() as tasks:
-            stop_services: Callable[[], None] = await tasks.start(_run_services, running)
+        async with anyio.create_task_group() as self._lives:
+            services: anyio.CancelScope = await self._lives.start(self._host_services)
             try:
-                await tasks.start(self._generation.run)
+                await self._start(self._generation)
             except EasewsError as error:  # raised below: a task group would wrap it up
                 failure = error
                 _close_all(self._sockets)
             else:
-                self._make_listeners(Services(running))
-                for listener in self.listeners.values():
-                    tasks.start_soon(listener.serve)
-                try:
-                    yield
-                finally:
-                    for listener in self.listeners.values():
-                        listener.cut()
+                async with anyio.create_task_group() as self._tasks:
+                    for spec in self.config.servers:
+                        self._listen(spec, self._sockets[spec.name])
+                    try:
+                        yield
+                    finally:
+                        self._tasks.cancel_scope.cancel()
             finally:
-                stop_services()  # they cut what is still open, which lets go of the filters
-                self._generation.abandon()
+                services.cancel()  # they cut what is still open, which lets go of the filters
+                for generation in (*self._retired, self._generation):
+                    generation.abandon()
         if failure is not None:
             raise failure
+
+    async def replace(self, config: Config) -> Plan:
+        """Serve `config` from now on; returns what that has changed.
+
+        Sessions stay with the filters that they were opened by. Those whose path or pipeline is
+        gone are drained. When this raises ListenError or FilterError, nothing has changed.
+        """
+        async with self._replacing:
+            changes = plan(self.config, config)
+            sockets = bind_all(changes.opens)
+            generation = Generation(config, self._generation)
+            try:
+                await self._start(generation)
+            except BaseException:
+                _close_all(sockets)
+                raise
+            self._swap(generation, changes, sockets)
+        lost = [session for session in self.sessions if changes.drops(session.opening.route)]
+        self._tasks.start_soon(self._close_slowly, lost, "its path is gone")
+        return changes
 
     async def stop(self) -> None:
         """Close every session with 1001, let requests end, and wait for both, up to 5 s."""
@@ -94,32 +127,48 @@ class Gateway:
             session.close(GOING_AWAY, "the gateway is stopping")
         self._generation.retire()
         with anyio.move_on_after(STOP_TIMEOUT):
-            await self._generation.wait_unused()
+            for generation in (*self._retired, self._generation):
+                await generation.wait_unused()
 
-    def _service_classes(self) -> Iterable[type[Service]]:
-        """The server's own service, and those that the config's filters use, each once."""
-        entries = [entry for spec in self._config.pipelines for entry in spec.filters]
+    async def _start(self, generation: Generation) -> None:
+        entries = [entry for spec in generation.config.pipelines for entry in spec.filters]
         wanted = [service for entry in entries for service in entry.kind.filter_class.services]
-        return dict.fromkeys([ClientWatch, *wanted])
+        await self.services.ensure([ClientWatch, *wanted])
+        await generation.start(self._lives)
 
-    def _make_listeners(self, services: Services) -> None:
-        access = AccessLog()
-        self.sessions.on_end.append(access.session_ended)
-        for spec in self._config.servers:
-            site = Site(spec, self._generation, services, self.sessions, access)
-            self.listeners[spec.name] = Listener(self._sockets[spec.name], site)
+    def _swap(self, generation: Generation, changes: Plan, sockets: Sockets) -> None:
+        """From here on requests see the new generation. Nothing waits in between."""
+        old, self._generation = self._generation, generation
+        self.config = generation.config
+        before, self.listeners = self.listeners, {}
+        for spec in self.config.servers:
+            if spec.name in changes.keeps:
+                listener = self.listeners[spec.name] = before[changes.keeps[spec.name]]
+                listener.site = self._site(spec)
+            else:
+                self._listen(spec, sockets[spec.name])
+        for name in changes.closes:
+            before[name].stop_accepting()
+        old.retire()
+        self._retired = [past for past in (*self._retired, old) if past.in_use]
 
+    def _listen(self, spec: ServerSpec, sockets: list[socket.socket]) -> None:
+        listener = self.listeners[spec.name] = Listener(sockets, self._site(spec))
+        self._tasks.start_soon(listener.serve)
 
-async def _run_services(
-    running: Iterable[Service], *, task_status: TaskStatus[Callable[[], None]]
-) -> None:
-    """Run each in a task of its own; `started` hands over what stops them all."""
-    async with anyio.create_task_group() as tasks:
-        for service in running:
-            await tasks.start(_run_service, service)
-        task_status.started(tasks.cancel_scope.cancel)
+    def _site(self, spec: ServerSpec) -> Site:
+        return Site(spec, self._generation, self.services, self.sessions, self._access, self._ids)
 
+    async def _close_slowly(self, sessions: list[Session], reason: str) -> None:
+        now = anyio.current_time()
+        for session, after in zip(
+            sessions, schedule(len(sessions), self._drain.window), strict=True
+        ):
+            await anyio.sleep_until(now + after)
+            session.close(self._drain.code, reason)
 
-async def _run_service(service: Service, *, task_status: TaskStatus[None]) -> None:
-    await service.serve(task_status.started)
-    raise RuntimeError(f"the service {type(service).__name__} has ended by itself")
+    async def _host_services(self, *, task_status: TaskStatus[anyio.CancelScope]) -> None:
+        async with anyio.create_task_group() as tasks:
+            self.services.run_in(tasks)
+            task_status.started(tasks.cancel_scope)
+            await anyio.sleep_forever()

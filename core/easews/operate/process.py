@@ -44,7 +44,7 @@ def run(config: Config, *, backend: str = "asyncio", log_format: str = "text") -
     _collect_garbage_less_often()
     with writing_logs(log_format):
         try:
-            sockets = bind_all(config)
+            sockets = bind_all(config.servers)
         except EasewsError as error:
             print(f"easews: {error}", file=sys.stderr)
             return 1

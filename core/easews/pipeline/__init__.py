@@ -1,11 +1,19 @@
 """Filters at work.
 
 isolation   what a plugin raises or sets stays with the plugin
-flow        Pipeline: one Context through a flow of filters
-generation  the filters of one config, entered until their last holder is gone
+flow        Pipeline: one Context through a flow of filters, and the answer back
+instances   one filter at work, and who holds it
+generation  a config at work, beside those that came before it
 """
 
-from .flow import Pipeline
-from .generation import Generation
+from .flow import Pipeline, ask_on_answer, close_answer, close_replaced
+from .generation import Generation, ServedPipeline
 
-__all__ = ["Generation", "Pipeline"]
+__all__ = [
+    "Generation",
+    "Pipeline",
+    "ServedPipeline",
+    "ask_on_answer",
+    "close_answer",
+    "close_replaced",
+]

@@ -1,4 +1,4 @@
-"""The engine proper: one `Context` through a flow of filters. No I/O happens here.
+"""One `Context` through a flow of filters, and the answer back past those that were asked.
 
 A flow is compiled once into nodes whose targets are positions; running it is a loop. What a
 filter may do wrong (raise, block the event loop, return what it did not declare) is caught
@@ -13,16 +13,23 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
-from ..config.model import PipelineSpec
+import anyio
+
+from ..config.model import PipelineSpec, StepSpec
 from ..errors import MessageError
 from ..filters import END, INTERNAL_ERROR, Context, Filter
+from ..http import Response
 from ..http.problems import problem
-from .isolation import Action, driven, must_go_on
+from ..plugins import Kind
+from ..sessions import Upgrade
+from .isolation import Action, driven, isolated, must_go_on
 
 log = logging.getLogger("easews.pipeline")
 
 #: Seconds for which a filter may hold the event loop before it is told on.
 BLOCKING = 0.05
+#: Seconds that the closing of an answer may take.
+CLOSE_TIMEOUT = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +38,12 @@ class _Node:
 
     name: str
     filter: Filter
-    package: str
+    title: str  # how logs call the filter
     results: frozenset[str]
     targets: Mapping[str, int]
     routed: frozenset[str]
+    sees_answers: bool
+    has_on_answer: bool
 
 
 class Pipeline:
@@ -47,15 +56,7 @@ class Pipeline:
         positions = {step.alias: index for index, step in enumerate(spec.flow)}
         positions[END] = len(spec.flow)
         self._nodes = [
-            _Node(
-                name=step.alias,
-                filter=filters[step.filter],
-                package=kinds[step.filter].distribution,
-                results=frozenset(kinds[step.filter].results),
-                targets={result: positions[goal] for result, goal in step.jump_if.items()},
-                routed=frozenset(step.jump_if),
-            )
-            for step in spec.flow
+            _node(step, filters[step.filter], kinds[step.filter], positions) for step in spec.flow
         ]
 
     async def run(self, ctx: Context) -> None:
@@ -65,16 +66,24 @@ class Pipeline:
         """
         nodes = self._nodes
         position = 0
+        jumped = False
         while position < len(nodes):
             node = nodes[position]
+            if ctx.response is not None and not (node.sees_answers or jumped):
+                position += 1
+                continue
             ctx.routed_results = node.routed
             result = await self._step(node, ctx)
             ctx.trace.append((node.name, result))
-            position = node.targets.get(result, len(nodes)) if result else position + 1
+            jumped = bool(result)
+            position = node.targets.get(result, len(nodes)) if jumped else position + 1
 
     async def _step(self, node: _Node, ctx: Context) -> str:
+        ctx.step = node.title
+        if node.has_on_answer and all(node.filter is not entered for _, entered in ctx.entered):
+            ctx.entered.append((node.title, node.filter))
         try:
-            result: object = await driven(node.filter.handle(ctx), _Timed(node, ctx))
+            result: object = await driven(node.filter.handle(ctx), _Timed(node.title, ctx))
         except MessageError:
             ctx.trace.append((node.name, "clientError"))
             raise
@@ -82,20 +91,41 @@ class Pipeline:
             if must_go_on(error):
                 ctx.trace.append((node.name, "cancelled"))
                 raise
-            log.exception("request %s: %s raised", ctx.id, _called(node))
-            return _failed(ctx)
-        if not result:
-            return ""
-        if not isinstance(result, str) or result not in node.results:
-            log.error(
-                "request %s: %s returned %r, which is none of its `results` (%s): add it there",
-                ctx.id,
-                _called(node),
-                result,
-                ", ".join(sorted(node.results)),
-            )
-            return _failed(ctx)
+            log.exception("request %s: %s raised", ctx.id, node.title)
+            result = _failed(ctx)
+        else:
+            result = _judged(node, ctx, result)
+        finally:
+            ctx.step = ""
+        if ctx.replaced:
+            await close_replaced(ctx)
         return result
+
+
+def _node(step: StepSpec, filter: Filter, kind: Kind, positions: Mapping[str, int]) -> _Node:
+    return _Node(
+        name=step.alias,
+        filter=filter,
+        title=f"filter {step.alias} ({filter.kind}, package {kind.distribution})",
+        results=frozenset(kind.results),
+        targets={result: positions[goal] for result, goal in step.jump_if.items()},
+        routed=frozenset(step.jump_if),
+        sees_answers=filter.sees_answers,
+        has_on_answer=type(filter).on_answer is not Filter.on_answer,
+    )
+
+
+def _judged(node: _Node, ctx: Context, result: object) -> str:
+    """The result that a filter has returned, or `internalError` for one that it did not declare."""
+    if not result:
+        return ""
+    if isinstance(result, str) and result in node.results:
+        return result
+    log.error(
+        "request %s: %s returned %r, which is none of its `results` (%s): add it there",
+        *(ctx.id, node.title, result, ", ".join(sorted(node.results))),
+    )
+    return _failed(ctx)
 
 
 def _failed(ctx: Context) -> str:
@@ -105,15 +135,51 @@ def _failed(ctx: Context) -> str:
     return INTERNAL_ERROR
 
 
-def _called(node: _Node) -> str:
-    return f"filter {node.name} ({node.filter.kind}, package {node.package})"
+async def ask_on_answer(ctx: Context) -> None:
+    """The flow is over: call `on_answer` of the filters that were entered, the last one first."""
+    while ctx.entered and ctx.response is not None:
+        title, entered = ctx.entered.pop()
+        ctx.step = title
+        try:
+            await driven(entered.on_answer(ctx), _Timed(title, ctx))
+        except BaseException as error:
+            if must_go_on(error):
+                raise
+            log.exception("request %s: on_answer of %s raised", ctx.id, title)
+            _failed(ctx)
+        finally:
+            ctx.step = ""
+        if ctx.replaced:
+            await close_replaced(ctx)
+
+
+async def close_replaced(ctx: Context) -> None:
+    """Close the answers that others have replaced."""
+    while ctx.replaced:
+        made_by, answer = ctx.replaced.pop()
+        await close_answer(answer, f"request {ctx.id}: the answer of {made_by or 'the engine'}")
+
+
+async def close_answer(answer: Response | Upgrade, title: str) -> None:
+    """Let go of what an answer holds, whatever happens to the request. Raises nothing of it."""
+    if not answer.held:
+        return
+    with anyio.move_on_after(CLOSE_TIMEOUT, shield=True) as closing:
+        try:
+            await isolated(answer.aclose())
+        except BaseException as error:
+            if must_go_on(error):
+                raise
+            log.exception("%s could not be closed", title)
+    if closing.cancelled_caught:
+        log.error("%s was not closed within %g s", title, CLOSE_TIMEOUT)
 
 
 @dataclass(slots=True)
 class _Timed:
     """Takes a filter's steps, and tells on one that holds the event loop."""
 
-    node: _Node
+    title: str
     ctx: Context
 
     def __call__(self, action: Action, value: Any) -> Any:
@@ -130,6 +196,6 @@ class _Timed:
                 log.warning(
                     "request %s: %s held the event loop for %d ms: await, or use a thread",
                     self.ctx.id,
-                    _called(self.node),
+                    self.title,
                     held * 1000,
                 )

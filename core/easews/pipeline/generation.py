@@ -1,104 +1,97 @@
-"""A config at work: its filters entered, its pipelines ready, until the last user is gone.
+"""A config at work: its filters entered, its pipelines ready.
 
-Generations overlap: at a reload the new one serves while sessions of the old one go on. So
-each filter instance lives in a task of its own, and can end in any order. Whoever uses a
-generation holds a lease: a request while it runs, a session until it is over.
+Generations overlap: after a reload the new one serves while sessions of the old one go on. An
+entry whose spec is equal keeps its instance; a changed one gets a new instance, which inherits
+from the one that it replaces while that is still entered.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
-
-import anyio
-from anyio.abc import TaskGroup, TaskStatus
+from anyio.abc import TaskGroup
 
 from ..config.model import Config, FilterSpec, PipelineSpec
-from ..errors import FilterError
-from ..filters import Filter
-from ..plugins import raised_at
 from .flow import Pipeline
+from .instances import Holders, Instance
 
-log = logging.getLogger("easews")
+
+class ServedPipeline(Holders):
+    """A pipeline with the instances that it holds until nobody holds it any more."""
+
+    def __init__(self, spec: PipelineSpec, instances: dict[str, Instance]) -> None:
+        super().__init__()
+        self.flow = Pipeline(spec, {name: held.filter for name, held in instances.items()})
+        self._instances = instances
+        for instance in instances.values():
+            instance.hold()
+
+    def abandon(self) -> None:
+        """Let go of the instances, whoever may still hold this pipeline."""
+        super().abandon()
+        instances, self._instances = self._instances, {}
+        for instance in instances.values():
+            instance.release()
 
 
 class Generation:
-    """`run` is its life; `pipelines` may be used, by holders of a lease, once that has started."""
+    """`number` counts the generations; `pipelines` are there once `start` has returned."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, previous: Generation | None = None) -> None:
         self.config = config
-        self.pipelines: dict[str, Pipeline] = {}
-        self._leases = 0
-        self._retired = False
-        self._unused = anyio.Event()
+        self.number: int = previous.number + 1 if previous else 1
+        self.pipelines: dict[str, ServedPipeline] = {}
+        self._instances: dict[tuple[str, str], Instance] = {}
+        self._before = dict(previous._instances) if previous else {}
 
-    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Enter every filter, report `started`, and leave them when retired and unused.
+    async def start(self, lives: TaskGroup) -> None:
+        """Enter the filters that are new or changed, each in a task of `lives`.
 
-        FilterError when one cannot be entered; the others are left again.
+        FilterError when one cannot start: those that were entered are left again, and the
+        generation before goes on as it was.
         """
-        failure: FilterError | None = None
-        async with anyio.create_task_group() as lives:
-            try:
-                await self._enter_all(lives)
-                task_status.started()
-            except FilterError as error:  # raised below: a task group would wrap it up
-                failure = error
-                self._unused.set()
-        if failure is not None:
-            raise failure
-
-    async def _enter_all(self, lives: TaskGroup) -> None:
+        made: list[Instance] = []
+        try:
+            for spec in self.config.pipelines:
+                for entry in spec.filters:
+                    await self._enter(lives, spec, entry, made)
+        except BaseException:
+            for instance in made:
+                instance.abandon()
+            raise
+        self._before = {}
         for spec in self.config.pipelines:
-            filters = {entry.name: await self._enter(lives, spec, entry) for entry in spec.filters}
-            self.pipelines[spec.name] = Pipeline(spec, filters)
+            own = {entry.name: self._instances[spec.name, entry.name] for entry in spec.filters}
+            pipeline = self.pipelines[spec.name] = ServedPipeline(spec, own)
+            pipeline.hold()
 
-    async def _enter(self, lives: TaskGroup, spec: PipelineSpec, entry: FilterSpec) -> Filter:
-        place = f"{entry.place}: " if entry.place else ""
-        where = f"{place}filter {entry.name} of {spec.name} (package {entry.kind.distribution})"
-        try:
-            made = entry.kind.filter_class(entry.name, entry.spec)
-            await lives.start(self._live, made, where)
-        except Exception as error:
-            fault = f"{type(error).__name__}: {error}"
-            at = raised_at(error, entry.kind.filter_class.__module__)
-            raise FilterError(f"{where} cannot start: {fault}{at}") from error
-        return made
-
-    async def _live(self, filter: Filter, where: str, *, task_status: TaskStatus[None]) -> None:
-        entered = False
-        try:
-            async with filter:
-                entered = True
-                task_status.started()
-                await self._unused.wait()
-        except Exception:
-            if not entered:
-                raise
-            log.exception("%s raised when it was left", where)
-
-    def lease(self) -> Callable[[], None]:
-        """Keep the filters entered until the returned function is called, once."""
-        self._leases += 1
-        return self._release
-
-    def _release(self) -> None:
-        self._leases -= 1
-        self._leave_if_unused()
+    async def _enter(
+        self, lives: TaskGroup, spec: PipelineSpec, entry: FilterSpec, made: list[Instance]
+    ) -> None:
+        key = spec.name, entry.name
+        before = self._before.get(key)
+        if before is not None and before.fits(entry):
+            self._instances[key] = before
+            return
+        replaces = before if before and before.entry.kind.name == entry.kind.name else None
+        instance = self._instances[key] = Instance(spec.name, entry)
+        await instance.start(lives, replaces)
+        made.append(instance)
 
     def retire(self) -> None:
-        """No new leases will come: leave the filters when the last one is released."""
-        self._retired = True
-        self._leave_if_unused()
+        """No request comes any more: filters are left as the last ones let go of them."""
+        for pipeline in self.pipelines.values():
+            pipeline.release()
 
     def abandon(self) -> None:
-        """Leave the filters now, whoever may still hold a lease."""
-        self._unused.set()
+        """Leave the filters now, whoever may still hold them."""
+        for pipeline in self.pipelines.values():
+            pipeline.abandon()
+
+    @property
+    def in_use(self) -> bool:
+        """Whether any of its pipelines is still held."""
+        return any(pipeline.in_use for pipeline in self.pipelines.values())
 
     async def wait_unused(self) -> None:
-        """Return when it is retired and the last lease was released."""
-        await self._unused.wait()
-
-    def _leave_if_unused(self) -> None:
-        if self._retired and not self._leases:
-            self._unused.set()
+        """Return when it is retired, and the last request and session are over."""
+        for pipeline in self.pipelines.values():
+            await pipeline.wait_unused()

@@ -8,7 +8,7 @@ address     who the client is, behind proxies                            (pure)
 """
 
 from .listener import Listener, bind
-from .site import Site
+from .site import RequestIds, Site
 from .watch import ClientWatch
 
-__all__ = ["ClientWatch", "Listener", "Site", "bind"]
+__all__ = ["ClientWatch", "Listener", "RequestIds", "Site", "bind"]

@@ -19,17 +19,17 @@ from anyio.lowlevel import checkpoint
 
 from ..addresses import Address
 from ..errors import MessageError
-from ..filters import Context, Route
-from ..http import Request
+from ..filters import Context
+from ..http import Headers, Request
 from ..http.h1 import RequestHead, encode_response_head
 from ..http.problems import problem
 from ..net.sockets import linger, send_all
 from ..pipeline.isolation import must_go_on
-from ..sessions import Connection, Upgrade
+from ..sessions import Connection, Ending, Route, Upgrade
 from .address import believed_headers, client_address
 from .exchange import CLIENT_LEFT, Exchange
 from .reader import RequestReader
-from .site import Site, new_request_id
+from .site import Site
 from .writer import SEND_TIMEOUT, ResponseWriter
 
 log = logging.getLogger("easews.server")
@@ -87,7 +87,6 @@ class HttpConnection:
         except MessageError as error:
             await self._refuse(site, error)
             return False
-        release = site.generation.lease()
         exchange = Exchange(site, self._sock, self._reader, head, self._request(site, head))
         try:
             await exchange.run()
@@ -97,15 +96,12 @@ class HttpConnection:
             if isinstance(response, Upgrade) and site.stopping:
                 response = exchange.answer(503, "the gateway is stopping")
             if isinstance(response, Upgrade):
-                await self._hand_over(response, exchange, release)
+                await self._hand_over(response, exchange)
                 return False
             return await exchange.respond(response)
         finally:
             if not self._handed_over:
-                try:
-                    exchange.end()
-                finally:
-                    release()
+                await exchange.end()
 
     def _request(self, site: Site, head: RequestHead) -> Request:
         spec = site.spec
@@ -126,7 +122,7 @@ class HttpConnection:
         began = perf_counter()
         ctx = Context(
             Request("-", "-", peer=self._peer),
-            id=new_request_id(),
+            id=site.ids.new(),
             route=Route(server=site.spec.name),
         )
         response = problem(None, error.status, error.detail, id=ctx.id)
@@ -134,33 +130,42 @@ class HttpConnection:
         await writer.write(response, method="-", version="1.1", close=True)
         site.access.request(ctx, error.status, writer.sent, perf_counter() - began)
 
-    async def _hand_over(
-        self, upgrade: Upgrade, exchange: Exchange, release: Callable[[], None]
-    ) -> None:
+    async def _hand_over(self, upgrade: Upgrade, exchange: Exchange) -> None:
         """Write the 101 and let the filter go on from there."""
+        fields = Headers.parsed(_switch_to(upgrade.protocol) + upgrade.headers.triples)
         try:
-            head = encode_response_head(101, upgrade.headers)
-            await send_all(self._sock, head, SEND_TIMEOUT)
+            await send_all(self._sock, encode_response_head(101, fields), SEND_TIMEOUT)
         except OSError:
             exchange.status = CLIENT_LEFT
             return
 
-        on_end = self._on_end  # what lives as long as the session keeps nothing else alive
+        on_end, release = self._on_end, exchange.release
 
-        def on_release() -> None:
+        def over() -> None:  # what lives as long as the session keeps nothing else alive
             release()
             on_end()
 
         self._handed_over = True
-        received = bytes(self._reader.received)
-        connection = Connection(self._sock, self._peer, received, on_release=on_release)
         exchange.status = upgrade.status
+        opening = exchange.opening(upgrade)
+        connection = Connection(
+            self._sock,
+            opening,
+            bytes(self._reader.received),
+            sessions=exchange.ctx.sessions,
+            release=over,
+        )
         exchange.write_log()
         try:
             await upgrade.accept(connection)
         except BaseException as error:
             self._sock.close()
-            connection.release()
+            connection.over(Ending("proxy", 1006, "failed to start", 0.0))
             if must_go_on(error):
                 raise
-            log.exception("request %s: its filter failed to go on from the 101", exchange.ctx.id)
+            log.exception("request %s: its filter failed to go on from the 101", opening.id)
+
+
+def _switch_to(protocol: str) -> list[tuple[str, str, str]]:
+    """What HTTP/1.1 needs for it (RFC 9110 §7.8), as `Headers.parsed` takes it."""
+    return [("connection", "Connection", "Upgrade"), ("upgrade", "Upgrade", protocol)]

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import logging
 import socket
-from time import perf_counter
+from time import perf_counter, time
 
 import anyio
 
 from ..errors import EasewsError, MessageError
-from ..filters import Context, Route
+from ..filters import Context
 from ..http import Request, Response
 from ..http.h1 import RequestHead
 from ..http.problems import problem
-from ..pipeline import Pipeline
+from ..pipeline import Pipeline, ServedPipeline, ask_on_answer, close_answer, close_replaced
 from ..pipeline.isolation import must_go_on
+from ..sessions import Opening, Route, Upgrade
 from .reader import RequestBody, RequestReader
 from .routing.router import Refused
-from .site import Site, new_request_id
+from .site import Site
 from .watch import ClientWatch
 from .writer import ResponseWriter
 
@@ -47,6 +48,7 @@ class Exchange:
         self._began = perf_counter()
         self._writer = ResponseWriter(sock)
         self._body: RequestBody | None = None
+        self._pipeline: ServedPipeline | None = None
         self._upgrades = request.wants_upgrade
         self._last = (
             self._upgrades
@@ -57,7 +59,7 @@ class Exchange:
         self.status = 0
         self.ctx = Context(
             request,
-            id=new_request_id(),
+            id=site.ids.new(),
             route=Route(server=site.spec.name),
             services=site.services,
             sessions=site.sessions,
@@ -77,12 +79,24 @@ class Exchange:
             self.answer(match.status, match.detail, match.headers)
             return
         spec = self._site.spec
-        pipeline = self._site.generation.pipelines[match.path.backend]
-        ctx.route = Route(spec.name, match.name, pipeline.name, spec.trusted_proxies)
+        served = self._pipeline = self._site.generation.pipelines[match.path.backend]
+        served.hold()
+        pipeline = served.flow
+        key = match.path.key
+        ctx.route = Route(spec.name, match.name, pipeline.name, key, spec.trusted_proxies)
         ctx.data = pipeline.data
         ctx.request.target = match.target
         ctx.request.body = self._body
         await self._run_in_time(pipeline)
+        if ctx.entered:
+            await self._ask_on_answer()
+
+    async def _ask_on_answer(self) -> None:
+        with anyio.move_on_after(FLOW_DEADLINE) as asking:
+            await ask_on_answer(self.ctx)
+        if asking.cancelled_caught:
+            log.warning("request %s: on_answer took over %g s", self.ctx.id, FLOW_DEADLINE)
+            self.answer(504, f"no answer within {FLOW_DEADLINE:g} s")
 
     async def _run_in_time(self, pipeline: Pipeline) -> None:
         ctx = self.ctx
@@ -170,17 +184,40 @@ class Exchange:
         await self._write(response, last=True)
         return False
 
-    def end(self) -> None:
+    def opening(self, upgrade: Upgrade) -> Opening:
+        """What is known of the session that opens now."""
+        ctx = self.ctx
+        return Opening(
+            ctx.id,
+            ctx.request.client.host,
+            ctx.route,
+            upgrade.backend,
+            perf_counter() - self._began,
+            time(),
+            self._site.generation.number,
+            ctx.labels,
+        )
+
+    def release(self) -> None:
+        """Let go of the filters. Safe to call twice."""
+        pipeline, self._pipeline = self._pipeline, None
+        if pipeline is not None:
+            pipeline.release()
+
+    async def end(self) -> None:
         """Let go of what the answer holds on to, and log the request. Raises nothing."""
+        ctx = self.ctx
         try:
-            if self.ctx.response is not None:
-                self.ctx.response.close()
-        except Exception:
-            log.exception("request %s: its answer could not be closed", self.ctx.id)
-        try:
+            if ctx.replaced:
+                await close_replaced(ctx)
+            if ctx.response is not None:
+                by = ctx.answered_by or "the engine"
+                await close_answer(ctx.response, f"request {ctx.id}: the answer of {by}")
             self.write_log()
         except Exception:  # a filter has put something strange into the context
             log.exception("request %s: it could not be logged", self.ctx.id)
+        finally:
+            self.release()
 
     def write_log(self) -> None:
         """One line in the access log."""

@@ -92,21 +92,19 @@ class _Place:
 
 
 class Listener:
-    """Serves `site` on bound sockets until it is stopped; `site` may be put in place of another."""
+    """Serves `site` on bound sockets, at `addresses`, until it is stopped; another site may be
+    put in its place.
+    """
 
     def __init__(self, socks: list[socket.socket], site: Site) -> None:
         self._socks = socks
+        self.addresses: list[Address] = [Address(*sock.getsockname()[:2]) for sock in socks]
         self.site = site
         self._open = 0
         self._idle: list[_Place] = []
         self._room = anyio.Event()
         self._accepting = anyio.CancelScope()
         self._serving = anyio.CancelScope()
-
-    @property
-    def addresses(self) -> list[Address]:
-        """Where it listens."""
-        return [Address(*sock.getsockname()[:2]) for sock in self._socks]
 
     async def serve(self) -> None:
         """Serve until `stop_accepting`, and then until the last connection has ended or `cut`."""

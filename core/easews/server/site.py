@@ -11,10 +11,25 @@ from itertools import count
 
 from ..config.model import ServerSpec
 from ..observe.accesslog import AccessLog
-from ..pipeline.generation import Generation
+from ..pipeline import Generation
 from ..services import Services
 from ..sessions import Sessions
-from .routing.router import Router
+from .routing import Router
+
+
+class RequestIds:
+    """Ids that are unique in this process, and nearly certainly among all.
+
+    Each process makes its own: forked ones would otherwise all issue the same.
+    """
+
+    def __init__(self) -> None:
+        self._prefix = os.urandom(4).hex()
+        self._numbers = count(1)
+
+    def new(self) -> str:
+        """The next id."""
+        return f"{self._prefix}-{next(self._numbers):x}"
 
 
 @dataclass(slots=True)
@@ -26,17 +41,9 @@ class Site:
     services: Services
     sessions: Sessions
     access: AccessLog
+    ids: RequestIds
     router: Router = field(init=False)
     stopping: bool = False
 
     def __post_init__(self) -> None:
         self.router = Router(self.spec)
-
-
-_prefix = os.urandom(4).hex()
-_numbers = count(1)
-
-
-def new_request_id() -> str:
-    """Unique in this process, and nearly certainly among all."""
-    return f"{_prefix}-{next(_numbers):x}"

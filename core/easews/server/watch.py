@@ -15,7 +15,7 @@ import anyio
 
 from ..net.poller import READ, make_poller
 from ..pipeline.isolation import Action, driven
-from ..services import Service
+from ..services import Service, Services
 
 #: What a client may send behind an upgrade request before it is answered.
 HELD_BYTES = 64 * 1024
@@ -33,7 +33,8 @@ class _Client:
 class ClientWatch(Service):
     """One for the whole process."""
 
-    def __init__(self) -> None:
+    def __init__(self, services: Services) -> None:
+        super().__init__(services)
         self._poller = make_poller()
         self._watched: dict[int, _Client] = {}
 

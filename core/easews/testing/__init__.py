@@ -16,13 +16,17 @@ In a whole gateway, on a port of its own, with real sockets::
 pytest runs such tests on asyncio and on trio with anyio's own plugin.
 """
 
-from .running import (
-    Running,
-    gateway,
-    kinds_with,
-    load_config,
-    make_context,
-    make_filter,
-)
+from .contexts import kinds_with, load_config, make_context, make_filter
+from .peers import FakeWire, OpenSession
+from .running import Running, gateway
 
-__all__ = ["Running", "gateway", "kinds_with", "load_config", "make_context", "make_filter"]
+__all__ = [
+    "FakeWire",
+    "OpenSession",
+    "Running",
+    "gateway",
+    "kinds_with",
+    "load_config",
+    "make_context",
+    "make_filter",
+]

@@ -1,86 +1,47 @@
-"""Contexts, filters and gateways for tests."""
+"""A whole gateway for a test, on ports of its own, with real sockets."""
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
 
 from ..addresses import Address
-from ..config import Config, Source, from_sources
-from ..filters import Context, Filter
-from ..hookspecs import hookimpl
-from ..http import Headers, Request
+from ..config import Config
+from ..filters import Filter
 from ..operate.gateway import Gateway, bind_all
-from ..plugins import Found, Kinds, discover, installed
+from ..operate.reload import Plan
 from ..sessions import Sessions
-
-F = TypeVar("F", bound=Filter)
-
-
-def make_context(
-    target: str = "/", headers: Iterable[tuple[str, str]] = (), *, method: str = "GET"
-) -> Context:
-    """A context as a filter gets it, for a request without a body."""
-    fields = Headers([("Host", "gateway.example"), *headers])
-    return Context(Request(method, target, fields), id="test")
-
-
-def make_filter(filter_class: type[F], /, **spec: Any) -> F:
-    """An instance as the engine makes it: `spec` is checked, and completed with its defaults.
-
-    Values are written as in a config, such as ``every="5s"``. ConfigError when one is wrong.
-    """
-    kind = filter_class.kind
-    entry = {"kind": kind, "name": kind.lower(), **_literal(spec)}
-    config = {"kind": "Pipeline", "name": "made", "filters": [entry]}
-    (made,) = load_config(json.dumps(config, ensure_ascii=False), filter_class).pipelines
-    return filter_class(made.filters[0].name, made.filters[0].spec)
-
-
-def _literal(value: Any) -> Any:
-    """`value` as a config has it: there, $ begins a variable, and $$ is the character."""
-    if isinstance(value, Mapping):
-        return {key: _literal(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_literal(item) for item in value]
-    return value.replace("$", "$$") if isinstance(value, str) else value
-
-
-def kinds_with(*filters: type[Filter]) -> Kinds:
-    """The installed kinds, and these classes as if a package of theirs were installed.
-
-    A class takes the place of the installed one of its kind. PluginError when one is no filter.
-    """
-    there = discover(installed())
-    local = discover([Found("the-test", "0", _LocalPlugin(filters))])
-    for error in local.broken:
-        raise error
-    return Kinds({**there, **local}.values(), there.broken)
-
-
-def load_config(
-    text: str, *filters: type[Filter], environ: Mapping[str, str] = os.environ
-) -> Config:
-    """The config in `text`. ConfigError when it cannot be used."""
-    return from_sources([Source("test.yaml", text)], kinds_with(*filters), environ)
+from .contexts import load_config
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A gateway at work: where its servers listen, by name, and what is open."""
+    """A gateway at work: where its servers listen, and what is open."""
 
-    addresses: Mapping[str, Address]
-    sessions: Sessions
     gateway: Gateway
+
+    @property
+    def sessions(self) -> Sessions:
+        """The open sessions."""
+        return self.gateway.sessions
+
+    @property
+    def addresses(self) -> Mapping[str, Address]:
+        """Where each server listens, by its name."""
+        return {name: at.addresses[0] for name, at in self.gateway.listeners.items()}
 
     @property
     def address(self) -> Address:
         """Where the config's first server listens."""
         return next(iter(self.addresses.values()))
+
+    async def replace(self, config: Config | str, *filters: type[Filter]) -> Plan:
+        """Serve `config` from now on, as a reload does; returns what that has changed.
+
+        A server of the same name goes on listening where it does.
+        """
+        return await self.gateway.replace(_on_loopback(config, *filters))
 
 
 @asynccontextmanager
@@ -90,34 +51,19 @@ async def gateway(config: Config | str, *filters: type[Filter]) -> AsyncIterator
     Servers listen on 127.0.0.1, each on a port that the kernel has chosen, whatever the config
     says: tests can then run side by side.
     """
-    if isinstance(config, str):
-        config = load_config(config, *filters)
-    servers = [replace(spec, address="127.0.0.1", port=0) for spec in config.servers]
-    config = replace(config, servers=tuple(servers))
-    served = Gateway(config, bind_all(config))
+    config = _on_loopback(config, *filters)
+    served = Gateway(config, bind_all(config.servers))
     try:
         async with served.serving():
-            listeners = served.listeners.items()
-            addresses = {name: listener.addresses[0] for name, listener in listeners}
-            yield Running(addresses, served.sessions, served)
+            yield Running(served)
     except BaseExceptionGroup as group:
         if len(group.exceptions) > 1:
             raise
         raise group.exceptions[0] from None  # a failed assertion should look like one
 
 
-class _LocalPlugin:
-    """An entry point, and the plugin that it leads to."""
-
-    name = "the-test"
-    value = "the-test"
-
-    def __init__(self, filters: Iterable[type[Filter]]) -> None:
-        self._filters = list(filters)
-
-    def load(self) -> _LocalPlugin:
-        return self
-
-    @hookimpl
-    def easews_filters(self) -> list[type[Filter]]:
-        return self._filters
+def _on_loopback(config: Config | str, *filters: type[Filter]) -> Config:
+    if isinstance(config, str):
+        config = load_config(config, *filters)
+    servers = [replace(spec, address="127.0.0.1", port=0) for spec in config.servers]
+    return replace(config, servers=tuple(servers))

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterable, Mapping
 from math import inf
 from typing import Any, NamedTuple
 
 from easews import (
     BadAnswer,
-    Birth,
     ConnectError,
     Connection,
     Context,
-    Ending,
     Filter,
     ForwardedPolicy,
     Headers,
@@ -101,12 +98,9 @@ class WebSocketProxy(Filter):
 
     async def handle(self, ctx: Context) -> str | None:
         """Do both handshakes; `ctx.response` is then the 101, or says why there is none."""
-        if ctx.response is not None:
-            return None
         refusal = check_request(ctx.request) or self._origins.check(ctx.request)
         if refusal is not None:
             return _refuse(ctx, refusal)
-        began = time.perf_counter()
         try:
             offer, answer = await self._ask_servers(ctx)
         except UpstreamError as error:
@@ -127,7 +121,7 @@ class WebSocketProxy(Filter):
         if fault is not None:
             answer.close()
             return _report(ctx, BadAnswer(f"{offer.server.url}: {fault}"))
-        ctx.response = self._upgrade(ctx, offer.server, answer, time.perf_counter() - began)
+        ctx.response = self._upgrade(ctx, offer.server, answer)
         return None
 
     async def _ask_servers(self, ctx: Context) -> tuple[_Offer, Answer]:
@@ -172,42 +166,28 @@ class WebSocketProxy(Filter):
                 raise type(error)(f"{offer.server.url}: {error}") from None
             raise
 
-    def _upgrade(self, ctx: Context, server: Server, answer: Answer, handshake: float) -> Upgrade:
-        """The 101, and the session that begins once it is sent."""
+    def _upgrade(self, ctx: Context, server: Server, answer: Answer) -> Upgrade:
+        """The 101, and the session that begins once it is sent. It keeps no request alive."""
         deflate = deflate_agreed(answer.headers)
-        session_id, client_host, route = ctx.id, ctx.request.client.host, ctx.route
-        sessions, relay = ctx.sessions, ctx.services[Relay]  # a session keeps no request alive
+        limits, relay = self._limits, ctx.services[Relay]
+        client_limit, server_limit = self._client_limit, self._server_limit
 
-        async def takeover(connection: Connection) -> None:
-            def on_end(session: RelaySession, ending: Ending) -> None:
-                try:
-                    sessions.ended(session, ending)
-                finally:
-                    connection.release()
-
-            client = Walker(masked=True, deflate=deflate, limit=self._client_limit)
-            backend = Walker(masked=False, deflate=deflate, limit=self._server_limit)
+        def start(connection: Connection) -> None:
+            client = Walker(masked=True, deflate=deflate, limit=client_limit)
+            backend = Walker(masked=False, deflate=deflate, limit=server_limit)
             session = RelaySession(
-                Birth(
-                    session_id,
-                    client_host,
-                    route.path,
-                    route.pipeline,
-                    server.url,
-                    handshake,
-                    opened=time.time(),
-                ),
-                Leg("client", connection.sock, client),
+                connection,
+                Leg("client", connection.wire, client),
                 Leg("backend", answer.sock, backend),
-                self._limits,
-                on_end,
+                limits,
             )
             received, connection.received = connection.received, b""
-            sessions.opened(session)
+            connection.opened(session)
             relay.open(session, received, answer.received)
 
         key = ctx.request.headers.get("sec-websocket-key")
-        return Upgrade(client_answer(answer.headers, key), takeover, answer.close)
+        headers = client_answer(answer.headers, key)
+        return Upgrade(headers, "websocket", server.url, start, answer.close)
 
 
 def _limits(pool: Mapping[str, Any]) -> Limits:

@@ -227,8 +227,11 @@ def deflate_agreed(headers: Headers) -> bool:
 
 
 def client_answer(answer_headers: Headers, client_key: str) -> Headers:
-    """The headers of our 101 to the client, from those of the backend's (checked) 101."""
-    answer = [*_UPGRADE_FIELDS, (_ACCEPT, "Sec-WebSocket-Accept", accept_for(client_key))]
+    """The end-to-end headers of our 101 to the client, from those of the backend's (checked) 101.
+
+    Connection and Upgrade are the server's to add.
+    """
+    answer = [(_ACCEPT, "Sec-WebSocket-Accept", accept_for(client_key))]
     answer += [
         (_PROTOCOL, "Sec-WebSocket-Protocol", protocol)
         for protocol in answer_headers.get_all(_PROTOCOL)

@@ -166,7 +166,7 @@ class Closing:
     def _settle(self, now: float) -> None:
         """Take each connection as far as it can go by now, and see whether all is over."""
         for leg in (self.backend, self.client):
-            if leg.sock is not None and leg.close_sent and leg.pending is None:
+            if leg.wire is not None and leg.close_sent and leg.pending is None:
                 if leg.eof:
                     leg.close()
                 elif leg.mute or (leg.close_received and leg.role == "client"):
@@ -174,7 +174,7 @@ class Closing:
         self._finish()
 
     def _finish(self) -> None:
-        if self._over or self.client.sock is not None or self.backend.sock is not None:
+        if self._over or self.client.wire is not None or self.backend.wire is not None:
             return
         self._over = True
         self._deadline = inf

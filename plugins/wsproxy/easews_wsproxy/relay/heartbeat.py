@@ -28,6 +28,7 @@ class Life:
         "_secret",
         "_sent",
         "rtt",
+        "wanted",
     )
 
     def __init__(self) -> None:
@@ -40,6 +41,7 @@ class Life:
         self._number = 0
         self._sent = 0.0  # when the last of them was sent
         self.rtt: float | None = None  # seconds that it took until its pong
+        self.wanted = False  # somebody has asked for a ping
 
     def look(
         self,
@@ -59,6 +61,8 @@ class Life:
             self._bytes, self._heard, self._asked = theirs.bytes, now, inf
         if theirs.pongs != self._pongs:
             self._pongs, self._pings = theirs.pongs, others.pings
+        if self.wanted and self._asked == inf and others.pings == self._pings:
+            return 0
         if self._asked != inf:
             return self._asked + timeout if now < self._asked + timeout else -1
         if now < self._heard + interval:
@@ -73,6 +77,7 @@ class Life:
         self._secret = self._secret or os.urandom(_SECRET_BYTES)
         self._number = (self._number + 1) % 0x10000
         self._asked = self._sent = now
+        self.wanted = False
         return self.latest
 
     @property

@@ -1,4 +1,4 @@
-"""One side of a session: a non-blocking socket among the relay's.
+"""One side of a session: a non-blocking connection among the relay's.
 
 What a leg's socket does not take is kept (`pending`, at most one read), and then the other leg
 is not read until it is gone: that is the backpressure.
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from easews import READ, WRITE
+from easews.lowlevel import READ, WRITE, Wire, raw_socket
 
 from .frames import Walker
 from .heartbeat import Life
@@ -67,7 +67,7 @@ class Buffers:
 
 
 class Leg:
-    """`walker` judges what this leg sends us; `sock` is None once it is closed."""
+    """`walker` judges what this leg sends us; `wire` is None once it is closed."""
 
     __slots__ = (
         "batch",
@@ -84,25 +84,26 @@ class Leg:
         "mute",
         "other",
         "pending",
+        "raw",
         "receive",
         "resume_at",
         "role",
         "send",
         "session",
         "shut",
-        "sock",
         "take",
         "walker",
+        "wire",
     )
 
-    def __init__(
-        self, role: Literal["client", "backend"], sock: socket.socket, walker: Walker
-    ) -> None:
+    def __init__(self, role: Literal["client", "backend"], wire: Wire, walker: Walker) -> None:
         self.role = role
-        self.sock: socket.socket | None = sock
-        self.fd = sock.fileno()
-        self.receive: Callable[[bytearray | memoryview, int], int] = sock.recv_into
-        self.send: Callable[[bytes | bytearray | memoryview], int] = sock.send
+        self.wire: Wire | None = wire
+        # Only a raw socket is read and written behind its object's back.
+        self.raw = raw_socket(wire) is not None
+        self.fd = wire.fileno()
+        self.receive: Callable[[bytearray | memoryview, int], int] = wire.recv_into
+        self.send: Callable[[bytes | bytearray | memoryview], int] = wire.send
         self.walker = walker
         self.session: RelaySession
         self.other: Leg
@@ -126,7 +127,7 @@ class Leg:
         """Have the kernel end the connection when its peer is gone for so long without a FIN:
         when sent bytes go unacknowledged, and with `probe`, when nothing is sent either.
         """
-        sock = self.sock
+        sock = raw_socket(self.wire) if self.wire is not None else None
         if sock is None:
             return
         if _USER_TIMEOUT is not None:
@@ -153,7 +154,7 @@ class Leg:
         """Wait for what is wanted now: bytes, unless the other side is behind, and room for
         what is pending.
         """
-        if self.sock is None:
+        if self.wire is None:
             return
         reads = READ if self.wants_bytes else 0
         writes = WRITE if self.pending is not None else 0
@@ -163,7 +164,7 @@ class Leg:
     def is_clear(self) -> bool:
         """Whether what comes may go straight on, as far as it is unremarkable."""
         other = self.other
-        return not (
+        return (self.raw and other.raw) and not (
             self.close_received
             or other.close_sent
             or self.held
@@ -239,20 +240,20 @@ class Leg:
 
     def shutdown(self) -> None:
         """Tell the peer that nothing more will come; it may still send."""
-        if self.sock is not None and not self.shut:
+        if self.wire is not None and not self.shut:
             self.shut = True
             try:
-                self.sock.shutdown(socket.SHUT_WR)
+                self.wire.shutdown(socket.SHUT_WR)
             except OSError as error:
                 if error.errno != errno.ENOTCONN:  # the peer was faster
                     raise
 
     def close(self) -> None:
         """Leave the relay, then close: a closed descriptor can no longer be unregistered."""
-        sock, self.sock = self.sock, None
-        if sock is not None:
+        wire, self.wire = self.wire, None
+        if wire is not None:
             self.batch.leave(self.fd)
             self.give_up()
             self.held = b""
             self.eof = True
-            sock.close()
+            wire.close()

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from easews import make_poller
+from easews.lowlevel import make_poller
 
 from .framestate import Lane
 

@@ -15,7 +15,8 @@ from collections.abc import Callable
 import anyio
 from anyio.lowlevel import checkpoint
 
-from easews import READ, WRITE, Service
+from easews import Service, Services
+from easews.lowlevel import READ, WRITE
 
 from . import splice
 from .compiled import Batch
@@ -35,7 +36,8 @@ HELD_BYTES = 256
 class Relay(Service):
     """Relays the sessions of all WebSocketProxy filters of the process."""
 
-    def __init__(self) -> None:
+    def __init__(self, services: Services) -> None:
+        super().__init__(services)
         self._buffer = bytearray(HELD_BYTES + BUFFER_BYTES)
         self._view = memoryview(self._buffer)
         self._batch = Batch(self._attend, self._buffer, TURN_BYTES, LARGE_FRAME)
@@ -139,19 +141,19 @@ class Relay(Service):
         return -1 if came else 0
 
     def _contain(self, session: RelaySession, now: float) -> None:
-        log.exception("session %s: a fault while relaying; it is closed", session.birth.id)
+        log.exception("session %s: a fault while relaying; it is closed", session.opening.id)
         try:
             session.failed(now)
             session.watch()
         except Exception:
-            log.exception("session %s: it is cut", session.birth.id)
+            log.exception("session %s: it is cut", session.opening.id)
             self._cut(session)
 
     def _cut(self, session: RelaySession) -> None:
         try:
             session.cut()
         except Exception:
-            log.exception("session %s: a fault at its end", session.birth.id)
+            log.exception("session %s: a fault at its end", session.opening.id)
 
     def _forget(self, session: RelaySession) -> None:
         self._sessions.discard(session)

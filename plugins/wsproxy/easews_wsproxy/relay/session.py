@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from math import inf
 
-from easews import Birth, Ending
+from easews import Connection, Ending, Opening
 
 from .closing import Closing
 from .frames import PING, PONG, Control, encode_control, new_mask
@@ -28,18 +28,11 @@ KERNEL_GRACE = 30.0
 class RelaySession(Closing):
     """See `easews.Session`. Made by the filter, run by the relay."""
 
-    __slots__ = ("_guard", "_on_end", "birth", "forget", "schedule", "slot", "wake")
+    __slots__ = ("_connection", "_guard", "forget", "schedule", "slot", "wake")
 
-    def __init__(
-        self,
-        birth: Birth,
-        client: Leg,
-        backend: Leg,
-        limits: Limits,
-        on_end: Callable[[RelaySession, Ending], None],
-    ) -> None:
+    def __init__(self, connection: Connection, client: Leg, backend: Leg, limits: Limits) -> None:
         super().__init__(client, backend, limits)
-        self.birth = birth
+        self._connection = connection
         client.session = backend.session = self
         client.other, backend.other = backend, client
         for leg in (client, backend):
@@ -49,23 +42,42 @@ class RelaySession(Closing):
         self.slot = 0
         self.schedule: Callable[[RelaySession, float], None]  # the relay's
         self.forget: Callable[[RelaySession], None]  # the relay's
-        self._on_end = on_end
         self._guard = Guard(limits, self._opened)
         if limits.client_rate is not None:
             client.meter = Meter(limits.client_rate, self._opened)
             client.take = FLOOD_BYTES  # until its messages turn out to be large
+
+    @property
+    def opening(self) -> Opening:
+        return self._connection.opening
+
+    @property
+    def held(self) -> int:
+        legs = (self.client, self.backend)
+        return sum(len(leg.pending) for leg in legs if leg.pending is not None)
 
     def due(self, when: float) -> None:
         self.schedule(self, when)
 
     def over(self, ending: Ending) -> None:
         self.forget(self)
-        self._on_end(self, ending)
+        self._connection.over(ending)
 
     def close(self, code: int, reason: str) -> None:
         """The engine's call: send Close to both sides, each in between two frames, and end."""
         self.close_both(code, reason, time.monotonic())
         self.watch()
+
+    def expire(self, at: float, code: int, reason: str) -> None:
+        """The engine's call: close both sides at `at`, a reading of `time.time`."""
+        when = time.monotonic() + at - time.time()
+        self._guard.expire(when, code, reason)
+        self.due(when)
+
+    def ping(self) -> None:
+        """The engine's call: ping both sides as soon as a frame boundary allows it."""
+        self.client.life.wanted = self.backend.life.wanted = True
+        self.due(time.monotonic())
 
     # What the relay reports
 
@@ -149,7 +161,7 @@ class RelaySession(Closing):
 
     # What `receive` and the guard need
 
-    def ping(self, leg: Leg, payload: bytes, now: float) -> None:
+    def send_ping(self, leg: Leg, payload: bytes, now: float) -> None:
         """Send `leg` a ping of ours; we are in between two frames that go to it."""
         mask = new_mask() if leg.role == "backend" else None  # RFC 6455 §5.3
         leg.walker.watch_pongs = True

@@ -46,13 +46,19 @@ class Limits:
 class Guard:
     """Watches one session that is not closing yet."""
 
-    __slots__ = ("_expires", "_limits", "_moved", "_moved_at")
+    __slots__ = ("_expires", "_farewell", "_limits", "_moved", "_moved_at")
 
     def __init__(self, limits: Limits, now: float) -> None:
         self._limits = limits
         self._expires = now + limits.max_age * (1 - AGE_JITTER * random())
+        self._farewell = (GOING_AWAY, "the session has reached its maximum age")
         self._moved = ((0, 0), (0, 0))
         self._moved_at = now
+
+    def expire(self, when: float, code: int, reason: str) -> None:
+        """Have the session closed at `when`, unless it would be before that anyway."""
+        if when < self._expires:
+            self._expires, self._farewell = when, (code, reason)
 
     def look(self, session: RelaySession, now: float) -> float:
         """Close the session if it is time to; else, when to look again."""
@@ -61,13 +67,13 @@ class Guard:
             if session.closing:
                 return now
             wake = min(wake, self._pause(leg, now), self._slowness(session, leg, now))
-            if self._limits.ping_interval != inf:
+            if self._limits.ping_interval != inf or leg.life.wanted:
                 wake = min(wake, self._silence(session, leg, now))
         return wake
 
     def _age(self, session: RelaySession, now: float) -> float:
         if now >= self._expires:
-            session.close_both(GOING_AWAY, "the session has reached its maximum age", now)
+            session.close_both(*self._farewell, now)
         return self._expires
 
     def _idleness(self, session: RelaySession, now: float) -> float:
@@ -109,7 +115,7 @@ class Guard:
         elif due == 0:
             if others.remaining or leg.pending is not None:
                 return now + RETRY  # we are in the middle of a frame to it
-            session.ping(leg, leg.life.ask(now), now)
+            session.send_ping(leg, leg.life.ask(now), now)
             return now + limits.ping_timeout
         return due
 

@@ -1,0 +1,29 @@
+"""When to close each of many sessions: spread over a window, so that their clients do not all
+come back at once. Pure: a schedule out.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """How sessions are drained: over `window` seconds, with a Close of `code` (RFC 6455 §7.4);
+    those that are still open `deadline` seconds after that are cut.
+    """
+
+    window: float = 30.0
+    deadline: float = 10.0
+    code: int = 1001
+
+
+def schedule(count: int, window: float, jitter: Callable[[], float] = random.random) -> list[float]:
+    """For each of `count` sessions, after how many seconds to close it, in ascending order.
+
+    Each has a slot of its own in the window, and a random place in that slot: the load is even,
+    and no two gateways that drain at the same time keep step. `jitter` gives numbers in [0, 1).
+    """
+    return [(number + jitter()) * window / count for number in range(count)]

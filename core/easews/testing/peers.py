@@ -1,0 +1,122 @@
+"""Stand-ins for what a filter or the server talks to: no network, no waiting.
+
+FakeWire     a client's connection whose bytes the test writes and reads
+OpenSession  an open session that notes what it was asked to do
+"""
+
+from __future__ import annotations
+
+import socket
+
+from ..sessions import Opening, Traffic
+
+
+class FakeWire:
+    """A `easews.lowlevel.Wire` without a socket.
+
+    `give` and `end` are what the other end does; `sent` is what it was sent, as far as it takes
+    it: with `room` bytes left, the rest waits, as behind a full socket. `shut` and `closed` tell
+    what was done to the wire. It can be waited for like a socket.
+    """
+
+    def __init__(self, received: bytes = b"", room: int | None = None) -> None:
+        self.sent: bytearray = bytearray()
+        self.room: int | None = room
+        self.shut: bool = False
+        self.closed: bool = False
+        self._coming = bytearray()
+        self._ended = False
+        self._broken: OSError | None = None
+        # What makes it pollable: a pair that is readable while there is something to receive.
+        self._polled, self._signal = socket.socketpair()
+        self._announced = False
+        if received:
+            self.give(received)
+
+    def give(self, data: bytes) -> None:
+        """The other end sends `data`."""
+        self._coming += data
+        self._announce()
+
+    def end(self) -> None:
+        """The other end will send no more (FIN)."""
+        self._ended = True
+        self._announce()
+
+    def reset(self) -> None:
+        """The other end is gone: every further call raises."""
+        self._broken = ConnectionResetError("the other end has reset the connection")
+        self._announce()
+
+    def fileno(self) -> int:
+        return self._polled.fileno()
+
+    def recv(self, size: int, /) -> bytes:
+        self._check()
+        data = bytes(self._coming[:size])
+        del self._coming[:size]
+        if not data and not self._ended:
+            raise BlockingIOError
+        if not self._coming and not self._ended:
+            self._polled.recv(1)
+            self._announced = False
+        return data
+
+    def recv_into(self, buffer: bytearray | memoryview, size: int, /) -> int:
+        data = self.recv(size)
+        buffer[: len(data)] = data
+        return len(data)
+
+    def send(self, data: bytes | bytearray | memoryview, /) -> int:
+        self._check()
+        count = len(data) if self.room is None else min(len(data), self.room)
+        if not count and len(data):
+            raise BlockingIOError
+        if self.room is not None:
+            self.room -= count
+        self.sent += data[:count]
+        return count
+
+    def shutdown(self, how: int, /) -> None:
+        self._check()
+        self.shut = True
+
+    def close(self) -> None:
+        if not self.closed:
+            self.closed = True
+            self._polled.close()
+            self._signal.close()
+
+    def _check(self) -> None:
+        if self.closed:
+            raise OSError("the wire is closed")
+        if self._broken is not None:
+            raise self._broken
+
+    def _announce(self) -> None:
+        if not self.closed and not self._announced:
+            self._announced = True
+            self._signal.send(b"!")
+
+
+class OpenSession:
+    """A session for a filter or a listener to act on; it opens and ends when the test says so."""
+
+    def __init__(self, opening: Opening, held: int = 0) -> None:
+        self.opening: Opening = opening
+        self.held: int = held
+        self.closes: list[tuple[int, str]] = []
+        self.expiries: list[tuple[float, int, str]] = []
+        self.pings: int = 0
+
+    def traffic(self) -> tuple[Traffic, Traffic]:
+        return Traffic(), Traffic()
+
+    def close(self, code: int, reason: str) -> None:
+        self.closes.append((code, reason))
+
+    def expire(self, at: float, code: int, reason: str) -> None:
+        self.expiries.append((at, code, reason))
+
+    def ping(self) -> None:
+        self.pings += 1
