@@ -6,11 +6,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Drain:
+class Drain(NamedTuple):
     """How sessions are drained: over `window` seconds, with a Close of `code` (RFC 6455 §7.4);
     those that are still open `deadline` seconds after that are cut.
     """

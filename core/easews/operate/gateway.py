@@ -64,7 +64,7 @@ class Gateway:
         self._retired: list[Generation] = []
         self._access = AccessLog()
         self._ids = RequestIds()
-        self._drain = Drain()
+        self.drain: Drain = Drain()
         self._replacing = anyio.Lock()
         self._lives: TaskGroup  # of services and filters
         self._tasks: TaskGroup  # of listeners, and of what is drained
@@ -162,10 +162,10 @@ class Gateway:
     async def _close_slowly(self, sessions: list[Session], reason: str) -> None:
         now = anyio.current_time()
         for session, after in zip(
-            sessions, schedule(len(sessions), self._drain.window), strict=True
+            sessions, schedule(len(sessions), self.drain.window), strict=True
         ):
             await anyio.sleep_until(now + after)
-            session.close(self._drain.code, reason)
+            session.close(self.drain.code, reason)
 
     async def _host_services(self, *, task_status: TaskStatus[anyio.CancelScope]) -> None:
         async with anyio.create_task_group() as tasks:
