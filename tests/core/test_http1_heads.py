@@ -247,6 +247,12 @@ def test_a_request_line_that_would_split_is_not_sent(method: str, target: str) -
         encode_request_head(method, target, Headers())
 
 
+def test_a_target_that_is_not_sent_is_not_shown_either() -> None:
+    with pytest.raises(ValueError, match="request line") as caught:
+        encode_request_head("GET", "/\xfc?token=hunter2", Headers())
+    assert "hunter2" not in str(caught.value)
+
+
 def test_an_unregistered_status_has_no_reason() -> None:
     assert encode_response_head(799, Headers([("A", "b")])) == b"HTTP/1.1 799 \r\nA: b\r\n\r\n"
     assert encode_response_head(200, Headers(), "1.0") == b"HTTP/1.0 200 OK\r\n\r\n"

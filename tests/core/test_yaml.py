@@ -94,6 +94,14 @@ def test_an_unfinished_variable_is_no_text() -> None:
     assert "write ${NAME} or ${NAME:-default}" in faults("a: ${A:-${PORT}}")[0]
 
 
+def test_half_of_a_character_is_no_text() -> None:
+    assert "1:4: document 1.v: half of a character" in faults('v: "\\ud83d"')[0]
+    (fault,) = faults('"\\udc00": 1')
+    assert "half of a character" in fault
+    _, problems = read_documents(Source("f", "v: ${RAW}"), {"RAW": "\udcff"})
+    assert "half of a character" in problems[0].wrong
+
+
 def test_keys_are_taken_as_they_are_written() -> None:
     (document,) = read("'${PORT}': 1\non: 2")
     assert document.root.value == {"${PORT}": 1, "on": 2}

@@ -30,6 +30,7 @@ filters:
 - {{kind: Answers, name: answers}}
 - kind: WebSocketProxy
   name: proxy
+  defaultOrigin: HTTP://127.0.0.1:80/hello
   pools:
   - servers: {servers}
     timeouts: {{connect: 300ms, handshake: 300ms, close: 300ms}}
@@ -138,6 +139,16 @@ async def test_frames_behind_the_handshake_are_delivered_after_the_101() -> None
             assert accept_for(KEY).encode() in answer
             await server.aclose()
             await client.aclose()
+
+
+async def test_a_client_without_an_origin_gets_that_of_the_configured_url() -> None:
+    with Backend() as backend:
+        async with proxying(backend.port) as running:
+            client = await ask(running)
+            server, head = await backend.accept()
+            assert b"\r\nOrigin: http://127.0.0.1\r\n" in head
+            await client.aclose()
+            await server.aclose()
 
 
 async def test_a_client_that_leaves_cancels_the_dial(caplog: pytest.LogCaptureFixture) -> None:

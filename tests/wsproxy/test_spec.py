@@ -90,6 +90,9 @@ def test_what_is_not_built_yet_is_refused_and_says_so(
         spec(timeouts={"close": "0s"}),
         spec(clientMaxMsgSize="1MB"),
         {**spec(), "defaultOrigin": "http://a\r\nX: y"},
+        {**spec(), "defaultOrigin": "www.example.org"},
+        {**spec(), "defaultOrigin": "file:///tmp/page.html"},
+        {**spec(), "defaultOrigin": ""},
     ],
 )
 def test_what_makes_no_sense_is_refused(written: Mapping[str, Any]) -> None:

@@ -6,6 +6,7 @@ neither the places of keys nor a limit, and lets the last of two equal keys win.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -23,6 +24,8 @@ from .syntax import syntax_fault
 MAX_DEPTH = 64
 #: How many values aliases may add to a document.
 MAX_ALIASED = 10_000
+#: Escapes and variables may hold them; no encoding does.
+_SURROGATE = re.compile("[\ud800-\udfff]")
 #: What every object has, once.
 _IDENTITY = frozenset(["kind", "name"])
 
@@ -158,6 +161,9 @@ class _Tree:
             text, from_variable = substitute(event.value, self.environ)
         except VariableError as error:
             return self._void(place, path, error.wrong, error.accepted)
+        if _SURROGATE.search(text):
+            wrong = "half of a character, a surrogate from U+D800 to U+DFFF"
+            return self._void(place, path, wrong, "write the character itself")
         plain = event.style is None
         return Node(typed(text) if plain else text, place, hidden=from_variable)
 
@@ -210,12 +216,15 @@ class _Tree:
         """The text of a key. Variables are for values: a key is taken as it is written."""
         place = _place(event)
         is_text = isinstance(event, ev.ScalarEvent) and (
-            event.style is not None or isinstance(typed(event.value), str)
+            (event.style is not None or isinstance(typed(event.value), str))
+            and not _SURROGATE.search(event.value)
         )
         if is_text and event.tag in (None, "!") and not event.anchor:
             return str(event.value)
+        known = len(self.faults)
         self._from(event, (*path, ""))  # past all of it
-        self._void(place, path, "a key that is not plain text", "put the key in quotes")
+        if len(self.faults) == known:
+            self._void(place, path, "a key that is not plain text", "put the key in quotes")
         return None
 
     def _alias(self, event: ev.AliasEvent, path: Path, place: Place) -> Node:

@@ -174,10 +174,11 @@ def _not_one_of(error: Error, node: Node, sub: Schema) -> Wording:
 
 
 def _bad_format(error: Error, node: Node, sub: Schema) -> Wording:
-    # The reason may quote a part of the value, as re2's do.
-    reason = f": {error.cause}" if error.cause is not None and not node.hidden else ""
-    what = sub.get("title", error.validator_value)
-    return Wording(f"{node.shown} is no {what}{reason}", accepted_by(sub))
+    what = f"{node.shown} is no {sub.get('title', error.validator_value)}"
+    if error.cause is None or node.hidden:  # the reason may quote a part of the value, as re2's do
+        return Wording(what, accepted_by(sub))
+    reason, *remedy = error.cause.args
+    return Wording(f"{what}: {reason}", remedy[0] if remedy else accepted_by(sub))
 
 
 def _forbidden(error: Error, node: Node, sub: Schema) -> Wording:

@@ -106,10 +106,13 @@ def parse_response_head(raw: bytes | bytearray) -> ResponseHead:
 
 
 def encode_request_head(method: str, target: str, headers: Headers) -> bytes:
-    """The head as it is sent. ValueError when a filter made `method` or `target` unsendable."""
+    """The head as it is sent. ValueError when a filter made `method` or `target` unsendable.
+
+    Its text, which ends in a log, shows neither: tokens are passed in queries.
+    """
     line = f"{method} {target}"
     if not _request_line(line):
-        raise ValueError(f"{line!r} cannot stand in a request line (RFC 9112 §3)")
+        raise ValueError("this method or target cannot stand in a request line (RFC 9112 §3)")
     return _encode(f"{line} HTTP/1.1", headers)
 
 

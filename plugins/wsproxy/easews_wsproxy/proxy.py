@@ -26,7 +26,7 @@ from easews import (
     end_to_end,
     problem,
 )
-from easews.upstream import Answer, Pool, Server, ask, dial
+from easews.upstream import Answer, Pool, Server, ask, dial, origin_of
 
 from . import extensions
 from .frames import Walker
@@ -91,7 +91,8 @@ class WebSocketProxy(Filter):
             for entry in pool["servers"]
         }
         self._origins = OriginPolicy(pool["originPatterns"], pool["insecureSkipVerify"])
-        self._default_origin: str = spec.get("defaultOrigin", "")
+        origin: str = spec.get("defaultOrigin", "")
+        self._default_origin = origin and origin_of(origin)
         self._forwarded = ForwardedPolicy()
         self._connect_timeout: float = timeouts["connect"]
         self._handshake_timeout: float = timeouts["handshake"]
