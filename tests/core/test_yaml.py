@@ -185,5 +185,6 @@ def test_an_alias_bomb_is_refused() -> None:
 
 def test_a_syntax_error_does_not_hide_the_documents_before_it() -> None:
     documents, problems = read_documents(Source("f", "a: 1\n---\nb: ]"), ENVIRON)
-    assert [document.root.value for document in documents] == [{"a": 1}]
+    assert [document.root.value for document in documents] == [{"a": 1}, None]
+    assert documents[-1].root.void
     assert [problem.line for problem in problems] == [3]

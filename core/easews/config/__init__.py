@@ -7,6 +7,7 @@ syntax      what PyYAML's complaints mean                                     (p
 reader      YAML text -> Documents                                            (pure)
 schemas     the schemas of whole documents, of filter entries, for editors
 fields      a schema's fields as a flat list, for people                      (pure)
+easegress   what Easegress has and easews has not: what to do instead         (data)
 wording     what a schema's fault is called                                   (pure)
 checks      one document by itself: its schema, its filters
 crossrefs   documents against each other and themselves: names that must lead somewhere

@@ -15,7 +15,7 @@ import yaml
 from yaml import events as ev
 
 from ..errors import Problem
-from .documents import Document, Node, Path, Place, problem_at
+from .documents import Document, Node, Path, Place, problem_at, unread
 from .scalars import VariableError, substitute, typed
 from .sources import Source
 from .syntax import syntax_fault
@@ -56,7 +56,8 @@ def read_documents(
 ) -> tuple[list[Document], list[Problem]]:
     """The documents of a file that are not empty, and the faults of its YAML.
 
-    A value with a fault is void in its document; a syntax error ends the file.
+    A value with a fault is void in its document; a syntax error ends the file, and the last of
+    its documents is void.
     """
     documents: list[Document] = []
     problems: list[Problem] = []
@@ -74,6 +75,7 @@ def read_documents(
             documents += [it for it in found if it.root.value is not None or it.root.void]
     except _Unreadable as error:
         problems.append(problem_at(source.name, error.place, "", error.wrong, error.accepted))
+        documents.append(unread(source.name, number))
     return documents, problems
 
 
