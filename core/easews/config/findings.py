@@ -11,7 +11,8 @@ is about is void: void values are passed over, because their fault is known.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
@@ -19,6 +20,8 @@ from typing import NamedTuple
 from ..errors import Problem
 from .documents import Document, Node, Path
 from .wording import Wording
+
+Change = Callable[[Node], Node]
 
 
 class Finding(NamedTuple):
@@ -34,54 +37,84 @@ class Finding(NamedTuple):
         return document.problem(self.path, words.wrong, words.accepted)
 
 
-def causes(findings: Sequence[Finding]) -> list[Finding]:
+def causes(findings: Iterable[Finding]) -> list[Finding]:
     """The findings that do not follow from another one, each once."""
     found = list(dict.fromkeys(findings))
-    return [it for it in found if not any(_follows(it, other) for other in found)]
+    follows = _Explained(found).follows
+    return [it for it in found if not follows(it)]
 
 
-def _follows(it: Finding, other: Finding) -> bool:
-    """Whether `it` would be gone if what `other` tells were mended."""
-    words = other.words
-    if it.words.vague:
-        return other is not it and other.path[: len(it.path)] == it.path
-    if words.inside and words.fills and it.path == (*other.path, words.inside):
-        return True
-    missing = it.words.missing
-    if not missing:
-        return False
-    if words.replaces == missing:
-        return other.path[:-1] == it.path
-    if words.near == missing:
-        return other.path == it.path
-    within = (*other.path, words.inside)
-    return missing in words.keys and it.path[: len(within)] == within
+class _Explained:
+    """What would be gone if the other findings were mended."""
+
+    def __init__(self, found: Sequence[Finding]) -> None:
+        self._missing: set[tuple[Path, str]] = set()
+        self._missing_below: set[tuple[Path, str]] = set()
+        self._empty: set[Path] = set()
+        #: Where something tells more than a vague finding at the same path.
+        self._told = {
+            path[:depth]
+            for path, words in found
+            if not words.vague
+            for depth in range(len(path) + 1)
+        }
+        for path, words in found:
+            if words.near:
+                self._missing.add((path, words.near))
+            if words.replaces:
+                self._missing.add((path[:-1], words.replaces))
+            if words.inside:
+                self._missing_below |= {((*path, words.inside), key) for key in words.keys}
+            if words.fills:
+                self._empty.add((*path, words.inside))
+
+    def follows(self, it: Finding) -> bool:
+        path, words = it
+        if words.vague:
+            return path in self._told
+        if words.missing:
+            return (path, words.missing) in self._missing or any(
+                (path[:depth], words.missing) in self._missing_below
+                for depth in range(len(path) + 1)
+            )
+        return not words.keys and path in self._empty
 
 
 def reliable(document: Document, findings: Iterable[Finding]) -> Document:
     """The document as far as it can be relied on: see the text above."""
-    root = document.root
+    changes: dict[Path, list[Change]] = defaultdict(list)
     for path, words in findings:
         if words.near:
-            root = _changed(root, path, partial(_renamed, old=words.keys[0], new=words.near))
+            changes[path].append(partial(_renamed, old=words.keys[0], new=words.near))
         elif words.inside:
-            root = _changed(root, (*path, words.inside), partial(_filled, keys=words.keys))
+            changes[(*path, words.inside)].append(partial(_filled, keys=words.keys))
         elif not words.keys:
-            root = _changed(root, path, _voided)
-    return replace(document, root=root)
+            changes[path].append(_voided)
+    around = {path[:depth] for path in changes for depth in range(len(path) + 1)}
+    return replace(document, root=_changed(document.root, (), changes, around))
 
 
-def _changed(node: Node, path: Path, change: Callable[[Node], Node]) -> Node:
-    """`node` with what stands at `path` in it changed, if there is anything."""
-    if not path:
-        return change(node)
-    if path[0] not in node.children:
+def _changed(
+    node: Node, path: Path, changes: Mapping[Path, Iterable[Change]], around: Container[Path]
+) -> Node:
+    """`node`, which stands at `path`, with the changes to it and to what is `around` others."""
+    if path not in around:
         return node
-    children = {**node.children, path[0]: _changed(node.children[path[0]], path[1:], change)}
-    return _with_children(node, children)
+    node = _with_children(
+        node,
+        {
+            step: _changed(child, (*path, step), changes, around)
+            for step, child in node.children.items()
+        },
+    )
+    for change in changes.get(path, ()):
+        node = change(node)
+    return node
 
 
 def _with_children(node: Node, children: Mapping[str | int, Node]) -> Node:
+    if not isinstance(node.value, (dict, list)):
+        return node
     values = {key: child.value for key, child in children.items()}
     value = [*values.values()] if isinstance(node.value, list) else values
     return replace(node, value=value, children=children)
