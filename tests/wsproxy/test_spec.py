@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from easews.config.wording import accepted_by
 from easews.filters import schema_of
 from easews.schema import check_schema, complete, errors
 from easews_wsproxy.proxy import WebSocketProxy
@@ -22,6 +23,10 @@ def spec(*servers: Mapping[str, Any], **pool: Any) -> dict[str, Any]:
 
 def test_the_schema_is_one() -> None:
     check_schema(SCHEMA)
+
+
+def test_the_origin_null_is_shown_in_the_quotes_that_yaml_wants() -> None:
+    assert accepted_by(SCHEMA["properties"]["defaultOrigin"]).endswith('.org, "null")')
 
 
 def test_the_design_notes_config_gets_the_defaults() -> None:

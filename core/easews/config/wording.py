@@ -202,7 +202,8 @@ def _such_as(schema: Schema) -> str:
 
 def written(value: Any) -> str:
     """A value as it may stand in a file; texts without quotes, where they need none."""
-    return value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False)
+    needs_none = isinstance(value, str) and value and typed(value) == value
+    return value if needs_none else json.dumps(value, ensure_ascii=False)
 
 
 def _wrong_type(error: Error, node: Node, sub: Schema) -> Wording:
