@@ -32,10 +32,15 @@ X_FORWARDED = (
 )
 
 _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"  # RFC 9110 §5.6.2
-_PAIR = rf'{_TOKEN}=(?:{_TOKEN}|"(?:[^"\\]|\\.)*+")'
+# Groups are not repeated possessively, which Python 3.11.2 mishandles. The time is linear anyway:
+# the alternatives of each group begin with different characters.
+_QUOTED = r'"((?:[^"\\]++|\\.)*)"'
+_PAIR = rf"({_TOKEN})=(?:({_TOKEN})|{_QUOTED})"
 _token = re.compile(_TOKEN).fullmatch
-_pairs = re.compile(rf'({_TOKEN})=(?:({_TOKEN})|"((?:[^"\\]|\\.)*+)")').findall
-_element = re.compile(rf"[ \t;]*+(?:({_PAIR}(?:[ \t]*+;[ \t]*+{_PAIR})*+)[ \t;]*+)?+(?:,|\Z)").match
+_pairs = re.compile(_PAIR).findall
+_element = re.compile(
+    rf"[ \t;]*+(?P<pairs>{_PAIR}(?:[ \t]*+;[ \t]*+{_PAIR})*)?[ \t;]*+(?:,|\Z)"
+).match
 
 # RFC 7239 §6, and the ways in which proxies write it into X-Forwarded-For.
 _node = re.compile(
@@ -72,8 +77,8 @@ def forwarded_elements(headers: Headers) -> list[str]:
             elements.clear()
             at = text.find(",", at) + 1 or len(text)
             continue
-        if match[1]:
-            elements.append(match[1])
+        if match["pairs"]:
+            elements.append(match["pairs"])
         at = match.end()
     return elements
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from ipaddress import ip_network
 
 import pytest
@@ -150,6 +151,23 @@ def test_our_element_stands_behind_the_well_formed_end_of_forwarded(
     policy = ForwardedPolicy(fields=[], forwarded=True)
     told_now = told(policy, *(("Forwarded", line) for line in said), host="a")
     assert told_now == [("Forwarded", f"{kept}for=10.0.0.1;host=a;proto=http")]
+
+
+@pytest.mark.parametrize(
+    "piece", ["for=a;", "a=b ; ", 'for="\\a', 'for="a,', 'for="a",', "a,", "\t", 'a="\\",', ",="]
+)
+@pytest.mark.parametrize("end", ["", "\x00"])
+def test_forwarded_is_read_in_a_time_that_grows_with_its_length_alone(piece: str, end: str) -> None:
+    def seconds(size: int) -> float:
+        headers = Headers.parsed([("forwarded", "Forwarded", piece * (size // len(piece)) + end)])
+        start = time.process_time()
+        for _ in range(5):
+            forwarded_elements(headers)
+        return time.process_time() - start
+
+    seconds(4000)
+    # Linear is 16 times as long; even quadratic would be 256 times.
+    assert seconds(64_000) < 100 * max(seconds(4000), 1e-3)
 
 
 def test_the_clients_own_headers_may_be_changed_in_place() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 import h11
 import pytest
 from hypothesis import assume, given
@@ -347,6 +350,31 @@ def assert_h11_agrees(raw: bytes) -> None:
 @given(nearly_heads())
 def test_what_easews_accepts_h11_reads_in_the_same_way(raw: bytes) -> None:
     assert_h11_agrees(raw)
+
+
+# What makes an expression that backtracks into its parts try every way of dividing the input.
+DIVISIBLE: dict[str, Callable[[int], bytes]] = {
+    "fields without an end": lambda size: b"GET / HTTP/1.1" + b"\r\na:b" * (size // 5) + b"\r\n\r",
+    "one long field name": lambda size: b"GET / HTTP/1.1\r\n" + b"a" * size + b"\r\n\r\n",
+    "one long value": lambda size: b"GET / HTTP/1.1\r\na:" + b" " * size + b"\0\r\n\r\n",
+    "one long host": lambda size: head("GET / HTTP/1.1", f"Host: {'a%41' * (size // 4)}/"),
+    "one long target": lambda size: b"GET /" + b"a" * size + b"\0 HTTP/1.1\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("made", DIVISIBLE.values(), ids=DIVISIBLE.keys())
+def test_a_head_is_refused_in_a_time_that_grows_with_its_length_alone(
+    made: Callable[[int], bytes],
+) -> None:
+    def seconds(raw: bytes) -> float:
+        start = time.process_time()
+        for _ in range(20):
+            refusal(raw)
+        return time.process_time() - start
+
+    seconds(made(4000))
+    # Linear is 16 times as long; even quadratic would be 256 times.
+    assert seconds(made(64_000)) < 100 * max(seconds(made(4000)), 1e-3)
 
 
 WHOLE = head("GET /ws?a=%41 HTTP/1.1", "Host: a:80", "Content-Length: 10", "X-Y: a, b")

@@ -33,9 +33,11 @@ class ResponseHead(NamedTuple):
     headers: Headers
 
 
-# One expression takes the whole head, and it never backtracks (possessive quantifiers). What
-# `target` may not be besides is checked afterwards, as only few requests need it.
-_FIELDS = rf"((?:\r\n{TOKEN}:[\t -~\x80-\xff]*+)*+)\r\n\r\n"
+# One expression matches the whole head, in linear time: the quantifiers of character classes are
+# possessive, and a field line can begin in one place only. (Those of groups are not possessive:
+# Python 3.11.2 mishandles that.) What `target` may not be besides is checked afterwards, as only
+# few requests need it.
+_FIELDS = rf"((?:\r\n{TOKEN}:[\t -~\x80-\xff]*+)*)\r\n\r\n"
 _request = re.compile(rf'(?:\r\n)?({TOKEN}) ([!"$-~]++) HTTP/(1\.[01]){_FIELDS}').fullmatch
 _response = re.compile(
     rf"HTTP/(1\.[01]) ([1-9][0-9]{{2}})(?: ([\t -~\x80-\xff]*+))?{_FIELDS}"
@@ -47,7 +49,7 @@ _bad_triplet = re.compile(r"%(?![0-9A-Fa-f]{2})").search
 _absolute = re.compile(r"https?://([^/?]*)(.*)", re.IGNORECASE).fullmatch
 # RFC 3986 §3.2.2. No user information: RFC 9110 §4.2.4 has it treated as an error.
 _authority = re.compile(
-    r"(?:\[([0-9A-Fa-f:.]++)\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})++)(?::[0-9]{0,5})?"
+    r"(?:\[([0-9A-Fa-f:.]++)\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]++|%[0-9A-Fa-f]{2})+)(?::[0-9]{0,5})?"
 ).fullmatch
 _length = re.compile(r"[0-9]{1,18}").fullmatch
 
