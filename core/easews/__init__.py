@@ -36,6 +36,7 @@ from .filters import Context, Filter, Route, SpecFault
 from .forwarded import ForwardedPolicy
 from .hookspecs import hookimpl
 from .http import Address, Headers, Request, Response, end_to_end
+from .networks import parse_network
 from .poller import READ, WRITE, Poller, make_poller
 from .services import Service, Services
 from .sessions import Birth, Ending, Session, Sessions, Side, Traffic
@@ -78,5 +79,6 @@ __all__ = [
     "end_to_end",
     "hookimpl",
     "make_poller",
+    "parse_network",
     "problem",
 ]

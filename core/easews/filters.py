@@ -102,8 +102,9 @@ class Filter:
     own fields, or the name of a file in your package's folder `schemas`. `results` are the
     strings that `handle` may return besides None. `services` are the services that it uses.
     `unbounded_body` tells that whatever the client sends is for this filter to limit, so a path
-    that leads here must have `clientMaxBodySize: -1`. The docstring's first line is the summary
-    that `easews kinds` prints.
+    that leads here must have `clientMaxBodySize: -1`. `trusted_field` is the field that lists the
+    proxies whose word this filter takes, if it has one: they have to be among the server's
+    `trustedProxies`. The docstring's first line is the summary that `easews kinds` prints.
     """
 
     kind: ClassVar[str]
@@ -111,6 +112,7 @@ class Filter:
     results: ClassVar[Sequence[str]] = ()
     services: ClassVar[Sequence[type[Service]]] = ()
     unbounded_body: ClassVar[bool] = False
+    trusted_field: ClassVar[str] = ""
 
     @classmethod
     def check(cls, spec: Mapping[str, Any]) -> Iterable[SpecFault]:

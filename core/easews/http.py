@@ -7,13 +7,32 @@ will get. (The third answer, an `Upgrade`, lives in `easews.upgrade`.)
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    KeysView,
+)
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 # RFC 9110 §5.1 and §5.5. Checked when a field is set by hand; parsed heads come checked.
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*").fullmatch
+
+_HYPHENS = str.maketrans("_.", "--")
+
+
+def hyphenated(name: str) -> str:
+    """The field that a CGI-like backend takes `name` for, in lower case.
+
+    Such a backend reads `X-Auth-User` as the variable HTTP_X_AUTH_USER (RFC 3875 §4.1.18), and
+    `X_Auth_User` as well; some do the same with `X.Auth.User`.
+    """
+    return name.lower().translate(_HYPHENS)
 
 
 class Address(NamedTuple):
@@ -34,7 +53,9 @@ _LOOPBACK = Address("127.0.0.1")
 class Headers:
     """Header fields in the order they came in, repeated ones kept (RFC 9110 §5.2).
 
-    Names are compared without case; values are str, one character a byte (latin-1).
+    Names are compared without case; values are str, one character a byte (latin-1). `set` and
+    `remove` also take out other spellings of a name, with `_` or `.` for `-`: a backend may take
+    them for the same field.
     """
 
     __slots__ = ("_fields", "_found")
@@ -58,6 +79,11 @@ class Headers:
     def triples(self) -> list[tuple[str, str, str]]:
         """The fields as `parsed` takes them. Not a copy: read only."""
         return self._fields
+
+    @property
+    def names(self) -> KeysView[str]:
+        """The names in lower case, each once."""
+        return self._index().keys()
 
     def get(self, name: str, default: str = "") -> str:
         """The first value of `name`, or `default`."""
@@ -88,13 +114,18 @@ class Headers:
             self._found[key] = (*self._found.get(key, ()), value)
 
     def set(self, name: str, value: str) -> None:
-        """Put one field in place of every field of that name."""
+        """Put one field in place of every field of that name, in any spelling."""
         self.remove(name)
         self.add(name, value)
 
     def remove(self, *names: str) -> None:
-        """Take out every field of these names; absent ones are no error."""
-        keys = self._index().keys() & map(str.lower, names)
+        """Take out every field of these names, in any spelling; absent ones are no error."""
+        written = "".join([*self.names, *names])
+        if "_" in written or "." in written:
+            wanted = {*map(hyphenated, names)}
+            keys = {key for key in self.names if hyphenated(key) in wanted}
+        else:  # nearly always, and this is quicker
+            keys = self.names & map(str.lower, names)
         if keys:
             self._fields = [field for field in self._fields if field[0] not in keys]
             self._found = None
@@ -167,7 +198,8 @@ class Request:
     `target` is path and query in the client's own encoding: what is sent on. `path` is the
     path percent-decoded once: what is matched. `peer` is the other end of the TCP connection,
     `client` the address that the trusted proxies vouch for (the peer, where there are none),
-    `local` our end of the connection.
+    `local` our end of the connection. `vouched` are the forwarding fields (`X-Forwarded-*` and
+    their like, in lower case) in `headers` that a trusted peer sent.
     """
 
     __slots__ = (
@@ -180,6 +212,7 @@ class Request:
         "scheme",
         "target",
         "version",
+        "vouched",
     )
 
     def __init__(
@@ -194,6 +227,7 @@ class Request:
         client: Address | None = None,
         local: Address = _LOOPBACK,
         body: AsyncIterator[bytes] | None = None,
+        vouched: Collection[str] = (),
     ) -> None:
         self.method = method
         self.target = target
@@ -204,6 +238,7 @@ class Request:
         self.client = client or peer
         self.local = local
         self.body = _Content() if body is None else body
+        self.vouched = vouched
 
     @property
     def raw_path(self) -> str:

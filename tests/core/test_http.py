@@ -32,6 +32,15 @@ def test_headers_are_set_added_and_removed() -> None:
     assert "b" not in headers
 
 
+@pytest.mark.parametrize("sent", ["X_Auth_User", "x.auth.user", "X-Auth_User", "X-AUTH-USER"])
+def test_setting_or_removing_a_field_takes_its_other_spellings_out(sent: str) -> None:
+    headers = Headers([(sent, "eve"), ("X_Other", "1")])
+    headers.set("X-Auth-User", "bob")
+    assert list(headers) == [("X_Other", "1"), ("X-Auth-User", "bob")]
+    headers.remove(sent)
+    assert list(headers) == [("X_Other", "1")]
+
+
 def test_a_copy_is_a_thing_of_its_own() -> None:
     headers = Headers([("A", "1")])
     headers.copy().add("B", "2")

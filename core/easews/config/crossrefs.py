@@ -15,6 +15,7 @@ from ..filters import END
 from ..plugins import Kinds
 from .documents import Document, Node, Path
 from .schemas import OBJECT_KINDS
+from .trust import check_trust
 from .wording import did_you_mean, listed
 
 UNLIMITED = -1
@@ -28,13 +29,15 @@ def check_crossrefs(documents: Sequence[Document], kinds: Kinds) -> Iterator[Pro
         if _is(document, "Pipeline") and (name := document.root.text("name")) is not None
     }
     yield from _same_names(documents)
-    yield from _same_addresses([document for document in documents if _is(document, "HTTPServer")])
+    servers = [document for document in documents if _is(document, "HTTPServer")]
+    yield from _same_addresses(servers)
     for document in documents:
         if _is(document, "HTTPServer"):
             yield from _check_backends(document, documents, pipelines, kinds)
         elif _is(document, "Pipeline"):
             yield from _same_filters(document)
             yield from _check_flow(document, kinds)
+            yield from check_trust(document, servers, kinds)
 
 
 def _is(document: Document, kind: str) -> bool:

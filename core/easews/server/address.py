@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..forwarded import X_FORWARDED, forwarded_elements, forwarded_for, parse_node
+from ..forwarded import forwarded_elements, forwarded_for, parse_node
 from ..http import Address, Headers
 from ..networks import Network, is_within
 
@@ -32,20 +32,6 @@ def client_address(
             return client
         client = hop
     return client
-
-
-def believed_headers(headers: Headers, source: str | None) -> Headers:
-    """The headers without what the header that `source` names makes unbelievable.
-
-    A proxy that writes the one lets a client's other through, and nobody may read another
-    client from it. Whether the named one is believed depends on the peer, and on whom the
-    filters trust: that is for the `ForwardedPolicy` to decide.
-    """
-    if source is None:
-        return headers
-    believed = headers.copy()
-    believed.remove(*(X_FORWARDED if source == "forwarded" else ("forwarded",)))
-    return believed
 
 
 def _hops(headers: Headers, source: str) -> Iterator[str]:

@@ -21,12 +21,15 @@ from ..answers import problem
 from ..containment import must_go_on
 from ..errors import MessageError
 from ..filters import Context, Route
+from ..forwarded import forwarding_names
 from ..http import Address, Request
 from ..http1 import RequestHead, encode_response_head
+from ..networks import is_within
 from ..sockets import linger, send_all
 from ..upgrade import Connection, Upgrade
-from .address import believed_headers, client_address
+from .address import client_address
 from .exchange import CLIENT_LEFT, Exchange
+from .fields import received_fields
 from .reader import RequestReader
 from .site import Site, new_request_id
 from .writer import SEND_TIMEOUT, ResponseWriter
@@ -107,17 +110,18 @@ class HttpConnection:
                     release()
 
     def _request(self, site: Site, head: RequestHead) -> Request:
-        spec = site.spec
-        source = spec.client_address_from
-        client = client_address(head.headers, self._peer, spec.trusted_proxies, source)
+        spec, peer = site.spec, self._peer
+        trusted = is_within(peer.host, spec.trusted_proxies)
+        headers = received_fields(head.headers, trusted, spec.client_address_from)
         return Request(
             head.method,
             head.target,
-            believed_headers(head.headers, source),
+            headers,
             version=head.version,
-            peer=self._peer,
-            client=client,
+            peer=peer,
+            client=client_address(headers, peer, spec.trusted_proxies, spec.client_address_from),
             local=self._local,
+            vouched=forwarding_names(headers) if trusted else (),
         )
 
     async def _refuse(self, site: Site, error: MessageError) -> None:

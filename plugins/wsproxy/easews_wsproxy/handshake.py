@@ -167,7 +167,7 @@ def backend_request(
     """
     # Host is first, where RFC 9110 §7.2 wants it.
     onward = [("host", "Host", host or request.host)]
-    onward += end_to_end(_keep_forwarded(headers), *_OF_THE_REQUEST).triples
+    onward += end_to_end(headers, *_OF_THE_REQUEST).triples
     if default_origin and "origin" not in headers:
         onward.append(("origin", "Origin", default_origin))
     # Of the client's offers only the one that the frame rules know: RSV2 in use would be a fault.
@@ -177,21 +177,6 @@ def backend_request(
     onward.append((_VERSION, "Sec-WebSocket-Version", "13"))
     onward.append((_KEY, "Sec-WebSocket-Key", key))
     return base_path.rstrip("/") + request.target, Headers.parsed(onward)
-
-
-def _keep_forwarded(headers: Headers) -> Headers:
-    """Without what Connection says about X-Forwarded-* and Forwarded.
-
-    These fields are ours by now. A client that could name them there would have them
-    removed, and its address with them.
-    """
-    named = headers.elements("connection")
-    kept = [name for name in named if not name.lower().startswith(("x-forwarded-", "forwarded"))]
-    if len(kept) == len(named):
-        return headers
-    headers = headers.copy()
-    headers.set("Connection", ", ".join(kept))
-    return headers
 
 
 def check_answer(

@@ -136,7 +136,7 @@ class WebSocketProxy(Filter):
         headers = ctx.request.headers
         if not ctx.forwarded:
             headers = headers.copy()
-            self._forwarded.apply(headers, ctx.request, ctx.route.trusted_proxies)
+            self._forwarded.apply(headers, ctx.request)
         failure: UpstreamError = _NoServer("the pool has no server")
         for number, server in enumerate(self._pool.order()):
             if number:
