@@ -38,7 +38,7 @@ class ResponseHead(NamedTuple):
 # Python 3.11.2 mishandles that.) What `target` may not be besides is checked afterwards, as only
 # few requests need it.
 _FIELDS = rf"((?:\r\n{TOKEN}:[\t -~\x80-\xff]*+)*)\r\n\r\n"
-_request = re.compile(rf'(?:\r\n)?({TOKEN}) ([!"$-~]++) HTTP/(1\.[01]){_FIELDS}').fullmatch
+_request = re.compile(rf'({TOKEN}) ([!"$-~]++) HTTP/(1\.[01]){_FIELDS}').fullmatch
 _response = re.compile(
     rf"HTTP/(1\.[01]) ([1-9][0-9]{{2}})(?: ([\t -~\x80-\xff]*+))?{_FIELDS}"
 ).fullmatch
