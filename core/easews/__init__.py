@@ -6,7 +6,7 @@
     plugins            who brings which kind of filter: entry points -> Kinds
     schema, config     from YAML files to a checked Config, all faults at once
     pipeline           the engine: a flow of filters over one Context
-    http1              HTTP/1.1 as bytes in, values out, and back                 (pure)
+    http1, paths       HTTP/1.1 as bytes in, values out; paths to compare         (pure)
     server             the HTTPServer: listener, connection, router
     upstream           backends for any filter: pools (pure), dialling
     poller             many sockets in one descriptor, for who looks after many

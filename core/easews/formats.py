@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from ipaddress import ip_network
-from urllib.parse import unquote
 
 import re2  # type: ignore[import-untyped]
 from jsonschema import FormatChecker
 
 from . import urls
+from .paths import ambiguity, decoded
 
 _ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
 
@@ -54,39 +54,37 @@ def address(text: str) -> None:
 
 
 def target(text: str) -> None:
-    """The path of a rewriteTarget. Clients get 400 for a dot segment, and so do configs."""
-    if urls.has_dot_segment(unquote(text)):
-        raise ValueError("it has a dot segment, . or .., which leads out of the path")
+    """The path of a rewriteTarget. Clients get 400 for an ambiguous one, and so do configs."""
+    if fault := ambiguity(decoded(text)):
+        raise ValueError(f"it has {fault}, which may lead out of the path")
 
 
 def path(text: str) -> None:
     """A path that requests are compared with, which is as the router sees it."""
-    _matchable(text, open_end=False)
+    _matchable(text, text)
 
 
 def prefix(text: str) -> None:
     """As `path`, but what matches goes on behind it."""
-    _matchable(text, open_end=True)
+    _matchable(text, f"{text}x")  # `/a/.` is the beginning of `/a/.x`
 
 
-def _matchable(text: str, *, open_end: bool) -> None:
-    """ValueError when no request can match `text`: a request's path is decoded and merged."""
+def _matchable(text: str, path: str) -> None:
+    """ValueError when no request for `path` can match: a request's path is decoded and merged."""
     if encoded := _ENCODED.search(text):
         raise ValueError(
             "paths are compared decoded",
             f"write the character itself for {encoded.group()}, or use pathRegexp",
         )
-    if urls.has_dot_segment(text, open_end=open_end):
+    if fault := ambiguity(path):
         raise ValueError(
-            "it never matches, because requests with a dot segment, . or .., are refused",
+            f"it never matches, because requests with {fault} are refused",
             "write the path that it leads to",
         )
     if "//" in text:
         raise ValueError(
             "it never matches, because repeated slashes count as one", "write one / for them"
         )
-    if "\0" in text:
-        raise ValueError("it never matches, because requests with %00 are refused", "leave it out")
 
 
 CHECKS: dict[str, Callable[[str], None]] = {

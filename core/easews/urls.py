@@ -12,6 +12,8 @@ from ipaddress import ip_address
 from typing import NamedTuple
 from urllib.parse import unquote
 
+from .paths import ambiguity
+
 DEFAULT_PORTS = {"ws": 80, "http": 80, "wss": 443, "https": 443}
 
 _PARTS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([^?#]*)(\?[^#]*)?(#.*)?", re.DOTALL)
@@ -21,7 +23,6 @@ _LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 #: RFC 3986 §3.3 and §3.4, and the % that begins an encoded octet.
 _PATH_AND_QUERY = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@/?%-]*")
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_SEPARATORS = re.compile(r"[/\\]")
 
 
 class ServerURL(NamedTuple):
@@ -45,7 +46,7 @@ def server_url(text: str) -> ServerURL:
     if fragment is not None:
         raise ValueError("a fragment is not sent to a server")
     _check_path(path + (query or ""))
-    if has_dot_segment(unquote(path)):
+    if ambiguity(unquote(path)):
         raise ValueError("its path has a dot segment, . or ..", "write the path that it leads to")
     return ServerURL(scheme, host, port or DEFAULT_PORTS[scheme], path)
 
@@ -80,18 +81,6 @@ def check_host_name(name: str) -> None:
         raise ValueError("each part of a host name has 1 to 63 letters, digits, - and _")
     if labels[-1].isdigit() or labels[-1].lower().startswith("0x"):
         raise ValueError("a host name that ends in a number is taken for an IP")
-
-
-def has_dot_segment(path: str, *, open_end: bool = False) -> bool:
-    """Whether the decoded `path` has a segment that a server may take for `.` or `..`.
-
-    Some take a backslash for a slash, and leave out what stands behind a semicolon. With
-    `open_end` something else may follow: a last segment that is only `.` or `..` is none yet.
-    """
-    *segments, last = _SEPARATORS.split(path)
-    if ";" in last or not open_end:
-        segments.append(last)
-    return any(segment.partition(";")[0] in (".", "..") for segment in segments)
 
 
 def _split(text: str) -> tuple[str, str, str, str | None, str | None]:

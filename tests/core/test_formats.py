@@ -101,7 +101,7 @@ REFUSED = {
         ("/a\\..\\b", "dot segment"),
         ("//a", "repeated slashes"),
         ("/a%20b", "write the character itself for %20"),
-        ("/\0", "%00"),
+        ("/\0", "a null character"),
     ],
     "prefix": [("/../a", "dot segment"), ("/a/..;", "dot segment"), ("/a//", "repeated slashes")],
     "address": [

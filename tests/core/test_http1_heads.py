@@ -73,7 +73,7 @@ MALFORMED = {
     "space in a name": (head("GET / HTTP/1.1", "Host: a", "X Y: b"), 400, "field's name"),
     "non-ASCII name": (head("GET / HTTP/1.1", "Host: a", "\xe4: b"), 400, "field's name"),
     "nothing": (head(), 400, "request line"),
-    "nothing": (b"\r\n\r\n", 400, "request line"),
+    "two empty lines": (b"\r\n\r\n", 400, "request line"),
     # Nobody asks for that: the server drops them in front of a head.
     "an empty line first": (b"\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400, "request line"),
     "no version": (head("GET /", "Host: a"), 400, "request line"),
