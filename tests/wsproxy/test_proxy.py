@@ -217,6 +217,21 @@ async def test_servers_take_turns() -> None:
                 await server.aclose()
 
 
+async def test_a_server_that_is_in_its_pool_twice_has_two_ways_to_be_asked() -> None:
+    with Backend() as backend:
+        url = f"ws://localhost:{backend.port}"
+        entries = [f"{{url: '{url}', keepHost: {keep}}}" for keep in ("true", "false")]
+        hosts = []
+        async with proxying(*entries) as running:
+            for _ in entries:
+                client = await ask(running)
+                server, head = await backend.accept()
+                hosts.append(dict(fields_of(head))["Host"])
+                await server.aclose()
+                await client.aclose()
+        assert hosts == ["h", f"localhost:{backend.port}"]
+
+
 async def test_a_server_that_does_not_answer_in_time_is_504() -> None:
     with Backend() as backend:
         async with proxying(backend.port) as running:

@@ -21,6 +21,7 @@ from base64 import b64encode
 from binascii import a2b_base64
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha1
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -140,6 +141,7 @@ _OF_THE_ANSWER = (_KEY, _VERSION, _ACCEPT, _PROTOCOL, _EXTENSIONS, "content-leng
 _DEFAULT_PORTS = {"ws": 80, "http": 80, "wss": 443, "https": 443}
 
 
+@lru_cache(maxsize=1024)  # a request is for one of the few servers in the config
 def backend_host(url: str) -> str:
     """The Host that the server at `url` is asked for, or "" when that is the client's Host.
 

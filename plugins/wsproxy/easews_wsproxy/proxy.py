@@ -86,10 +86,6 @@ class WebSocketProxy(Filter):
             Server.at(entry["url"], weight=entry.get("weight", 1), keep_host=entry["keepHost"])
             for entry in pool["servers"]
         )
-        self._hosts = {
-            entry["url"]: "" if entry["keepHost"] else backend_host(entry["url"])
-            for entry in pool["servers"]
-        }
         self._origins = OriginPolicy(pool["originPatterns"], pool["insecureSkipVerify"])
         origin: str = spec.get("defaultOrigin", "")
         self._default_origin = origin and origin_of(origin)
@@ -154,7 +150,7 @@ class WebSocketProxy(Filter):
         target, onward = backend_request(
             ctx.request,
             base_path=server.path,
-            host=self._hosts[server.url],
+            host="" if server.keep_host else backend_host(server.url),
             key=key,
             default_origin=self._default_origin,
             headers=headers,
