@@ -356,6 +356,23 @@ async def test_what_a_filter_sets_goes_on_as_it_is(trusted: str) -> None:
     assert [field for field in sent if field[0] in STAMPS] == [*STAMPS.items()]
 
 
+@pytest.mark.parametrize(("trusted", "passes"), [("[127.0.0.1]", True), ("[]", False)])
+async def test_origin_is_compared_with_the_host_that_a_trusted_proxy_was_asked_for(
+    trusted: str, passes: bool
+) -> None:
+    fields = b"Origin: https://shop.example\r\nX-Forwarded-Host: shop.example\r\n"
+    with Backend() as backend:
+        async with proxying(backend.port, trusted=trusted) as running:
+            client = await ask(running, fields=fields)
+            if passes:
+                server, head = await backend.accept()
+                assert dict(fields_of(head))["X-Forwarded-Host"] == "shop.example"
+                await server.aclose()
+            else:
+                assert (await read_all(client)).startswith(b"HTTP/1.1 403 ")
+            await client.aclose()
+
+
 async def _echo_once(backend: Backend) -> None:
     server, head = await backend.accept()
     await server.send(accepting(head))

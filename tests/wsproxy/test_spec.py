@@ -110,7 +110,9 @@ def test_what_makes_no_sense_is_refused(written: Mapping[str, Any]) -> None:
         spec(A, B),
         spec({**A, "weight": 1}, {**B, "weight": 0}),
         spec({"url": "ws://a.example/base/"}),
-        spec(originPatterns=["*.example.org", "localhost:*", "[::1]:3000", "null"]),
+        spec(originPatterns=["*.example.org", "localhost:*", "[::1]:3000", "null", "*:80??"]),
+        spec(originPatterns=["https://a.example", "*://[::1]:*", "HTTPS://*.xn--caf-dma.example"]),
+        spec(originPatterns=["file://", "chrome-extension://*", "capacitor://localhost", "*://"]),
     ],
 )
 def test_a_spec_that_agrees_with_itself_has_no_faults(written: Mapping[str, Any]) -> None:
@@ -124,7 +126,21 @@ def test_a_spec_that_agrees_with_itself_has_no_faults(written: Mapping[str, Any]
         (("servers", 1), spec({**A, "weight": 1}, B)),
         (("servers",), spec({**A, "weight": 0}, {**B, "weight": 0})),
         (("servers", 0, "url"), spec({"url": "ws://a.example/?token=secret"})),
-        (("originPatterns", 1), spec(originPatterns=["null", "https://a.example"])),
+        (("originPatterns", 1), spec(originPatterns=["null", "https://a.example/"])),
+        *(
+            (("originPatterns", 0), spec(originPatterns=[pattern]))
+            for pattern in [
+                *("café.example", "*.例.jp", "a.example/b", "/", "u@a.example", "a.example:http"),
+                *(
+                    "https://",
+                    "ws://",
+                    "://a.example",
+                    "[abc].example",
+                    "a b",
+                    "a.example,b.example",
+                ),
+            ]
+        ),
     ],
 )
 def test_fields_that_cannot_be_meant_so_are_faults(
