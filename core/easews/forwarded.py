@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from .http import Address, Headers, Request, hyphenated
+from .http import Address, Headers, Request, hyphenated, may_be_respelled
 from .networks import Network, is_within, parse_ip
 
 Mode = Literal["append", "replace", "remove"]
@@ -52,14 +52,12 @@ _node = re.compile(
 def forwarding_names(headers: Headers) -> frozenset[str]:
     """The fields that only a proxy may write, in any spelling, as lower-case names."""
     names = headers.names
-    written = "".join(names)
     # Most requests have none, and are not to be slowed down.
     if (
-        "forwarded" in written
-        or "_" in written
-        or "." in written
+        "forwarded" in "".join(names)
         or "x-real-ip" in names
         or "proxy" in names
+        or may_be_respelled(names)
     ):
         return frozenset(filter(_is_forwarding, names))
     return frozenset()

@@ -35,6 +35,12 @@ def hyphenated(name: str) -> str:
     return name.lower().translate(_HYPHENS)
 
 
+def may_be_respelled(names: Iterable[str]) -> bool:
+    """Whether one of `names` differs from its `hyphenated` form: rarely, and quick to tell."""
+    written = "".join(names)
+    return "_" in written or "." in written
+
+
 class Address(NamedTuple):
     """An IP address (or the path of a unix socket) and a port (0 where there is none)."""
 
@@ -120,11 +126,10 @@ class Headers:
 
     def remove(self, *names: str) -> None:
         """Take out every field of these names, in any spelling; absent ones are no error."""
-        written = "".join([*self.names, *names])
-        if "_" in written or "." in written:
+        if may_be_respelled([*self.names, *names]):
             wanted = {*map(hyphenated, names)}
             keys = {key for key in self.names if hyphenated(key) in wanted}
-        else:  # nearly always, and this is quicker
+        else:
             keys = self.names & map(str.lower, names)
         if keys:
             self._fields = [field for field in self._fields if field[0] not in keys]
@@ -331,9 +336,16 @@ _HOP_BY_HOP = (
 
 def end_to_end(headers: Headers, *besides: str) -> Headers:
     """A copy without what is meant for one hop only: the hop-by-hop fields, those that
-    `Connection` names, `Proxy-*`, and the fields named in `besides`.
+    `Connection` names, `Proxy-*`, and the fields named in `besides`; in any spelling.
     """
     drop = {*_HOP_BY_HOP, *map(str.lower, besides), *headers.tokens("connection")}
+    if may_be_respelled(headers.names):
+        drop = {*map(hyphenated, drop)}
+        drop = {
+            name
+            for name in headers.names
+            if (plain := hyphenated(name)) in drop or plain.startswith("proxy-")
+        }
     return Headers.parsed(
         [field for field in headers.triples if field[0] not in drop and field[0][:6] != "proxy-"]
     )

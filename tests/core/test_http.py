@@ -91,6 +91,12 @@ def test_only_end_to_end_headers_go_on() -> None:
     assert list(end_to_end(headers, "HOST")) == [("X-Stays", "1")]
 
 
+def test_other_spellings_of_what_stays_here_stay_here() -> None:
+    names = ["Keep_Alive", "proxy.authorization", "X.Once", "Sec_WebSocket.Key", "X_Stays", "B"]
+    headers = Headers([("Connection", "X-Once"), *((name, "x") for name in names)])
+    assert list(end_to_end(headers, "Sec-WebSocket-Key")) == [("X_Stays", "x"), ("B", "x")]
+
+
 def test_a_request_knows_its_path_decoded_and_as_it_was_written() -> None:
     request = Request("GET", "/a%20b/%C5%82?x=%20")
     assert (request.path, request.raw_path) == ("/a b/ł", "/a%20b/%C5%82")
