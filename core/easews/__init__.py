@@ -24,7 +24,7 @@ The rooms of the engine, from the top down:
     schema     JSON Schemas, and what is done with one                          (pure)
 """
 
-from .addresses import Address
+from .addresses import Address, parse_network
 from .errors import (
     BadAnswer,
     ConfigError,
@@ -90,5 +90,6 @@ __all__ = [
     "UpstreamTimeout",
     "end_to_end",
     "hookimpl",
+    "parse_network",
     "problem",
 ]

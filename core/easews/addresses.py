@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
 from typing import NamedTuple
 
 Network = IPv4Network | IPv6Network
@@ -35,6 +42,18 @@ def parse_ip(host: str) -> IPv4Address | IPv6Address | None:
     except ValueError:
         return None
     return ip.ipv4_mapped or ip if isinstance(ip, IPv6Address) else ip
+
+
+def parse_network(text: str) -> Network:
+    """The network in CIDR notation, or of one IP. ValueError when it is none.
+
+    A network of IPv4-mapped addresses is the IPv4 network, as for `parse_ip`.
+    """
+    network = ip_network(text)
+    mapped = network.network_address
+    if isinstance(mapped, IPv6Address) and mapped.ipv4_mapped and network.prefixlen >= 96:
+        return IPv4Network((mapped.ipv4_mapped, network.prefixlen - 96))
+    return network
 
 
 def is_within(host: str, networks: Collection[Network]) -> bool:

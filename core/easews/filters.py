@@ -153,6 +153,8 @@ class Filter:
     sees_answers    whether it is also asked when there is an answer already
     unbounded_body  whether it limits by itself what a client sends, so that a path that leads
                     here must have ``clientMaxBodySize: -1``
+    trusted_field   the field that lists the proxies whose word this filter takes, if it has
+                    one: they have to be among the server's `trustedProxies`
     api             the version of this contract that it was written for
 
     The docstring's first line is the summary that `easews kinds` prints. An instance lives as
@@ -180,6 +182,7 @@ class Filter:
     services: ClassVar[Sequence[type[Service]]] = ()
     sees_answers: ClassVar[bool] = False
     unbounded_body: ClassVar[bool] = False
+    trusted_field: ClassVar[str] = ""
     api: ClassVar[int] = API
 
     @classmethod

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from easews import Address, Headers
 from easews.http.forwarded import parse_node
-from easews.server.address import believed_headers, client_address
+from easews.server.address import client_address
 
 TRUSTED = [ip_network("10.0.0.0/8"), ip_network("fd00::/8"), ip_network("192.0.2.7")]
 PROXY = Address("10.0.0.1", 40000)
@@ -118,21 +118,6 @@ def test_a_link_local_proxy_is_trusted_whatever_its_zone() -> None:
 def test_without_a_named_header_the_client_is_the_peer() -> None:
     headers = Headers([("X-Forwarded-For", "203.0.113.5")])
     assert client_address(headers, PROXY, TRUSTED, None) == PROXY
-    assert believed_headers(headers, None) == headers
-
-
-@pytest.mark.parametrize(
-    ("source", "kept"),
-    [
-        ("x-forwarded-for", ["Accept", "X-Forwarded-For", "X-Forwarded-Proto", "X-Real-IP"]),
-        ("forwarded", ["Accept", "Forwarded"]),
-    ],
-)
-def test_the_family_that_is_not_named_is_dropped(source: str, kept: list[str]) -> None:
-    names = ["Accept", "Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "X-Real-IP"]
-    headers = Headers([(name, "a") for name in names])
-    assert [name for name, _ in believed_headers(headers, source)] == kept
-    assert len(headers) == 5
 
 
 # -- properties ------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import pytest
 
 from easews import ConfigError, Context, Filter
 from easews.config import Source, from_sources
+from easews.filters import schema_of
 from easews.plugins import Kind, Kinds
 
 
@@ -27,7 +28,15 @@ class Plain(Relay):
     unbounded_body = False
 
 
-KINDS = Kinds(Kind(it.kind, it, {"type": "object"}, "the-test", "0") for it in (Relay, Plain))
+class Believes(Plain):
+    """Takes the word of some proxies."""
+
+    kind = "Believes"
+    schema = {"type": "object", "properties": {"proxies": {"type": "array"}}}  # noqa: RUF012
+    trusted_field = "proxies"
+
+
+KINDS = Kinds(Kind(it.kind, it, schema_of(it), "the-test", "0") for it in (Relay, Plain, Believes))
 PIPELINE = "{kind: Pipeline, name: p, filters: [{kind: Plain, name: a}, {kind: Plain, name: b}]}"
 
 
@@ -159,3 +168,30 @@ def test_a_jump_to_one_of_two_steps_of_a_name_is_refused() -> None:
 def test_cross_checks_go_on_beside_faults_of_a_schema() -> None:
     told = faults(server(prot=1, rules=path("backend: q")), PIPELINE)
     assert len(told) == 2
+
+
+def believing(*networks: str) -> str:
+    entry = f"{{kind: Believes, name: a, proxies: [{', '.join(networks)}]}}"
+    return f"{{kind: Pipeline, name: p, filters: [{entry}]}}"
+
+
+def test_a_filter_trusts_no_proxy_that_its_server_does_not() -> None:
+    trusting = server(trustedProxies="[10.0.0.0/8, '2001:db8::/32']", rules=path("backend: p"))
+    assert not faults(trusting, believing("10.1.0.0/16", "10.0.0.1", "'2001:db8::1'"))
+    assert not faults(trusting, believing("'::ffff:10.0.0.0/104'"))
+    assert faults(trusting, believing("10.0.0.1", "192.0.2.0/24")) == [
+        "f:7:83: p.filters[0].proxies[1]: '192.0.2.0/24' is not within the trustedProxies of w;"
+        " a filter can only narrow them: add it there, or leave it out here"
+    ]
+    assert len(faults(trusting, believing("10.0.0.0/7", "'::/0'", "0.0.0.0/0"))) == 3
+
+
+def test_whom_a_filter_may_trust_is_what_all_servers_that_lead_to_it_trust() -> None:
+    one = server("one", rules=path("backend: p"))
+    other = server("other", port=81, trustedProxies="[10.0.0.0/8]", rules=path("backend: p"))
+    assert not faults(one, other, believing("10.0.0.0/8"))
+    assert len(faults(one, believing("10.0.0.0/8"))) == 1
+
+
+def test_whom_a_filter_trusts_is_its_own_business_where_no_server_leads() -> None:
+    assert not faults(believing("10.0.0.0/8"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from ipaddress import ip_network
 
 import pytest
@@ -9,11 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from easews import Address, ForwardedPolicy, Headers, Request
-from easews.http.forwarded import X_FORWARDED, Mode, forwarded_elements
+from easews.addresses import is_within
+from easews.http.forwarded import Mode, forwarded_elements, forwarding_names
+from easews.server.fields import received_fields
 
 TRUSTED = [ip_network("10.0.0.0/8")]
 PROXY = Address("10.0.0.1", 40000)
 STRANGER = Address("198.51.100.9", 40000)
+FAMILY = [
+    *("X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Proto"),
+    *("X-Forwarded-Prefix", "X-Forwarded-Uri", "X-Forwarded-User", "X-Real-IP"),
+]
 Fields = list[tuple[str, str]]
 
 
@@ -23,18 +30,18 @@ def told(
     peer: Address = PROXY,
     host: str = "a.example:8080",
     scheme: str = "http",
+    by_a_filter: Fields | None = None,
 ) -> Fields:
     """What the backend is told besides Host when `peer` sends these fields."""
-    request = Request(
-        "GET",
-        "/",
-        Headers([("Host", host), *fields]),
-        peer=peer,
-        local=Address("10.0.0.9", 8080),
-        scheme=scheme,
-    )
+    trusted = is_within(peer.host, TRUSTED)
+    received = received_fields(Headers([("Host", host), *fields]), trusted, None)
+    vouched = forwarding_names(received)
+    for name, value in by_a_filter or ():
+        received.set(name, value)
+    local = Address("10.0.0.9", 8080)
+    request = Request("GET", "/", received, peer=peer, local=local, scheme=scheme, vouched=vouched)
     headers = request.headers.copy()
-    policy.apply(headers, request, TRUSTED)
+    policy.apply(headers, request)
     assert headers.get_all("host") == [host]
     return [field for field in headers if field[0] != "Host"]
 
@@ -71,7 +78,7 @@ def test_no_host_is_told_when_the_client_sent_none() -> None:
     assert names == ["X-Forwarded-For", "X-Forwarded-Proto", "Forwarded"]
 
 
-@pytest.mark.parametrize("name", [*X_FORWARDED, "Forwarded"])
+@pytest.mark.parametrize("name", [*FAMILY, "Forwarded"])
 def test_what_an_untrusted_peer_says_is_dropped_even_if_we_do_not_write_it(name: str) -> None:
     assert told(ForwardedPolicy(fields=[]), (name, "for=6.6.6.6"), peer=STRANGER) == []
     assert told(ForwardedPolicy(fields=[]), (name, "for=6.6.6.6")) == [(name, "for=6.6.6.6")]
@@ -81,8 +88,47 @@ def test_what_an_untrusted_peer_says_is_dropped_even_if_we_do_not_write_it(name:
     ("mode", "expected"), [("replace", [("X-Forwarded-For", "10.0.0.1")]), ("remove", [])]
 )
 def test_replace_and_remove_keep_nothing_from_anyone(mode: Mode, expected: Fields) -> None:
-    said = [(name, "203.0.113.5") for name in (*X_FORWARDED, "Forwarded")]
+    said = [(name, "203.0.113.5") for name in (*FAMILY, "Forwarded")]
     assert told(ForwardedPolicy(mode, ["for"]), *said) == expected
+
+
+@pytest.mark.parametrize("peer", [PROXY, STRANGER])
+def test_what_a_filter_sets_goes_on_whoever_the_peer_is(peer: Address) -> None:
+    set_by_it = [
+        *(("X-Forwarded-Prefix", "/base"), ("X-Real-IP", "192.0.2.1")),
+        *(("X-Forwarded-Proto", "https"), ("Forwarded", "for=_filter")),
+    ]
+    said = [(name, "6.6.6.6") for name in FAMILY]
+    now = told(ForwardedPolicy(), *said, peer=peer, by_a_filter=set_by_it)
+    assert [field for field in now if field in set_by_it] == set_by_it
+    assert {name for name, _ in set_by_it}.isdisjoint(name for name, _ in now if _ == "6.6.6.6")
+
+
+@pytest.mark.parametrize("mode", ["replace", "remove"])
+def test_a_policy_behind_a_filter_decides_on_the_fields_that_it_writes_and_no_others(
+    mode: Mode,
+) -> None:
+    by_a_filter = [("X-Forwarded-Proto", "https"), ("X-Forwarded-Prefix", "/base")]
+    now = told(ForwardedPolicy(mode, []), peer=STRANGER, by_a_filter=by_a_filter)
+    assert now == [("X-Forwarded-Prefix", "/base")]
+
+
+def test_of_the_trusted_peers_a_policy_may_take_the_word_of_some_only() -> None:
+    said = [("X-Forwarded-For", "203.0.113.5"), ("X-Forwarded-Prefix", "/x")]
+    near = ForwardedPolicy(fields=["for"], trusted=[ip_network("10.0.0.1")])
+    assert told(near, *said) == [said[1], ("X-Forwarded-For", "203.0.113.5, 10.0.0.1")]
+    other = ForwardedPolicy(fields=["for"], trusted=[ip_network("10.0.0.2")])
+    set_by_it = [("X-Real-IP", "192.0.2.1")]
+    assert told(other, *said, by_a_filter=set_by_it) == [
+        *set_by_it,
+        ("X-Forwarded-For", "10.0.0.1"),
+    ]
+
+
+def test_a_policy_trusts_nobody_whom_the_server_does_not() -> None:
+    policy = ForwardedPolicy(fields=["for"], trusted=[ip_network("0.0.0.0/0")])
+    said = ("X-Forwarded-For", "203.0.113.5")
+    assert told(policy, said, peer=STRANGER) == [("X-Forwarded-For", "198.51.100.9")]
 
 
 def test_remove_adds_no_forwarded_either() -> None:
@@ -152,16 +198,34 @@ def test_our_element_stands_behind_the_well_formed_end_of_forwarded(
     assert told_now == [("Forwarded", f"{kept}for=10.0.0.1;host=a;proto=http")]
 
 
+@pytest.mark.parametrize(
+    "piece", ["for=a;", "a=b ; ", 'for="\\a', 'for="a,', 'for="a",', "a,", "\t", 'a="\\",', ",="]
+)
+@pytest.mark.parametrize("end", ["", "\x00"])
+def test_forwarded_is_read_in_a_time_that_grows_with_its_length_alone(piece: str, end: str) -> None:
+    def seconds(size: int) -> float:
+        headers = Headers.parsed([("forwarded", "Forwarded", piece * (size // len(piece)) + end)])
+        start = time.process_time()
+        for _ in range(5):
+            forwarded_elements(headers)
+        return time.process_time() - start
+
+    seconds(4000)
+    # Linear is 16 times as long; even quadratic would be 256 times.
+    assert seconds(64_000) < 100 * max(seconds(4000), 1e-3)
+
+
 def test_the_clients_own_headers_may_be_changed_in_place() -> None:
-    request = Request("GET", "/", Headers([("Host", "a"), ("X-Forwarded-For", "6.6.6.6")]))
-    ForwardedPolicy().apply(request.headers, request, [])
+    said = Headers([("Host", "a"), ("X-Forwarded-For", "6.6.6.6")])
+    request = Request("GET", "/", said, vouched=["x-forwarded-for"])
+    ForwardedPolicy("replace").apply(request.headers, request)
     assert request.headers.get_all("x-forwarded-for") == ["127.0.0.1"]
 
 
 # -- properties ------------------------------------------------------------------------------
 
 VALUES = st.text(st.characters(max_codepoint=255, exclude_categories=["Cc"]), max_size=30)
-LIES = st.lists(st.tuples(st.sampled_from([*X_FORWARDED, "forwarded"]), VALUES), max_size=5)
+LIES = st.lists(st.tuples(st.sampled_from([*FAMILY, "forwarded"]), VALUES), max_size=5)
 POLICIES = st.builds(
     ForwardedPolicy,
     st.sampled_from(["append", "replace", "remove"]),

@@ -41,6 +41,15 @@ def test_headers_are_set_added_and_removed() -> None:
     assert "b" not in headers
 
 
+@pytest.mark.parametrize("sent", ["X_Auth_User", "x.auth.user", "X-Auth_User", "X-AUTH-USER"])
+def test_setting_or_removing_a_field_takes_its_other_spellings_out(sent: str) -> None:
+    headers = Headers([(sent, "eve"), ("X_Other", "1")])
+    headers.set("X-Auth-User", "bob")
+    assert list(headers) == [("X_Other", "1"), ("X-Auth-User", "bob")]
+    headers.remove(sent)
+    assert list(headers) == [("X_Other", "1")]
+
+
 def test_a_copy_is_a_thing_of_its_own() -> None:
     headers = Headers([("A", "1")])
     headers.copy().add("B", "2")
@@ -89,6 +98,12 @@ def test_only_end_to_end_headers_go_on() -> None:
     for name in for_this_hop.split():
         headers.add(name, "x")
     assert list(end_to_end(headers, "HOST")) == [("X-Stays", "1")]
+
+
+def test_other_spellings_of_what_stays_here_stay_here() -> None:
+    names = ["Keep_Alive", "proxy.authorization", "X.Once", "Sec_WebSocket.Key", "X_Stays", "B"]
+    headers = Headers([("Connection", "X-Once"), *((name, "x") for name in names)])
+    assert list(end_to_end(headers, "Sec-WebSocket-Key")) == [("X_Stays", "x"), ("B", "x")]
 
 
 def test_a_request_knows_its_path_decoded_and_as_it_was_written() -> None:

@@ -68,6 +68,26 @@ def test_query_values_are_left_out(query: str) -> None:
     assert not re.search(r"=[^&;]", target)
 
 
+@pytest.mark.parametrize(
+    ("query", "shown"),
+    [
+        ("SECRET", ""),
+        ("a%3DSECRET", ""),
+        ("a%3dSECRET=1", ""),
+        ("SECRET==", ""),
+        ("SECRET=", ""),
+        ("=SECRET", "="),
+        ("v=2&SECRET;w=3", "v=&;w="),
+        ("a%5B%5D=1&b.c=2", "a%5B%5D=&b.c="),
+        ("a=b=SECRET", "a="),
+        ("SECRET%26b=1", ""),
+        ("SECRET?b=1", ""),
+    ],
+)
+def test_of_a_query_only_names_that_have_a_value_are_shown(query: str, shown: str) -> None:
+    assert without_query_values(f"/ws?{query}") == f"/ws?{shown}"
+
+
 def test_a_request_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     ctx = make_context("/ws?token=secret", [("Cookie", "secret")])

@@ -16,8 +16,10 @@ from anyio.abc import SocketStream
 from anyio.lowlevel import checkpoint
 
 from easews import Address, Connection, Context, Ending, Filter, Headers, Response, Upgrade
+from easews.http.h1 import RequestHead
 from easews.lowlevel import raw_socket
 from easews.server import exchange, listener, writer
+from easews.server.reader import RequestReader
 from easews.testing import Running, gateway
 
 PATIENCE = 30
@@ -298,6 +300,38 @@ async def test_a_connection_without_a_request_ends_quietly() -> None:
     async with serving(header_timeout="200ms", keep_alive_timeout="200ms") as running:
         assert await ask(running, b"") == b""
         assert len(parsed(await ask(running, get("/acts")))) == 1
+
+
+@pytest.mark.parametrize("lines", [b"\r\n", b"\r\n\r\n\r\n"])
+async def test_empty_lines_between_requests_are_ignored(lines: bytes) -> None:
+    async with serving(header_timeout="200ms", keep_alive_timeout="200ms") as running:
+        assert await ask(running, lines) == b""
+        assert len(parsed(await ask(running, get("/acts") + lines))) == 1
+        assert len(parsed(await ask(running, lines + get("/acts") + lines + LAST))) == 2
+
+
+async def test_an_empty_line_does_not_begin_a_head() -> None:
+    near, far = socket.socketpair()
+    with near, far:
+        near.setblocking(False)
+        reader = RequestReader(near, 1000)
+        heads: list[RequestHead | None] = []
+
+        async def read() -> None:
+            heads.append(await reader.read_head(idle=PATIENCE, timeout=0))
+
+        def taken() -> bool:
+            try:
+                return not near.recv(1, socket.MSG_PEEK)
+            except BlockingIOError:
+                return True
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(read)
+            far.send(b"\r\n")
+            await eventually(taken)
+            far.send(get("/acts"))
+    assert [head and head.target for head in heads] == ["/acts"]
 
 
 async def test_a_pipeline_that_takes_too_long_is_504(

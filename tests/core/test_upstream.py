@@ -28,6 +28,8 @@ def test_a_url_says_where_a_server_is() -> None:
     server = Server.at("ws://[::1]/base")
     assert (server.host, server.port, server.path) == ("::1", 80, "/base")
     assert Server.at("wss://backend.example").port == 443
+    with pytest.raises(ValueError, match="its port is not a number"):
+        Server.at("ws://backend.example:0")
 
 
 def test_round_robin_is_smooth() -> None:

@@ -94,6 +94,14 @@ def test_an_unfinished_variable_is_no_text() -> None:
     assert "write ${NAME} or ${NAME:-default}" in faults("a: ${A:-${PORT}}")[0]
 
 
+def test_half_of_a_character_is_no_text() -> None:
+    assert "1:4: document 1.v: half of a character" in faults('v: "\\ud83d"')[0]
+    (fault,) = faults('"\\udc00": 1')
+    assert "half of a character" in fault
+    _, problems = read_documents(Source("f", "v: ${RAW}"), {"RAW": "\udcff"})
+    assert "half of a character" in problems[0].wrong
+
+
 def test_keys_are_taken_as_they_are_written() -> None:
     (document,) = read("'${PORT}': 1\non: 2")
     assert document.root.value == {"${PORT}": 1, "on": 2}
@@ -177,5 +185,6 @@ def test_an_alias_bomb_is_refused() -> None:
 
 def test_a_syntax_error_does_not_hide_the_documents_before_it() -> None:
     documents, problems = read_documents(Source("f", "a: 1\n---\nb: ]"), ENVIRON)
-    assert [document.root.value for document in documents] == [{"a": 1}]
+    assert [document.root.value for document in documents] == [{"a": 1}, None]
+    assert documents[-1].root.void
     assert [problem.line for problem in problems] == [3]

@@ -10,8 +10,10 @@ from easews import Headers, Request
 from easews_wsproxy.handshake.origin import OriginPolicy
 
 
-def asked(origin: str | None, host: str = "gateway.example") -> Request:
+def asked(origin: str | None, host: str = "gateway.example", forwarded_host: str = "") -> Request:
     headers = Headers([("Host", host)])
+    if forwarded_host:
+        headers.add("X-Forwarded-Host", forwarded_host)
     if origin is not None:
         headers.add("Origin", origin)
     return Request("GET", "/", headers)
@@ -79,6 +81,15 @@ def test_any_other_page_is_refused(origin: str, host: str) -> None:
         ("[::1]:3000", "http://[::1]:3000"),
         ("*", "https://anything.example:1"),
         ("null", "null"),
+        ("https://app.example.org", "https://app.example.org"),
+        ("https://app.example.org", "https://app.example.org:443"),
+        ("https://app.example.org:443", "https://app.example.org"),
+        ("*://localhost:*", "http://localhost:3000"),
+        ("file://", "file://"),
+        ("file://*", "file://"),
+        ("chrome-extension://*", "chrome-extension://kfkpbmdodkgpjegcmbjnjbpkgoogkmdb"),
+        ("Capacitor://localhost", "capacitor://localhost"),
+        ("*", "chrome-extension://kfkpbmdodkgpjegcmbjnjbpkgoogkmdb"),
     ],
 )
 def test_a_pattern_lets_the_pages_pass_that_it_matches(pattern: str, origin: str) -> None:
@@ -97,6 +108,13 @@ def test_a_pattern_lets_the_pages_pass_that_it_matches(pattern: str, origin: str
         ("[abc].example.org", "https://a.example.org"),
         ("*", "null"),
         ("nul?", "null"),
+        ("*", "file://"),
+        ("file", "file://"),
+        ("https://app.example.org", "http://app.example.org"),
+        ("http://*", "https://app.example.org"),
+        ("chrome-extension://abc", "chrome-extension://abcd"),
+        ("file://", "null"),
+        ("http://*", "http://"),
         ("null", "http://null"),
     ],
 )
@@ -109,6 +127,25 @@ def test_a_pattern_matches_as_a_whole_and_null_only_by_its_name(pattern: str, or
 )
 def test_what_is_no_origin_is_refused_whatever_the_patterns(origin: str) -> None:
     assert not passes(origin, "*")
+
+
+@pytest.mark.parametrize(
+    ("forwarded_host", "passes_"),
+    [
+        ("shop.example", True),
+        ("SHOP.example:443", True),
+        ("shop.example, inner.example", True),
+        ("inner.example, shop.example", False),
+        ("shop.example:8443", False),
+    ],
+)
+def test_behind_a_trusted_proxy_the_host_is_what_that_was_asked_for(
+    forwarded_host: str, passes_: bool
+) -> None:
+    request = asked("https://shop.example", "inner.example", forwarded_host)
+    assert (OriginPolicy().check(request) is None) is passes_
+    inner = asked("https://inner.example", "inner.example", "shop.example")
+    assert OriginPolicy().check(inner) is not None
 
 
 def test_two_origins_are_refused() -> None:

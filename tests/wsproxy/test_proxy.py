@@ -28,8 +28,10 @@ flow: {flow}
 filters:
 - {{kind: Spoils, name: spoils}}
 - {{kind: Answers, name: answers}}
+- {{kind: Stamps, name: stamps}}
 - kind: WebSocketProxy
   name: proxy
+  defaultOrigin: HTTP://127.0.0.1:80/hello
   pools:
   - servers: {servers}
     timeouts: {{connect: 300ms, handshake: 300ms, close: 300ms}}
@@ -37,6 +39,7 @@ filters:
 kind: HTTPServer
 name: server
 port: 80
+trustedProxies: {trusted}
 rules: [{{paths: [{{pathPrefix: /, clientMaxBodySize: -1, backend: pipeline}}]}}]
 """
 
@@ -61,11 +64,35 @@ class Answers(Filter):
             ctx.response = Response(200, content=f"{ctx.trace}")
 
 
+STAMPS = {
+    "X-Auth-User": "bob",
+    "X-Forwarded-Prefix": "/base",
+    "X-Forwarded-Proto": "https",
+    "X-Real-IP": "192.0.2.1",
+}
+
+
+class Stamps(Filter):
+    """Sets fields that backends decide by."""
+
+    kind = "Stamps"
+
+    async def handle(self, ctx: Context) -> None:
+        for name, value in STAMPS.items():
+            ctx.request.headers.set(name, value)
+
+
 @asynccontextmanager
-async def proxying(*ports: int, flow: str = "[{filter: proxy}]") -> AsyncIterator[Running]:
-    servers = [f"{{url: 'ws://127.0.0.1:{port}'}}" for port in ports]
-    config = CONFIG.format(flow=flow, servers=f"[{', '.join(servers)}]")
-    async with gateway(config, Spoils, Answers) as running:
+async def proxying(
+    *servers: int | str, flow: str = "[{filter: proxy}]", trusted: str = "[]"
+) -> AsyncIterator[Running]:
+    """A gateway in front of servers: a port of this machine, or an entry as it is written."""
+    entries = [
+        server if isinstance(server, str) else f"{{url: 'ws://127.0.0.1:{server}'}}"
+        for server in servers
+    ]
+    config = CONFIG.format(flow=flow, servers=f"[{', '.join(entries)}]", trusted=trusted)
+    async with gateway(config, Spoils, Answers, Stamps) as running:
         yield running
 
 
@@ -102,11 +129,14 @@ def accepting(head: bytes) -> bytes:
     )
 
 
-async def ask(running: Running, *behind: bytes) -> SocketStream:
+async def ask(running: Running, *behind: bytes, fields: bytes = b"") -> SocketStream:
     stream = await anyio.connect_tcp(*running.address)
     await stream.send(
         b"GET /x HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + KEY.encode() + b"\r\n\r\n"
+        + fields
+        + b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "
+        + KEY.encode()
+        + b"\r\n\r\n"
     )
     for piece in behind:
         await stream.send(piece)
@@ -139,6 +169,16 @@ async def test_frames_behind_the_handshake_are_delivered_after_the_101() -> None
             assert accept_for(KEY).encode() in answer
             await server.aclose()
             await client.aclose()
+
+
+async def test_a_client_without_an_origin_gets_that_of_the_configured_url() -> None:
+    with Backend() as backend:
+        async with proxying(backend.port) as running:
+            client = await ask(running)
+            server, head = await backend.accept()
+            assert b"\r\nOrigin: http://127.0.0.1\r\n" in head
+            await client.aclose()
+            await server.aclose()
 
 
 async def test_a_client_that_leaves_cancels_the_dial(caplog: pytest.LogCaptureFixture) -> None:
@@ -176,6 +216,21 @@ async def test_servers_take_turns() -> None:
                 await server.send(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n")
                 assert (await read_all(client)).startswith(b"HTTP/1.1 403 ")
                 await server.aclose()
+
+
+async def test_a_server_that_is_in_its_pool_twice_has_two_ways_to_be_asked() -> None:
+    with Backend() as backend:
+        url = f"ws://localhost:{backend.port}"
+        entries = [f"{{url: '{url}', keepHost: {keep}}}" for keep in ("true", "false")]
+        hosts = []
+        async with proxying(*entries) as running:
+            for _ in entries:
+                client = await ask(running)
+                server, head = await backend.accept()
+                hosts.append(dict(fields_of(head))["Host"])
+                await server.aclose()
+                await client.aclose()
+        assert hosts == ["h", f"localhost:{backend.port}"]
 
 
 async def test_a_server_that_does_not_answer_in_time_is_504() -> None:
@@ -246,6 +301,69 @@ async def test_a_pool_without_servers_is_503() -> None:
     assert await proxy.handle(ctx) == "internalError"
     assert ctx.response is not None
     assert ctx.response.status == 503
+
+
+def fields_of(head: bytes) -> list[tuple[str, str]]:
+    lines = head.decode().split("\r\n")[1:-2]
+    return [(name, value) for name, _, value in (line.partition(": ") for line in lines)]
+
+
+async def sent_on(*fields: str, flow: str, trusted: str = "[]") -> list[tuple[str, str]]:
+    """What the backend gets when a client sends these fields with its handshake."""
+    with Backend() as backend:
+        async with proxying(backend.port, flow=flow, trusted=trusted) as running:
+            client = await ask(running, fields="".join(f"{it}\r\n" for it in fields).encode())
+            server, head = await backend.accept()
+            await server.aclose()
+            await client.aclose()
+    return fields_of(head)
+
+
+ASKED_FOR = "[{filter: stamps}, {filter: proxy}]"
+FORGED = [
+    *("X_Auth_User: eve", "x.auth.user: eve", "X-Auth-User: eve", "X_Forwarded_Prefix: eve"),
+    *("X-Forwarded-For: eve", "X_Forwarded_For: eve", "X-Forwarded-Uri: eve", "Proxy: eve"),
+    *("Forwarded: for=eve", "X-Real-IP: eve", "X-Original-Forwarded-For: eve"),
+]
+
+
+async def test_a_client_cannot_forge_what_filters_and_proxies_set() -> None:
+    sent = await sent_on(*FORGED, "X_Mine: 1", flow=ASKED_FOR)
+    assert not [field for field in sent if "eve" in field[1]]
+    assert ("X_Mine", "1") in sent
+    assert ("X-Forwarded-For", "127.0.0.1") in sent
+
+
+async def test_a_client_cannot_remove_what_filters_and_proxies_set() -> None:
+    named = [*STAMPS, "X-Forwarded-For", "X-Forwarded-Host", "Host", "Sec-WebSocket-Key"]
+    sent = await sent_on(f"Connection: {', '.join(named)}, X-Mine", "X-Mine: 1", flow=ASKED_FOR)
+    assert {*STAMPS.items(), ("X-Forwarded-For", "127.0.0.1"), ("Host", "h")} <= {*sent}
+    assert {name for name, _ in sent} >= {"X-Forwarded-Host", "Sec-WebSocket-Key"}
+    assert "X-Mine" not in dict(sent)
+
+
+@pytest.mark.parametrize("trusted", ["[]", "[127.0.0.1]"])
+async def test_what_a_filter_sets_goes_on_as_it_is(trusted: str) -> None:
+    said = ["X-Forwarded-Prefix: /other", "X-Forwarded-Proto: http", "X-Real-IP: 203.0.113.5"]
+    sent = await sent_on(*said, flow=ASKED_FOR, trusted=trusted)
+    assert [field for field in sent if field[0] in STAMPS] == [*STAMPS.items()]
+
+
+@pytest.mark.parametrize(("trusted", "passes"), [("[127.0.0.1]", True), ("[]", False)])
+async def test_origin_is_compared_with_the_host_that_a_trusted_proxy_was_asked_for(
+    trusted: str, passes: bool
+) -> None:
+    fields = b"Origin: https://shop.example\r\nX-Forwarded-Host: shop.example\r\n"
+    with Backend() as backend:
+        async with proxying(backend.port, trusted=trusted) as running:
+            client = await ask(running, fields=fields)
+            if passes:
+                server, head = await backend.accept()
+                assert dict(fields_of(head))["X-Forwarded-Host"] == "shop.example"
+                await server.aclose()
+            else:
+                assert (await read_all(client)).startswith(b"HTTP/1.1 403 ")
+            await client.aclose()
 
 
 async def _echo_once(backend: Backend) -> None:

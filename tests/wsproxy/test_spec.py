@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from easews.config.wording import accepted_by
 from easews.filters import schema_of
 from easews.schema import check_schema, complete, errors
 from easews_wsproxy.proxy import WebSocketProxy
@@ -22,6 +23,10 @@ def spec(*servers: Mapping[str, Any], **pool: Any) -> dict[str, Any]:
 
 def test_the_schema_is_one() -> None:
     check_schema(SCHEMA)
+
+
+def test_the_origin_null_is_shown_in_the_quotes_that_yaml_wants() -> None:
+    assert accepted_by(SCHEMA["properties"]["defaultOrigin"]).endswith('.org, "null")')
 
 
 def test_the_design_notes_config_gets_the_defaults() -> None:
@@ -90,6 +95,9 @@ def test_what_is_not_built_yet_is_refused_and_says_so(
         spec(timeouts={"close": "0s"}),
         spec(clientMaxMsgSize="1MB"),
         {**spec(), "defaultOrigin": "http://a\r\nX: y"},
+        {**spec(), "defaultOrigin": "www.example.org"},
+        {**spec(), "defaultOrigin": "file:///tmp/page.html"},
+        {**spec(), "defaultOrigin": ""},
     ],
 )
 def test_what_makes_no_sense_is_refused(written: Mapping[str, Any]) -> None:
@@ -102,7 +110,9 @@ def test_what_makes_no_sense_is_refused(written: Mapping[str, Any]) -> None:
         spec(A, B),
         spec({**A, "weight": 1}, {**B, "weight": 0}),
         spec({"url": "ws://a.example/base/"}),
-        spec(originPatterns=["*.example.org", "localhost:*", "[::1]:3000", "null"]),
+        spec(originPatterns=["*.example.org", "localhost:*", "[::1]:3000", "null", "*:80??"]),
+        spec(originPatterns=["https://a.example", "*://[::1]:*", "HTTPS://*.xn--caf-dma.example"]),
+        spec(originPatterns=["file://", "chrome-extension://*", "capacitor://localhost", "*://"]),
     ],
 )
 def test_a_spec_that_agrees_with_itself_has_no_faults(written: Mapping[str, Any]) -> None:
@@ -116,7 +126,21 @@ def test_a_spec_that_agrees_with_itself_has_no_faults(written: Mapping[str, Any]
         (("servers", 1), spec({**A, "weight": 1}, B)),
         (("servers",), spec({**A, "weight": 0}, {**B, "weight": 0})),
         (("servers", 0, "url"), spec({"url": "ws://a.example/?token=secret"})),
-        (("originPatterns", 1), spec(originPatterns=["null", "https://a.example"])),
+        (("originPatterns", 1), spec(originPatterns=["null", "https://a.example/"])),
+        *(
+            (("originPatterns", 0), spec(originPatterns=[pattern]))
+            for pattern in [
+                *("café.example", "*.例.jp", "a.example/b", "/", "u@a.example", "a.example:http"),
+                *(
+                    "https://",
+                    "ws://",
+                    "://a.example",
+                    "[abc].example",
+                    "a b",
+                    "a.example,b.example",
+                ),
+            ]
+        ),
     ],
 )
 def test_fields_that_cannot_be_meant_so_are_faults(

@@ -104,10 +104,9 @@ def _checked(url: str) -> SplitResult:
     try:
         formats.url(url)
     except ValueError as error:
-        raise BadURL(f"{error}; {_meant(url)}") from None
+        wrong, *remedy = error.args
+        raise BadURL("; ".join((wrong, *(remedy or (_meant(url),))))) from None
     parts = urlsplit(url)
-    if not url.isascii():
-        raise BadURL("it is not ASCII; percent-encode its path, and write its host as xn--...")
     if parts.scheme in ("wss", "https"):
         raise BadURL("TLS to the backend is not supported yet; write ws:// or http://")
     if parts.query:

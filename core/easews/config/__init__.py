@@ -7,9 +7,11 @@ syntax      what PyYAML's complaints mean                                     (p
 reader      YAML text -> Documents                                            (pure)
 schemas     the schemas of whole documents, of filter entries, for editors
 fields      a schema's fields as a flat list, for people                      (pure)
+easegress   what Easegress has and easews has not: what to do instead         (data)
 wording     what a schema's fault is called                                   (pure)
 checks      one document by itself: its schema, its filters
 crossrefs   documents against each other and themselves: names that must lead somewhere
+trust       what filters and their servers say about trusted proxies
 excerpts    the line that a problem stands in, without its secrets            (pure)
 build       checked documents -> model
 model       Config and its parts: what the rest of easews reads               (values)

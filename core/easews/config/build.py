@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from ipaddress import ip_network
 from typing import Any
 
+from ..addresses import parse_network
 from ..plugins import Kinds
 from ..schema import complete
 from .checks import filter_spec
@@ -55,7 +55,7 @@ def _server(given: Fields, document: Document) -> ServerSpec:
         client_max_body_size=given["clientMaxBodySize"],
         header_timeout=given["headerTimeout"],
         max_header_bytes=given["maxHeaderBytes"],
-        trusted_proxies=tuple(map(ip_network, given["trustedProxies"])),
+        trusted_proxies=tuple(map(parse_network, given["trustedProxies"])),
         client_address_from=given.get("clientAddressFrom"),
         rules=_with_keys(given["name"], map(_rule, given["rules"])),
         place=_place(document, ("port",)),

@@ -10,36 +10,46 @@ from ..errors import Problem
 from ..plugins import GROUP, Kind, Kinds, raised_at
 from ..schema import Schema, complete, errors, is_write_only
 from .documents import Document, Node, Path, type_name
+from .easegress import instead_of
+from .findings import Finding, causes, reliable
 from .schemas import OBJECT_KINDS, entry_schema, object_schema
-from .wording import did_you_mean, listed, words_for
+from .wording import Wording, did_you_mean, listed, words_for
 
 #: Who brings the kinds that people know from the documentation.
 KNOWN_PLUGINS = {"WebSocketProxy": "easews-wsproxy", "XForwarded": "easews-headers"}
 
 
-def check_document(document: Document, kinds: Kinds) -> Iterator[Problem]:
-    """The faults of a document that show without looking at others."""
+def check_document(document: Document, kinds: Kinds) -> tuple[list[Problem], Document]:
+    """The faults of a document that show without looking at others.
+
+    With it the document as far as it can be relied on, for the checks that do look at others.
+    """
+    found = [*_findings(document, kinds)]
+    return [it.problem(document) for it in causes(found)], reliable(document, found)
+
+
+def _findings(document: Document, kinds: Kinds) -> Iterator[Finding]:
     root = document.root
     if root.void:
         return
     if not isinstance(root.value, dict):
         wrong = f"this is {type_name(root.value)}, not an object"
-        yield document.problem((), wrong, "write a mapping with kind and name")
+        yield Finding((), Wording(wrong, "write a mapping with kind and name"))
         return
     kind = root.text("kind")
     if kind not in OBJECT_KINDS:
-        yield from _kind_problem(document, (), *_unknown_object(root, kinds))
+        yield from _kind_finding(document, (), *_unknown_object(root, kinds))
         return
-    yield from _schema_problems(document, (), object_schema(kind))
+    yield from _schema_findings(document, (), object_schema(kind))
     if kind == "Pipeline":
         for number, _ in root.items("filters"):
             yield from _check_filter(document, ("filters", number), kinds)
 
 
-def _kind_problem(document: Document, path: Path, wrong: str, accepted: str) -> Iterator[Problem]:
+def _kind_finding(document: Document, path: Path, wrong: str, accepted: str) -> Iterator[Finding]:
     node = document.at((*path, "kind"))
     if node is None or not node.void:
-        yield document.problem(path if node is None else (*path, "kind"), wrong, accepted)
+        yield Finding(path if node is None else (*path, "kind"), Wording(wrong, accepted))
 
 
 def _unknown_object(root: Node, kinds: Kinds) -> tuple[str, str]:
@@ -50,6 +60,8 @@ def _unknown_object(root: Node, kinds: Kinds) -> tuple[str, str]:
     if isinstance(kind.value, str) and not kind.hidden:
         if kind.value in kinds or kind.value in KNOWN_PLUGINS:
             return f"{kind.value} is a kind of filter", "it belongs in the filters of a Pipeline"
+        if missing := instead_of(kind.value):
+            return missing
         expected = did_you_mean(kind.value, OBJECT_KINDS) or expected
     return f"{kind.shown} is no kind of object", expected
 
@@ -68,6 +80,8 @@ def _unknown_filter(kind: Node, kinds: Kinds) -> tuple[str, str]:
             return f"the kind of filter {name!r} is left out, because its plugin is broken", str(
                 fault
             )
+    if missing := instead_of(name):
+        return missing
     hint = f"pip install {package}" if package else did_you_mean(name, kinds)
     if not hint and kinds.broken:
         hint = f"broken plugins: {listed(fault.distribution for fault in kinds.broken)}"
@@ -76,25 +90,23 @@ def _unknown_filter(kind: Node, kinds: Kinds) -> tuple[str, str]:
     return f"no kind of filter {name!r} is installed", "; ".join(filter(None, (hint, installed)))
 
 
-def _check_filter(document: Document, path: Path, kinds: Kinds) -> Iterator[Problem]:
+def _check_filter(document: Document, path: Path, kinds: Kinds) -> Iterator[Finding]:
     node = document.at(path)
     kind = node.get("kind") if node is not None else None
     if node is None or kind is None or not isinstance(kind.value, str):
         return  # the Pipeline's schema has said so
     if kind.value not in kinds:
-        yield from _kind_problem(document, path, *_unknown_filter(kind, kinds))
+        yield from _kind_finding(document, path, *_unknown_filter(kind, kinds))
         return
     schema = entry_schema(kinds[kind.value])
-    faults = list(_schema_problems(document, path, schema))
+    faults = list(_schema_findings(document, path, schema))
     # What the Pipeline's schema finds in an entry, the kind's own finds again.
     yield from faults
     if not faults and not any(part.void for _, part in node.scalars()):
-        yield from _spec_problems(document, path, node, kinds[kind.value], schema)
+        yield from _spec_findings(path, node, kinds[kind.value], schema)
 
 
-def _spec_problems(
-    document: Document, path: Path, node: Node, kind: Kind, schema: Schema
-) -> Iterator[Problem]:
+def _spec_findings(path: Path, node: Node, kind: Kind, schema: Schema) -> Iterator[Finding]:
     """What the filter's own `check` has to say. Its texts are searched for hidden values."""
     secrets = {
         str(secret.value)
@@ -110,11 +122,11 @@ def _spec_problems(
     try:
         for fault in kind.filter_class.check(filter_spec(schema, node.value)):
             at = (*path, *fault.path)
-            yield document.problem(at, clean(fault.wrong), clean(fault.accepted))
+            yield Finding(at, Wording(clean(fault.wrong), clean(fault.accepted)))
     except Exception as error:
         spot = raised_at(error, kind.filter_class.__module__)
         wrong = f"the check of {kind.name} fails with {type(error).__name__}{spot}"
-        yield document.problem(path, wrong, f"update {kind.distribution} {kind.version}")
+        yield Finding(path, Wording(wrong, f"update {kind.distribution} {kind.version}"))
 
 
 def filter_spec(schema: Schema, entry: Any) -> dict[str, Any]:
@@ -123,20 +135,16 @@ def filter_spec(schema: Schema, entry: Any) -> dict[str, Any]:
     return {key: value for key, value in completed.items() if key not in ("kind", "name")}
 
 
-def _schema_problems(document: Document, path: Path, schema: Schema) -> Iterator[Problem]:
+def _schema_findings(document: Document, path: Path, schema: Schema) -> Iterator[Finding]:
     """The faults of the value at `path`, which `schema` describes; void values have theirs."""
     root = document.at(path)
     assert root is not None
     for error in errors(schema, root.value):
         within = tuple(error.absolute_path)
-        at = (*path, *within)
         *_, node = root.descend(within)
         if node.void:
             continue
         if is_write_only(schema, within):
             node = replace(node, hidden=True)
-        for wrong, accepted, key in words_for(error, node, schema, within):
-            if key is None:
-                yield document.problem(at, wrong, accepted)
-            else:
-                yield document.key_problem(at, key, wrong, accepted)
+        for words in words_for(error, node, schema, within):
+            yield Finding((*path, *within), words)

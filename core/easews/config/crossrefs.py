@@ -1,19 +1,21 @@
 """Names that must lead somewhere, and objects that may not stand together.
 
-The documents may still have faults of their own: whatever is not what it should be is passed
-over here, because `checks` has said so.
+The documents are those that `checks` has found reliable. What is void in them, or not what it
+should be, has been told; and so has whatever only follows from that, so it is passed over here.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from ipaddress import ip_address
 
 from ..errors import Problem
 from ..filters import END
 from ..plugins import Kinds
 from .documents import Document, Node, Path
+from .schemas import OBJECT_KINDS
+from .trust import check_trust
 from .wording import did_you_mean, listed
 
 UNLIMITED = -1
@@ -27,13 +29,15 @@ def check_crossrefs(documents: Sequence[Document], kinds: Kinds) -> Iterator[Pro
         if _is(document, "Pipeline") and (name := document.root.text("name")) is not None
     }
     yield from _same_names(documents)
-    yield from _same_addresses([document for document in documents if _is(document, "HTTPServer")])
+    servers = [document for document in documents if _is(document, "HTTPServer")]
+    yield from _same_addresses(servers)
     for document in documents:
         if _is(document, "HTTPServer"):
             yield from _check_backends(document, documents, pipelines, kinds)
         elif _is(document, "Pipeline"):
             yield from _same_filters(document)
             yield from _check_flow(document, kinds)
+            yield from check_trust(document, servers, kinds)
 
 
 def _is(document: Document, kind: str) -> bool:
@@ -82,6 +86,9 @@ def _overlap(one: Node, other: Node) -> bool:
         return False
     if len({port.value for port in ports if port is not None}) == 2:
         return False
+    addresses = [node.get("address") for node in (one, other)]
+    if any(address is not None and address.void for address in addresses):
+        return False
     return _addresses_overlap(one.text("address") or "", other.text("address") or "")
 
 
@@ -111,8 +118,17 @@ def _check_backends(
                 continue
             if backend in pipelines:
                 yield from _check_body_limit(server, path, node, pipelines[backend], kinds)
-            else:
+            elif not any(_might_be(backend, document) for document in documents):
                 yield _no_pipeline(server, path, node.children["backend"], documents, pipelines)
+
+
+def _might_be(pipeline: str, document: Document) -> bool:
+    """Whether the document may turn out to be this Pipeline once its own faults are mended."""
+    root = document.root
+    is_known = root.text("kind") in OBJECT_KINDS
+    if root.text("name") is None:
+        return not is_known or _is(document, "Pipeline")
+    return root.text("name") == pipeline and not is_known
 
 
 def _no_pipeline(
@@ -161,27 +177,43 @@ def _check_body_limit(
 
 
 def _check_flow(pipeline: Document, kinds: Kinds) -> Iterator[Problem]:
-    filters = {
-        name: node
-        for _, node in pipeline.root.items("filters")
-        if (name := node.text("name")) is not None
-    }
+    filters = _named_filters(pipeline)
     steps = pipeline.root.items("flow")
     for position, (number, step) in enumerate(steps):
         name = step.text("filter")
         if name is None:
             continue
-        if name not in filters:
+        if name not in filters and None not in filters:
             wanted = step.children["filter"]
-            names = [name for name, node in filters.items() if not node.children["name"].hidden]
             wrong = f"no filter of this pipeline is called {wanted.shown}"
-            yield pipeline.problem(("flow", number, "filter"), wrong, _choice(wanted, names))
-        later = [called for _, after in steps[position + 1 :] if (called := _called(after))]
+            yield pipeline.problem(
+                ("flow", number, "filter"), wrong, _choice(wanted, _shown(filters))
+            )
+        later = [_called(after, filters) for _, after in steps[position + 1 :]]
         yield from _check_jumps(pipeline, number, step, filters.get(name), later, kinds)
 
 
-def _called(step: Node) -> str | None:
-    return step.text("alias") or step.text("filter")
+def _named_filters(pipeline: Document) -> dict[str | None, Node]:
+    """The filters by name; None is among the names when there may be more of them."""
+    written = pipeline.root.get("filters")
+    filters: dict[str | None, Node] = {
+        entry.text("name"): entry for _, entry in pipeline.root.items("filters")
+    }
+    if written is None or not isinstance(written.value, list):
+        filters[None] = pipeline.root
+    return filters
+
+
+def _shown(filters: Mapping[str | None, Node]) -> list[str]:
+    return [name for name, node in filters.items() if name and not node.children["name"].hidden]
+
+
+def _called(step: Node, filters: Container[str | None]) -> str | None:
+    """The name that a jump leads to; None when it is not sure."""
+    alias = step.get("alias")
+    if alias is None and step.text("filter") not in filters:
+        return None
+    return step.text("filter" if alias is None else "alias")
 
 
 def _check_jumps(
@@ -189,7 +221,7 @@ def _check_jumps(
     number: int,
     step: Node,
     entry: Node | None,
-    later: Sequence[str],
+    later: Sequence[str | None],
     kinds: Kinds,
 ) -> Iterator[Problem]:
     jumps = step.get("jumpIf")
@@ -207,12 +239,12 @@ def _check_jumps(
 
 
 def _check_target(
-    pipeline: Document, path: Path, target: Node, later: Sequence[str]
+    pipeline: Document, path: Path, target: Node, later: Sequence[str | None]
 ) -> Iterator[Problem]:
     times = Counter(later)[target.value]
-    if times == 0:
+    if times == 0 and None not in later:
         wrong = f"{target.shown} is no later step of this flow"
-        accepted = f"a jump leads forward, to: {listed((*later, END))}"
+        accepted = f"a jump leads forward, to: {listed((*filter(None, later), END))}"
         yield pipeline.problem(path, wrong, accepted)
     elif times > 1:
         wrong = f"{target.shown} could be any of {times} later steps"

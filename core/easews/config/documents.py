@@ -171,6 +171,11 @@ class Document:
         return next((kind for kind in reversed(named) if isinstance(kind, str)), "")
 
 
+def unread(file: str, number: int = 1) -> Document:
+    """What stands for documents that could not be read; their fault is known already."""
+    return Document(file, number, Node(None, Place(1, 1, 1, 1), void=True))
+
+
 def problem_at(
     file: str, place: Place, path: str, wrong: str, accepted: str = "", kind: str = ""
 ) -> Problem:

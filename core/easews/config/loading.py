@@ -10,7 +10,7 @@ from ..plugins import Kinds
 from .build import build
 from .checks import check_document
 from .crossrefs import check_crossrefs
-from .documents import Document
+from .documents import Document, unread
 from .excerpts import with_excerpts
 from .model import Config
 from .reader import read_documents
@@ -37,6 +37,7 @@ def from_sources(
         if isinstance(source, Problem):
             files.append(source.file)
             problems.append(source)
+            documents.append(unread(source.file))
             continue
         files.append(source.name)
         texts.append(source)
@@ -46,9 +47,9 @@ def from_sources(
     if not documents and not problems:
         wrong, accepted = "there is no object in it", "`easews init` writes a first one"
         problems = [Problem(name, 1, 1, "", wrong, accepted) for name in files]
-    for document in documents:
-        problems += check_document(document, kinds)
-    problems += check_crossrefs(documents, kinds)
+    checked = [check_document(document, kinds) for document in documents]
+    problems += [problem for found, _ in checked for problem in found]
+    problems += check_crossrefs([reliable for _, reliable in checked], kinds)
     if problems:
         shown = with_excerpts(problems, texts, documents, kinds)
         raise ConfigError(_in_order(shown, files))
@@ -56,6 +57,11 @@ def from_sources(
 
 
 def _in_order(problems: Iterable[Problem], files: Sequence[str]) -> list[Problem]:
-    """Each problem once, as the files and their lines stand."""
+    """Each problem once, as the files and their lines stand.
+
+    What is anchored is checked wherever an alias puts it, and told once.
+    """
     rank = {name: number for number, name in reversed(list(enumerate(files)))}
-    return sorted(set(problems), key=lambda at: (rank[at.file], at.line, at.column, at.path))
+    ordered = sorted(problems, key=lambda at: (rank[at.file], at.line, at.column, at.path))
+    spots = {(at.file, at.line, at.column, at.wrong): at for at in reversed(ordered)}
+    return [*reversed(spots.values())]

@@ -6,6 +6,7 @@ neither the places of keys nor a limit, and lets the last of two equal keys win.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ import yaml
 from yaml import events as ev
 
 from ..errors import Problem
-from .documents import Document, Node, Path, Place, problem_at
+from .documents import Document, Node, Path, Place, problem_at, unread
 from .scalars import VariableError, substitute, typed
 from .sources import Source
 from .syntax import syntax_fault
@@ -23,6 +24,8 @@ from .syntax import syntax_fault
 MAX_DEPTH = 64
 #: How many values aliases may add to a document.
 MAX_ALIASED = 10_000
+#: Escapes and variables may hold them; no encoding does.
+_SURROGATE = re.compile("[\ud800-\udfff]")
 #: What every object has, once.
 _IDENTITY = frozenset(["kind", "name"])
 
@@ -53,7 +56,8 @@ def read_documents(
 ) -> tuple[list[Document], list[Problem]]:
     """The documents of a file that are not empty, and the faults of its YAML.
 
-    A value with a fault is void in its document; a syntax error ends the file.
+    A value with a fault is void in its document; a syntax error ends the file, and the last of
+    its documents is void.
     """
     documents: list[Document] = []
     problems: list[Problem] = []
@@ -71,6 +75,7 @@ def read_documents(
             documents += [it for it in found if it.root.value is not None or it.root.void]
     except _Unreadable as error:
         problems.append(problem_at(source.name, error.place, "", error.wrong, error.accepted))
+        documents.append(unread(source.name, number))
     return documents, problems
 
 
@@ -158,6 +163,9 @@ class _Tree:
             text, from_variable = substitute(event.value, self.environ)
         except VariableError as error:
             return self._void(place, path, error.wrong, error.accepted)
+        if _SURROGATE.search(text):
+            wrong = "half of a character, a surrogate from U+D800 to U+DFFF"
+            return self._void(place, path, wrong, "write the character itself")
         plain = event.style is None
         return Node(typed(text) if plain else text, place, hidden=from_variable)
 
@@ -210,12 +218,15 @@ class _Tree:
         """The text of a key. Variables are for values: a key is taken as it is written."""
         place = _place(event)
         is_text = isinstance(event, ev.ScalarEvent) and (
-            event.style is not None or isinstance(typed(event.value), str)
+            (event.style is not None or isinstance(typed(event.value), str))
+            and not _SURROGATE.search(event.value)
         )
         if is_text and event.tag in (None, "!") and not event.anchor:
             return str(event.value)
+        known = len(self.faults)
         self._from(event, (*path, ""))  # past all of it
-        self._void(place, path, "a key that is not plain text", "put the key in quotes")
+        if len(self.faults) == known:
+            self._void(place, path, "a key that is not plain text", "put the key in quotes")
         return None
 
     def _alias(self, event: ev.AliasEvent, path: Path, place: Place) -> Node:

@@ -39,11 +39,23 @@ _PYTHON = {"integer": int, "number": float, "boolean": bool}
 
 
 class Wording(NamedTuple):
-    """`key` is set when the fault is that of a key of the mapping and not of the value."""
+    """A fault in words, and what `findings` has to know to leave out what follows from it.
+
+    `keys` are set when the fault is theirs and not that of the value: `near` is the known key
+    that the one is a slip of, `inside` the one in whose value, or in whose entries, they belong,
+    which has none yet if the fault `fills` it. `missing` is a key that is not there, `replaces`
+    one that is not there because of this one; a `vague` fault has others that tell more.
+    """
 
     wrong: str
     accepted: str = ""
-    key: str | None = None
+    keys: tuple[str, ...] = ()
+    near: str = ""
+    inside: str = ""
+    fills: bool = False
+    missing: str = ""
+    replaces: str = ""
+    vague: bool = False
 
 
 def did_you_mean(word: str, candidates: Iterable[str]) -> str:
@@ -67,7 +79,8 @@ def words_for(error: Error, node: Node, schema: Schema, path: Path) -> Iterator[
     """The faults in `error` about `node`, which stands at `path` of what `schema` describes."""
     sub = error.schema if isinstance(error.schema, Mapping) else {}
     if str(sub.get("description", "")).startswith(NOT_SUPPORTED):
-        yield _not_supported(sub["description"])
+        words = _not_supported(sub["description"])
+        yield words._replace(replaces=sub.get("x-instead", ""))
     elif error.validator in ("additionalProperties", "unevaluatedProperties"):
         yield from _unknown_keys(error, node, schema, path)
     elif error.validator == "required":
@@ -92,9 +105,8 @@ def _missing(error: Error, node: Node, sub: Schema) -> Iterator[Wording]:
     # jsonschema reports each missing key by itself, and names it only in its message.
     for key in error.validator_value:
         if key not in node.value and error.message.startswith(f"{key!r} "):
-            yield Wording(
-                f"{key!r} is missing", accepted_by(sub.get("properties", {}).get(key, {}))
-            )
+            accepted = accepted_by(sub.get("properties", {}).get(key, {}))
+            yield Wording(f"{key!r} is missing", accepted, missing=key)
 
 
 def _unknown_keys(error: Error, node: Node, schema: Schema, path: Path) -> Iterator[Wording]:
@@ -107,12 +119,45 @@ def _unknown_keys(error: Error, node: Node, schema: Schema, path: Path) -> Itera
         for key in node.value
         if key not in known and not any(re.search(pattern, key) for pattern in patterns)
     ]
+    homes = {key: _home_of(key, known, schema, path) for key in unknown}
+    empty = [home for home in dict.fromkeys(homes.values()) if home and _is_empty(node, home)]
+    for home in empty:
+        yield _beside_an_empty(home, tuple(key for key in unknown if homes[key] == home))
     for key in unknown:
-        inside = _where_it_belongs(key, known, node, schema, path)
-        accepted = inside or did_you_mean(key, known) or _known_here(known, schema, path)
-        yield Wording(f"unknown key {key!r}", accepted, key)
+        if homes[key] not in empty:
+            yield _unknown_key(key, homes[key], known, schema, path)
     if not unknown:
-        yield Wording("has a key that is not known here", _known_here(known, schema, path))
+        wrong = "has a key that is not known here"
+        yield Wording(wrong, _known_here(known, schema, path), vague=True)
+
+
+def _unknown_key(
+    key: str, home: _Home | None, known: list[str], schema: Schema, path: Path
+) -> Wording:
+    near = "" if home else nearest(key, known, _ALIKE)
+    accepted = (
+        f"it belongs in {'an entry of ' * home.is_list}{home.key!r}"
+        if home
+        else f"did you mean {near!r}?"
+        if near
+        else _known_here(known, schema, path)
+    )
+    inside = home.key if home else ""
+    return Wording(f"unknown key {key!r}", accepted, (key,), near=near, inside=inside)
+
+
+def _beside_an_empty(home: _Home, keys: tuple[str, ...]) -> Wording:
+    several = len(keys) > 1
+    names = " and ".join(filter(None, (", ".join(map(repr, keys[:-1])), repr(keys[-1]))))
+    place = f"an entry of {home.key!r}" if home.is_list else repr(home.key)
+    return Wording(
+        f"{names} belong{'' if several else 's'} in {place}, which is empty",
+        f"indent {'them' if several else 'it'}"
+        + (f", with a '- ' before {'the first' if several else 'it'}" if home.is_list else ""),
+        keys,
+        inside=home.key,
+        fills=True,
+    )
 
 
 def _known_here(known: list[str], schema: Schema, path: Path) -> str:
@@ -124,16 +169,24 @@ def _known_here(known: list[str], schema: Schema, path: Path) -> str:
     return f"known here: {listed(shown)}"
 
 
-def _where_it_belongs(key: str, known: list[str], node: Node, schema: Schema, path: Path) -> str:
-    """What to do with a key that stands beside the list or mapping that it belongs in."""
+class _Home(NamedTuple):
+    """The neighbour of an unknown key that it belongs in."""
+
+    key: str
+    is_list: bool
+
+
+def _home_of(key: str, known: list[str], schema: Schema, path: Path) -> _Home | None:
     for neighbour in known:
-        is_empty = neighbour in node.value and not node.value[neighbour]
         if key in known_keys(schema, (*path, neighbour, 0)):
-            how = ": indent it, with a '- ' before the entry" if is_empty else ""
-            return f"it belongs in an entry of {neighbour!r}{how}"
+            return _Home(neighbour, True)
         if key in known_keys(schema, (*path, neighbour)):
-            return f"it belongs in {neighbour!r}{': indent it' if is_empty else ''}"
-    return ""
+            return _Home(neighbour, False)
+    return None
+
+
+def _is_empty(node: Node, home: _Home) -> bool:
+    return home.key in node.value and not node.value[home.key]
 
 
 def accepted_by(schema: Schema) -> str:
@@ -149,7 +202,8 @@ def _such_as(schema: Schema) -> str:
 
 def written(value: Any) -> str:
     """A value as it may stand in a file; texts without quotes, where they need none."""
-    return value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False)
+    needs_none = isinstance(value, str) and value and typed(value) == value
+    return value if needs_none else json.dumps(value, ensure_ascii=False)
 
 
 def _wrong_type(error: Error, node: Node, sub: Schema) -> Wording:
@@ -174,10 +228,11 @@ def _not_one_of(error: Error, node: Node, sub: Schema) -> Wording:
 
 
 def _bad_format(error: Error, node: Node, sub: Schema) -> Wording:
-    # The reason may quote a part of the value, as re2's do.
-    reason = f": {error.cause}" if error.cause is not None and not node.hidden else ""
-    what = sub.get("title", error.validator_value)
-    return Wording(f"{node.shown} is no {what}{reason}", accepted_by(sub))
+    what = f"{node.shown} is no {sub.get('title', error.validator_value)}"
+    if error.cause is None or node.hidden:  # the reason may quote a part of the value, as re2's do
+        return Wording(what, accepted_by(sub))
+    reason, *remedy = error.cause.args
+    return Wording(f"{what}: {reason}", remedy[0] if remedy else accepted_by(sub))
 
 
 def _forbidden(error: Error, node: Node, sub: Schema) -> Wording:
@@ -185,6 +240,8 @@ def _forbidden(error: Error, node: Node, sub: Schema) -> Wording:
     if together := refused.get("required"):
         return Wording(f"{' and '.join(together)} cannot stand together", "keep one of them")
     if what := refused.get("description"):
+        if str(what).startswith(NOT_SUPPORTED):
+            return _not_supported(what)
         wrong, _, remedy = str(what).partition(". ")
         return Wording(f"{node.shown}: {_going_on(wrong)}", _going_on(remedy))
     if "const" in refused:

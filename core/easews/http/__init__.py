@@ -3,9 +3,11 @@
 values     Headers, Request, Response, end_to_end
 problems   answers that easews makes itself: problem+json or plain text
 forwarded  X-Forwarded-* and Forwarded (RFC 7239), read and written
+paths      what paths are compared as, and which are ambiguous
+urls       URLs of servers, and origins
 h1/        HTTP/1.1 as bytes in, values out, and back (RFC 9112)
 """
 
-from .values import Headers, Request, Response, end_to_end
+from .values import Headers, Request, Response, end_to_end, hyphenated
 
-__all__ = ["Headers", "Request", "Response", "end_to_end"]
+__all__ = ["Headers", "Request", "Response", "end_to_end", "hyphenated"]

@@ -13,34 +13,59 @@ from functools import lru_cache
 from typing import Literal
 
 from ..addresses import Address, Network, is_within, parse_ip
-from .values import Headers, Request
+from .values import Headers, Request, hyphenated, may_be_respelled
 
 Mode = Literal["append", "replace", "remove"]
 Field = Literal["for", "host", "proto", "port"]
 
-#: What backends believe about the client because a proxy is supposed to have written it.
-X_FORWARDED = (
+# What backends believe about the client because a proxy is supposed to have written it, besides
+# X-Forwarded-*. CGI programs take Proxy for the proxy that they have to use (httpoxy).
+_FORWARDING = frozenset(
+    {"forwarded", "proxy", "x-forwarded", "x-original-forwarded-for", "x-real-ip"}
+)
+# What a policy writes.
+_WRITTEN = (
+    "forwarded",
     "x-forwarded-for",
     "x-forwarded-host",
     "x-forwarded-port",
-    "x-forwarded-prefix",
     "x-forwarded-proto",
-    "x-forwarded-scheme",
-    "x-forwarded-server",
-    "x-forwarded-ssl",
-    "x-real-ip",
 )
 
 _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"  # RFC 9110 §5.6.2
-_PAIR = rf'{_TOKEN}=(?:{_TOKEN}|"(?:[^"\\]|\\.)*+")'
+# Groups are not repeated possessively, which Python 3.11.2 mishandles. The time is linear anyway:
+# the alternatives of each group begin with different characters.
+_QUOTED = r'"((?:[^"\\]++|\\.)*)"'
+_PAIR = rf"({_TOKEN})=(?:({_TOKEN})|{_QUOTED})"
 _token = re.compile(_TOKEN).fullmatch
-_pairs = re.compile(rf'({_TOKEN})=(?:({_TOKEN})|"((?:[^"\\]|\\.)*+)")').findall
-_element = re.compile(rf"[ \t;]*+(?:({_PAIR}(?:[ \t]*+;[ \t]*+{_PAIR})*+)[ \t;]*+)?+(?:,|\Z)").match
+_pairs = re.compile(_PAIR).findall
+_element = re.compile(
+    rf"[ \t;]*+(?P<pairs>{_PAIR}(?:[ \t]*+;[ \t]*+{_PAIR})*)?[ \t;]*+(?:,|\Z)"
+).match
 
 # RFC 7239 §6, and the ways in which proxies write it into X-Forwarded-For.
 _node = re.compile(
     r"(?:\[([0-9A-Fa-f.]*:[0-9A-Fa-f:.]*)\]|([0-9.]+))(?::([0-9]{1,5}))?|([0-9A-Fa-f:.]+)"
 ).fullmatch
+
+
+def forwarding_names(headers: Headers) -> frozenset[str]:
+    """The fields that only a proxy may write, in any spelling, as lower-case names."""
+    names = headers.names
+    # Most requests have none, and are not to be slowed down.
+    if (
+        "forwarded" in "".join(names)
+        or "x-real-ip" in names
+        or "proxy" in names
+        or may_be_respelled(names)
+    ):
+        return frozenset(filter(_is_forwarding, names))
+    return frozenset()
+
+
+def _is_forwarding(name: str) -> bool:
+    name = hyphenated(name)
+    return name in _FORWARDING or name.startswith("x-forwarded-")
 
 
 def parse_node(text: str) -> Address | None:
@@ -72,8 +97,8 @@ def forwarded_elements(headers: Headers) -> list[str]:
             elements.clear()
             at = text.find(",", at) + 1 or len(text)
             continue
-        if match[1]:
-            elements.append(match[1])
+        if match["pairs"]:
+            elements.append(match["pairs"])
         at = match.end()
     return elements
 
@@ -92,37 +117,38 @@ def forwarded_for(element: str) -> str:
 class ForwardedPolicy:
     """What the backend is told about the client.
 
-    mode       "append": what a trusted peer says is kept, and the peer added; from any other
-               peer nothing is kept. "replace": nothing is kept from anyone, the peer is all
-               that is told. "remove": nothing is told, and nothing kept.
+    mode       "append": what a trusted peer says is kept, and the peer added. "replace": nothing
+               is kept from anyone, the peer is all that is told. "remove": nothing is told, and
+               nothing kept.
     fields     which of X-Forwarded-For, -Host, -Proto and -Port are written. For is a list and
                grows; the others say what the client asked of the outermost trusted proxy, so
                they are only written when that has not done it.
     forwarded  whether an element is added to Forwarded, too.
+    trusted    of the server's trusted proxies, those whose word counts here; None is all.
 
-    Of a trusted peer one family of headers is believed. A proxy that writes X-Forwarded-For
-    lets a client's Forwarded through, and the other way round; so where both came in,
-    Forwarded is dropped, and where only Forwarded did, every other X-Forwarded-*. (A server
-    with `clientAddressFrom` has already dropped the one that it does not name.)
+    What other peers say never gets here: the server drops it when it reads the request. So a
+    field that is there, and that no trusted peer sent, was set by a filter. It stays, unless it
+    is one that this policy writes.
     """
 
     mode: Mode = "append"
     fields: Collection[Field] = ("for", "host", "proto")
     forwarded: bool = False
+    trusted: Collection[Network] | None = None
 
-    def apply(self, headers: Headers, request: Request, trusted: Collection[Network]) -> None:
+    def apply(self, headers: Headers, request: Request) -> None:
         """Change `headers`, which are to be sent on, to what this policy says of `request`.
 
-        `trusted` are the networks of the proxies whose word is taken. `request.headers` may be
-        the very same object as `headers`.
+        `request.headers` may be the very same object as `headers`.
         """
-        peer = _node_of(request.peer.host)
-        if self.mode == "append" and is_within(request.peer.host, trusted):
-            headers.remove(*_unbelieved(headers))
-        else:
-            headers.remove(*X_FORWARDED, "forwarded")
+        host = request.peer.host
+        if self.mode != "append":
+            headers.remove(*_WRITTEN, *request.vouched)
+        elif self.trusted is not None and not is_within(host, self.trusted):
+            headers.remove(*request.vouched)
         if self.mode == "remove":
             return
+        peer = _node_of(host)
         if "for" in self.fields:
             hops = [*headers.elements("x-forwarded-for"), peer]
             headers.set("X-Forwarded-For", ", ".join(hops))
@@ -140,12 +166,6 @@ class ForwardedPolicy:
             yield "X-Forwarded-Proto", request.scheme
         if "port" in self.fields and request.local.port:
             yield "X-Forwarded-Port", str(request.local.port)
-
-
-def _unbelieved(headers: Headers) -> Collection[str]:
-    if "x-forwarded-for" in headers:
-        return ("forwarded",)
-    return X_FORWARDED if "forwarded" in headers else ()
 
 
 @lru_cache(maxsize=4096)  # the same few proxies and clients come again and again

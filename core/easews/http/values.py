@@ -12,8 +12,10 @@ from collections.abc import (
     AsyncIterator,
     Awaitable,
     Callable,
+    Collection,
     Iterable,
     Iterator,
+    KeysView,
 )
 from urllib.parse import unquote_to_bytes
 
@@ -23,6 +25,23 @@ from ..addresses import Address
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*").fullmatch
 
+_HYPHENS = str.maketrans("_.", "--")
+
+
+def hyphenated(name: str) -> str:
+    """The field that a CGI-like backend takes `name` for, in lower case.
+
+    Such a backend reads `X-Auth-User` as the variable HTTP_X_AUTH_USER (RFC 3875 §4.1.18), and
+    `X_Auth_User` as well; some do the same with `X.Auth.User`.
+    """
+    return name.lower().translate(_HYPHENS)
+
+
+def may_be_respelled(names: Iterable[str]) -> bool:
+    """Whether one of `names` differs from its `hyphenated` form: rarely, and quick to tell."""
+    written = "".join(names)
+    return "_" in written or "." in written
+
 
 _LOOPBACK = Address("127.0.0.1")
 
@@ -30,7 +49,9 @@ _LOOPBACK = Address("127.0.0.1")
 class Headers:
     """Header fields in the order they came in, repeated ones kept (RFC 9110 §5.2).
 
-    Names are compared without case; values are str, one character a byte (latin-1).
+    Names are compared without case; values are str, one character a byte (latin-1). `set` and
+    `remove` also take out other spellings of a name, with `_` or `.` for `-`: a backend may take
+    them for the same field.
     """
 
     __slots__ = ("_fields", "_found")
@@ -54,6 +75,11 @@ class Headers:
     def triples(self) -> list[tuple[str, str, str]]:
         """The fields as `parsed` takes them. Not a copy: read only."""
         return self._fields
+
+    @property
+    def names(self) -> KeysView[str]:
+        """The names in lower case, each once."""
+        return self._index().keys()
 
     def get(self, name: str, default: str = "") -> str:
         """The first value of `name`, or `default`."""
@@ -84,13 +110,17 @@ class Headers:
             self._found[key] = (*self._found.get(key, ()), value)
 
     def set(self, name: str, value: str) -> None:
-        """Put one field in place of every field of that name."""
+        """Put one field in place of every field of that name, in any spelling."""
         self.remove(name)
         self.add(name, value)
 
     def remove(self, *names: str) -> None:
-        """Take out every field of these names; absent ones are no error."""
-        keys = self._index().keys() & map(str.lower, names)
+        """Take out every field of these names, in any spelling; absent ones are no error."""
+        if may_be_respelled([*self.names, *names]):
+            wanted = {*map(hyphenated, names)}
+            keys = {key for key in self.names if hyphenated(key) in wanted}
+        else:
+            keys = self.names & map(str.lower, names)
         if keys:
             self._fields = [field for field in self._fields if field[0] not in keys]
             self._found = None
@@ -163,7 +193,8 @@ class Request:
     `target` is path and query in the client's own encoding: what is sent on. `path` is the
     path percent-decoded once: what is matched. `peer` is the other end of the TCP connection,
     `client` the address that the trusted proxies vouch for (the peer, where there are none),
-    `local` our end of the connection.
+    `local` our end of the connection. `vouched` are the forwarding fields (`X-Forwarded-*` and
+    their like, in lower case) in `headers` that a trusted peer sent.
     """
 
     __slots__ = (
@@ -176,6 +207,7 @@ class Request:
         "scheme",
         "target",
         "version",
+        "vouched",
     )
 
     def __init__(
@@ -190,6 +222,7 @@ class Request:
         client: Address | None = None,
         local: Address = _LOOPBACK,
         body: AsyncIterator[bytes] | None = None,
+        vouched: Collection[str] = (),
     ) -> None:
         self.method = method
         self.target = target
@@ -200,6 +233,7 @@ class Request:
         self.client = client or peer
         self.local = local
         self.body = _Content() if body is None else body
+        self.vouched = vouched
 
     @property
     def raw_path(self) -> str:
@@ -297,9 +331,16 @@ _HOP_BY_HOP = (
 
 def end_to_end(headers: Headers, *besides: str) -> Headers:
     """A copy without what is meant for one hop only: the hop-by-hop fields, those that
-    `Connection` names, `Proxy-*`, and the fields named in `besides`.
+    `Connection` names, `Proxy-*`, and the fields named in `besides`; in any spelling.
     """
     drop = {*_HOP_BY_HOP, *map(str.lower, besides), *headers.tokens("connection")}
+    if may_be_respelled(headers.names):
+        drop = {*map(hyphenated, drop)}
+        drop = {
+            name
+            for name in headers.names
+            if (plain := hyphenated(name)) in drop or plain.startswith("proxy-")
+        }
     return Headers.parsed(
         [field for field in headers.triples if field[0] not in drop and field[0][:6] != "proxy-"]
     )

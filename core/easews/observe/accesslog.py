@@ -16,7 +16,9 @@ from .logs import log_event
 
 log = logging.getLogger("easews.access")
 
-_query_value = re.compile(r"=[^&;]*")
+_query_part = re.compile(r"[^&;]+")
+# Letters, digits, and the brackets of lists.
+_plain_name = re.compile(r"(?:[\w.~\[\]-]|%5[BbDd])*", re.ASCII).fullmatch
 
 
 class AccessLog:
@@ -78,6 +80,15 @@ def _labelled(labels: Mapping[str, str]) -> dict[str, str]:
 
 
 def without_query_values(target: str) -> str:
-    """`/ws?token=secret&v=2` as `/ws?token=&v=`."""
+    """`/ws?token=secret&v=2` as `/ws?token=&v=`.
+
+    A part without a value may itself be one (`/ws?secret`), and so may what stands before the
+    padding of base64, or before an encoded `=` or `&`: of these nothing is left.
+    """
     path, mark, query = target.partition("?")
-    return path + mark + _query_value.sub("=", query) if mark else path
+    return path + mark + _query_part.sub(_name_only, query) if mark else path
+
+
+def _name_only(part: re.Match[str]) -> str:
+    name, _, value = part[0].partition("=")
+    return f"{name}=" if value.strip("=") and _plain_name(name) else ""

@@ -1,23 +1,23 @@
-"""What JSON Schema's `format` means here: regexp, cidr, url, address, target.
+"""What JSON Schema's `format` means here: regexp, cidr, url, origin, address, target,
+path, prefix.
 
 A checker raises ValueError with a text that goes on from "is no ...": what is wrong, in words.
+A second text may say what to write instead.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from ipaddress import ip_address, ip_network
-from urllib.parse import unquote, urlsplit
+from ipaddress import ip_network
 
 import re2  # type: ignore[import-untyped]
 from jsonschema import FormatChecker
 
-URL_SCHEMES = ("ws", "wss", "http", "https")
-_HOST_NAME = re.compile(
-    r"(?=.{1,253}$)(?![0-9.]+$)[A-Za-z0-9_][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*\.?"
-)
-_NOT_IN_URLS = re.compile(r"[\x00-\x20\x7f<>\"\\^`{|}]")
+from ..http import urls
+from ..http.paths import ambiguity, decoded
+
+_ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
 
 
 def regexp(text: str) -> None:
@@ -40,42 +40,59 @@ def cidr(text: str) -> None:
 
 
 def url(text: str) -> None:
-    if _NOT_IN_URLS.search(text):
-        raise ValueError("it has a character that has to be percent-encoded")
-    if "://" not in text:
-        raise ValueError("it does not begin with a scheme such as ws://")
-    parts = urlsplit(text)
-    if parts.scheme.lower() not in URL_SCHEMES:
-        raise ValueError(f"{parts.scheme}:// leads to no server")
-    if not parts.hostname:
-        raise ValueError("it has no host")
-    if "@" in parts.netloc or parts.fragment:
-        raise ValueError("credentials and fragments are not sent to a server")
-    try:
-        _ = parts.port
-    except ValueError:  # whose text repeats what may be a part of a password
-        raise ValueError("its port is not a number up to 65535") from None
+    urls.server_url(text)
+
+
+def origin(text: str) -> None:
+    """An Origin, or a URL, whose origin is meant."""
+    urls.origin_of(text)
 
 
 def address(text: str) -> None:
-    if text == "" or _HOST_NAME.fullmatch(text):
-        return
-    try:
-        ip_address(text)
-    except ValueError:
-        raise ValueError("neither an IP nor a host name") from None
+    if text and not urls.is_ip(text):
+        urls.check_host_name(text)
 
 
 def target(text: str) -> None:
-    """The path of a rewriteTarget. Clients get 400 for a dot segment, and so do configs."""
-    for segment in text.split("/"):
-        if unquote(segment) in (".", ".."):
-            raise ValueError(f"{segment!r} is a dot segment, which leads out of the path")
+    """The path of a rewriteTarget. Clients get 400 for an ambiguous one, and so do configs."""
+    if fault := ambiguity(decoded(text)):
+        raise ValueError(f"it has {fault}, which may lead out of the path")
+
+
+def path(text: str) -> None:
+    """A path that requests are compared with, which is as the router sees it."""
+    _matchable(text, text)
+
+
+def prefix(text: str) -> None:
+    """As `path`, but what matches goes on behind it."""
+    _matchable(text, f"{text}x")  # `/a/.` is the beginning of `/a/.x`
+
+
+def _matchable(text: str, path: str) -> None:
+    """ValueError when no request for `path` can match: a request's path is decoded and merged."""
+    if encoded := _ENCODED.search(text):
+        raise ValueError(
+            "paths are compared decoded",
+            f"write the character itself for {encoded.group()}, or use pathRegexp",
+        )
+    if fault := ambiguity(path):
+        raise ValueError(
+            f"it never matches, because requests with {fault} are refused",
+            "write the path that it leads to",
+        )
+    if "//" in text:
+        raise ValueError(
+            "it never matches, because repeated slashes count as one", "write one / for them"
+        )
 
 
 CHECKS: dict[str, Callable[[str], None]] = {
     "address": address,
     "cidr": cidr,
+    "origin": origin,
+    "path": path,
+    "prefix": prefix,
     "regexp": regexp,
     "target": target,
     "url": url,

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from ..addresses import Address, Network, is_within
 from ..http import Headers
-from ..http.forwarded import X_FORWARDED, forwarded_elements, forwarded_for, parse_node
+from ..http.forwarded import forwarded_elements, forwarded_for, parse_node
 
 
 def client_address(
@@ -32,20 +32,6 @@ def client_address(
             return client
         client = hop
     return client
-
-
-def believed_headers(headers: Headers, source: str | None) -> Headers:
-    """The headers without what the header that `source` names makes unbelievable.
-
-    A proxy that writes the one lets a client's other through, and nobody may read another
-    client from it. Whether the named one is believed depends on the peer, and on whom the
-    filters trust: that is for the `ForwardedPolicy` to decide.
-    """
-    if source is None:
-        return headers
-    believed = headers.copy()
-    believed.remove(*(X_FORWARDED if source == "forwarded" else ("forwarded",)))
-    return believed
 
 
 def _hops(headers: Headers, source: str) -> Iterator[str]:

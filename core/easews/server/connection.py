@@ -17,17 +17,19 @@ from time import perf_counter
 
 from anyio.lowlevel import checkpoint
 
-from ..addresses import Address
+from ..addresses import Address, is_within
 from ..errors import MessageError
 from ..filters import Context
 from ..http import Headers, Request
+from ..http.forwarded import forwarding_names
 from ..http.h1 import RequestHead, encode_response_head
 from ..http.problems import problem
 from ..net.sockets import linger, send_all
 from ..pipeline.isolation import must_go_on
 from ..sessions import Connection, Ending, Route, Upgrade
-from .address import believed_headers, client_address
+from .address import client_address
 from .exchange import CLIENT_LEFT, Exchange
+from .fields import received_fields
 from .reader import RequestReader
 from .site import Site
 from .writer import SEND_TIMEOUT, ResponseWriter
@@ -104,17 +106,18 @@ class HttpConnection:
                 await exchange.end()
 
     def _request(self, site: Site, head: RequestHead) -> Request:
-        spec = site.spec
-        source = spec.client_address_from
-        client = client_address(head.headers, self._peer, spec.trusted_proxies, source)
+        spec, peer = site.spec, self._peer
+        trusted = is_within(peer.host, spec.trusted_proxies)
+        headers = received_fields(head.headers, trusted, spec.client_address_from)
         return Request(
             head.method,
             head.target,
-            believed_headers(head.headers, source),
+            headers,
             version=head.version,
-            peer=self._peer,
-            client=client,
+            peer=peer,
+            client=client_address(headers, peer, spec.trusted_proxies, spec.client_address_from),
             local=self._local,
+            vouched=forwarding_names(headers) if trusted else (),
         )
 
     async def _refuse(self, site: Site, error: MessageError) -> None:

@@ -37,7 +37,9 @@ class RequestReader:
         within `timeout` seconds of its first byte (408).
         """
         received = self.received
-        until = monotonic() + (timeout if received else idle)
+        _drop_empty_lines(received)
+        end_of_idling = monotonic() + idle
+        until = monotonic() + timeout if received else end_of_idling
         while (end := find_head_end(received)) < 0 and len(received) <= self._max_header_bytes:
             try:
                 data = await receive(self._sock, until - monotonic())
@@ -50,6 +52,9 @@ class RequestReader:
             if not received:
                 until = monotonic() + timeout
             received += data
+            _drop_empty_lines(received)
+            if not received:
+                until = end_of_idling
         if not 0 <= end <= self._max_header_bytes:
             raise MessageError(431, f"the head is over {self._max_header_bytes} bytes")
         raw = received[:end]
@@ -59,6 +64,12 @@ class RequestReader:
     def body(self, head: RequestHead, limit: int) -> RequestBody:
         """The body behind `head`. MessageError 413 when it is announced to be over `limit`."""
         return RequestBody(self, self._sock, head, limit)
+
+
+def _drop_empty_lines(received: bytearray) -> None:
+    """RFC 9112 §2.2: what stands before a request line. Some clients end a body with a CRLF."""
+    while received.startswith(b"\r\n"):
+        del received[:2]
 
 
 class RequestBody:

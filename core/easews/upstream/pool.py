@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from ..addresses import parse_ip
-
-_DEFAULT_PORTS = {"ws": 80, "http": 80, "wss": 443, "https": 443}
+from ..http.urls import server_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +26,10 @@ class Server:
 
     @classmethod
     def at(cls, url: str, *, weight: int = 1, keep_host: bool = False) -> Server:
-        """The server at a checked `url`."""
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        port = parts.port or _DEFAULT_PORTS[parts.scheme.lower()]
+        """The server at `url`. ValueError, with what is wrong, when it leads to none."""
+        _, host, port, path = server_url(url)
         is_ip = parse_ip(host) is not None
-        return cls(url, host, port, parts.path, is_ip, weight, keep_host)
+        return cls(url, host, port, path, is_ip, weight, keep_host)
 
 
 class Pool:

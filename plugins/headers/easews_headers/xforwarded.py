@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from ipaddress import ip_network
 from typing import Any
 
-from easews import Context, Filter, ForwardedPolicy
+from easews import Context, Filter, ForwardedPolicy, parse_network
 
 
 class XForwarded(Filter):
@@ -15,15 +14,15 @@ class XForwarded(Filter):
     kind = "XForwarded"
     schema = "XForwarded.json"
 
+    trusted_field = "trusted"
+
     def __init__(self, name: str, spec: Mapping[str, Any]) -> None:
         super().__init__(name, spec)
-        self._policy = ForwardedPolicy(spec["mode"], spec["headers"], spec["forwarded"])
-        # Without a list of its own this filter trusts whom its server trusts.
-        self._trusted = tuple(map(ip_network, spec["trusted"])) if "trusted" in spec else None
+        trusted = tuple(map(parse_network, spec["trusted"])) if "trusted" in spec else None
+        self._policy = ForwardedPolicy(spec["mode"], spec["headers"], spec["forwarded"], trusted)
 
     async def handle(self, ctx: Context) -> None:
         if ctx.forwarded:  # a hop is told once, and the first filter has done it
             return
-        trusted = ctx.route.trusted_proxies if self._trusted is None else self._trusted
-        self._policy.apply(ctx.request.headers, ctx.request, trusted)
+        self._policy.apply(ctx.request.headers, ctx.request)
         ctx.forwarded = True

@@ -23,7 +23,7 @@ from easews import (
     end_to_end,
     problem,
 )
-from easews.upstream import Answer, Pool, Server, ask, dial
+from easews.upstream import Answer, Pool, Server, ask, dial, origin_of
 
 from .handshake import extensions
 from .handshake.origin import OriginPolicy
@@ -83,12 +83,9 @@ class WebSocketProxy(Filter):
             Server.at(entry["url"], weight=entry.get("weight", 1), keep_host=entry["keepHost"])
             for entry in pool["servers"]
         )
-        self._hosts = {
-            entry["url"]: "" if entry["keepHost"] else backend_host(entry["url"])
-            for entry in pool["servers"]
-        }
         self._origins = OriginPolicy(pool["originPatterns"], pool["insecureSkipVerify"])
-        self._default_origin: str = spec.get("defaultOrigin", "")
+        origin: str = spec.get("defaultOrigin", "")
+        self._default_origin = origin and origin_of(origin)
         self._forwarded = ForwardedPolicy()
         self._connect_timeout: float = timeouts["connect"]
         self._handshake_timeout: float = timeouts["handshake"]
@@ -129,7 +126,7 @@ class WebSocketProxy(Filter):
         headers = ctx.request.headers
         if not ctx.forwarded:
             headers = headers.copy()
-            self._forwarded.apply(headers, ctx.request, ctx.route.trusted_proxies)
+            self._forwarded.apply(headers, ctx.request)
         failure: UpstreamError = _NoServer("the pool has no server")
         for number, server in enumerate(self._pool.order()):
             if number:
@@ -147,7 +144,7 @@ class WebSocketProxy(Filter):
         target, onward = backend_request(
             ctx.request,
             base_path=server.path,
-            host=self._hosts[server.url],
+            host="" if server.keep_host else backend_host(server.url),
             key=key,
             default_origin=self._default_origin,
             headers=headers,

@@ -44,7 +44,7 @@ _version = re.compile(r"HTTP/[0-9]\.[0-9]").fullmatch
 
 def request_fault(text: str) -> HeadError:
     """Which check the request head `text` has failed."""
-    line, *fields = text.removeprefix("\r\n").split("\r\n")
+    line, *fields = text.split("\r\n")
     return (
         _fault_anywhere(text, 400)
         or _request_line_fault(line)

@@ -33,10 +33,12 @@ class ResponseHead(NamedTuple):
     headers: Headers
 
 
-# One expression takes the whole head, and it never backtracks (possessive quantifiers). What
-# `target` may not be besides is checked afterwards, as only few requests need it.
-_FIELDS = rf"((?:\r\n{TOKEN}:[\t -~\x80-\xff]*+)*+)\r\n\r\n"
-_request = re.compile(rf'(?:\r\n)?({TOKEN}) ([!"$-~]++) HTTP/(1\.[01]){_FIELDS}').fullmatch
+# One expression matches the whole head, in linear time: the quantifiers of character classes are
+# possessive, and a field line can begin in one place only. (Those of groups are not possessive:
+# Python 3.11.2 mishandles that.) What `target` may not be besides is checked afterwards, as only
+# few requests need it.
+_FIELDS = rf"((?:\r\n{TOKEN}:[\t -~\x80-\xff]*+)*)\r\n\r\n"
+_request = re.compile(rf'({TOKEN}) ([!"$-~]++) HTTP/(1\.[01]){_FIELDS}').fullmatch
 _response = re.compile(
     rf"HTTP/(1\.[01]) ([1-9][0-9]{{2}})(?: ([\t -~\x80-\xff]*+))?{_FIELDS}"
 ).fullmatch
@@ -47,7 +49,7 @@ _bad_triplet = re.compile(r"%(?![0-9A-Fa-f]{2})").search
 _absolute = re.compile(r"https?://([^/?]*)(.*)", re.IGNORECASE).fullmatch
 # RFC 3986 §3.2.2. No user information: RFC 9110 §4.2.4 has it treated as an error.
 _authority = re.compile(
-    r"(?:\[([0-9A-Fa-f:.]++)\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})++)(?::[0-9]{0,5})?"
+    r"(?:\[([0-9A-Fa-f:.]++)\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]++|%[0-9A-Fa-f]{2})+)(?::[0-9]{0,5})?"
 ).fullmatch
 _length = re.compile(r"[0-9]{1,18}").fullmatch
 
@@ -106,10 +108,13 @@ def parse_response_head(raw: bytes | bytearray) -> ResponseHead:
 
 
 def encode_request_head(method: str, target: str, headers: Headers) -> bytes:
-    """The head as it is sent. ValueError when a filter made `method` or `target` unsendable."""
+    """The head as it is sent. ValueError when a filter made `method` or `target` unsendable.
+
+    Its text, which ends in a log, shows neither: tokens are passed in queries.
+    """
     line = f"{method} {target}"
     if not _request_line(line):
-        raise ValueError(f"{line!r} cannot stand in a request line (RFC 9112 §3)")
+        raise ValueError("this method or target cannot stand in a request line (RFC 9112 §3)")
     return _encode(f"{line} HTTP/1.1", headers)
 
 

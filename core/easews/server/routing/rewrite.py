@@ -11,9 +11,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import quote
 
 from ...config.model import PathSpec
+from ...http.paths import located, merged
 
 Rewrite = Callable[[str], str]
 #: A replacement: text, and the groups in between by their number.
@@ -21,7 +22,6 @@ Template = Sequence[str | int]
 
 _PCHAR = "!$&'()*+,;=:@~/"  # RFC 3986 §3.3, besides letters, digits and -._
 _triplets = re.compile(r"(%[0-9A-Fa-f]{2})")
-_octet = re.compile(r"%[0-9A-Fa-f]{2}|.", re.DOTALL)
 _reference = re.compile(r"\$(?:(\$)|(\w+)|\{(\w+)\})", re.ASCII)
 
 
@@ -37,8 +37,8 @@ def rewriter(spec: PathSpec, regexp: Any) -> Rewrite | None:
         return lambda raw: _absolute(_replace(regexp, template, raw))
     target = _encode(spec.rewrite_target)
     if spec.path_prefix is not None:
-        length = len(spec.path_prefix.encode())
-        return lambda raw: _absolute(target + raw[_offsets(raw)[length] :])
+        length = len(merged(spec.path_prefix))
+        return lambda raw: _absolute(target + raw[located(raw)[1][length] :])
     return lambda raw: _absolute(target)
 
 
@@ -52,11 +52,6 @@ def _encode(text: str) -> str:
     return "".join(
         piece if index % 2 else quote(piece, safe=_PCHAR) for index, piece in enumerate(pieces)
     )
-
-
-def _offsets(raw: str) -> list[int]:
-    """Where in `raw` each octet of the decoded path stands, and the end."""
-    return [*(octet.start() for octet in _octet.finditer(raw)), len(raw)]
 
 
 def _parse_template(text: str, regexp: Any) -> Template:
@@ -77,10 +72,10 @@ def _group(name: str, regexp: Any) -> str | int:
 
 
 def _replace(regexp: Any, template: Template, raw: str) -> str:
-    offsets = _offsets(raw)
+    path, offsets = located(raw)
     done: list[str] = []
     end = 0
-    for match in regexp.finditer(unquote_to_bytes(raw)):
+    for match in regexp.finditer(path):
         start = match.start()
         # As in Go, an empty match right behind another match is none. (RE2's finditer also
         # reports an empty match twice.)

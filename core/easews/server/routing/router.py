@@ -1,25 +1,22 @@
 """From a request to the path that is responsible for it, and the target that is sent on.
 
 The first rule and path that match in full win, in written order. Paths are compared with what
-the client wrote percent-decoded once; what is sent on keeps the client's own encoding.
+the client wrote percent-decoded once, repeated slashes as one; what is sent on keeps the client's
+own encoding and all its slashes.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
-from urllib.parse import unquote_to_bytes
 
 import re2  # type: ignore[import-untyped]
 
 from ...config.model import PathSpec, RuleSpec, ServerSpec
 from ...http import Request
+from ...http.paths import ambiguity, decoded, merged
 from .rewrite import rewriter
-
-# RFC 3986 §3.3: whole segments. A backslash is an ordinary character there, and no separator.
-_dot_segment = re.compile(rb"(?:\A|/)\.\.?(?:/|\Z)").search
 
 
 class Match(NamedTuple):
@@ -44,7 +41,6 @@ class Refused:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-_DOT_SEGMENT = Refused(400, "the path has a dot segment, `.` or `..`: send it resolved")
 _NOT_FOUND = Refused(404, "no rule of this server matches this host and path")
 
 
@@ -57,11 +53,11 @@ class Router:
     def route(self, request: Request) -> Match | Refused:
         """The first full match, or the refusal that tells most about what is missing."""
         raw_path, mark, query = request.target.partition("?")
-        path = unquote_to_bytes(raw_path)
-        if _dot_segment(path):
-            return _DOT_SEGMENT
+        path = decoded(raw_path)
+        if fault := ambiguity(path):
+            return _ambiguous(fault)
         allowed: dict[str, None] = {}
-        for entry in self._candidates(_without_port(request.host), path):
+        for entry in self._candidates(_host_name(request.host), merged(path)):
             # Header and query rules will be asked here, an ipFilter in `_candidates`: behind
             # a refusal of theirs (403, then 400) there is no 405.
             if request.method in entry.methods or not entry.methods:
@@ -69,7 +65,7 @@ class Router:
             allowed.update(dict.fromkeys(entry.methods))
         return _method_not_allowed(request.method, allowed) if allowed else _NOT_FOUND
 
-    def _candidates(self, host: str, path: bytes) -> Iterator[_Path]:
+    def _candidates(self, host: str, path: str) -> Iterator[_Path]:
         """The paths that match, whatever the method."""
         for rule in self._rules:
             if rule.takes(host):
@@ -79,7 +75,7 @@ class Router:
 class _Rule:
     def __init__(self, spec: RuleSpec, body_limit: int) -> None:
         self.paths = [_Path(path, body_limit) for path in spec.paths]
-        hosts = [host.lower() for host in spec.hosts]
+        hosts = [host.lower().removesuffix(".") for host in spec.hosts]
         self._any_host = not hosts and spec.host_regexp is None
         self._names = frozenset(host for host in hosts if "*" not in host)
         self._suffixes = tuple(host[1:] for host in hosts if host.startswith("*"))
@@ -92,7 +88,7 @@ class _Rule:
             or host in self._names
             or host.endswith(self._suffixes)
             or host.startswith(self._prefixes)
-            or (self._regexp is not None and self._regexp.search(host.encode()) is not None)
+            or (self._regexp is not None and self._regexp.search(host) is not None)
         )
 
 
@@ -112,16 +108,16 @@ class _Path:
         if self._rewrite is not None:
             raw_path = self._rewrite(raw_path)
             # `/files../x` has no dot segment, but with `/files` replaced by `/data/` it has.
-            if _dot_segment(unquote_to_bytes(raw_path)):
-                return _DOT_SEGMENT
+            if fault := ambiguity(decoded(raw_path)):
+                return _ambiguous(fault)
         return Match(self._spec, raw_path + query, self._name, self._body_limit)
 
 
-def _matcher(spec: PathSpec, regexp: Any) -> Callable[[bytes], bool]:
+def _matcher(spec: PathSpec, regexp: Any) -> Callable[[str], bool]:
     if spec.path is not None:
-        return spec.path.encode().__eq__
+        return merged(spec.path).__eq__
     if spec.path_prefix is not None:
-        prefix = spec.path_prefix.encode()
+        prefix = merged(spec.path_prefix)
         return lambda path: path.startswith(prefix)
     if regexp is not None:
         return lambda path: regexp.search(path) is not None
@@ -133,14 +129,21 @@ def _compile(pattern: str | None, *, case_sensitive: bool = True) -> Any:
         return None
     options = re2.Options()
     options.case_sensitive = case_sensitive
+    options.dot_nl = True  # or `%0A` would slip past `.*`
     return re2.compile(pattern, options)
 
 
-def _without_port(host: str) -> str:
-    """Host in lower case and without its port; an IPv6 address keeps its brackets."""
+def _host_name(host: str) -> str:
+    """Host in lower case, without its port and the dot of a complete name; IPv6 in its brackets."""
     host = host.lower()
     name, colon, port = host.rpartition(":")
-    return host if not colon or port.endswith("]") else name
+    if colon and not port.endswith("]"):
+        host = name
+    return host.removesuffix(".")
+
+
+def _ambiguous(fault: str) -> Refused:
+    return Refused(400, f"the path has {fault}: send it resolved, and without any such character")
 
 
 def _method_not_allowed(method: str, allowed: dict[str, None]) -> Refused:

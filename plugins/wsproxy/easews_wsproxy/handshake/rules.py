@@ -21,6 +21,7 @@ from base64 import b64encode
 from binascii import a2b_base64
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha1
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -140,6 +141,7 @@ _OF_THE_ANSWER = (_KEY, _VERSION, _ACCEPT, _PROTOCOL, _EXTENSIONS, "content-leng
 _DEFAULT_PORTS = {"ws": 80, "http": 80, "wss": 443, "https": 443}
 
 
+@lru_cache(maxsize=1024)  # a request is for one of the few servers in the config
 def backend_host(url: str) -> str:
     """The Host that the server at `url` is asked for, or "" when that is the client's Host.
 
@@ -167,7 +169,7 @@ def backend_request(
     """
     # Host is first, where RFC 9110 §7.2 wants it.
     onward = [("host", "Host", host or request.host)]
-    onward += end_to_end(_keep_forwarded(headers), *_OF_THE_REQUEST).triples
+    onward += end_to_end(headers, *_OF_THE_REQUEST).triples
     if default_origin and "origin" not in headers:
         onward.append(("origin", "Origin", default_origin))
     # Of the client's offers only the one that the frame rules know: RSV2 in use would be a fault.
@@ -177,21 +179,6 @@ def backend_request(
     onward.append((_VERSION, "Sec-WebSocket-Version", "13"))
     onward.append((_KEY, "Sec-WebSocket-Key", key))
     return base_path.rstrip("/") + request.target, Headers.parsed(onward)
-
-
-def _keep_forwarded(headers: Headers) -> Headers:
-    """Without what Connection says about X-Forwarded-* and Forwarded.
-
-    These fields are ours by now. A client that could name them there would have them
-    removed, and its address with them.
-    """
-    named = headers.elements("connection")
-    kept = [name for name in named if not name.lower().startswith(("x-forwarded-", "forwarded"))]
-    if len(kept) == len(named):
-        return headers
-    headers = headers.copy()
-    headers.set("Connection", ", ".join(kept))
-    return headers
 
 
 def check_answer(

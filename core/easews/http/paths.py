@@ -1,0 +1,54 @@
+"""Paths as rules compare them: decoded once, repeated slashes merged, and never ambiguous.
+
+What is sent on keeps the client's own encoding; this is about what is matched.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote_to_bytes
+
+# RFC 3986 §5.2.4 removes the segments `.` and `..`. Servers differ in what they take for one:
+# Java's drop `;parameters` first, and some on Windows separate segments by backslashes, too.
+_dot_segment = re.compile(r"(?:\A|[/\\])\.\.?(?:[/\\;]|\Z)").search
+_slashes = re.compile(r"//+")
+_octet = re.compile(r"%[0-9A-Fa-f]{2}|.", re.DOTALL)
+_stray_bytes = re.compile("[\udc80-\udcff]")
+
+
+def decoded(raw: str) -> str:
+    """The path `raw`, percent-decoded once. A byte that is no UTF-8 becomes one U+FFFD."""
+    return _stray_bytes.sub("\ufffd", _unquoted(raw)) if "%" in raw else raw
+
+
+def _unquoted(raw: str) -> str:
+    return unquote_to_bytes(raw).decode("utf-8", "surrogateescape")
+
+
+def merged(path: str) -> str:
+    """A decoded path with repeated slashes made one, as most servers read it."""
+    return _slashes.sub("/", path) if "//" in path else path
+
+
+def located(raw: str) -> tuple[str, list[int]]:
+    """The path `raw` decoded and merged, and where in `raw` each character begins; then the end.
+
+    Of repeated slashes all belong to the first.
+    """
+    octets = [octet.start() for octet in _octet.finditer(raw)]
+    characters: list[str] = []
+    offsets: list[int] = []
+    place = 0
+    for character in _unquoted(raw):
+        if character != "/" or characters[-1:] != ["/"]:
+            characters.append(character)
+            offsets.append(octets[place])
+        place += len(character.encode("utf-8", "surrogateescape"))
+    return _stray_bytes.sub("\ufffd", "".join(characters)), [*offsets, len(raw)]
+
+
+def ambiguity(path: str) -> str:
+    """What in a decoded path is not resolved in the same way everywhere; "" for nothing."""
+    if "." in path and _dot_segment(path):
+        return "a dot segment, `.` or `..`"
+    return "a null character" if "\0" in path else ""
