@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from easews import BadAnswer, ConnectError, ConnectTimeout, Headers, UpstreamTimeout
+from easews import BadAnswer, ConnectError, ConnectTimeout, Headers, Request, UpstreamTimeout
 from easews.upstream import Answer, Pool, Server, ask, dial
 
 WEIGHTS = st.lists(st.integers(0, 9), min_size=1, max_size=6).filter(any)
@@ -32,28 +32,62 @@ def test_a_url_says_where_a_server_is() -> None:
         Server.at("ws://backend.example:0")
 
 
+REQUEST = Request("GET", "/")
+
+
+def turn(pool: Pool) -> str:
+    attempt = pool.next(REQUEST)
+    assert attempt is not None
+    return attempt.server.host
+
+
+def in_order(pool: Pool) -> list[str]:
+    """The servers that one request is tried at, if each of them refuses."""
+    tried: list[Server] = []
+    while (attempt := pool.next(REQUEST, tried)) is not None:
+        tried.append(attempt.server)
+    return [server.host for server in tried]
+
+
 def test_round_robin_is_smooth() -> None:
     pool = Pool(servers(5, 1, 1))
-    assert [pool.order()[0].host for _ in range(7)] == ["s0", "s0", "s1", "s0", "s2", "s0", "s0"]
+    assert [turn(pool) for _ in range(7)] == ["s0", "s0", "s1", "s0", "s2", "s0", "s0"]
 
 
 @given(WEIGHTS)
 def test_every_server_gets_its_share(weights: list[int]) -> None:
     pool = Pool(servers(*weights))
-    turns = Counter(pool.order()[0].host for _ in range(sum(weights) * 3))
+    turns = Counter(turn(pool) for _ in range(sum(weights) * 3))
     assert turns == {f"s{n}": weight * 3 for n, weight in enumerate(weights) if weight}
 
 
 @given(WEIGHTS)
 def test_every_server_that_gets_traffic_stands_in_for_the_others(weights: list[int]) -> None:
-    order = Pool(servers(*weights)).order()
-    assert sorted(server.host for server in order) == [
-        f"s{n}" for n, weight in enumerate(weights) if weight
-    ]
+    pool = Pool(servers(*weights))
+    assert sorted(in_order(pool)) == [f"s{n}" for n, weight in enumerate(weights) if weight]
+
+
+@given(WEIGHTS)
+def test_a_request_that_is_tried_again_takes_nobody_elses_turn(weights: list[int]) -> None:
+    pool, other = Pool(servers(*weights)), Pool(servers(*weights))
+    for _ in range(3):
+        assert in_order(pool)[:1] == [turn(other)]
 
 
 def test_a_pool_may_be_empty() -> None:
-    assert Pool([]).order() == []
+    assert Pool([]).next(REQUEST) is None
+
+
+def test_failures_in_a_row_are_counted() -> None:
+    pool = Pool(servers(1))
+    attempt = pool.next(REQUEST)
+    assert attempt is not None
+    standing = pool.standings[attempt.server.url]
+    attempt.failed(ConnectError("Connection refused"))
+    attempt.failed(ConnectError("no route"))
+    assert (standing.failures, standing.last_error) == (2, "no route")
+    attempt.succeeded()
+    assert standing.failures == 0
 
 
 async def test_dialling_a_server_connects() -> None:

@@ -101,7 +101,7 @@ def _embedded(schema: Schema, name: str) -> Schema:
 
 def _common() -> Schema:
     common = load("common")
-    return {"description": common["title"], "$defs": common["$defs"]}
+    return {"description": common["title"], "$defs": _referring(common["$defs"], "#")}
 
 
 def _referring(schema: Any, root: str) -> Any:

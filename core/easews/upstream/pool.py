@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ..addresses import parse_ip
+from ..filters import SpecFault
+from ..http import Request
 from ..http.urls import server_url
+
+Spec = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,21 +37,96 @@ class Server:
         return cls(url, host, port, path, is_ip, weight, keep_host)
 
 
+@dataclass(slots=True)
+class Standing:
+    """What is known of a server: failures in a row, and what the last one was."""
+
+    failures: int = 0
+    last_error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try of a request at `server`: whoever makes it tells how it went."""
+
+    server: Server
+    _standing: Standing
+
+    def succeeded(self) -> None:
+        """The server has answered, whatever its answer is."""
+        if self._standing.failures:
+            self._standing.failures = 0
+
+    def failed(self, cause: Exception) -> None:
+        """The server could not be reached, or has not answered."""
+        self._standing.failures += 1
+        self._standing.last_error = str(cause)
+
+
 class Pool:
     """Smooth weighted round robin: weights 5, 1, 1 give a a b a c a a, not a a a a a b c."""
 
     def __init__(self, servers: Iterable[Server]) -> None:
         self._servers = [server for server in servers if server.weight > 0]
+        self._attempts = [Attempt(server, Standing()) for server in self._servers]
         self._shares = [0] * len(self._servers)
         self._total = sum(server.weight for server in self._servers)
 
-    def order(self) -> list[Server]:
-        """The server whose turn it is, then the others, to be tried should it refuse."""
-        if len(self._servers) < 2:
-            return self._servers
-        shares = self._shares
-        for index, server in enumerate(self._servers):
-            shares[index] += server.weight
-        ranked = sorted(range(len(shares)), key=shares.__getitem__, reverse=True)
-        shares[ranked[0]] -= self._total
-        return [self._servers[index] for index in ranked]
+    @classmethod
+    def from_spec(cls, spec: Spec) -> Pool:
+        """The pool that a checked spec of ``urn:easews:common#/$defs/pool`` describes."""
+        return cls(
+            Server.at(entry["url"], weight=entry.get("weight", 1), keep_host=entry["keepHost"])
+            for entry in spec["servers"]
+        )
+
+    @property
+    def standings(self) -> dict[str, Standing]:
+        """What is known of each server, by its URL."""
+        return {attempt.server.url: attempt._standing for attempt in self._attempts}
+
+    def next(self, request: Request, tried: Collection[Server] = ()) -> Attempt | None:
+        """The server to ask for `request` now, or None when none is left.
+
+        `tried` are those that have failed this request; the first call takes the pool's turn.
+        """
+        attempts, shares = self._attempts, self._shares
+        if not tried and len(attempts) > 1:
+            for index, server in enumerate(self._servers):
+                shares[index] += server.weight
+            index = max(range(len(shares)), key=shares.__getitem__)
+            shares[index] -= self._total
+            return attempts[index]
+        left = [index for index, attempt in enumerate(attempts) if attempt.server not in tried]
+        return attempts[max(left, key=shares.__getitem__)] if left else None
+
+
+def pool_faults(pool: Spec, at: Sequence[str | int]) -> Iterator[SpecFault]:
+    """The faults of a pool's spec that its schema cannot tell; `at` is where the pool stands."""
+    path = (*at, "servers")
+    yield from _weight_faults(pool["servers"], path)
+    for number, server in enumerate(pool["servers"]):
+        if "?" in server["url"]:
+            yield SpecFault(
+                (*path, number, "url"),
+                "its query would never be sent: the query is the client's",
+                "write the URL without its query",
+            )
+
+
+def _weight_faults(servers: Sequence[Spec], at: Sequence[str | int]) -> Iterator[SpecFault]:
+    weights = [server.get("weight") for server in servers]
+    if None in weights and any(weight is not None for weight in weights):
+        for number, weight in enumerate(weights):
+            if weight is None:
+                yield SpecFault(
+                    (*at, number),
+                    "this server has no weight, but others of its pool have one",
+                    "give every server of the pool a weight, or none",
+                )
+    elif not any(weight is None or weight > 0 for weight in weights):
+        yield SpecFault(
+            at,
+            "every server of this pool has the weight 0, so none may be chosen",
+            "give at least one server a weight above 0",
+        )

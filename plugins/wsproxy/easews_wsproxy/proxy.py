@@ -79,10 +79,7 @@ class WebSocketProxy(Filter):
         super().__init__(name, spec)
         pool = spec["pools"][0]
         timeouts = pool["timeouts"]
-        self._pool = Pool(
-            Server.at(entry["url"], weight=entry.get("weight", 1), keep_host=entry["keepHost"])
-            for entry in pool["servers"]
-        )
+        self._pool = Pool.from_spec(pool)
         self._origins = OriginPolicy(pool["originPatterns"], pool["insecureSkipVerify"])
         origin: str = spec.get("defaultOrigin", "")
         self._default_origin = origin and origin_of(origin)
@@ -128,15 +125,22 @@ class WebSocketProxy(Filter):
             headers = headers.copy()
             self._forwarded.apply(headers, ctx.request)
         failure: UpstreamError = _NoServer("the pool has no server")
-        for number, server in enumerate(self._pool.order()):
-            if number:
+        tried: list[Server] = []
+        while (attempt := self._pool.next(ctx.request, tried)) is not None:
+            server = attempt.server
+            if tried:
                 log.warning("request %s: %s; asking %s", ctx.id, failure, server.url)
             ctx.backend = server.url
             offer = self._offer(ctx, server, headers)
             try:
-                return offer, await self._ask(offer)
+                answer = await self._ask(offer)
             except ConnectError as error:
+                attempt.failed(error)
                 failure = error
+                tried.append(server)
+            else:
+                attempt.succeeded()
+                return offer, answer
         raise failure
 
     def _offer(self, ctx: Context, server: Server, headers: Headers) -> _Offer:
