@@ -129,8 +129,13 @@ class Relay(Service):
             leg.session.receive(leg, self._buffer, 0, start + count, 0, now)
 
     def _splice(self, pipe: Pipe, leg: Leg, now: float) -> int:
-        """0 at the end of the stream, else -1: what came is already on its way."""
-        came, rest, alive = pipe.move(leg.fd, leg.other.fd, leg.walker.remaining)
+        """-1 when what came is already on its way, 0 at the end of the stream, else what `receive`
+        got: only that passes TCP urgent data, in front of which there is nothing to splice.
+        """
+        try:
+            came, rest, alive = pipe.move(leg.fd, leg.other.fd, leg.walker.remaining)
+        except BlockingIOError:
+            return leg.receive(self._buffer, leg.read_size())
         if not alive:
             leg.session.unwritable(leg.other)
         if came:
