@@ -104,7 +104,9 @@ class Filter:
     `unbounded_body` tells that whatever the client sends is for this filter to limit, so a path
     that leads here must have `clientMaxBodySize: -1`. `trusted_field` is the field that lists the
     proxies whose word this filter takes, if it has one: they have to be among the server's
-    `trustedProxies`. The docstring's first line is the summary that `easews kinds` prints.
+    `trustedProxies`. `build_note` tells users what differs between installations of the package,
+    such as a part that is compiled only where a compiler was; `easews kinds`, `run` and
+    `--version` print it. The docstring's first line is the summary that `easews kinds` prints.
     """
 
     kind: ClassVar[str]
@@ -113,6 +115,7 @@ class Filter:
     services: ClassVar[Sequence[type[Service]]] = ()
     unbounded_body: ClassVar[bool] = False
     trusted_field: ClassVar[str] = ""
+    build_note: ClassVar[str] = ""
 
     @classmethod
     def check(cls, spec: Mapping[str, Any]) -> Iterable[SpecFault]:

@@ -19,6 +19,7 @@ from .config.model import Config, ServerSpec
 from .errors import EasewsError
 from .gateway import STOP_TIMEOUT, Gateway, bind_all
 from .logs import end_process, writing_logs
+from .plugins import build_notes
 
 log = logging.getLogger("easews")
 
@@ -49,6 +50,8 @@ def run(config: Config, *, backend: str = "asyncio", log_format: str = "text") -
             print(f"easews: {error}", file=sys.stderr)
             return 1
         _raise_descriptor_limit(sum(map(_expected_connections, config.servers)))
+        for note in build_notes(entry.kind for spec in config.pipelines for entry in spec.filters):
+            log.info("%s", note)
         try:
             anyio.run(_run, Gateway(config, sockets), **BACKENDS[backend])
             _leave_threads_behind()

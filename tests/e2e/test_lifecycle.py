@@ -199,6 +199,14 @@ def test_what_it_listens_on_is_told_for_each_server(loop: str, tmp_path: Path) -
         assert gateway.out.having(expected)
 
 
+def test_it_is_logged_whether_the_relay_is_compiled(
+    loop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EASEWS_PURE", "1")
+    with running(config(free_port(), proxied("/ws", DOWN)), tmp_path, "--backend", loop) as gateway:
+        gateway.log.wait_for("INFO easews-wsproxy ", " (relay: pure Python)")
+
+
 # The access log
 
 

@@ -29,6 +29,7 @@ from easews import (
 from easews.upstream import Answer, Pool, Server, ask, dial, origin_of
 
 from . import extensions
+from .compiled import COMPILED
 from .frames import Walker
 from .guard import Limits
 from .handshake import (
@@ -73,6 +74,7 @@ class WebSocketProxy(Filter):
     results = (CLIENT_ERROR, SERVER_ERROR, NOT_WEBSOCKET)
     services = (Relay,)
     unbounded_body = True
+    build_note = "relay: compiled" if COMPILED else "relay: pure Python"
 
     @classmethod
     def check(cls, spec: Mapping[str, Any]) -> Iterable[SpecFault]:
