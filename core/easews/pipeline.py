@@ -125,6 +125,7 @@ class _Timed:
                 raise  # it was thrown in from outside, and went through
             raise RuntimeError("it raised GeneratorExit") from error
         finally:
+            del value  # see `driven`
             held = perf_counter() - began
             if held > BLOCKING:
                 log.warning(

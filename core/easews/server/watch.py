@@ -63,7 +63,10 @@ class ClientWatch(Service):
         client = _Client(sock, sock.fileno(), held, left)
 
         def step(action: Action, value: Any) -> Any:
-            awaited = action(value)
+            try:
+                awaited = action(value)
+            finally:
+                del value  # see `driven`
             if not client.waits:
                 self._begin(client)
             return awaited

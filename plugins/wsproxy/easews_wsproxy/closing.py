@@ -180,4 +180,8 @@ class Closing:
         self._deadline = inf
         by, code, cause = self._first or ("proxy", LOST, "cut")
         duration = time.monotonic() - self._opened
-        self.over(Ending(by, code, cause, duration, *self.traffic()))
+        try:
+            self.over(Ending(by, code, cause, duration, *self.traffic()))
+        finally:
+            self.client.part()
+            self.backend.part()

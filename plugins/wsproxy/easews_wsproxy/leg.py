@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -139,11 +140,9 @@ class Leg:
             for option in _PROBE_OPTIONS:
                 sock.setsockopt(socket.IPPROTO_TCP, option, max(1, int(min(seconds, DAY) / 6)))
 
-    def join(self, batch: Batch, buffers: Buffers) -> None:
+    def join(self) -> None:
         """Become one of the relay's legs, until `close`. The session's other leg exists."""
-        self.batch = batch
-        self.buffers = buffers
-        batch.enter(self.fd, self, self.walker, self.other.fd)
+        self.batch.enter(self.fd, self, self.walker, self.other.fd)
 
     @property
     def wants_bytes(self) -> bool:
@@ -251,8 +250,15 @@ class Leg:
         """Leave the relay, then close: a closed descriptor can no longer be unregistered."""
         sock, self.sock = self.sock, None
         if sock is not None:
-            self.batch.leave(self.fd)
+            with suppress(KeyError):  # it could not join
+                self.batch.leave(self.fd)
             self.give_up()
             self.held = b""
             self.eof = True
             sock.close()
+
+    def part(self) -> None:
+        """Let go of the session and its other leg, which refer to this one: else what is left of
+        thousands that ended together waits for the garbage collector, and then all wait for it.
+        """
+        del self.session, self.other

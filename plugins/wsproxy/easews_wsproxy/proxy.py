@@ -144,8 +144,11 @@ class WebSocketProxy(Filter):
             try:
                 return offer, await self._ask(offer)
             except ConnectError as error:
-                failure = error
-        raise failure
+                failure = error.with_traceback(None)
+        try:
+            raise failure
+        finally:
+            del failure  # its traceback leads here: together they would be garbage
 
     def _offer(self, ctx: Context, server: Server, headers: Headers) -> _Offer:
         key = new_key()

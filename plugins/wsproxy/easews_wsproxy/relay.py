@@ -54,8 +54,7 @@ class Relay(Service):
                 await self._relay()
             finally:
                 # Nobody waits for the batch any more: only now may it be closed.
-                for session in list(self._sessions):
-                    self._cut(session)
+                self._cut_all()
                 self._batch.close()
                 if self._pipe is not None:
                     self._pipe.close()
@@ -68,8 +67,10 @@ class Relay(Service):
         session.forget = self._forget
         first = ((session.client, from_client), (session.backend, from_backend))
         for leg, _ in first:
-            leg.join(self._batch, self._buffers)
+            leg.batch, leg.buffers = self._batch, self._buffers
         try:
+            for leg, _ in first:
+                leg.join()
             for leg, received in first:
                 if received:
                     self._buffer[: len(received)] = received
@@ -157,6 +158,10 @@ class Relay(Service):
             session.cut()
         except Exception:
             log.exception("session %s: a fault at its end", session.birth.id)
+
+    def _cut_all(self) -> None:
+        for session in list(self._sessions):
+            self._cut(session)
 
     def _forget(self, session: RelaySession) -> None:
         self._sessions.discard(session)
