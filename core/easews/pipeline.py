@@ -14,6 +14,7 @@ from time import perf_counter
 from typing import Any
 
 from .answers import problem
+from .collector import PAUSES
 from .config.model import PipelineSpec
 from .containment import Action, driven, must_go_on
 from .errors import MessageError
@@ -41,6 +42,7 @@ class Pipeline:
     """A flow of filter instances; `filters` holds one for each name of the spec."""
 
     def __init__(self, spec: PipelineSpec, filters: Mapping[str, Filter]) -> None:
+        PAUSES.watch()
         self.name = spec.name
         self.data = spec.data
         kinds = {entry.name: entry.kind for entry in spec.filters}
@@ -117,7 +119,7 @@ class _Timed:
     ctx: Context
 
     def __call__(self, action: Action, value: Any) -> Any:
-        began = perf_counter()
+        began, paused = perf_counter(), PAUSES.seconds
         try:
             return action(value)
         except GeneratorExit as error:
@@ -127,7 +129,7 @@ class _Timed:
         finally:
             del value  # see `driven`
             held = perf_counter() - began
-            if held > BLOCKING:
+            if held > BLOCKING and (held := held - PAUSES.seconds + paused) > BLOCKING:
                 log.warning(
                     "request %s: %s held the event loop for %d ms: await, or use a thread",
                     self.ctx.id,
