@@ -219,6 +219,54 @@ def test_the_backends_answer_reaches_the_client(client: Peer, raw_backend: RawBa
     assert (answer["X-Backend"], answer.all("Keep-Alive")) == ("seven", [])
 
 
+CONFLICTING: dict[str, Fields] = {
+    "two lengths": (("Content-Length", "1"), ("Content-Length", "2")),
+    "length and coding": (("Content-Length", "1"), ("Transfer-Encoding", "chunked")),
+    "two codings": (("Transfer-Encoding", "gzip"), ("Transfer-Encoding", "chunked")),
+}
+
+
+@pytest.mark.parametrize("fields", CONFLICTING.values(), ids=CONFLICTING)
+def test_framing_is_not_judged_where_there_is_no_body(
+    client: Peer, raw_backend: RawBackend, fields: Fields
+) -> None:
+    client.send(raw.handshake("/raw"))
+    backend = raw_backend.accept()
+    request = backend.head()
+    backend.send(head("HTTP/1.1 103 Early Hints", fields) + raw.answer_101(request, *fields))
+    answer = client.head()
+    assert answer.status == 101
+    assert answer.all("Content-Length") == answer.all("Transfer-Encoding") == []
+
+
+@pytest.mark.parametrize("status", [204, 304])
+@pytest.mark.parametrize("fields", CONFLICTING.values(), ids=CONFLICTING)
+def test_an_answer_without_a_body_is_passed_on_without_a_doubtful_length(
+    client: Peer, raw_backend: RawBackend, fields: Fields, status: int
+) -> None:
+    client.send(raw.handshake("/raw"))
+    backend = raw_backend.accept()
+    backend.head()
+    backend.send(head(f"HTTP/1.1 {status} As it is", fields))
+    answer = client.head()
+    assert answer.status == status
+    assert answer.all("Content-Length") == answer.all("Transfer-Encoding") == []
+    assert client.rest() == b""
+
+
+def test_a_426_of_the_backend_says_what_to_upgrade_to(
+    client: Peer, raw_backend: RawBackend
+) -> None:
+    client.send(raw.handshake("/raw"))
+    backend = raw_backend.accept()
+    backend.head()
+    fields = [("Connection", "Upgrade"), ("Upgrade", "chat/2"), ("Content-Length", "0")]
+    backend.send(head("HTTP/1.1 426 Upgrade Required", fields))
+    answer = client.head()
+    assert (answer.status, answer["Upgrade"]) == (426, "chat/2")
+    assert answer["Connection"].split(", ") == ["Upgrade", "close"]
+
+
 def answer_with(request: Head, **changed: str) -> bytes:
     """A 101 with some of its fields changed or, by an empty value, taken out."""
     fields = {

@@ -79,7 +79,8 @@ def _framed(response: Response, method: str, version: str, close: bool) -> tuple
         headers.add("Connection", ", ".join(options))
     if "date" not in headers:
         headers.add("Date", formatdate(usegmt=True))
-    if response.status == 204:
+    lengths = headers.get_all("content-length")
+    if response.status == 204 or len(lengths) > 1 or not all(map(str.isdecimal, lengths)):
         headers.remove("content-length")  # RFC 9110 §8.6
     if _has_no_body(response.status):
         return headers, False

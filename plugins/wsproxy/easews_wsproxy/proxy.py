@@ -23,7 +23,6 @@ from easews import (
     Upgrade,
     UpstreamError,
     UpstreamTimeout,
-    end_to_end,
     problem,
 )
 from easews.upstream import Answer, Pool, Server, ask, dial, origin_of
@@ -41,6 +40,7 @@ from .handshake import (
     client_answer,
     deflate_agreed,
     new_key,
+    passed_on,
 )
 from .leg import Leg
 from .origin import OriginPolicy
@@ -111,7 +111,7 @@ class WebSocketProxy(Filter):
         except UpstreamError as error:
             return _report(ctx, error)
         if answer.status != 101:
-            headers = end_to_end(answer.headers)
+            headers = passed_on(answer.status, answer.headers)
             ctx.response = Response(
                 answer.status, headers, body=answer.body(), on_close=answer.close
             )
