@@ -113,9 +113,9 @@ async def test_a_connection_that_the_kernel_gives_up_is_told_as_that(
     monkeypatch.setattr("easews.upstream.dialling.connect", gives_up)
     near, far = socket.socketpair()
     near.setblocking(False)
-    with near, far, pytest.raises(ConnectError, match="^Connection timed out$"):
+    with near, far, pytest.raises(ConnectError, match=r"^Connection timed out$"):
         await ask(near, "GET", "/", Headers([("Host", "backend")]), timeout=10)
-    with pytest.raises(ConnectTimeout, match="ws://127.0.0.1:1: Connection timed out"):
+    with pytest.raises(ConnectTimeout, match="Connection timed out"):
         await dial(Server.at("ws://127.0.0.1:1"), timeout=10)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64decode
+from collections.abc import Callable
 
 import pytest
 from tests.e2e import raw
@@ -217,6 +218,34 @@ def test_the_backends_answer_reaches_the_client(client: Peer, raw_backend: RawBa
     assert answer["Sec-WebSocket-Extensions"] == "permessage-deflate; client_max_window_bits=12"
     assert answer.all("Set-Cookie") == ["a=1", "b=2"]
     assert (answer["X-Backend"], answer.all("Keep-Alive")) == ("seven", [])
+
+
+def test_a_late_body_of_a_refusal_comes_behind_its_head(
+    client: Peer, raw_backend: RawBackend
+) -> None:
+    client.send(raw.handshake("/raw"))
+    backend = raw_backend.accept()
+    backend.head()
+    backend.send(head("HTTP/1.1 401 Unauthorized", [("Content-Length", "4")]))
+    answer = client.head()
+    assert (answer.status, answer["Content-Length"]) == (401, "4")
+    backend.send(b"late")
+    assert client.rest() == b"late"
+
+
+@pytest.mark.parametrize("leave", [Peer.close, Peer.reset])
+def test_a_client_that_leaves_a_refusal_takes_its_backends_connection_along(
+    client: Peer, raw_backend: RawBackend, gateway: Gateway, leave: Callable[[Peer], None]
+) -> None:
+    target = f"/raw?{leave.__name__}="
+    client.send(raw.handshake(target))
+    backend = raw_backend.accept()
+    backend.head()
+    backend.send(head("HTTP/1.1 401 Unauthorized", [("WWW-Authenticate", "Basic")]))
+    assert client.head()["WWW-Authenticate"] == "Basic"
+    leave(client)
+    assert backend.rest() == b""
+    gateway.log.wait_for(target, '"status": 499')
 
 
 CONFLICTING: dict[str, Fields] = {

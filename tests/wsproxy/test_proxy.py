@@ -257,6 +257,34 @@ async def test_a_refusal_of_the_backend_is_streamed_to_the_client() -> None:
             await server.aclose()
 
 
+SILENT = {
+    "length": b"Content-Length: 4\r\n",
+    "chunked": b"Transfer-Encoding: chunked\r\n",
+    "no length": b"",
+}
+
+
+@pytest.mark.parametrize("framing", SILENT.values(), ids=SILENT)
+async def test_a_refusal_does_not_wait_for_its_body_and_ends_with_the_client(
+    framing: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    with Backend() as backend:
+        async with proxying(backend.port) as running:
+            client = await ask(running)
+            server, _ = await backend.accept()
+            await server.send(b"HTTP/1.1 401 No\r\nWWW-Authenticate: Basic\r\n" + framing + b"\r\n")
+            head = await receive_until(client, b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 401 ")
+            assert b"\r\nWWW-Authenticate: Basic\r\n" in head
+            await client.aclose()
+            assert await read_all(server) == b""
+            with anyio.fail_after(PATIENCE):
+                while running.gateway.listeners["server"]._open:
+                    await checkpoint()
+    assert vars(caplog.records[-1])["easews_fields"]["status"] == 499
+
+
 async def test_an_upgrade_that_a_later_filter_replaces_lets_go_of_the_backend() -> None:
     with Backend() as backend:
         async with proxying(backend.port, flow="[{filter: proxy}, {filter: spoils}]") as running:
