@@ -10,6 +10,7 @@ import logging
 import re
 
 from .filters import Context
+from .http import Response
 from .logs import log_event
 from .sessions import Birth, Ending
 
@@ -35,6 +36,7 @@ class AccessLog:
             "method": request.method,
             "target": without_query_values(request.target),
             "status": status,
+            "reason": _reason(ctx, status),
             "sent": sent,
             "ms": round(seconds * 1000, 3),
             "server": route.server,
@@ -67,6 +69,14 @@ class AccessLog:
             if traffic.rtt is not None:
                 fields[f"{side}_rtt_ms"] = round(traffic.rtt * 1000, 3)
         log_event(log, "session", fields)
+
+
+def _reason(ctx: Context, status: int) -> str:
+    """Why the client was refused, if that is what it was told."""
+    response = ctx.response
+    if isinstance(response, Response) and response.status == status:
+        return response.reason
+    return ""
 
 
 def without_query_values(target: str) -> str:

@@ -286,11 +286,12 @@ class Response:
     """An answer with a status, headers and a body.
 
     `content` is a body known as a whole; its length is sent. `body` is one that comes in
-    pieces; it is sent as it comes. `on_close` is called once when the answer was sent or is
-    given up, to let go of what the body reads from; the engine calls `close`.
+    pieces; it is sent as it comes, and is closed when the client leaves. `on_close` is called
+    once when the answer was sent or is given up, to let go of what the body reads from; the
+    engine calls `close`. `reason` says in the access log why a client was refused.
     """
 
-    __slots__ = ("_on_close", "body", "content_length", "headers", "status")
+    __slots__ = ("_on_close", "body", "content_length", "headers", "reason", "status")
 
     def __init__(
         self,
@@ -300,8 +301,10 @@ class Response:
         *,
         body: AsyncIterable[bytes] | None = None,
         on_close: Callable[[], None] | None = None,
+        reason: str = "",
     ) -> None:
         self.status = status
+        self.reason = reason
         self.headers = headers if isinstance(headers, Headers) else Headers(headers)
         self._on_close = on_close
         self.body: AsyncIterable[bytes]

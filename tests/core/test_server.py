@@ -339,6 +339,40 @@ async def test_answers_that_end_the_connection(request_: bytes, status: int) -> 
         assert b"\r\nConnection: close\r\n" in data
 
 
+@pytest.mark.parametrize(
+    ("request_", "status", "reason"),
+    [
+        (get("/nowhere"), 404, "path"),
+        (get("/posts"), 405, "GET is not allowed on this path; allowed: POST, PUT"),
+        (get("/acts/../x"), 400, "dot segment"),
+        (get("/acts?nothing"), 503, "the pipeline ended without an answer"),
+        (get("/acts?raises"), 500, "a filter failed"),
+        (get("/acts?hangs"), 504, "no answer within 0.2 s"),
+        (get("/acts?loses_a_file"), 500, "the answer cannot be sent"),
+        (get("/acts?echo", "Content-Length: 101", method="POST"), 413, "over 100 bytes"),
+        (get("/acts?echo", "Transfer-Encoding: chunked") + b"x\r\n", 400, "chunk"),
+        (get("/acts", "X: " + "y" * 2000), 431, "the head is over 1024 bytes"),
+        (b"GET /acts HTTP/1.1\nHost: h\n\n", 400, "bare LF"),
+        (b"GET /acts HTTP/1.1\r\nHost", 408, "the head was not complete within 0.2 s"),
+    ],
+)
+async def test_the_reason_of_a_refusal_is_in_the_log(
+    request_: bytes,
+    status: int,
+    reason: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(exchange, "FLOW_DEADLINE", 0.2)
+    caplog.set_level("INFO", "easews.access")
+    async with serving(header_timeout="200ms", keep_alive_timeout="200ms") as running:
+        ((_, body),) = parsed(await ask(running, request_))
+    fields = logged(caplog)
+    assert fields["status"] == status
+    assert reason in fields["reason"]
+    assert fields["reason"].encode() in body
+
+
 async def test_a_405_names_the_methods() -> None:
     async with serving() as running:
         data = await ask(running, get("/posts", "Connection: close"))
