@@ -89,6 +89,30 @@ def test_a_second_signal_stops_at_once(loop: str, tmp_path: Path, own_backend: R
         assert time.monotonic() - began < STOP_TIMEOUT
 
 
+def test_sighup_ends_nothing_and_hurries_no_stop(
+    loop: str, tmp_path: Path, own_backend: RawBackend
+) -> None:
+    with (
+        running(text_for(own_backend), tmp_path, "--backend", loop) as gateway,
+        session(gateway, own_backend) as (client, peer),
+    ):
+        for _ in range(2):
+            gateway.process.send_signal(signal.SIGHUP)
+            gateway.log.wait_for("WARNING SIGHUP is ignored")
+        client.send(raw.frame(raw.TEXT, b"still here"))
+        assert peer.frame().payload == b"still here"
+        gateway.terminate()
+        assert client.frame().close[0] == 1001
+        gateway.process.send_signal(signal.SIGHUP)
+        client.send(raw.close_frame(1001))
+        assert peer.frame().close[0] == 1001
+        peer.send(raw.close_frame(1001, masked=False))
+        peer.close()
+        assert client.rest() == b""  # its Close was answered: this stop was not cut short
+        client.close()
+        assert gateway.wait() == 0
+
+
 def test_a_stop_tells_what_it_waits_for(loop: str, tmp_path: Path, own_backend: RawBackend) -> None:
     with (
         running(text_for(own_backend), tmp_path, "--backend", loop) as gateway,
