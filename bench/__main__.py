@@ -20,8 +20,8 @@ from .subjects import SUBJECTS, Subject, missing_distributions, version
 from .tools import BenchError, build_tools, refuse_taken
 
 DEFAULT_SUBJECTS = "nginx,easews"
-#: Descriptors that a proxy needs for the 5,000 sessions, and some to spare.
-DESCRIPTORS = 10_500
+#: Descriptors that a proxy needs for 5,500 sessions, and some to spare.
+DESCRIPTORS = 11_500
 
 Named = TypeVar("Named", Load, Subject)
 
