@@ -59,11 +59,14 @@ def measure_all(
     effort: Effort,
     ports: Ports,
     progress: Callable[[int, Load, Subject], None],
+    first: int = 1,
 ) -> Iterator[Sample]:
-    """Measure everything; a measurement that fails is a sample, too."""
+    """Measure everything; a measurement that fails is a sample, too. `first` is the number of the
+    first round.
+    """
     _, load_core = cores()
     with EchoBackend(load_core, ports.backend or free_port()) as backend:
-        for number in range(1, effort.rounds + 1):
+        for number in range(first, first + effort.rounds):
             for load in loads:
                 for subject in _in_turn(subjects, number):
                     progress(number, load, subject)

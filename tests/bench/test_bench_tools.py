@@ -25,6 +25,7 @@ from bench.tools import (
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="the benchmark is for Linux"),
     pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler"),
+    pytest.mark.xdist_group("bench"),  # one build of the tools
 ]
 
 
