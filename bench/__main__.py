@@ -32,7 +32,7 @@ examples:
   bench/run                                      easews beside nginx, all loads, 5 to 9 minutes
   bench/run --quick --loads 64x125,idle          a first look
   bench/run --subjects all --json figures.json   everybody, some 35 minutes
-  bench/run --against HEAD~1                     is any row worse than at that commit?
+  bench/run --against HEAD~1                     is any row worse than there? 10 minutes
 """
 
 
@@ -44,9 +44,11 @@ def main(arguments: Sequence[str]) -> int:
     ports = Ports(*options.ports) if options.ports else Ports()
     try:
         commit = find_commit(options.against) if options.against else None
+        if commit and NOW not in options.subjects:
+            raise BenchError(f"--against compares a commit with {NOW.name}: name it in --subjects")
         _prepare(options.subjects, ports)
         before = build(commit) if commit else None
-        subjects = _with(before, options.subjects)
+        subjects = (*options.subjects, before) if before else options.subjects
         _introduce(subjects, commit, effort)
         samples = _measure(subjects, options.loads, effort, ports)
         rows = list(_compare(samples, before, options.loads, effort, ports)) if before else []
@@ -144,14 +146,6 @@ def _install(distributions: Sequence[str]) -> None:
 def _versions(subjects: Sequence[Subject]) -> dict[str, str]:
     names = sorted({name for subject in subjects for name in subject.distributions})
     return {name: version(name) or "not installed" for name in names}
-
-
-def _with(before: Subject | None, subjects: Sequence[Subject]) -> Sequence[Subject]:
-    if before is None:
-        return subjects
-    if NOW not in subjects:
-        raise BenchError(f"--against compares a commit with {NOW.name}: name it in --subjects")
-    return (*subjects, before)
 
 
 def _introduce(subjects: Sequence[Subject], commit: Commit | None, effort: Effort) -> None:
