@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
-from tests.e2e.cable import Cable, can_be_laid
+from tests.e2e.cable import Cable, can_be_laid, can_be_slow
 
 # A shared machine may stall anywhere: a slow example is no failure.
 settings.register_profile("easews", deadline=None)
@@ -84,6 +84,9 @@ PARTS = {
     "playwright-core (npm)": Part(lambda: (NODE_MODULES / "playwright-core").is_dir(), NPM),
     "network namespaces": Part(
         can_be_laid, "apt-get install iproute2, then run the tests as root, on Linux"
+    ),
+    "slow links": Part(
+        can_be_slow, "the same, on a kernel with the token bucket filter (the module sch_tbf)"
     ),
     "trio": Part(
         lambda: importlib.util.find_spec("trio") is not None, "run scripts/test, not pytest itself"
@@ -175,3 +178,10 @@ def cable() -> Iterator[Cable]:
     need("network namespaces")
     with Cable() as laid:
         yield laid
+
+
+@pytest.fixture
+def slow_cable(cable: Cable) -> Cable:
+    """A cable that can be slowed down."""
+    need("slow links")
+    return cable

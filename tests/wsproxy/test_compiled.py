@@ -250,7 +250,7 @@ async def test_what_waits_for_a_peer_is_not_overtaken(relaying: Any) -> None:
         assert not stage.relay._batch.turn(0.0)  # the time is up before all have had their turn
         late = next(relayed for relayed in sessions if not relayed.session.client.walker.bytes)
         ping = late.client.frame(Opcode.PING, b"first")
-        late.session.backend.keep(ping, time.monotonic())
+        late.session.backend.keep(ping)
         late.session.watch()
         frame = await late.backend.receive_frame()
         assert (frame.opcode, frame.data) == (Opcode.PING, b"first")

@@ -17,7 +17,7 @@ from math import inf
 from easews import Ending, Side, Traffic
 
 from .frames import Control, encode_close, new_mask
-from .guard import GOING_AWAY, Limits
+from .guard import GOING_AWAY, LOOKS, Limits
 from .leg import Leg
 
 NO_CODE = 1005
@@ -30,7 +30,6 @@ class Closing:
     __slots__ = (
         "_deadline",
         "_first",
-        "_latest",
         "_limits",
         "_opened",
         "_over",
@@ -44,7 +43,6 @@ class Closing:
         self._limits = limits
         self._opened = time.monotonic()
         self._deadline = inf
-        self._latest = inf  # up to when the deadline may move
         self._over = False
         self._first: tuple[Side, int, str] | None = None
 
@@ -95,7 +93,8 @@ class Closing:
         the end of that will tell; so only the way out is given up here.
         """
         leg.give_up()
-        leg.close_sent = leg.shut = True
+        leg.seal()
+        leg.shut = True
 
     def _lose(self, leg: Leg, now: float) -> None:
         """`leg` is gone without a Close: the other side is told."""
@@ -122,54 +121,88 @@ class Closing:
         if not self.closing:
             self._first = (by, code, cause)
             self.client.resume_at = 0.0  # its Close is waited for, whatever it has sent before
-            self._latest = now + self._limits.slow_reader
             self._extend(now)
 
     def _extend(self, now: float) -> None:
         self._deadline = now + self._limits.close
-        self.due(self._deadline)
+        self.due(now + self._limits.close / LOOKS)
 
-    def _out_of_time(self, now: float) -> bool:
-        """Whether the deadline has struck for good. A peer gets its time after it has taken
-        something of what stands in front of its Close, so long as a slow reader is waited for.
+    def _pursue(self, now: float) -> float:
+        """Take the end as far as it can go by now; return when to look again. The time that a
+        Close may take begins when the peers have taken all that stands in front of it.
         """
-        told = (leg for leg in (self.client, self.backend) if leg.close_sent)
-        taken = max((leg.blocked_since for leg in told), default=0.0)
-        self._deadline = max(self._deadline, min(taken + self._limits.close, self._latest))
-        return now >= self._deadline
+        step = self._limits.close / LOOKS
+        takers = [leg for leg in (self.backend, self.client) if self._takes(leg, now)]
+        # Before its Close a peer is waited for only while it makes the other side wait: that one
+        # might go on sending without end.
+        if any(leg.close_sent or leg.pending is not None for leg in takers):
+            self._deadline = now + step + self._limits.close
+        self._settle(now)
+        if now >= self._deadline and not self._over and not self._close_late(now):
+            self.cut()
+        return inf if self._over else min(self._deadline, now + step)
+
+    def _takes(self, leg: Leg, now: float) -> bool:
+        """Whether the peer is still taking what it was sent."""
+        if leg.sock is None:
+            return False
+        progress = leg.gauge(now)
+        return progress.waiting > 0 and not progress.stands_still(self._limits.slow_reader, now)
+
+    def _close_late(self, now: float) -> bool:
+        """What should come in front of a Close has not come in time: do without it. False when
+        all has been tried.
+        """
+        for leg in (self.backend, self.client):
+            if leg.sock is None or leg.close_sent:
+                continue
+            if self._takes(leg, now):
+                self._end_bare(leg)
+                self._extend(now)
+                self._settle(now)
+                return True
+        return False
 
     def _send_close(self, leg: Leg, code: int, reason: str, now: float) -> None:
         """A Close of ours, now or when the frame that is on its way to `leg` is whole."""
-        if leg.close_sent:
-            return
+        if not leg.close_sent:
+            self._queue_close(leg, _close_to(leg, code, reason), now)
+
+    def _queue_close(self, leg: Leg, frame: bytes, now: float) -> None:
         source = leg.other
-        mask = new_mask() if leg.role == "backend" else None  # RFC 6455 §5.3
-        frame = encode_close(code, reason, mask)
         if not source.walker.remaining:
             self._put_close(leg, frame, now)
         elif source.eof or source.mute:
-            # The frame will never be whole, so no Close can stand behind it: the bare end of
-            # the connection has to tell.
-            leg.close_sent = leg.mute = True
-            source.close_sent |= source.eof  # and whoever left in the middle gets none either
+            self._end_bare(leg)
+            if source.eof:
+                source.seal()  # whoever left in the middle gets no Close either
         else:
             leg.due_close = frame
+
+    def _end_bare(self, leg: Leg) -> None:
+        """The frame that is on its way will never be whole, so no Close can stand behind it: the
+        bare end of the connection has to tell.
+        """
+        leg.due_close = None
+        leg.seal()
+        leg.mute = True
 
     def _put_close(self, leg: Leg, frame: bytes, now: float) -> None:
         if leg.due_close is not None:
             leg.due_close = None
             self._extend(now)  # the peer gets its time to answer, though ours went on waiting
-        leg.close_sent = True
-        if not leg.write(frame, now):
+        alive = leg.insert(frame)
+        leg.seal()
+        if not alive:
             self.unwritable(leg)
 
     def _settle(self, now: float) -> None:
         """Take each connection as far as it can go by now, and see whether all is over."""
         for leg in (self.backend, self.client):
             if leg.sock is not None and leg.close_sent and leg.pending is None:
-                if leg.eof:
+                if leg.eof and not leg.gauge(now).waiting:
                     leg.close()
-                elif leg.mute or (leg.close_received and leg.role == "client"):
+                elif leg.eof or leg.mute or (leg.close_received and leg.role == "client"):
                     leg.shutdown()  # RFC 6455 §7.1.1: then read until the peer ends it, too
         self._finish()
 
@@ -185,3 +218,8 @@ class Closing:
         finally:
             self.client.part()
             self.backend.part()
+
+
+def _close_to(leg: Leg, code: int, reason: str) -> bytes:
+    mask = new_mask() if leg.role == "backend" else None  # RFC 6455 §5.3
+    return encode_close(code, reason, mask)
