@@ -2,6 +2,7 @@
 
     a Close that is passed on    byte for byte, and its answer the same way
     a Close of ours              as soon as the frame that is on its way is whole
+    one for what a side has sent behind the other side's answers to what it sent before
     a side that is lost          1001 or 1011 to the other one
     the TCP connections          each shut down after the Closes, the backend's side first
     whoever is slow with it      cut off; not while it still takes what waits for it
@@ -73,6 +74,19 @@ class Closing:
         self._send_close(leg, code, reason, now)
         self._send_close(leg.other, GOING_AWAY, f"the {leg.role} was at fault", now)
         self._settle(now)
+
+    def blame_sender(self, leg: Leg, code: int, reason: str, now: float) -> None:
+        """The same for what `leg` has sent. What it had sent before is still answered: its Close
+        comes behind what the other side sends until its own, or for as long as a Close may take.
+        """
+        other = leg.other
+        if other.eof or other.mute or other.close_received:  # no more answers will come
+            self.blame(leg, code, reason, now)
+        elif leg.owed_close is None:
+            self._begin_to_close("proxy", code, f"{leg.role}: {reason}", now)
+            leg.owed_close = _close_to(leg, code, reason)
+            self._send_close(other, GOING_AWAY, f"the {leg.role} was at fault", now)
+            self._settle(now)
 
     def close_both(self, code: int, reason: str, now: float) -> None:
         """End the session for a reason of ours."""
@@ -156,11 +170,15 @@ class Closing:
         for leg in (self.backend, self.client):
             if leg.sock is None or leg.close_sent:
                 continue
-            if self._takes(leg, now):
+            if leg.owed_close is not None and leg.due_close is None:
+                self._queue_close(leg, leg.owed_close, now)
+            elif self._takes(leg, now):
                 self._end_bare(leg)
-                self._extend(now)
-                self._settle(now)
-                return True
+            else:
+                continue
+            self._extend(now)
+            self._settle(now)
+            return True
         return False
 
     def _send_close(self, leg: Leg, code: int, reason: str, now: float) -> None:
@@ -188,10 +206,10 @@ class Closing:
         leg.mute = True
 
     def _put_close(self, leg: Leg, frame: bytes, now: float) -> None:
-        if leg.due_close is not None:
+        if leg.due_close is not None or leg.owed_close is not None:
             leg.due_close = None
             self._extend(now)  # the peer gets its time to answer, though ours went on waiting
-        alive = leg.insert(frame)
+        alive = leg.insert(leg.owed_close or frame)
         leg.seal()
         if not alive:
             self.unwritable(leg)

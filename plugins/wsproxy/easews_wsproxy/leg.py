@@ -86,6 +86,7 @@ class Leg:
         "meter",
         "mute",
         "other",
+        "owed_close",
         "own",
         "pending",
         "progress",
@@ -123,6 +124,7 @@ class Leg:
         self._written = 0  # what it was sent in all, once nothing may follow
         self.take = TURN_BYTES
         self.due_close: bytes | None = None  # our Close, waiting for the end of a frame
+        self.owed_close: bytes | None = None  # for what it sent: it gets this one and no other
         self.close_sent = False  # a Close is on its way: nothing may follow it
         self.close_received = False
         self.eof = False

@@ -172,7 +172,7 @@ class RelaySession(Closing):
         walker = leg.walker
         if walker.fault is not None:
             leg.mute = True
-            self.blame(leg, walker.fault.code, walker.fault.reason, now)
+            self.blame_sender(leg, walker.fault.code, walker.fault.reason, now)
         elif walker.control is not None:
             frame = bytes(buffer[pos : pos + walker.control.size])
             self._on_close(leg, walker.control, frame, now)
@@ -186,7 +186,7 @@ class RelaySession(Closing):
             return
         rate = self._limits.client_rate
         if rate is not None and rate.close:
-            self.blame(leg, POLICY_VIOLATION, "sends more than it may", now)
+            self.blame_sender(leg, POLICY_VIOLATION, "sends more than it may", now)
         else:
             leg.resume_at = now + wait
             self.due(leg.resume_at)
