@@ -2,7 +2,7 @@
 
     a Close that is passed on    byte for byte, and its answer the same way
     a Close of ours              as soon as the frame that is on its way is whole
-    one for what a side has sent behind the other side's answers to what it sent before
+    one for what it has sent     behind the other side's answers to what it sent before
     a side that is lost          1001 or 1011 to the other one
     the TCP connections          each shut down after the Closes, the backend's side first
     whoever is slow with it      cut off; not while it still takes what waits for it
