@@ -127,6 +127,10 @@ class Peer:
         plain = (int.from_bytes(payload) ^ key).to_bytes(size)
         return Frame(first & 0x0F, plain, bool(first & 0x80))
 
+    def receive(self, size: int) -> bytes:
+        """The next `size` bytes."""
+        return self._take(size)
+
     def rest(self) -> bytes:
         """All that comes until the other side ends its stream."""
         while data := self.sock.recv(65536):
