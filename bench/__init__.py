@@ -6,6 +6,8 @@
     tools     the load generator and the echo backend: built from c/, told what to do
     rounds    each subject under each load, in turn, round after round
     summary   samples of all rounds -> medians, ratios, rows of tables  (pure)
+    against   another commit as a subject, built in a venv of its own
+    compare   is a row worse than before?                               (pure)
     report    what the terminal shows, and JSON                         (pure)
     charts    bars as SVG                                               (pure)
     page      docs/explanation/performance.md with its charts, from the JSON

@@ -7,11 +7,13 @@ import json
 import resource
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from .against import NOW, Commit, build, find_commit
+from .compare import Row, compare, confirmed
 from .loads import LOADS, Load
 from .measure import cores, machine
 from .report import as_json, report
@@ -20,8 +22,8 @@ from .subjects import SUBJECTS, Subject, missing_distributions, version
 from .tools import BenchError, build_tools, refuse_taken
 
 DEFAULT_SUBJECTS = "nginx,easews"
-#: Descriptors that a proxy needs for the 5,000 sessions, and some to spare.
-DESCRIPTORS = 10_500
+#: Descriptors that a proxy needs for 5,500 sessions, and some to spare.
+DESCRIPTORS = 11_500
 
 Named = TypeVar("Named", Load, Subject)
 
@@ -30,6 +32,7 @@ examples:
   bench/run                                      easews beside nginx, all loads, 5 to 9 minutes
   bench/run --quick --loads 64x125,idle          a first look
   bench/run --subjects all --json figures.json   everybody, some 35 minutes
+  bench/run --against HEAD~1                     is any row worse than there? 10 minutes
 """
 
 
@@ -40,18 +43,25 @@ def main(arguments: Sequence[str]) -> int:
         effort = replace(effort, rounds=options.rounds)
     ports = Ports(*options.ports) if options.ports else Ports()
     try:
+        commit = find_commit(options.against) if options.against else None
+        if commit and NOW not in options.subjects:
+            raise BenchError(f"--against compares a commit with {NOW.name}: name it in --subjects")
         _prepare(options.subjects, ports)
-        samples = _run(options.subjects, options.loads, effort, ports)
+        before = build(commit) if commit else None
+        subjects = (*options.subjects, before) if before else options.subjects
+        _introduce(subjects, commit, effort)
+        samples = _measure(subjects, options.loads, effort, ports)
+        rows = list(_compare(samples, before, options.loads, effort, ports)) if before else []
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
-    versions = _versions(options.subjects)
-    for part in report(samples, options.loads, options.subjects):
+    for part in report(samples, options.loads, subjects, rows):
         print(part, end="\n\n")
     if options.json:
-        whole = as_json(samples, effort, machine(), versions)
+        whole = as_json(samples, effort, machine(), _versions(subjects))
         options.json.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
-    return 1 if any(sample.failure for sample in samples) else 0
+    worse = any(row.verdict == "WORSE" for row in rows)
+    return 1 if worse or any(sample.failure for sample in samples) else 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -62,6 +72,11 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--quick", action="store_true", help="short measurements, 3 rounds")
+    parser.add_argument(
+        "--against",
+        metavar="COMMIT",
+        help="build that commit, measure it beside this folder, and tell which rows are worse",
+    )
     parser.add_argument("--rounds", type=int, metavar="N", help="5 unless told")
     parser.add_argument(
         "--loads",
@@ -133,17 +148,26 @@ def _versions(subjects: Sequence[Subject]) -> dict[str, str]:
     return {name: version(name) or "not installed" for name in names}
 
 
-def _run(
-    subjects: Sequence[Subject], loads: Sequence[Load], effort: Effort, ports: Ports
-) -> list[Sample]:
+def _introduce(subjects: Sequence[Subject], commit: Commit | None, effort: Effort) -> None:
     proxy_core, load_core = cores()
     about = machine()
     print(f"{about['cpu']}, {about['cores']} cores, Linux {about['kernel']}")
     print(", ".join(f"{name} {version}" for name, version in _versions(subjects).items()))
+    if commit:
+        print(f"before: {commit}")
     print(f"the proxy on core {proxy_core}, load and backend on core {load_core}; ", end="")
     print(f"{effort.rounds} rounds\n", flush=True)
     if proxy_core == load_core:
         print("bench: only one core: latencies will mean little", file=sys.stderr)
+
+
+def _measure(
+    subjects: Sequence[Subject],
+    loads: Sequence[Load],
+    effort: Effort,
+    ports: Ports,
+    first: int = 1,
+) -> list[Sample]:
     total = effort.rounds * len(loads) * len(subjects)
     started = 0
 
@@ -152,9 +176,26 @@ def _run(
         started += 1
         _show(f"[{started}/{total}] round {number}: {load.title}: {subject.name}")
 
-    samples = list(measure_all(subjects, loads, effort, ports, progress))
+    samples = list(measure_all(subjects, loads, effort, ports, progress, first))
     _show("")
     return samples
+
+
+def _compare(
+    samples: list[Sample], before: Subject, loads: Sequence[Load], effort: Effort, ports: Ports
+) -> Iterator[Row]:
+    """The rows now and before. What seems different is measured again, and joins `samples`."""
+    rows = [compare(samples, load, before.name, NOW.name) for load in loads]
+    doubtful = [row.load for row in rows if row.verdict in ("WORSE", "better")]
+    again: list[Sample] = []
+    if doubtful:
+        _show(f"These seem different: {', '.join(load.name for load in doubtful)}. Once more.")
+        more = replace(effort, rounds=2 * effort.rounds)
+        again = _measure((NOW, before), doubtful, more, ports, first=effort.rounds + 1)
+        samples += again
+    for row in rows:
+        second = compare(again, row.load, before.name, NOW.name)
+        yield confirmed(row, second) if row.load in doubtful else row
 
 
 def _show(line: str) -> None:

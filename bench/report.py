@@ -7,6 +7,7 @@ from dataclasses import asdict
 from statistics import median
 from typing import Any
 
+from .compare import Row, comparison
 from .loads import Load
 from .rounds import Effort, Sample
 from .subjects import Subject
@@ -17,11 +18,18 @@ DISTURBANCE = 0.1
 
 
 def report(
-    samples: Sequence[Sample], loads: Iterable[Load], subjects: Sequence[Subject]
+    samples: Sequence[Sample],
+    loads: Iterable[Load],
+    subjects: Sequence[Subject],
+    compared: Sequence[Row] = (),
 ) -> Iterator[str]:
-    """One table a load, then what failed, then a warning when the machine was busy."""
+    """One table a load, then the comparison with another commit, then what failed, then a warning
+    when the machine was busy.
+    """
     for load in loads:
         yield "\n".join([load.title, *_aligned(list(table_rows(samples, load, subjects)))])
+    if compared:
+        yield "\n".join(["Against the commit", *_aligned(list(comparison(compared)))])
     yield from _failures(samples)
     disturbed = [sample.figures.get("others_busy", 0.0) for sample in samples]
     if max(disturbed, default=0.0) > DISTURBANCE:

@@ -18,6 +18,10 @@ from .tools import BenchError, EchoBackend, LoadGenerator, free_port
 
 #: How many handshakes are under way at once while sessions are opened.
 OPENING = 16
+#: How often each session sends while a crowd ends, and for how long that is watched. The end of
+#: the crowd is to be most of that time for nobody, and enough of it for the 99th percentile.
+TALK_EVERY_MS = 50
+TALK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +59,14 @@ def measure_all(
     effort: Effort,
     ports: Ports,
     progress: Callable[[int, Load, Subject], None],
+    first: int = 1,
 ) -> Iterator[Sample]:
-    """Measure everything; a measurement that fails is a sample, too."""
+    """Measure everything; a measurement that fails is a sample, too. `first` is the number of the
+    first round.
+    """
     _, load_core = cores()
     with EchoBackend(load_core, ports.backend or free_port()) as backend:
-        for number in range(1, effort.rounds + 1):
+        for number in range(first, first + effort.rounds):
             for load in loads:
                 for subject in _in_turn(subjects, number):
                     progress(number, load, subject)
@@ -82,8 +89,12 @@ class Setting:
     """A proxy with its load generator. Without a proxy, `proxy` is empty."""
 
     proxy: tuple[int, ...]
-    tools: tuple[int, ...]
     generator: LoadGenerator
+    backend: EchoBackend
+
+    @property
+    def tools(self) -> tuple[int, ...]:
+        return (self.generator.pid, self.backend.pid)
 
 
 def _measure(
@@ -98,14 +109,14 @@ def _setting(subject: Subject, ports: Ports, backend: EchoBackend) -> Iterator[S
     proxy_core, load_core = cores()
     if not subject.command:
         with LoadGenerator(load_core, backend.port) as generator:
-            yield Setting((), (generator.pid, backend.pid), generator)
+            yield Setting((), generator, backend)
         return
     port = ports.proxy or free_port()
     with (
         running(subject, proxy_core, port, backend.port) as pid,
         LoadGenerator(load_core, port) as generator,
     ):
-        yield Setting((pid,), (generator.pid, backend.pid), generator)
+        yield Setting((pid,), generator, backend)
 
 
 def _echo(setting: Setting, load: Load, effort: Effort) -> dict[str, float]:
@@ -132,9 +143,11 @@ def _idle(setting: Setting, load: Load, effort: Effort) -> dict[str, float]:
 
 
 def _churn(setting: Setting, load: Load, effort: Effort) -> dict[str, float]:
-    setting.generator.churn(effort.churned // 10, load.sessions)
+    setting.generator.churn(effort.churned // 10, load.sessions, load.ending)
+    setting.backend.wait_for_endings(left=0)
     with _accounted(setting) as used:
-        done = setting.generator.churn(effort.churned, load.sessions)
+        done = setting.generator.churn(effort.churned, load.sessions, load.ending)
+        setting.backend.wait_for_endings(left=0)
     return {
         **used.figures(done["churned"]),
         "per_second": done["churned"] / done["seconds"],
@@ -148,7 +161,7 @@ def _flood(setting: Setting, load: Load, effort: Effort) -> dict[str, float]:
     generator.echo(load.size, load.in_flight, effort.warm_up)
     with _accounted(setting) as used:
         done = generator.echo(load.size, load.in_flight, effort.seconds)
-    opened = generator.churn(effort.churned // 10, OPENING)
+    opened = generator.churn(effort.churned // 10, OPENING, "close")
     return {
         **used.figures(done["echoes"]),
         "p99_us": done["p99_us"],
@@ -159,11 +172,29 @@ def _flood(setting: Setting, load: Load, effort: Effort) -> dict[str, float]:
     }
 
 
+def _crowd(setting: Setting, load: Load, effort: Effort) -> dict[str, float]:
+    generator = setting.generator
+    generator.open(load.sessions, OPENING)
+    quiet = generator.talk(load.size, TALK_EVERY_MS, effort.warm_up)
+    generator.crowd(load.crowd, OPENING)
+    with _accounted(setting) as used:
+        done = generator.talk(load.size, TALK_EVERY_MS, TALK_SECONDS)
+    setting.backend.wait_for_endings(left=load.sessions)
+    return {
+        **used.figures(done["echoes"]),
+        "p99_us": done["p99_us"],
+        "p50_us": done["p50_us"],
+        "worst_us": done["worst_us"],
+        "quiet_p99_us": quiet["p99_us"],
+    }
+
+
 MEASURES: dict[LoadKind, Callable[[Setting, Load, Effort], dict[str, float]]] = {
     "echo": _echo,
     "idle": _idle,
     "churn": _churn,
     "flood": _flood,
+    "crowd": _crowd,
 }
 
 

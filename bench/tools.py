@@ -8,13 +8,18 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO, Self
 
+from .loads import EndingKind
+
 SOURCES = Path(__file__).parent / "c"
 BUILT = Path(__file__).parent.parent / ".cache" / "bench"
+#: How long a proxy may take to end sessions at the backend that have no client any more.
+ENDING_SECONDS = 20.0
 
 
 class BenchError(Exception):
@@ -108,9 +113,23 @@ class EchoBackend(AbstractContextManager["EchoBackend"]):
         assert self._process.stdout is not None
         if self._process.stdout.readline() != b"ready\n":
             raise BenchError("the echo backend did not start; its message is above")
+        self._descriptors = len(os.listdir(f"/proc/{self.pid}/fd"))
 
     def __exit__(self, *_: object) -> None:
         end(self._process)
+
+    def wait_for_endings(self, left: int) -> None:
+        """Return once at most `left` connections are open. BenchError when that takes too long."""
+        deadline = time.monotonic() + ENDING_SECONDS
+        while (open_ones := self._connections()) > left:
+            if time.monotonic() > deadline:
+                raise BenchError(
+                    f"{open_ones} sessions are open at the backend that their clients have ended"
+                )
+            time.sleep(0.001)
+
+    def _connections(self) -> int:
+        return len(os.listdir(f"/proc/{self.pid}/fd")) - self._descriptors
 
 
 class LoadGenerator(AbstractContextManager["LoadGenerator"]):
@@ -136,9 +155,19 @@ class LoadGenerator(AbstractContextManager["LoadGenerator"]):
         """Open sessions and keep them."""
         return self._tell(f"open {sessions} {parallel}")
 
-    def churn(self, sessions: int, parallel: int) -> Mapping[str, float]:
-        """Open and close sessions: `churned` of them in `seconds`."""
-        return self._tell(f"churn {sessions} {parallel}")
+    def churn(self, sessions: int, parallel: int, ending: EndingKind) -> Mapping[str, float]:
+        """Open and end sessions: `churned` of them in `seconds`."""
+        return self._tell(f"churn {sessions} {parallel} {ending}")
+
+    def crowd(self, sessions: int, parallel: int) -> Mapping[str, float]:
+        """Open sessions that say nothing, and end all of them during the next `talk`."""
+        return self._tell(f"crowd {sessions} {parallel}")
+
+    def talk(self, size: int, every_ms: float, seconds: float) -> Mapping[str, float]:
+        """Have every open session send a message each `every_ms`, whether or not the one before
+        it has come back. Answers as `echo`, and `worst_us`; a message counts from when it was due.
+        """
+        return self._tell(f"talk {size} {every_ms} {seconds}")
 
     def echo(self, size: int, in_flight: int, seconds: float) -> Mapping[str, float]:
         """Have every open session echo: `echoes` in `seconds`, `p50_us` and `p99_us`; meanwhile

@@ -3,6 +3,8 @@
 A test that needs a program asks for its fixture. A program that is missing skips the tests that
 ask for it, and a table at the end says what could not run and how to get it; under
 EASEWS_REQUIRE_ALL=1 such a test fails instead.
+
+With `-n` tests run in several processes at once, but for those that `TOGETHER` names.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
-from tests.e2e.cable import Cable, can_be_laid
+from tests.e2e.cable import Cable, can_be_laid, can_be_slow
 
 # A shared machine may stall anywhere: a slow example is no failure.
 settings.register_profile("easews", deadline=None)
@@ -31,6 +33,18 @@ BACKENDS = [
 ]
 if os.environ.get("EASEWS_TEST_UVLOOP") == "1":  # as scripts/test-all does
     BACKENDS.append(pytest.param(("asyncio", {"use_uvloop": True}), id="uvloop"))
+#: Files whose tests one process runs, one after the other, if they are of one group.
+TOGETHER = {
+    "tests/bench/test_bench_tools.py": "bench",  # they build the tools
+    "tests/e2e/test_browser.py": "demo",  # they install the page
+    "tests/e2e/test_demo.py": "demo",
+    "tests/e2e/test_node.py": "node",  # they share a backend
+    # The one builds wheels, which leaves files in this folder for a while; the others look at all
+    # that is in it.
+    "tests/e2e/test_third_party.py": "folder",
+    "tests/repo/test_docs.py": "folder",
+    "tests/repo/test_layout.py": "folder",
+}
 NODE_MODULES = Path(__file__).parent / "e2e" / "node" / "node_modules"
 
 
@@ -71,6 +85,9 @@ PARTS = {
     "network namespaces": Part(
         can_be_laid, "apt-get install iproute2, then run the tests as root, on Linux"
     ),
+    "slow links": Part(
+        can_be_slow, "the same, on a kernel with the token bucket filter (the module sch_tbf)"
+    ),
     "trio": Part(
         lambda: importlib.util.find_spec("trio") is not None, "run scripts/test, not pytest itself"
     ),
@@ -85,6 +102,21 @@ def need(name: str) -> None:
     if os.environ.get("EASEWS_REQUIRE_ALL") == "1":
         pytest.fail(f"needs {name}: {part.how_to_get}", pytrace=False)
     pytest.skip(f"needs {name}: {part.how_to_get}")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Hand out single tests, but groups as a whole.
+
+    This is what the mark `xdist_group` is for; pytest-xdist 3.8 overlooks it under pytest 9.2.
+    """
+    from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
+
+    gone = [file for file in TOGETHER if not config.rootpath.joinpath(file).is_file()]
+    assert not gone, f"TOGETHER names {gone}"
+    scheduler = LoadScopeScheduling(config, log)
+    scheduler._split_scope = lambda nodeid: TOGETHER.get(nodeid.partition("::")[0], nodeid)
+    return scheduler
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -146,3 +178,10 @@ def cable() -> Iterator[Cable]:
     need("network namespaces")
     with Cable() as laid:
         yield laid
+
+
+@pytest.fixture
+def slow_cable(cable: Cable) -> Cable:
+    """A cable that can be slowed down."""
+    need("slow links")
+    return cable

@@ -2,7 +2,11 @@
  *
  *   open COUNT PARALLEL              opens sessions and keeps them
  *   echo SIZE IN_FLIGHT SECONDS      has every open session echo binary messages
- *   churn COUNT PARALLEL             opens and closes sessions, whole Closes both ways
+ *   churn COUNT PARALLEL ENDING      opens and ends sessions: `close` has whole Closes both ways,
+ *                                    `tcp` closes the connection as soon as the session is open
+ *   crowd COUNT PARALLEL             opens sessions that say nothing, for `talk` to end
+ *   talk SIZE EVERY_MS SECONDS       has every open session send a message at set times; meanwhile
+ *                                    the crowd ends at once, by TCP alone
  *   flood FIRST FRAME                has one more session send FRAME (hex, unmasked) without end,
  *                                    behind FIRST (or -), during all commands that follow
  *
@@ -18,6 +22,7 @@
 
 #define MAX_SESSIONS 20000
 #define MAX_IN_FLIGHT 64
+#define LEAVING_AT_ONCE 64
 #define PATIENCE_NS (20 * 1000000000ULL)
 #define HISTOGRAM_US 2000000
 #define FLOOD_BYTES (64 * 1024)
@@ -40,16 +45,18 @@ struct session {
 static int poller, port;
 static struct session *sessions[MAX_SESSIONS];
 static unsigned session_count;
+static struct session *crowd[MAX_SESSIONS];
+static unsigned crowd_size;
 static char request[1024], key[KEY_CHARS + 1], expected_accept[ACCEPT_CHARS + 1];
 static uint8_t space[64 + BUFFER_BYTES];
 static uint8_t *const received = space + 64; /* what was held goes in front */
 
 /* What is being done now */
 static unsigned to_start, under_way, completed;
-static bool churning, issuing;
+static bool churning, by_tcp, issuing;
 static uint8_t *payload, *wire; /* the message; in_flight masked frames of it */
 static size_t payload_size, frame_size;
-static uint64_t now, progress, echoes, latest;
+static uint64_t now, progress, echoes, latest, worst_us;
 static uint32_t histogram[HISTOGRAM_US + 1]; /* microseconds; the last is all above */
 
 static void fail(const char *format, ...) {
@@ -112,10 +119,12 @@ static void on_answer(struct session *session) {
         fail("the handshake was answered so:\n%s", session->head);
     session->state = OPEN;
     session->held = 0;
-    if (churning)
+    if (churning && !by_tcp) {
         send_close(session);
-    else
-        complete(session);
+        return;
+    }
+    if (churning) close(session->fd);
+    complete(session);
 }
 
 /* Wait for our Close to come back, code and all, then for the end of the connection. */
@@ -152,8 +161,10 @@ static void send_owed(struct session *session) {
     }
 }
 
-static void issue(struct session *session) {
-    session->due[(session->oldest + session->in_flight++) % MAX_IN_FLIGHT] = now;
+static void issue(struct session *session, uint64_t due) {
+    if (session->in_flight == MAX_IN_FLIGHT)
+        fail("a session waits for %d echoes at once", MAX_IN_FLIGHT);
+    session->due[(session->oldest + session->in_flight++) % MAX_IN_FLIGHT] = due;
     session->owed++;
 }
 
@@ -161,11 +172,12 @@ static void message_ended(struct session *session) {
     if (!session->in_flight) fail("an echo that nobody asked for");
     uint64_t us = (now - session->due[session->oldest]) / 1000;
     histogram[us < HISTOGRAM_US ? us : HISTOGRAM_US]++;
+    if (us > worst_us) worst_us = us;
     session->oldest = (session->oldest + 1) % MAX_IN_FLIGHT;
     session->in_flight--;
     echoes++;
     latest = now;
-    if (issuing) issue(session);
+    if (issuing) issue(session, now);
 }
 
 /* The header of the next frame. Returns its size, 0 when it is not whole yet. */
@@ -244,9 +256,9 @@ static void on_event(struct session *session, uint32_t events) {
     }
 }
 
-static void step(void) {
+static void step(int timeout_ms) {
     struct epoll_event events[MAX_EVENTS];
-    int ready = next_events(poller, events, 1000);
+    int ready = next_events(poller, events, timeout_ms);
     if (ready < 0) die("load: epoll_wait");
     now = clock_ns();
     if (ready) progress = now;
@@ -256,7 +268,7 @@ static void step(void) {
 
 /* The commands */
 
-static void bring_up(const char *verb, unsigned count, unsigned parallel) {
+static void bring_up(unsigned count, unsigned parallel) {
     unsigned keep = session_count;
     uint64_t start = now = progress = clock_ns();
     if (keep + count > MAX_SESSIONS) fail("at most %d sessions", MAX_SESSIONS);
@@ -266,11 +278,40 @@ static void bring_up(const char *verb, unsigned count, unsigned parallel) {
         struct session *session = calloc(1, sizeof *session);
         start_session(sessions[session_count++] = session);
     }
-    while (under_way) step();
+    while (under_way) step(1000);
     if (churning) {
         while (session_count > keep) free(sessions[--session_count]);
     }
-    printf("{\"%s\": %u, \"seconds\": %.6f}\n", verb, completed, (double)(clock_ns() - start) / 1e9);
+    printf("{\"%s\": %u, \"seconds\": %.6f}\n", churning ? "churned" : "opened", completed,
+           (double)(clock_ns() - start) / 1e9);
+}
+
+static void open_sessions(unsigned count, unsigned parallel) {
+    churning = false;
+    bring_up(count, parallel);
+}
+
+static void churn(unsigned count, unsigned parallel, const char *ending) {
+    by_tcp = !strcmp(ending, "tcp");
+    if (!by_tcp && strcmp(ending, "close")) fail("sessions end by `close` or by `tcp`");
+    churning = true;
+    bring_up(count, parallel);
+}
+
+static void gather_crowd(unsigned count, unsigned parallel) {
+    if (crowd_size) fail("there is a crowd already");
+    open_sessions(count, parallel);
+    session_count -= crowd_size = count;
+    memcpy(crowd, sessions + session_count, count * sizeof *crowd);
+}
+
+/* End some of the crowd. All of it in one go would keep the others' echoes waiting here. */
+static void let_some_leave(void) {
+    for (int i = 0; crowd_size && i < LEAVING_AT_ONCE; i++) {
+        struct session *session = crowd[--crowd_size];
+        close(session->fd);
+        free(session);
+    }
 }
 
 /* The bytes to send: every frame with a mask of its own. */
@@ -300,25 +341,53 @@ static uint64_t percentile_us(double share) {
     return us;
 }
 
-static void echo(size_t size, unsigned in_flight, double seconds) {
+static uint64_t begin(size_t size, unsigned in_flight) {
     if (in_flight > MAX_IN_FLIGHT) fail("at most %d messages in flight", MAX_IN_FLIGHT);
     if (!size) fail("a message has at least one byte");
     prepare(size, in_flight);
     memset(histogram, 0, sizeof histogram);
-    echoes = flooded = 0;
+    echoes = flooded = worst_us = 0;
+    return now = progress = clock_ns();
+}
+
+/* Wait for the echoes that are still to come, and tell how long all of them took. */
+static void finish(uint64_t start) {
+    for (unsigned i = 0; i < session_count; i++)
+        while (sessions[i]->in_flight) step(1000);
+    printf("{\"echoes\": %lu, \"seconds\": %.6f, \"p50_us\": %lu, \"p99_us\": %lu, "
+           "\"worst_us\": %lu, \"flooded\": %lu}\n",
+           echoes, (double)(latest - start) / 1e9, percentile_us(0.50), percentile_us(0.99),
+           worst_us, flooded);
+}
+
+static void echo(size_t size, unsigned in_flight, double seconds) {
+    uint64_t start = begin(size, in_flight), end = start + (uint64_t)(seconds * 1e9);
     issuing = true;
-    uint64_t start = now = progress = clock_ns(), end = start + (uint64_t)(seconds * 1e9);
     for (unsigned i = 0; i < session_count; i++) {
-        for (unsigned j = 0; j < in_flight; j++) issue(sessions[i]);
+        for (unsigned j = 0; j < in_flight; j++) issue(sessions[i], now);
         send_owed(sessions[i]);
     }
-    while (now < end) step();
+    while (now < end) step(1000);
     issuing = false;
-    for (unsigned i = 0; i < session_count; i++)
-        while (sessions[i]->in_flight) step();
-    printf("{\"echoes\": %lu, \"seconds\": %.6f, \"p50_us\": %lu, \"p99_us\": %lu, "
-           "\"flooded\": %lu}\n",
-           echoes, (double)(latest - start) / 1e9, percentile_us(0.50), percentile_us(0.99), flooded);
+    finish(start);
+}
+
+/* The sessions' turns are spread evenly. A message counts from when it was due, however late the
+ * one before it was answered: whoever holds up everything is not spared the messages meanwhile. */
+static void talk(size_t size, double every_ms, double seconds) {
+    if (!session_count) fail("no session is open");
+    uint64_t start = begin(size, MAX_IN_FLIGHT), end = start + (uint64_t)(seconds * 1e9);
+    uint64_t gap = (uint64_t)(every_ms * 1e6) / session_count, due = start;
+    if (!gap) fail("too many messages at once");
+    for (unsigned next = 0; due < end; step(0)) {
+        let_some_leave();
+        for (; due <= now && due < end; due += gap, next = (next + 1) % session_count) {
+            issue(sessions[next], due);
+            send_owed(sessions[next]);
+        }
+    }
+    while (crowd_size) let_some_leave();
+    finish(start);
 }
 
 /* A frame from hex, with a mask of zeros, which leaves its payload as it is. */
@@ -336,8 +405,7 @@ static size_t parse_frame(const char *hex, uint8_t *to) {
 
 static void start_flood(const char *first, const char *frame) {
     uint8_t once[64];
-    churning = false;
-    bring_up("opened", 1, 1);
+    open_sessions(1, 1);
     struct session *session = sessions[--session_count];
     size_t size = strcmp(first, "-") ? parse_frame(first, once) : 0;
     if (send(session->fd, once, size, MSG_NOSIGNAL) != (ssize_t)size) die("load: flood");
@@ -369,7 +437,7 @@ int main(int count, char **arguments) {
     char line[128], first[32], frame[32];
     unsigned number, parallel;
     size_t size;
-    double seconds;
+    double seconds, every_ms;
     if (count != 2) {
         fprintf(stderr, "usage: load PORT\n");
         return 2;
@@ -379,11 +447,13 @@ int main(int count, char **arguments) {
     greet();
     while (fgets(line, sizeof line, stdin)) {
         if (sscanf(line, "open %u %u", &number, &parallel) == 2) {
-            churning = false;
-            bring_up("opened", number, parallel);
-        } else if (sscanf(line, "churn %u %u", &number, &parallel) == 2) {
-            churning = true;
-            bring_up("churned", number, parallel);
+            open_sessions(number, parallel);
+        } else if (sscanf(line, "churn %u %u %31s", &number, &parallel, first) == 3) {
+            churn(number, parallel, first);
+        } else if (sscanf(line, "crowd %u %u", &number, &parallel) == 2) {
+            gather_crowd(number, parallel);
+        } else if (sscanf(line, "talk %zu %lf %lf", &size, &every_ms, &seconds) == 3) {
+            talk(size, every_ms, seconds);
         } else if (sscanf(line, "echo %zu %u %lf", &size, &number, &seconds) == 3) {
             echo(size, number, seconds);
         } else if (sscanf(line, "flood %31s %31s", first, frame) == 2) {

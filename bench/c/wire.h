@@ -52,7 +52,8 @@ static inline uint64_t clock_ns(void) {
     return (uint64_t)time.tv_sec * 1000000000ULL + (uint64_t)time.tv_nsec;
 }
 
-/* epoll_wait that sleeps only after SPIN_NS without an event. A send to a sleeping process on
+/* epoll_wait that sleeps only after SPIN_NS without an event; with a timeout of 0 it returns after
+ * one look, having left its core to others once. A send to a sleeping process on
  * another core has to wake it, which costs the sender microseconds. Over a network no proxy pays
  * for that, and here the slower ones would pay most, since they leave the load time to sleep. */
 static inline int next_events(int epoll, struct epoll_event *events, int timeout_ms) {
@@ -64,6 +65,7 @@ static inline int next_events(int epoll, struct epoll_event *events, int timeout
         if (!idle_since) idle_since = now;
         if (now - idle_since > SPIN_NS) return epoll_wait(epoll, events, MAX_EVENTS, timeout_ms);
         sched_yield(); /* to the other one of load generator and backend */
+        if (!timeout_ms) return 0;
     }
 }
 

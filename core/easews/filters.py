@@ -155,6 +155,9 @@ class Filter:
                     here must have ``clientMaxBodySize: -1``
     trusted_field   the field that lists the proxies whose word this filter takes, if it has
                     one: they have to be among the server's `trustedProxies`
+    build_note      what differs between installations of the package, such as a part that is
+                    compiled only where a compiler was; `easews kinds`, `run` and `--version`
+                    print it
     api             the version of this contract that it was written for
 
     The docstring's first line is the summary that `easews kinds` prints. An instance lives as
@@ -183,6 +186,7 @@ class Filter:
     sees_answers: ClassVar[bool] = False
     unbounded_body: ClassVar[bool] = False
     trusted_field: ClassVar[str] = ""
+    build_note: ClassVar[str] = ""
     api: ClassVar[int] = API
 
     @classmethod

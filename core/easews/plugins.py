@@ -54,6 +54,20 @@ class Kind:
     def summary(self) -> str:
         return summary_of(self.filter_class)
 
+    @property
+    def build_note(self) -> str:
+        """What its author tells of this installation, in brackets; mostly nothing."""
+        note = self.filter_class.build_note
+        return f" ({note})" if note else ""
+
+
+def build_notes(kinds: Iterable[Kind]) -> list[str]:
+    """A line for each package that has something to tell of its installation."""
+    lines = [
+        f"{kind.distribution} {kind.version}{kind.build_note}" for kind in kinds if kind.build_note
+    ]
+    return list(dict.fromkeys(lines))
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -218,6 +232,8 @@ def _kind(found: Found, item: object) -> Kind:
         )
     if END in results:
         raise fault(f"{kind} declares the result END", "choose another name: END ends a flow")
+    if not isinstance(item.build_note, str):
+        raise fault(f"{kind}.build_note is {item.build_note!r}", "set it to a string")
     try:
         schema = schema_of(item)
         check_schema(schema)

@@ -8,8 +8,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from threading import Thread
+from typing import get_args
 
 import pytest
+from bench.loads import EndingKind
 from bench.measure import cores, cpu_seconds, process_trees, pss_kib
 from bench.tools import (
     BenchError,
@@ -23,15 +25,22 @@ from bench.tools import (
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="the benchmark is for Linux"),
     pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler"),
+    pytest.mark.xdist_group("bench"),  # one build of the tools
 ]
 
 
 @pytest.fixture(scope="module")
-def generator() -> Iterator[LoadGenerator]:
+def backend() -> Iterator[EchoBackend]:
     build_tools()
-    _, core = cores()
-    with EchoBackend(core, free_port()) as backend, LoadGenerator(core, backend.port) as load:
+    with EchoBackend(cores()[1], free_port()) as backend:
+        yield backend
+
+
+@pytest.fixture
+def generator(backend: EchoBackend) -> Iterator[LoadGenerator]:
+    with LoadGenerator(cores()[1], backend.port) as load:
         yield load
+    backend.wait_for_endings(left=0)
 
 
 def test_every_open_session_echoes(generator: LoadGenerator) -> None:
@@ -42,8 +51,30 @@ def test_every_open_session_echoes(generator: LoadGenerator) -> None:
         assert done["p50_us"] <= done["p99_us"]
 
 
-def test_sessions_are_opened_and_closed(generator: LoadGenerator) -> None:
-    assert generator.churn(50, 4)["churned"] == 50
+@pytest.mark.parametrize("ending", get_args(EndingKind))
+def test_sessions_are_opened_and_ended(generator: LoadGenerator, ending: EndingKind) -> None:
+    assert generator.churn(50, 4, ending)["churned"] == 50
+
+
+def test_sessions_talk_at_set_times_while_a_crowd_ends(
+    generator: LoadGenerator, backend: EchoBackend
+) -> None:
+    assert generator.open(2, 2)["opened"] == 2
+    assert generator.crowd(200, 8)["opened"] == 200
+    done = generator.talk(125, 10, 0.1)
+    assert done["echoes"] == 2 * 10
+    assert done["p50_us"] <= done["p99_us"] <= done["worst_us"]
+    backend.wait_for_endings(left=2)
+
+
+def test_sessions_that_outlive_their_clients_are_told(
+    generator: LoadGenerator, backend: EchoBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.tools.ENDING_SECONDS", 0.0)
+    generator.open(3, 1)
+    with pytest.raises(BenchError, match="3 sessions are open at the backend"):
+        backend.wait_for_endings(left=0)
+    monkeypatch.undo()
 
 
 def test_sessions_go_on_beside_one_that_floods(generator: LoadGenerator) -> None:
@@ -52,7 +83,7 @@ def test_sessions_go_on_beside_one_that_floods(generator: LoadGenerator) -> None
     done = generator.echo(125, 1, 0.05)
     assert done["echoes"] >= 2
     assert done["flooded"] > 0
-    assert generator.churn(5, 2)["churned"] == 5
+    assert generator.churn(5, 2, "close")["churned"] == 5
 
 
 def test_what_the_server_does_wrong_is_told() -> None:

@@ -26,6 +26,11 @@ async def content(response: Response) -> bytes:
     return b"".join([piece async for piece in response.body])
 
 
+def test_the_detail_is_the_reason_in_the_log() -> None:
+    assert problem(accepting(JSON), 404, "no such path").reason == "no such path"
+    assert Response(404).reason == ""
+
+
 async def test_a_program_gets_the_members_of_rfc_9457_and_the_requests_id() -> None:
     response = problem(accepting(JSON), 404, "no such path", id="r-1")
     assert response.status == 404

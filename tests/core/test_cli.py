@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -34,6 +35,7 @@ class Stamp(Filter):
 
     kind = "Stamp"
     results = ("stamped",)
+    build_note = "ink: dry"
 
     async def handle(self, ctx: Context) -> None:
         pass
@@ -145,7 +147,8 @@ def test_kinds_are_listed_with_package_and_results(easews: Callable[..., Result]
     assert heading.split() == ["KIND", "PACKAGE", "VERSION", "RESULTS", "WHAT", "IT", "IS"]
     assert [row.split()[0] for row in rows] == ["HTTPServer", "Pipeline", "Stamp"]
     assert rows[2].split(maxsplit=5) == [
-        *["Stamp", "easews-stamp", "1.5", "stamped,", "internalError", "Stamps requests."]
+        *["Stamp", "easews-stamp", "1.5", "stamped,", "internalError"],
+        "Stamps requests. (ink: dry)",
     ]
     assert rows[0].index("Listens") == heading.index("WHAT")
 
@@ -161,7 +164,7 @@ def test_on_a_terminal_the_kinds_are_as_wide_as_that(columns: int) -> None:
     lines = overview(KINDS, width=columns, colour=False).splitlines()
     assert max(map(len, lines)) <= columns
     told = " ".join(" ".join(lines).split())
-    assert "Stamps requests. Results: stamped, internalError" in told
+    assert "Stamps requests. (ink: dry) Results: stamped, internalError" in told
 
 
 def test_a_kind_is_told_field_by_field(easews: Callable[..., Result]) -> None:
@@ -314,5 +317,21 @@ def test_what_a_terminal_cannot_show_is_escaped(arguments: list[str]) -> None:
     assert b"Traceback" not in done.stderr
 
 
-def test_the_version_is_that_of_the_package(easews: Callable[..., Result]) -> None:
-    assert easews("--version").stdout == f"easews {metadata.version('easews')}\n"
+def test_versions_are_told_with_the_build_notes_of_plugins(easews: Callable[..., Result]) -> None:
+    other = dataclasses.replace(KINDS["Stamp"], name="OtherStamp")
+    result = easews("--version", kinds=Kinds([*KINDS.values(), other], [BROKEN]))
+    version = metadata.version("easews")
+    assert result.stdout == f"easews {version}\neasews-stamp 1.5 (ink: dry)\n"
+
+
+def test_a_page_shows_the_build_note() -> None:
+    page = kind_page("Stamp", KINDS, width=None, colour=False)
+    assert page.startswith("Stamp, a kind of filter of easews-stamp 1.5 (ink: dry)\n")
+
+
+@pytest.mark.parametrize("pure", [False, True])
+def test_it_is_told_whether_the_relay_is_compiled(batch: object, pure: bool) -> None:
+    environ = {**os.environ, "EASEWS_PURE": "1" if pure else ""}
+    command = [sys.executable, "-m", "easews", "--version"]
+    told = subprocess.run(command, capture_output=True, env=environ, text=True, check=True).stdout
+    assert f"(relay: {'pure Python' if pure else 'compiled'})" in told

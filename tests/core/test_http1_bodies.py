@@ -13,6 +13,7 @@ from easews.http.h1 import (
     BodyError,
     BodyReader,
     Framing,
+    HeadError,
     RequestHead,
     ResponseHead,
     encode_chunk,
@@ -57,6 +58,20 @@ def test_an_answers_body_ends_by_method_status_and_head(
     method: str, status: int, headers: Headers, framing: Framing
 ) -> None:
     assert response_framing(ResponseHead(status, "", "1.1", headers), method) == framing
+
+
+TWICE = Headers([("Content-Length", "5"), ("Content-Length", "6")])
+BOTH = Headers([("Content-Length", "5"), ("Transfer-Encoding", "chunked")])
+CODINGS = Headers([("Transfer-Encoding", "gzip"), ("Transfer-Encoding", "chunked")])
+
+
+@pytest.mark.parametrize("headers", [TWICE, BOTH, CODINGS], ids=["twice", "both", "codings"])
+def test_framing_is_judged_where_there_is_a_body_and_nowhere_else(headers: Headers) -> None:
+    for method, status in (("GET", 101), ("GET", 103), ("GET", 204), ("GET", 304), ("HEAD", 200)):
+        assert response_framing(ResponseHead(status, "", "1.1", headers), method).kind == "none"
+    with pytest.raises(HeadError) as caught:
+        response_framing(ResponseHead(200, "", "1.1", headers), "GET")
+    assert caught.value.status == 502
 
 
 def read(framing: Framing, *pieces: bytes) -> tuple[bytes, BodyReader]:

@@ -20,6 +20,7 @@ from easews.http.h1 import (
     find_head_end,
     parse_request_head,
     parse_response_head,
+    response_framing,
 )
 
 
@@ -226,9 +227,6 @@ def test_a_status_line_may_do_without_its_reason(line: str, status: int, reason:
         (head("HTTP/1.1 200 OK", "X: b", " c"), "white space"),
         (head("HTTP/1.1 200 OK", "X : b"), "before a colon"),
         (b"HTTP/1.1 200 OK\nX: b\r\n\r\n", "bare LF"),
-        (head("HTTP/1.1 200 OK", "Content-Length: 1", "Content-Length: 2"), "Content-Length"),
-        (head("HTTP/1.1 200 OK", "Content-Length: 1", "Transfer-Encoding: chunked"), "both"),
-        (head("HTTP/1.1 200 OK", "Transfer-Encoding: gzip"), "Transfer-Encoding"),
     ],
 )
 def test_a_backends_malformed_head_is_a_bad_gateway(raw: bytes, detail: str) -> None:
@@ -404,6 +402,7 @@ def test_a_damaged_answer_is_refused_or_read_as_h11_reads_it(
     raw = ANSWER[:offset] + inserted + ANSWER[offset + cut :]
     try:
         ours = parse_response_head(raw)
+        response_framing(ours, "GET")
     except HeadError:
         return
     theirs = response_by_h11(raw)

@@ -93,13 +93,22 @@ def test_a_request_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
     ctx = make_context("/ws?token=secret", [("Cookie", "secret")])
     ctx.trace = [("auth", ""), ("proxy", "serverError")]
     ctx.backend = "ws://b"
-    ctx.response = Response(502)
+    ctx.response = Response(502, reason="no server could be reached")
     AccessLog().request(ctx, 502, 12, 0.0015)
     fields = vars(caplog.records[0])[FIELDS]
     assert (fields["host"], fields["target"]) == ("gateway.example", "/ws?token=")
     assert (fields["status"], fields["sent"], fields["ms"]) == (502, 12, 1.5)
     assert (fields["flow"], fields["backend"]) == ("auth proxy:serverError", "ws://b")
+    assert fields["reason"] == "no server could be reached"
     assert "secret" not in str(fields)
+
+
+def test_an_answer_that_was_not_sent_is_no_reason(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    ctx = make_context()
+    ctx.response = Response(502, reason="no server could be reached")
+    AccessLog().request(ctx, 499, 0, 0.0015)
+    assert vars(caplog.records[0])[FIELDS]["reason"] == ""
 
 
 def test_the_end_of_a_session_is_one_line(caplog: pytest.LogCaptureFixture) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from easews import Context, Filter, Headers, MessageError, Response, Upgrade
 from easews.config import FilterSpec, PipelineSpec, StepSpec
 from easews.pipeline import Pipeline, ask_on_answer
+from easews.pipeline.collector import PAUSES
 from easews.plugins import Kind
 from easews.testing import make_context
 
@@ -210,6 +212,41 @@ async def test_what_is_wrong_with_the_clients_body_is_no_fault_of_the_filter() -
 async def test_a_filter_that_blocks_is_told_on(caplog: pytest.LogCaptureFixture) -> None:
     async def block(ctx: Context) -> None:
         await anyio.lowlevel.checkpoint()
+        time.sleep(0.06)  # noqa: ASYNC251  # the fault itself
+
+    await make_pipeline(*flow(slow=block)).run(make_context())
+    assert "filter slow (Acts, package easews-acts) held the event loop" in caplog.text
+
+
+@pytest.fixture
+def slow_collector() -> Iterator[None]:
+    """Collections take longer than a filter may."""
+
+    def take_time(phase: str, info: dict[str, Any]) -> None:
+        if phase == "start":
+            time.sleep(0.06)
+
+    PAUSES.watch()  # goes before us
+    gc.callbacks.append(take_time)
+    yield
+    gc.callbacks.remove(take_time)
+
+
+@pytest.mark.usefixtures("slow_collector")
+async def test_a_filter_is_not_blamed_for_the_collector(caplog: pytest.LogCaptureFixture) -> None:
+    async def collect(ctx: Context) -> None:
+        gc.collect()
+
+    await make_pipeline(*flow(unlucky=collect)).run(make_context())
+    assert not caplog.records
+
+
+@pytest.mark.usefixtures("slow_collector")
+async def test_a_filter_that_blocks_is_told_on_in_spite_of_the_collector(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def block(ctx: Context) -> None:
+        gc.collect()
         time.sleep(0.06)  # noqa: ASYNC251  # the fault itself
 
     await make_pipeline(*flow(slow=block)).run(make_context())

@@ -167,6 +167,7 @@ BAD_CLASSES: list[tuple[dict[str, object], str]] = [
     ({"results": "stamped"}, "Stamp.results is 'stamped'"),
     ({"results": ("",)}, "Stamp.results is ('',)"),
     ({"results": ("END",)}, "declares the result END"),
+    ({"build_note": None}, "Stamp.build_note is None"),
     ({"schema": {"type": "strin"}}, "Stamp.schema cannot be used"),
     ({"schema": "Missing.json"}, "Stamp.schema cannot be used"),
     ({"schema": {"properties": {"name": {}}}}, "has a field 'name'"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from asyncio import Task, current_task
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -12,19 +12,21 @@ from typing import Any
 import anyio
 import h11
 import pytest
-from anyio.abc import SocketStream
+from anyio.abc import SocketAttribute, SocketStream
 from anyio.lowlevel import checkpoint
 
 from easews import Address, Connection, Context, Ending, Filter, Headers, Response, Upgrade
 from easews.http.h1 import RequestHead
 from easews.lowlevel import raw_socket
-from easews.server import exchange, listener, writer
+from easews.server import exchange, listener, watch, writer
 from easews.server.reader import RequestReader
 from easews.testing import Running, gateway
 
 PATIENCE = 30
 
 LATE: list[str] = []
+CLOSED: list[str] = []
+COMES: list[anyio.Event] = []
 SEEN = ContextVar("SEEN", default=0)
 ABANDONED: list[Task[Any]] = []
 
@@ -87,6 +89,52 @@ class Acts(Filter):
             raise ValueError("secret")
 
         ctx.response = Response(200, body=pieces())
+
+    async def breaks_late(self, ctx: Context) -> None:
+        async def pieces() -> AsyncIterator[bytes]:
+            await checkpoint()
+            yield b""
+            raise ValueError("secret")
+
+        ctx.response = Response(200, body=pieces())
+
+    async def loses_a_file(self, ctx: Context) -> None:
+        async def pieces() -> AsyncIterator[bytes]:
+            raise OSError("secret")
+            yield b""
+
+        ctx.response = Response(200, body=pieces())
+
+    async def late(self, ctx: Context) -> None:
+        async def pieces() -> AsyncIterator[bytes]:
+            await COMES[-1].wait()
+            yield b"late"
+
+        ctx.response = Response(200, body=pieces())
+
+    async def silent(self, ctx: Context) -> None:
+        async def pieces() -> AsyncIterator[bytes]:
+            try:
+                await anyio.sleep_forever()
+                yield b""
+            finally:
+                CLOSED.append("body")
+
+        ctx.response = Response(200, body=pieces(), on_close=lambda: CLOSED.append("answer"))
+
+    async def floods(self, ctx: Context) -> None:
+        class Pieces:
+            async def __aiter__(self) -> AsyncIterator[bytes]:
+                try:
+                    while True:
+                        yield bytes(1_000_000)
+                finally:
+                    CLOSED.append("body")
+
+        ctx.response = Response(200, body=Pieces(), on_close=lambda: CLOSED.append("answer"))
+
+    async def echoes_as_it_comes(self, ctx: Context) -> None:
+        ctx.response = Response(200, body=ctx.request.body)
 
     async def empty(self, ctx: Context) -> None:
         ctx.response = Response(204, [("Content-Length", "0")])
@@ -173,6 +221,25 @@ async def read_all(stream: SocketStream) -> bytes:
 async def ask(running: Running, data: bytes) -> bytes:
     """What comes for `data` until the server closes."""
     return await read_all(await send(running, data))
+
+
+async def receive_until(stream: SocketStream, end: bytes) -> bytes:
+    """What comes up to `end`."""
+    data = b""
+    with anyio.fail_after(PATIENCE):
+        while end not in data:
+            data += await stream.receive()
+    return data
+
+
+async def receive_head(stream: SocketStream) -> bytes:
+    return await receive_until(stream, b"\r\n\r\n")
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
+    """The fields of the last line of the access log."""
+    fields: dict[str, Any] = vars(caplog.records[-1])["easews_fields"]
+    return fields
 
 
 async def eventually(condition: Callable[[], object]) -> None:
@@ -265,6 +332,7 @@ async def test_answers_that_are_no_trouble_for_the_connection(request_: bytes, s
         (get("/acts", version="1.0"), 200),
         (get("/acts?yields_text"), 500),
         (get("/acts?cannot_be_sent"), 500),
+        (get("/acts?loses_a_file"), 500),
     ],
 )
 async def test_answers_that_end_the_connection(request_: bytes, status: int) -> None:
@@ -272,6 +340,40 @@ async def test_answers_that_end_the_connection(request_: bytes, status: int) -> 
         data = await ask(running, request_)
         assert [answer for answer, _ in parsed(data)] == [status]
         assert b"\r\nConnection: close\r\n" in data
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "reason"),
+    [
+        (get("/nowhere"), 404, "path"),
+        (get("/posts"), 405, "GET is not allowed on this path; allowed: POST, PUT"),
+        (get("/acts/../x"), 400, "dot segment"),
+        (get("/acts?nothing"), 503, "the pipeline ended without an answer"),
+        (get("/acts?raises"), 500, "a filter failed"),
+        (get("/acts?hangs"), 504, "no answer within 0.2 s"),
+        (get("/acts?loses_a_file"), 500, "the answer cannot be sent"),
+        (get("/acts?echo", "Content-Length: 101", method="POST"), 413, "over 100 bytes"),
+        (get("/acts?echo", "Transfer-Encoding: chunked") + b"x\r\n", 400, "chunk"),
+        (get("/acts", "X: " + "y" * 2000), 431, "the head is over 1024 bytes"),
+        (b"GET /acts HTTP/1.1\nHost: h\n\n", 400, "bare LF"),
+        (b"GET /acts HTTP/1.1\r\nHost", 408, "the head was not complete within 0.2 s"),
+    ],
+)
+async def test_the_reason_of_a_refusal_is_in_the_log(
+    request_: bytes,
+    status: int,
+    reason: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(exchange, "FLOW_DEADLINE", 0.2)
+    caplog.set_level("INFO", "easews.access")
+    async with serving(header_timeout="200ms", keep_alive_timeout="200ms") as running:
+        ((_, body),) = parsed(await ask(running, request_))
+    fields = logged(caplog)
+    assert fields["status"] == status
+    assert reason in fields["reason"]
+    assert fields["reason"].encode() in body
 
 
 async def test_a_405_names_the_methods() -> None:
@@ -434,6 +536,114 @@ async def test_an_answer_that_breaks_off_is_not_passed_off_as_whole() -> None:
         data = await ask(running, get("/acts?breaks"))
         assert data.endswith(b"4\r\none \r\n")
         assert b"hello" in await ask(running, LAST)
+
+
+async def test_once_the_head_has_gone_a_body_that_fails_ends_the_connection(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    async with serving() as running:
+        data = await ask(running, get("/acts?breaks_late"))
+        assert data.startswith(b"HTTP/1.1 200 ")
+        assert data.endswith(b"\r\n\r\n")
+    assert logged(caplog)["status"] == 200
+
+
+async def test_the_head_of_an_answer_does_not_wait_for_its_body() -> None:
+    COMES.append(anyio.Event())
+    async with serving() as running:
+        stream = await send(running, get("/acts?late", "Connection: close"))
+        head = await receive_head(stream)
+        COMES[-1].set()
+        assert parsed(head + await read_all(stream)) == [(200, b"late")]
+
+
+async def test_requests_behind_an_answer_that_comes_late_are_kept_for_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watch, "HELD_BYTES", 4)
+    COMES.append(anyio.Event())
+    async with serving() as running:
+        stream = await send(running, get("/acts?late"))
+        head = await receive_head(stream)
+        await stream.send(get("/acts"))
+        await anyio.wait_all_tasks_blocked()
+        await stream.send(LAST)
+        COMES[-1].set()
+        answers = parsed(head + await read_all(stream))
+        assert answers == [(200, b"late"), (200, b"hello"), (200, b"hello")]
+
+
+async def close(stream: SocketStream) -> None:
+    await stream.aclose()
+
+
+async def half_close(stream: SocketStream) -> None:
+    await stream.send_eof()
+
+
+async def reset(stream: SocketStream) -> None:
+    raw = stream.extra(SocketAttribute.raw_socket)
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    await stream.aclose()
+
+
+@pytest.mark.parametrize("leave", [close, half_close, reset])
+@pytest.mark.parametrize(
+    "request_",
+    [
+        get("/acts?silent"),
+        get("/acts?silent", *UPGRADE) + b"early",
+        get("/acts?silent", "Content-Length: 5", method="POST") + b"he",
+        get("/acts?floods"),
+    ],
+    ids=["silent", "upgrade", "unread body", "flood"],
+)
+async def test_a_client_that_leaves_ends_the_body_of_its_answer(
+    caplog: pytest.LogCaptureFixture,
+    request_: bytes,
+    leave: Callable[[SocketStream], Awaitable[None]],
+) -> None:
+    caplog.set_level("INFO")
+    CLOSED.clear()
+    async with serving() as running, await send(running, request_) as stream:
+        await receive_head(stream)
+        assert not CLOSED
+        await leave(stream)
+        await eventually(lambda: running.gateway.listeners["server"]._open == 0)
+        assert CLOSED == ["body", "answer"]
+        assert logged(caplog)["status"] == 499
+
+
+async def test_a_client_that_leaves_in_a_large_answer_is_logged_as_gone(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    async with serving() as running:
+        stream = await send(running, get("/acts?large"))
+        await receive_head(stream)
+        await reset(stream)
+        await eventually(lambda: running.gateway.listeners["server"]._open == 0)
+    assert logged(caplog)["status"] == 499
+
+
+async def test_a_client_that_ends_its_side_gets_an_answer_that_is_there_as_a_whole() -> None:
+    async with serving() as running:
+        stream = await send(running, get("/acts?large"))
+        await stream.send_eof()
+        assert len(await read_all(stream)) > 8_000_000
+
+
+async def test_an_answer_may_be_made_from_a_body_that_is_still_to_come() -> None:
+    async with serving() as running:
+        lines = ("Transfer-Encoding: chunked", "Connection: close")
+        stream = await send(running, get("/open?echoes_as_it_comes", *lines, method="POST"))
+        data = await receive_head(stream)
+        for _ in range(50):
+            await stream.send(b"5\r\nhello\r\n")
+            data += await receive_until(stream, b"5\r\nhello\r\n")
+        await stream.send(b"0\r\n\r\n")
+        assert parsed(data + await read_all(stream), "POST") == [(200, b"hello" * 50)]
 
 
 async def test_an_upgraded_connection_is_handed_over_with_what_was_received() -> None:

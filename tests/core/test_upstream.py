@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import threading
 from collections import Counter
@@ -136,6 +137,38 @@ async def test_a_server_that_does_not_answer_in_time_is_given_up() -> None:
             await ask(near, "GET", "/", Headers([("Host", "backend")]), timeout=0.1)
 
 
+async def test_a_connection_that_the_kernel_gives_up_is_told_as_that(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def gives_up(*_: object) -> bytes:
+        raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+
+    monkeypatch.setattr("easews.upstream.exchange.receive", gives_up)
+    monkeypatch.setattr("easews.upstream.dialling.connect", gives_up)
+    near, far = socket.socketpair()
+    near.setblocking(False)
+    with near, far, pytest.raises(ConnectError, match=r"^Connection timed out$"):
+        await ask(near, "GET", "/", Headers([("Host", "backend")]), timeout=10)
+    with pytest.raises(ConnectTimeout, match="Connection timed out"):
+        await dial(Server.at("ws://127.0.0.1:1"), timeout=10)
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"HTTP/1.1 101 Go\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 101),
+        (b"HTTP/1.1 101 Go\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 101),
+        (b"HTTP/1.1 304 Same\r\nTransfer-Encoding: a\r\nTransfer-Encoding: b\r\n\r\n", 304),
+        (b"HTTP/1.1 103 Hints\r\nContent-Length: x\r\n\r\nHTTP/1.1 204 No\r\n\r\n", 204),
+    ],
+)
+async def test_framing_fields_of_an_answer_without_a_body_are_ignored(
+    head: bytes, status: int
+) -> None:
+    async with asking(head) as answer:
+        assert (answer.status, await _body_of(answer)) == (status, b"")
+
+
 async def test_being_out_of_descriptors_is_a_reason_as_any_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -231,6 +264,7 @@ async def test_interim_answers_are_skipped() -> None:
         ([b"HTTP/1.1 200 OK\r\nA: " + bytes([65]) * 70_000], BadAnswer, "over 65536 bytes"),
         ([b"HTTP/1.1 200 OK\r\nA: " + b"a" * 70_000 + b"\r\n\r\n"], BadAnswer, "over 65536"),
         ([b"HTTP/1.0 101 Go\r\nA: b\r\n\r\n"], BadAnswer, "in HTTP/1.0"),
+        ([b"HTTP/1.1 200 OK\r\nContent-Length: 1, 1\r\n\r\n"], BadAnswer, "one decimal number"),
         ([b"HTTP/1.1 103 Hints\r\nA: b\r\n\r\n" * 200], BadAnswer, "100 interim answers"),
     ],
 )

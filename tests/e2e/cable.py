@@ -1,4 +1,5 @@
 """Two hosts and a cable that can be pulled out: then a peer is gone with neither FIN nor reset.
+It can be a slow one, too.
 
 The hosts are network namespaces with a pair of veth interfaces between them (Linux, as root).
 A socket stays in the namespace that it was made in, whoever uses it later; so a test makes one
@@ -76,6 +77,11 @@ class Cable:
             if Path("/run/netns", host.name).exists():
                 _ip("netns", "delete", host.name)
 
+    def slow_down(self, rate: str) -> None:
+        """What goes to the far end takes its time from now on: `rate` is as tc(8) has it."""
+        queue = ("rate", rate, "burst", "10kb", "limit", "60kb")
+        _run("tc", "-n", self.near.name, *["qdisc", "add", "dev", "cable", "root", "tbf"], *queue)
+
     def pull_out(self) -> None:
         _ip("-n", self.far.name, "link", "set", "cable", "down")
 
@@ -90,8 +96,25 @@ def can_be_laid() -> bool:
         return False
 
 
+@cache
+def can_be_slow() -> bool:
+    """Whether a cable can be slowed down here, too."""
+    if not can_be_laid():
+        return False
+    try:
+        with Cable() as cable:
+            cable.slow_down("1mbit")
+            return True
+    except (OSError, subprocess.CalledProcessError):
+        return False
+
+
 def _ip(*arguments: str) -> None:
-    subprocess.run(["ip", *arguments], check=True, capture_output=True)
+    _run("ip", *arguments)
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True, capture_output=True)
 
 
 def _enter(namespace: int) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from tests.e2e.cable import Cable
+from tests.e2e.far import Open, opener
 from tests.e2e.gateway import Gateway, Route, config, free_port, proxied, running
 from tests.e2e.library import LibraryBackend
 from tests.e2e.raw import LOOPBACK, Peer, RawBackend
@@ -76,3 +79,9 @@ def client(gateway: Gateway) -> Iterator[Peer]:
     """A raw connection to the gateway."""
     with Peer(socket.create_connection((LOOPBACK, gateway.port))) as peer:
         yield peer
+
+
+@pytest.fixture
+def open_session(loop: str, cable: Cable, tmp_path: Path) -> Open:
+    """Opens a session over the cable, through a gateway of its own."""
+    return opener(loop, cable, tmp_path)

@@ -17,8 +17,8 @@ from typing import IO, Any
 import yaml
 
 LOOPBACK = "127.0.0.1"
-#: Seconds after which a test gives up: far more than anything here takes.
-PATIENCE = 20.0
+#: Seconds after which a test gives up: far more than anything here takes, on a busy machine, too.
+PATIENCE = 60.0
 
 # Warnings of forgotten sockets are shown, so that the log can be searched for them.
 EASEWS = (sys.executable, "-W", "always::ResourceWarning", "-m", "easews")
@@ -27,10 +27,17 @@ FilterEntry = Mapping[str, Any]
 
 
 def free_port() -> int:
-    """A port that nobody listens on at the moment."""
+    """A port that nobody listens on and that, on Linux, the kernel gives to nobody else.
+
+    There a socket keeps it until this process ends: it is bound and does not listen, so that
+    connections are refused, and whoever sets SO_REUSEADDR, as servers do, may listen all the same.
+    """
     with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind((LOOPBACK, 0))
         port: int = probe.getsockname()[1]
+        if sys.platform == "linux":
+            probe.detach()
         return port
 
 

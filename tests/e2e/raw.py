@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 LOOPBACK = "127.0.0.1"
-PATIENCE = 20.0
+PATIENCE = 60.0
 #: The example key of RFC 6455 §1.3, and the answer to it.
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
@@ -126,6 +126,10 @@ class Peer:
         key = int.from_bytes((mask * (size // 4 + 1))[:size])
         plain = (int.from_bytes(payload) ^ key).to_bytes(size)
         return Frame(first & 0x0F, plain, bool(first & 0x80))
+
+    def receive(self, size: int) -> bytes:
+        """The next `size` bytes."""
+        return self._take(size)
 
     def rest(self) -> bytes:
         """All that comes until the other side ends its stream."""

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import takewhile
 from pathlib import Path
+from queue import Queue
+from threading import Thread
 
-from tests.e2e.gateway import Gateway
-from tests.e2e.raw import Head
+from tests.e2e.gateway import LOOPBACK, Gateway, config, free_port, proxied, running
+from tests.e2e.raw import HANDSHAKE, PATIENCE, Head
 
 
 def ask(curl: str, url: str, *options: str) -> tuple[Head, str]:
@@ -91,3 +97,52 @@ def test_a_connection_serves_one_request_after_the_other(curl: str, gateway: Gat
     ]
     run = subprocess.run(command, capture_output=True, check=True, text=True, timeout=20)
     assert run.stdout.split() == ["404", "1", "503", "0"]
+
+
+class Refusal(BaseHTTPRequestHandler):
+    """Refuses, announces a body, and sends none; its connection's end is put into the queue."""
+
+    protocol_version = "HTTP/1.1"
+    ended: Queue[bytes] = Queue()
+
+    def do_GET(self) -> None:
+        self.send_response(401)
+        self.send_header("WWW-Authenticate", 'Bearer realm="chat"')
+        self.send_header("Content-Length", "4")
+        self.end_headers()
+        self.ended.put(self.rfile.read())
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@contextmanager
+def refusing() -> Iterator[int]:
+    """The port of a backend that refuses."""
+    with ThreadingHTTPServer((LOOPBACK, 0), Refusal) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
+
+
+def test_a_refusal_is_told_before_its_body_comes(curl: str, loop: str, tmp_path: Path) -> None:
+    # What --verbose tells is not buffered.
+    command = [curl, "--silent", "--verbose", "--noproxy", "*", "--max-time", "20"]
+    for name, value in HANDSHAKE:
+        command += ["--header", f"{name}: {value}"]
+    with refusing() as port:
+        text = config(free_port(), proxied("/ws", f"ws://{LOOPBACK}:{port}"), maxConnections=1)
+        with running(text, tmp_path, "--backend", loop) as gateway:
+            for _ in range(2):  # the only connection is free again, or the second would wait
+                with subprocess.Popen(
+                    [*command, gateway.http("/ws")], stderr=subprocess.PIPE, text=True
+                ) as asking:
+                    assert asking.stderr is not None
+                    lines = list(takewhile("< \n".__ne__, asking.stderr))
+                    assert asking.poll() is None  # it waits for the body
+                    asking.kill()
+                assert any(line.startswith("< HTTP/1.1 401 ") for line in lines)
+                assert '< WWW-Authenticate: Bearer realm="chat"\n' in lines
+                assert Refusal.ended.get(timeout=PATIENCE) == b""
+            gateway.log.wait_for("status=499")

@@ -15,9 +15,12 @@ from tests.e2e.library import LibraryBackend, connect
 from tests.e2e.raw import Peer, RawBackend
 
 MIB = 1024 * 1024
-#: What may pass of the flood while one message goes there and back, or a session is opened, at
-#: the median. How long that is depends on the machine, and so does how much of a flood it relays.
-MEANWHILE = 8 * MIB
+#: What may pass of the flood while one message goes there and back, and while a session is opened,
+#: at the median. How long that is depends on the machine, and so does how much of a flood it
+#: relays: 5 MiB pass during a handshake on two cores, 17 MiB when these are busy otherwise, and
+#: 26 MiB or more of any flood when a turn of the relay takes a hundred times as long as it should.
+DURING_MESSAGE = 8 * MIB
+DURING_HANDSHAKE = 24 * MIB
 
 EMPTY = b"\x80\0\0\0\0"
 FLOODS = {
@@ -79,7 +82,7 @@ def test_other_sessions_go_on(gateway: Gateway, backend: LibraryBackend, flood: 
             assert ws.recv(PATIENCE) == f"message {number}"
             passed.append(flood.passed - before)
     assert backend.ending() == (1000, "")
-    assert median(passed) < MEANWHILE
+    assert median(passed) < DURING_MESSAGE
     assert sum(passed) > 0  # it has gone on, too
 
 
@@ -90,4 +93,4 @@ def test_handshakes_succeed(gateway: Gateway, backend: LibraryBackend, flood: Fl
         with connect(gateway.ws("/echo")):
             passed.append(flood.passed - before)
         assert backend.ending() == (1000, "")
-    assert median(passed) < MEANWHILE
+    assert median(passed) < DURING_HANDSHAKE

@@ -89,6 +89,33 @@ def test_a_second_signal_stops_at_once(loop: str, tmp_path: Path, own_backend: R
         assert time.monotonic() - began < STOP_TIMEOUT
 
 
+def hang_up(gateway: Gateway, times: int) -> None:
+    """Send SIGHUP, and wait until the log has told of `times` of them."""
+    gateway.process.send_signal(signal.SIGHUP)
+    deadline = time.monotonic() + PATIENCE
+    while len(gateway.log.having("WARNING SIGHUP is ignored")) < times:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_sighup_ends_nothing_and_hurries_no_stop(
+    loop: str, tmp_path: Path, own_backend: RawBackend
+) -> None:
+    with (
+        running(text_for(own_backend), tmp_path, "--backend", loop) as gateway,
+        session(gateway, own_backend) as (client, peer),
+    ):
+        hang_up(gateway, times=1)
+        client.send(raw.frame(raw.TEXT, b"still here"))
+        assert peer.frame().payload == b"still here"
+        gateway.terminate()
+        assert client.frame().close[0] == 1001
+        hang_up(gateway, times=2)
+        assert gateway.process.poll() is None  # it waits for the two to answer its Close
+        gateway.terminate()
+        assert gateway.wait() == 0
+
+
 def test_a_stop_tells_what_it_waits_for(loop: str, tmp_path: Path, own_backend: RawBackend) -> None:
     with (
         running(text_for(own_backend), tmp_path, "--backend", loop) as gateway,
@@ -197,6 +224,14 @@ def test_what_it_listens_on_is_told_for_each_server(loop: str, tmp_path: Path) -
     with running(config(free_port(), proxied("/ws", DOWN)), tmp_path, "--backend", loop) as gateway:
         expected = f"test-server listens on http://{LOOPBACK}:{gateway.port}"
         assert gateway.out.having(expected)
+
+
+def test_it_is_logged_whether_the_relay_is_compiled(
+    loop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EASEWS_PURE", "1")
+    with running(config(free_port(), proxied("/ws", DOWN)), tmp_path, "--backend", loop) as gateway:
+        gateway.log.wait_for("INFO easews-wsproxy ", " (relay: pure Python)")
 
 
 # The access log

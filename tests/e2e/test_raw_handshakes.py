@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64decode
+from collections.abc import Callable
 
 import pytest
 from tests.e2e import raw
@@ -219,6 +220,82 @@ def test_the_backends_answer_reaches_the_client(client: Peer, raw_backend: RawBa
     assert (answer["X-Backend"], answer.all("Keep-Alive")) == ("seven", [])
 
 
+def test_a_late_body_of_a_refusal_comes_behind_its_head(
+    client: Peer, raw_backend: RawBackend
+) -> None:
+    client.send(raw.handshake("/raw"))
+    backend = raw_backend.accept()
+    backend.head()
+    backend.send(head("HTTP/1.1 401 Unauthorized", [("Content-Length", "4")]))
+    answer = client.head()
+    assert (answer.status, answer["Content-Length"]) == (401, "4")
+    backend.send(b"late")
+    assert client.rest() == b"late"
+
+
+@pytest.mark.parametrize("leave", [Peer.close, Peer.reset])
+def test_a_client_that_leaves_a_refusal_takes_its_backends_connection_along(
+    client: Peer, raw_backend: RawBackend, gateway: Gateway, leave: Callable[[Peer], None]
+) -> None:
+    target = f"/raw/{leave.__name__}"
+    client.send(raw.handshake(target))
+    backend = raw_backend.accept()
+    backend.head()
+    backend.send(head("HTTP/1.1 401 Unauthorized", [("WWW-Authenticate", "Basic")]))
+    assert client.head()["WWW-Authenticate"] == "Basic"
+    leave(client)
+    assert backend.rest() == b""
+    gateway.log.wait_for(target, '"status": 499')
+
+
+CONFLICTING: dict[str, Fields] = {
+    "two lengths": (("Content-Length", "1"), ("Content-Length", "2")),
+    "length and coding": (("Content-Length", "1"), ("Transfer-Encoding", "chunked")),
+    "two codings": (("Transfer-Encoding", "gzip"), ("Transfer-Encoding", "chunked")),
+}
+
+
+@pytest.mark.parametrize("fields", CONFLICTING.values(), ids=CONFLICTING)
+def test_framing_is_not_judged_where_there_is_no_body(
+    client: Peer, raw_backend: RawBackend, fields: Fields
+) -> None:
+    client.send(raw.handshake("/raw"))
+    backend = raw_backend.accept()
+    request = backend.head()
+    backend.send(head("HTTP/1.1 103 Early Hints", fields) + raw.answer_101(request, *fields))
+    answer = client.head()
+    assert answer.status == 101
+    assert answer.all("Content-Length") == answer.all("Transfer-Encoding") == []
+
+
+@pytest.mark.parametrize("status", [204, 304])
+@pytest.mark.parametrize("fields", CONFLICTING.values(), ids=CONFLICTING)
+def test_an_answer_without_a_body_is_passed_on_without_a_doubtful_length(
+    client: Peer, raw_backend: RawBackend, fields: Fields, status: int
+) -> None:
+    client.send(raw.handshake("/raw"))
+    backend = raw_backend.accept()
+    backend.head()
+    backend.send(head(f"HTTP/1.1 {status} As it is", fields))
+    answer = client.head()
+    assert answer.status == status
+    assert answer.all("Content-Length") == answer.all("Transfer-Encoding") == []
+    assert client.rest() == b""
+
+
+def test_a_426_of_the_backend_says_what_to_upgrade_to(
+    client: Peer, raw_backend: RawBackend
+) -> None:
+    client.send(raw.handshake("/raw"))
+    backend = raw_backend.accept()
+    backend.head()
+    fields = [("Connection", "Upgrade"), ("Upgrade", "chat/2"), ("Content-Length", "0")]
+    backend.send(head("HTTP/1.1 426 Upgrade Required", fields))
+    answer = client.head()
+    assert (answer.status, answer["Upgrade"]) == (426, "chat/2")
+    assert answer["Connection"].split(", ") == ["Upgrade", "close"]
+
+
 def answer_with(request: Head, **changed: str) -> bytes:
     """A 101 with some of its fields changed or, by an empty value, taken out."""
     fields = {
@@ -284,8 +361,9 @@ def test_the_body_of_a_refusal_is_streamed(client: Peer, raw_backend: RawBackend
     backend.send(b"5\r\nfirst\r\n")
     answer = client.head()
     assert answer["Transfer-Encoding"] == "chunked"
+    assert client.receive(10) == b"5\r\nfirst\r\n"
     backend.send(b"6\r\nsecond\r\n0\r\n\r\n")
-    assert client.rest() == b"5\r\nfirst\r\n6\r\nsecond\r\n0\r\n\r\n"
+    assert client.rest() == b"6\r\nsecond\r\n0\r\n\r\n"
 
 
 def test_a_refusal_that_ends_with_its_connection_is_passed_on(
@@ -423,8 +501,9 @@ def test_a_client_that_sends_garbage_is_closed_with_1002(
     backend, _ = raw_backend.accept_session()
     assert client.head().status == 101
     client.send(garbage)
-    assert client.frame().close[0] == 1002
     assert backend.frame().close[0] == 1001
+    backend.send(raw.close_frame(1001, masked=False))
+    assert client.frame().close[0] == 1002
 
 
 @pytest.mark.parametrize(
@@ -437,8 +516,9 @@ def test_a_backend_that_sends_garbage_is_closed_with_1002(
     backend, _ = raw_backend.accept_session()
     assert client.head().status == 101
     backend.send(garbage)
-    assert backend.frame().close[0] == 1002
     assert client.frame().close[0] == 1001
+    client.send(raw.close_frame(1001))
+    assert backend.frame().close[0] == 1002
 
 
 # How a session ends

@@ -6,27 +6,14 @@ kernel's timers, which are all that there is for a session that none of ours wat
 
 from __future__ import annotations
 
-import json
-import socket
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from pathlib import Path
+from contextlib import suppress
 from threading import Thread
-from typing import Any, NamedTuple
 
 import pytest
 from tests.e2e import raw
 from tests.e2e.cable import Cable
-from tests.e2e.gateway import Gateway, config, free_port, proxied, running
-from tests.e2e.raw import Peer, RawBackend
+from tests.e2e.far import Open
 
-#: `python -m easews`, but the kernel does not wait half a minute longer than we do.
-EASEWS = (
-    *(sys.executable, "-W", "always::ResourceWarning", "-c"),
-    "from easews.cli import main; from easews_wsproxy import session; "
-    "session.KERNEL_GRACE = 0.5; main()",
-)
 #: The kernel gives a peer up after 1.5 s, we a slow reader after 1 s.
 NO_PINGS = {
     "keepAlive": {"interval": 0},
@@ -34,54 +21,6 @@ NO_PINGS = {
     "backendLostCode": 1014,
 }
 PINGS = {**NO_PINGS, "keepAlive": {"interval": "500ms", "timeout": "500ms"}}
-
-
-class Session(NamedTuple):
-    """A session through a gateway at the cable's near end."""
-
-    gateway: Gateway
-    client: Peer
-    backend: Peer
-
-    def other_than(self, far: str) -> Peer:
-        """The peer that does not vanish."""
-        return self.backend if far == "client" else self.client
-
-    def how_it_ended(self) -> tuple[str, int, str]:
-        """Who closed it, with which code and for what cause, as the log says."""
-        line = json.loads(self.gateway.log.wait_for("session", "closed_by"))
-        return line["closed_by"], line["code"], line["cause"]
-
-
-Open = Callable[..., AbstractContextManager[Session]]
-
-
-@pytest.fixture
-def open_session(loop: str, cable: Cable, tmp_path: Path) -> Open:
-    """`with open_session("client", NO_PINGS) as session`: that peer is at the far end."""
-
-    @contextmanager
-    def opened(far: str, limits: Mapping[str, Any]) -> Iterator[Session]:
-        client_host = cable.far if far == "client" else cable.near
-        backend_host = cable.far if far == "backend" else cable.near
-        with ExitStack() as stack:
-            with backend_host.inside():
-                listening = RawBackend(0, backend_host.address)
-            stack.callback(listening.close)
-            url = f"ws://{backend_host.address}:{listening.port}"
-            with cable.near.inside():
-                text = config(free_port(), proxied("/", url, **limits), address=cable.near.address)
-                options = ("--backend", loop, "--log-format", "json")
-                gateway = stack.enter_context(running(text, tmp_path, *options, easews=EASEWS))
-            with client_host.inside():
-                sock = socket.create_connection((cable.near.address, gateway.port))
-            client = stack.enter_context(Peer(sock))
-            client.send(raw.handshake("/"))
-            backend, _ = listening.accept_session()
-            assert client.head().status == 101
-            yield Session(gateway, client, backend)
-
-    return opened
 
 
 def test_a_client_that_vanishes_among_much_data_is_a_slow_reader(
@@ -119,7 +58,7 @@ def test_a_peer_that_vanishes_in_silence_answers_no_ping(
 ) -> None:
     with open_session(far, PINGS) as session:
         cable.pull_out()
-        other = session.other_than(far)
+        other = session.near(far)
         while (frame := other.frame()).opcode == raw.PING:
             other.send(raw.frame(raw.PONG, frame.payload, masked=other is session.client))
         assert frame.close == (1001, f"the {far} does not answer")
@@ -132,5 +71,5 @@ def test_without_pings_the_kernel_asks_whether_a_peer_is_there(
 ) -> None:
     with open_session(far, NO_PINGS) as session:
         cable.pull_out()
-        assert session.other_than(far).frame().close == (code, f"the {far} was lost")
+        assert session.near(far).frame().close == (code, f"the {far} was lost")
         assert session.how_it_ended() == (far, 1006, "lost")

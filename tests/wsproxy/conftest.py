@@ -97,6 +97,12 @@ class Peer:
         payload = bytes(frame.data)
         return int.from_bytes(payload[:2]) if payload else None, payload[2:].decode()
 
+    async def answer_close(self) -> tuple[int | None, str]:
+        """The same, and send back the same."""
+        code, reason = await self.receive_close()
+        await self.send(self.frame(Opcode.CLOSE, b"" if code is None else code.to_bytes(2)))
+        return code, reason
+
     async def receive_end(self) -> None:
         """Nothing more may come but the end of the stream."""
         assert await self.receive() == b""

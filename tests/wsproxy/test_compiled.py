@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import importlib.util
 import os
+import resource
+import select
 import socket
 import sys
 import time
@@ -36,11 +39,11 @@ COUNTERS = ("remaining", "message_bytes", "frames", "messages", "pings", "pongs"
 
 def _frames_on(lane_module: Any) -> ModuleType:
     """`frames` once more, with a Walker on this module's Lane."""
-    spec = importlib.util.spec_from_file_location("easews_wsproxy.other_frames", frames.__file__)
+    spec = importlib.util.spec_from_file_location("easews_wsproxy.relay.other_frames", frames.__file__)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    stand_ins = {"easews_wsproxy.compiled": lane_module, spec.name: module}
+    stand_ins = {"easews_wsproxy.relay.compiled": lane_module, spec.name: module}
     with patch.dict(sys.modules, stand_ins):
         spec.loader.exec_module(module)
     return module
@@ -248,7 +251,7 @@ async def test_what_waits_for_a_peer_is_not_overtaken(relaying: Any) -> None:
         assert not stage.relay._batch.turn(0.0)  # the time is up before all have had their turn
         late = next(relayed for relayed in sessions if not relayed.session.client.walker.bytes)
         ping = late.client.frame(Opcode.PING, b"first")
-        late.session.backend.keep(ping, time.monotonic())
+        late.session.backend.keep(ping)
         late.session.watch()
         frame = await late.backend.receive_frame()
         assert (frame.opcode, frame.data) == (Opcode.PING, b"first")
@@ -325,6 +328,74 @@ def test_a_descriptor_that_is_closed_cannot_be_watched(attending: Any) -> None:
     with pytest.raises(OSError, match="Bad file descriptor"):
         one.batch.watch(fd, READ | WRITE, False)
     one.batch.leave(fd)
+
+
+def test_who_leaves_after_its_descriptor_was_closed_is_gone(attending: Any) -> None:
+    several = attending(2)
+    near, other = several.pairs[0][0], several.pairs[1][0]
+    fd = near.fileno()
+    near.close()
+    several.batch.leave(fd)
+    with pytest.raises(KeyError):
+        several.batch.leave(fd)
+    os.dup2(other.fileno(), fd)
+    several.batch.enter(fd, 7, frames.Walker(masked=False), fd)
+    several.batch.watch(fd, READ, False)
+
+    def leave_it(number: int) -> None:
+        if number == 7:
+            several.batch.leave(fd)
+        else:
+            several.leave(number)
+
+    several.act = leave_it
+    assert several.batch.turn(inf)
+    assert sorted(several.called) == [1, 7]
+    os.close(fd)
+
+
+def test_who_leaves_after_its_descriptor_became_another_s_is_gone(attending: Any) -> None:
+    several = attending(2)
+    fd = several.pairs[0][0].fileno()
+    os.dup2(several.pairs[1][1].fileno(), fd)  # which closes it
+    several.batch.leave(fd)
+    with pytest.raises(KeyError):
+        several.batch.watch(fd, READ, False)
+
+
+def test_no_descriptor_is_too_high_and_none_is_negative(attending: Any) -> None:
+    one = attending(1)
+    before = _peak_memory()
+    for fd in (1 << 16, 1 << 24):
+        one.batch.enter(fd, 1, frames.Walker(masked=False), fd)
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            one.batch.watch(fd, READ, False)
+        one.batch.leave(fd)
+    assert _peak_memory() - before < 8 << 20
+    with pytest.raises(ValueError, match="-1 is no descriptor"):
+        one.batch.enter(-1, 1, frames.Walker(masked=False), 0)
+
+
+def _peak_memory() -> int:
+    """Bytes of the most memory that this process has had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def test_what_another_process_adds_to_an_inherited_epoll_is_passed_over(batch: Any) -> None:
+    several = batch.Batch({}.__getitem__, bytearray(64), 64, 0)
+    near, far = socket.socketpair()
+    strangers = [fcntl.fcntl(far, fcntl.F_DUPFD, least) for least in (0, 300, 900)]
+    inherited = select.epoll.fromfd(os.dup(several.fileno()))
+    for fd in strangers:
+        inherited.register(fd, WRITE | select.EPOLLET)
+    several.enter(near.fileno(), "leg", frames.Walker(masked=False), near.fileno())
+    assert several.turn(inf)
+    inherited.close()
+    several.close()
+    for fd in strangers:
+        os.close(fd)
+    near.close()
+    far.close()
 
 
 def test_what_attend_raises_comes_out_and_the_next_turn_goes_on(attending: Any) -> None:

@@ -71,7 +71,7 @@ async def test_frames_pass_byte_for_byte(
         source, sink = ends(relayed, sender)
         if pinged:
             leg, now = getattr(relayed.session, sender), time.monotonic()
-            relayed.session.ping(leg, leg.life.ask(now), now)
+            relayed.session.send_ping(leg, leg.life.ask(now), now)
         sent = b"".join(frame.serialize(mask=sender == "client") for frame in PASSING[case])
         tasks.start_soon(source.send, sent)
         assert await sink.receive_exactly(len(sent)) == sent
@@ -125,9 +125,9 @@ async def test_a_frame_that_breaks_a_rule_is_1002(relaying: Any, sender: str, ca
         source, sink = ends(relayed, sender)
         await source.send_text("fine")
         await source.send(head(sender, *REFUSED[case]))
-        assert (await source.receive_close())[0] == 1002
         assert await sink.receive_text() == "fine"
-        assert await sink.receive_close() == (1001, f"the {sender} was at fault")
+        assert await sink.answer_close() == (1001, f"the {sender} was at fault")
+        assert (await source.receive_close())[0] == 1002
 
 
 @BOTH
@@ -137,9 +137,9 @@ async def test_rsv1_on_a_continuation_is_1002_even_with_deflate(relaying: Any, s
         source, sink = ends(relayed, sender)
         start = head(sender, 0x41, b"\x00")
         await source.send(start + head(sender, 0xC0, b"\x00"))
-        assert (await source.receive_close())[0] == 1002
         assert await sink.receive_exactly(len(start)) == start
-        assert (await sink.receive_close())[0] == 1001
+        assert (await sink.answer_close())[0] == 1001
+        assert (await source.receive_close())[0] == 1002
 
 
 # Close
@@ -185,8 +185,8 @@ async def test_every_close_that_must_not_be_sent_is_1002(relaying: Any, sender: 
             relayed = stage.open()
             source, sink = ends(relayed, sender)
             await source.send(source.frame(Opcode.CLOSE, payload))
-            assert (await source.receive_close())[0] == 1002, payload
-            assert await sink.receive_close() == (1001, f"the {sender} was at fault")
+            assert await sink.answer_close() == (1001, f"the {sender} was at fault"), payload
+            assert (await source.receive_close())[0] == 1002
 
 
 async def test_closes_that_cross_each_other_both_arrive(relaying: Any) -> None:

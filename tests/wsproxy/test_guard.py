@@ -178,7 +178,10 @@ async def test_a_client_that_sends_too_much_is_paused_and_nothing_is_lost(relayi
 async def test_a_client_that_sends_too_much_can_be_closed_instead(relaying: Any) -> None:
     async with relaying() as stage:
         relayed = stage.open(Limits(client_rate=Rate(bytes=1000, close=True), close=0.3))
-        await relayed.client.send(relayed.client.frame(Opcode.BINARY, bytes(3000)))
+        frame = relayed.client.frame(Opcode.BINARY, bytes(3000))
+        await relayed.client.send(frame)
+        assert await relayed.backend.receive_exactly(len(frame)) == frame
+        assert await relayed.backend.answer_close() == (1001, "the client was at fault")
         assert await relayed.client.receive_close() == (1008, "sends more than it may")
 
 
@@ -218,7 +221,8 @@ class Peers:
         self.life = Life()
 
     def look(self, now: float, reading: bool = True) -> float:
-        return self.life.look(self.theirs, self.others, reading, 30, 20, now)
+        self.life.hear(self.theirs, self.others, reading, now)
+        return self.life.look(self.others, 0, 30, 20, now)
 
 
 def test_a_peer_is_asked_after_an_interval_and_gone_after_the_timeout() -> None:

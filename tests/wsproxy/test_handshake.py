@@ -14,6 +14,7 @@ from easews_wsproxy.handshake.rules import (
     client_answer,
     deflate_agreed,
     new_key,
+    passed_on,
 )
 
 # The key of RFC 6455 §1.3, and its answer.
@@ -419,3 +420,11 @@ def test_the_client_gets_the_backends_end_to_end_headers_and_no_others() -> None
 
     assert not [name for name in dropped + of_handshakes if name in headers]
     assert list(headers)[-3:] == kept
+
+
+def test_only_a_426_of_the_backend_keeps_its_upgrade() -> None:
+    fields = [("Connection", "upgrade, X-Hop"), ("Upgrade", "x/1, x/2"), ("X-Hop", "1"), ("A", "b")]
+    assert passed_on(403, Headers(fields)) == Headers([("A", "b")])
+    kept = [("A", "b"), ("Connection", "Upgrade"), ("Upgrade", "x/1, x/2")]
+    assert passed_on(426, Headers(fields)) == Headers(kept)
+    assert passed_on(426, Headers([("A", "b")])) == Headers([("A", "b")])

@@ -232,13 +232,20 @@ async def test_a_server_that_is_in_its_pool_twice_has_two_ways_to_be_asked() -> 
         assert hosts == ["h", f"localhost:{backend.port}"]
 
 
-async def test_a_server_that_does_not_answer_in_time_is_504() -> None:
+async def test_a_server_that_does_not_answer_in_time_is_504(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
     with Backend() as backend:
         async with proxying(backend.port) as running:
             client = await ask(running)
             server, _ = await backend.accept()
-            assert (await read_all(client)).startswith(b"HTTP/1.1 504 ")
+            answer = await read_all(client)
+            assert answer.startswith(b"HTTP/1.1 504 ")
             assert await read_all(server) == b""
+    reason = vars(caplog.records[-1])["easews_fields"]["reason"]
+    assert reason == "the server did not answer in time"
+    assert reason.encode() in answer
 
 
 async def test_a_refusal_of_the_backend_is_streamed_to_the_client() -> None:
@@ -255,6 +262,63 @@ async def test_a_refusal_of_the_backend_is_streamed_to_the_client() -> None:
             rest = await read_all(client)
             assert rest == b"4\r\n log\r\n0\r\n\r\n"
             await server.aclose()
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("Origin: http://evil.example", "Origin"),
+        ("Sec-WebSocket-Key: short", "base64 of 16 random bytes"),
+        ("Upgrade: h2c", "this address speaks WebSocket only"),
+        ("X: y", "no server could be reached"),
+    ],
+)
+async def test_the_reason_of_a_refusal_is_in_the_log(
+    line: str, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "easews.access")
+    with Backend() as refusing:
+        port = refusing.port
+    async with proxying(port) as running:
+        client = await anyio.connect_tcp(*running.address)
+        fields = {"Host": "h", "Connection": "Upgrade", "Upgrade": "websocket"}
+        fields |= {"Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": KEY}
+        name, _, value = line.partition(": ")
+        fields[name] = value
+        lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+        await client.send(f"GET /x HTTP/1.1\r\n{lines}\r\n".encode())
+        body = (await read_all(client)).partition(b"\r\n\r\n")[2]
+    logged = vars(caplog.records[-1])["easews_fields"]["reason"]
+    assert reason in logged
+    assert logged.encode() in body
+
+
+SILENT = {
+    "length": b"Content-Length: 4\r\n",
+    "chunked": b"Transfer-Encoding: chunked\r\n",
+    "no length": b"",
+}
+
+
+@pytest.mark.parametrize("framing", SILENT.values(), ids=SILENT)
+async def test_a_refusal_does_not_wait_for_its_body_and_ends_with_the_client(
+    framing: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    with Backend() as backend:
+        async with proxying(backend.port) as running:
+            client = await ask(running)
+            server, _ = await backend.accept()
+            await server.send(b"HTTP/1.1 401 No\r\nWWW-Authenticate: Basic\r\n" + framing + b"\r\n")
+            head = await receive_until(client, b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 401 ")
+            assert b"\r\nWWW-Authenticate: Basic\r\n" in head
+            await client.aclose()
+            assert await read_all(server) == b""
+            with anyio.fail_after(PATIENCE):
+                while running.gateway.listeners["server"]._open:
+                    await checkpoint()
+    assert vars(caplog.records[-1])["easews_fields"]["status"] == 499
 
 
 async def test_an_upgrade_that_a_later_filter_replaces_lets_go_of_the_backend() -> None:

@@ -183,7 +183,7 @@ async def test_a_side_that_is_lost_while_splicing_ends_the_session(
     relaying: Any, leaver: str
 ) -> None:
     async with relaying() as stage:
-        relayed = stage.open(Limits(close=0.3))
+        relayed = stage.open(Limits(close=0.3, slow_reader=0.3))
         await relayed.backend.send(b"\x82\x7f\0\0\0\0\x10\0\0\0" + bytes(500_000))
         await relayed.client.receive_exactly(300_000)
         getattr(relayed, leaver).reset()

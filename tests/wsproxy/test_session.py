@@ -130,11 +130,11 @@ async def test_a_client_that_breaks_the_protocol_is_told_and_the_backend_too(rel
     async with relaying() as stage:
         relayed = stage.open()
         await relayed.client.send(b"\x81\x02hi")
+        assert await relayed.backend.answer_close() == (1001, "the client was at fault")
         assert await relayed.client.receive_close() == (
             1002,
             "a frame from the client is not masked",
         )
-        assert await relayed.backend.receive_close() == (1001, "the client was at fault")
         relayed.backend.close()
         relayed.client.close()
         ending = await relayed.ended()
@@ -146,8 +146,8 @@ async def test_a_backend_that_breaks_the_protocol_is_told_and_the_client_too(rel
     async with relaying() as stage:
         relayed = stage.open()
         await relayed.backend.send(b"\x83\x00")
+        assert (await relayed.client.answer_close())[0] == 1001
         assert (await relayed.backend.receive_close())[0] == 1002
-        assert (await relayed.client.receive_close())[0] == 1001
 
 
 async def test_a_peer_that_goes_on_sending_sees_our_close_and_no_reset(relaying: Any) -> None:
@@ -155,6 +155,7 @@ async def test_a_peer_that_goes_on_sending_sees_our_close_and_no_reset(relaying:
         relayed = stage.open()
         await relayed.client.send(b"\x81\x02hi")
         await relayed.client.send(bytes(1_000_000))
+        assert (await relayed.backend.answer_close())[0] == 1001
         assert (await relayed.client.receive_close())[0] == 1002
         await relayed.client.receive_end()
 
@@ -164,9 +165,9 @@ async def test_a_message_over_the_limit_is_1009(relaying: Any) -> None:
         relayed = stage.open(client_limit=10)
         await relayed.client.send(relayed.client.frame(Opcode.TEXT, b"12345678", fin=False))
         await relayed.client.send(relayed.client.frame(Opcode.CONT, b"901"))
-        assert await relayed.client.receive_close() == (1009, "message over 10 bytes")
         assert (await relayed.backend.receive_frame()).opcode is Opcode.TEXT
-        assert (await relayed.backend.receive_close())[0] == 1001
+        assert (await relayed.backend.answer_close())[0] == 1001
+        assert await relayed.client.receive_close() == (1009, "message over 10 bytes")
 
 
 async def test_a_close_of_ours_waits_for_the_end_of_the_frame(relaying: Any) -> None:

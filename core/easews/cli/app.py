@@ -12,7 +12,7 @@ import typer
 from ..config import Config, load
 from ..config.schemas import OBJECT_KINDS
 from ..errors import ConfigError, EasewsError, Problem
-from ..plugins import discover
+from ..plugins import build_notes, discover
 from .init import init
 from .kinds import kinds
 from .options import PROBLEMS, USAGE, Files, choice, epilog
@@ -51,7 +51,8 @@ def main() -> None:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        say(f"easews {metadata.version('easews')}")
+        notes = build_notes(discover().values())
+        say("\n".join([f"easews {metadata.version('easews')}", *notes]))
         raise typer.Exit
 
 
@@ -60,7 +61,7 @@ def _common(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+            "--version", callback=_print_version, is_eager=True, help="Print the versions and exit."
         ),
     ] = False,
 ) -> None:

@@ -53,7 +53,13 @@ def _objects() -> list[tuple[str, ...]]:
 
 def _filters(kinds: Kinds) -> list[tuple[str, ...]]:
     return [
-        (kind.name, kind.distribution, kind.version, listed(kind.results), kind.summary)
+        (
+            kind.name,
+            kind.distribution,
+            kind.version,
+            listed(kind.results),
+            kind.summary + kind.build_note,
+        )
         for kind in kinds.values()
     ]
 

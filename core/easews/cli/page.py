@@ -33,7 +33,7 @@ def _origin(name: str, kinds: Kinds) -> str:
     if name in OBJECT_KINDS:
         return f"{name}, a kind of object of easews {metadata.version('easews')}"
     kind = kinds[name]
-    return f"{name}, a kind of filter of {kind.distribution} {kind.version}"
+    return f"{name}, a kind of filter of {kind.distribution} {kind.version}{kind.build_note}"
 
 
 def _row(field: Field) -> tuple[str, ...]:

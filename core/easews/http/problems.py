@@ -34,7 +34,8 @@ def problem(
     """The answer `status` that says in `detail` what is wrong and what would be right.
 
     `request` decides on the form (None when it could not be read: plain text), `headers` come
-    on top, such as Allow; `id` names the request in the logs and is shown to the client.
+    on top, such as Allow; `id` names the request in the logs and is shown to the client. The
+    access log says `detail` as the reason.
     """
     title = _TITLES.get(status, "")
     if request is not None and _wants_json(request.headers):
@@ -46,7 +47,8 @@ def problem(
         content = f"{status} {title}: {detail}" + (f" (request {id})" if id else "")
     # A detail may quote what the client sent, and that need not be Unicode.
     body = content.encode("utf-8", "backslashreplace") + b"\n"
-    return Response(status, [("Content-Type", media_type), *_ALWAYS, *headers], body)
+    fields = [("Content-Type", media_type), *_ALWAYS, *headers]
+    return Response(status, fields, body, reason=detail)
 
 
 def _wants_json(headers: Headers) -> bool:

@@ -276,11 +276,12 @@ class Response:
     """An answer with a status, headers and a body.
 
     `content` is a body known as a whole; its length is sent. `body` is one that comes in
-    pieces; it is sent as it comes. `on_close` lets go of what the body reads from. It may be
-    async; the engine calls it once, when the answer was sent, replaced or given up.
+    pieces; it is sent as it comes, and is closed when the client leaves. `on_close` lets go of
+    what the body reads from. It may be async; the engine calls it once, when the answer was sent,
+    replaced or given up. `reason` says in the access log why a client was refused.
     """
 
-    __slots__ = ("_on_close", "body", "content_length", "headers", "status")
+    __slots__ = ("_on_close", "body", "content_length", "headers", "reason", "status")
 
     def __init__(
         self,
@@ -290,8 +291,10 @@ class Response:
         *,
         body: AsyncIterable[bytes] | None = None,
         on_close: Callable[[], Awaitable[object] | None] | None = None,
+        reason: str = "",
     ) -> None:
         self.status: int = status
+        self.reason: str = reason
         self.headers: Headers = headers if isinstance(headers, Headers) else Headers(headers)
         self._on_close = on_close
         self.body: AsyncIterable[bytes]

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 
 from ..filters import Context
+from ..http import Response
 from ..sessions import Ending, Session
 from .logs import log_event
 
@@ -36,6 +37,7 @@ class AccessLog:
             "method": request.method,
             "target": without_query_values(request.target),
             "status": status,
+            "reason": _reason(ctx, status),
             "sent": sent,
             "ms": round(seconds * 1000, 3),
             "server": route.server,
@@ -77,6 +79,14 @@ class AccessLog:
 
 def _labelled(labels: Mapping[str, str]) -> dict[str, str]:
     return {f"label.{name}": value for name, value in labels.items()}
+
+
+def _reason(ctx: Context, status: int) -> str:
+    """Why the client was refused, if that is what it was told."""
+    response = ctx.response
+    if isinstance(response, Response) and response.status == status:
+        return response.reason
+    return ""
 
 
 def without_query_values(target: str) -> str:

@@ -18,6 +18,7 @@ import anyio
 from ..config.model import Config, ServerSpec
 from ..errors import EasewsError
 from ..observe.logs import end_process, writing_logs
+from ..plugins import build_notes
 from .gateway import STOP_TIMEOUT, Gateway, bind_all
 
 log = logging.getLogger("easews")
@@ -49,6 +50,8 @@ def run(config: Config, *, backend: str = "asyncio", log_format: str = "text") -
             print(f"easews: {error}", file=sys.stderr)
             return 1
         _raise_descriptor_limit(sum(map(_expected_connections, config.servers)))
+        for note in build_notes(entry.kind for spec in config.pipelines for entry in spec.filters):
+            log.info("%s", note)
         try:
             anyio.run(_run, Gateway(config, sockets), **BACKENDS[backend])
             _leave_threads_behind()
@@ -81,12 +84,12 @@ def _collect_garbage_less_often() -> None:
 
 async def _run(gateway: Gateway) -> None:
     failure: EasewsError | None = None
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         async with anyio.create_task_group() as tasks:
             try:
                 async with gateway.serving():
                     _announce(gateway)
-                    await anext(aiter(signals))
+                    await _told_to_stop(signals)
                     stopping = anyio.CancelScope()
                     tasks.start_soon(_insist, signals, stopping)
                     tasks.start_soon(_tell_what_is_open, gateway)
@@ -97,6 +100,11 @@ async def _run(gateway: Gateway) -> None:
             tasks.cancel_scope.cancel()
     if failure is not None:
         raise failure
+
+
+async def _told_to_stop(signals: AsyncIterator[signal.Signals]) -> None:
+    while await anext(signals) == signal.SIGHUP:
+        log.warning("SIGHUP is ignored: there is no reload yet; restart easews for a new config")
 
 
 def _announce(gateway: Gateway) -> None:
@@ -119,10 +127,10 @@ async def _tell_what_is_open(gateway: Gateway) -> None:
 async def _insist(signals: AsyncIterator[signal.Signals], stopping: anyio.CancelScope) -> None:
     """Stop at once at a second signal; and whatever a filter does, come to an end."""
     with anyio.move_on_after(STOP_TIMEOUT + GRACE):
-        await anext(signals)
+        await _told_to_stop(signals)
     stopping.cancel()
     with anyio.move_on_after(GRACE):
-        await anext(signals)
+        await _told_to_stop(signals)
     log.critical("a filter goes on although it was cancelled: the process is ended without it")
     end_process(1)
 

@@ -22,6 +22,7 @@ from ..http import Response
 from ..http.problems import problem
 from ..plugins import Kind
 from ..sessions import Upgrade
+from .collector import PAUSES
 from .isolation import Action, driven, isolated, must_go_on
 
 log = logging.getLogger("easews.pipeline")
@@ -50,6 +51,7 @@ class Pipeline:
     """A flow of filter instances; `filters` holds one for each name of the spec."""
 
     def __init__(self, spec: PipelineSpec, filters: Mapping[str, Filter]) -> None:
+        PAUSES.watch()
         self.name = spec.name
         self.data = spec.data
         kinds = {entry.name: entry.kind for entry in spec.filters}
@@ -183,7 +185,7 @@ class _Timed:
     ctx: Context
 
     def __call__(self, action: Action, value: Any) -> Any:
-        began = perf_counter()
+        began, paused = perf_counter(), PAUSES.seconds
         try:
             return action(value)
         except GeneratorExit as error:
@@ -191,8 +193,9 @@ class _Timed:
                 raise  # it was thrown in from outside, and went through
             raise RuntimeError("it raised GeneratorExit") from error
         finally:
+            del value  # see `driven`
             held = perf_counter() - began
-            if held > BLOCKING:
+            if held > BLOCKING and (held := held - PAUSES.seconds + paused) > BLOCKING:
                 log.warning(
                     "request %s: %s held the event loop for %d ms: await, or use a thread",
                     self.ctx.id,

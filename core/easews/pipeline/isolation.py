@@ -42,16 +42,21 @@ def isolated(running: Coroutine[Any, Any, T]) -> Awaitable[T]:
 def driven(running: Coroutine[Any, Any, T], step: Step) -> Generator[Any, Any, T]:
     """Await `running`, each of its steps, from one wait to the next, by `step(action, value)`.
 
-    That returns what ``action(value)`` does, or raises what that raises.
+    That returns what ``action(value)`` does, or raises what that raises. An error that is thrown
+    in comes out with a traceback that leads here, and there must be no way back from here to it:
+    such a circle waits for the garbage collector.
     """
     action, value = running.send, None
-    while True:
-        try:
-            awaited = step(action, value)
-        except StopIteration as stop:
-            result: T = stop.value
-            return result
-        try:
-            action, value = running.send, (yield awaited)
-        except BaseException as error:  # a cancellation, on its way in
-            action, value = running.throw, error
+    try:
+        while True:
+            try:
+                awaited = step(action, value)
+            except StopIteration as stop:
+                result: T = stop.value
+                return result
+            try:
+                action, value = running.send, (yield awaited)
+            except BaseException as error:  # a cancellation, on its way in
+                action, value = running.throw, error
+    finally:
+        del value

@@ -128,10 +128,13 @@ class HttpConnection:
             id=site.ids.new(),
             route=Route(server=site.spec.name),
         )
-        response = problem(None, error.status, error.detail, id=ctx.id)
-        writer = ResponseWriter(self._sock)
-        await writer.write(response, method="-", version="1.1", close=True)
-        site.access.request(ctx, error.status, writer.sent, perf_counter() - began)
+        ctx.response = response = problem(None, error.status, error.detail, id=ctx.id)
+        writer, status = ResponseWriter(self._sock), CLIENT_LEFT
+        try:
+            await writer.write(response, method="-", version="1.1", close=True)
+            status = error.status
+        finally:
+            site.access.request(ctx, status, writer.sent, perf_counter() - began)
 
     async def _hand_over(self, upgrade: Upgrade, exchange: Exchange) -> None:
         """Write the 101 and let the filter go on from there."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 import socket
+from collections.abc import Coroutine
+from functools import partial
 from time import perf_counter, time
+from typing import Any
 
 import anyio
 
@@ -20,13 +23,13 @@ from .reader import RequestBody, RequestReader
 from .routing.router import Refused
 from .site import Site
 from .watch import ClientWatch
-from .writer import ResponseWriter
+from .writer import ClientGone, ResponseWriter
 
 log = logging.getLogger("easews.server")
 
 #: Seconds that a pipeline has to come to an answer.
 FLOW_DEADLINE = 30.0
-#: The status in the log when the client left before its answer (nginx's number).
+#: The status in the log when the client left before it had its answer (nginx's number).
 CLIENT_LEFT = 499
 
 
@@ -49,6 +52,7 @@ class Exchange:
         self._writer = ResponseWriter(sock)
         self._body: RequestBody | None = None
         self._pipeline: ServedPipeline | None = None
+        self._left = False
         self._upgrades = request.wants_upgrade
         self._last = (
             self._upgrades
@@ -102,16 +106,13 @@ class Exchange:
         ctx = self.ctx
         with anyio.move_on_after(FLOW_DEADLINE) as running:
             if self._upgrades and self._body is not None and self._body.done:
-
-                def left() -> None:
-                    self.status = CLIENT_LEFT
-                    running.cancel()
-
                 watch = self._site.services[ClientWatch]
-                await watch.during(self._run(pipeline), self._sock, self._reader.received, left)
+                left = partial(self._on_left, running)
+                await watch.during(self._run(pipeline), self._sock, self._reader, left)
             else:
                 await self._run(pipeline)
-        if self.status == CLIENT_LEFT:
+        if self._left:
+            self.status = CLIENT_LEFT
             ctx.response = None
         elif running.cancelled_caught:
             last = ctx.trace[-1][0] if ctx.trace else "none"
@@ -122,6 +123,10 @@ class Exchange:
             self.answer(504, f"no answer within {FLOW_DEADLINE:g} s")
         elif ctx.response is None:
             self.answer(503, "the pipeline ended without an answer")
+
+    def _on_left(self, scope: anyio.CancelScope) -> None:
+        self._left = True
+        scope.cancel()
 
     async def _run(self, pipeline: Pipeline) -> None:
         try:
@@ -148,31 +153,42 @@ class Exchange:
         last = self._last or self._site.stopping or self._body is None or not self._body.done
         try:
             await self._write(response, last)
-        except OSError:
-            raise  # the client is gone
+        except ClientGone:
+            raise
         except BaseException as error:
             if must_go_on(error):
                 raise
-            return await self._recover(error)
+            return await self._recover(response, error)
         return not last
 
     async def _write(self, response: Response, last: bool) -> None:
         request, writer = self.ctx.request, ResponseWriter(self._sock)
         self._writer = writer
-        self.status = CLIENT_LEFT  # unless it is there to take the head
-        try:
-            await writer.write(response, method=request.method, version=request.version, close=last)
-        finally:
-            if writer.started:
-                self.status = response.status
+        self.status = CLIENT_LEFT  # unless it takes all of it
+        writing = writer.write(response, method=request.method, version=request.version, close=last)
+        if response.content_length is None:
+            await self._watched(writing, writer)
+        else:
+            await writing
+        self.status = response.status
 
-    async def _recover(self, error: BaseException) -> bool:
+    async def _watched(self, writing: Coroutine[Any, Any, None], writer: ResponseWriter) -> None:
+        """A body that comes in pieces may keep us waiting for long, or for ever."""
+        watch = self._site.services[ClientWatch]
+        with anyio.CancelScope() as scope:
+            left = partial(self._on_left, scope)
+            await watch.during(writing, self._sock, self._reader, left, writer.send_head)
+        if scope.cancelled_caught:
+            raise ClientGone("the client left before its answer was complete")
+
+    async def _recover(self, response: Response, error: BaseException) -> bool:
         """The answer could not be made. Say so, if nothing of it has been sent."""
         if isinstance(error, EasewsError):
             log.warning("request %s: the answer was cut short: %s", self.ctx.id, error)
         else:
             log.error("request %s: the answer was cut short", self.ctx.id, exc_info=error)
         if self._writer.started:
+            self.status = CLIENT_LEFT if self._left else response.status
             self._sock.close()
             return False
         if isinstance(error, MessageError):

@@ -23,12 +23,16 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class RequestReader:
-    """What a client sends, request after request. `received` is what was not used up yet."""
+    """What a client sends, request after request. `received` is what was not used up yet.
+
+    `waits` tells that somebody waits for more of a body: what comes is then not for others.
+    """
 
     def __init__(self, sock: socket.socket, max_header_bytes: int) -> None:
         self._sock = sock
         self._max_header_bytes = max_header_bytes
         self.received = bytearray()
+        self.waits = False
 
     async def read_head(self, idle: float, timeout: float) -> RequestHead | None:
         """The next head; None when the client left or sent nothing for `idle` seconds.
@@ -123,7 +127,11 @@ class RequestBody:
         if self._continue_first:
             self._continue_first = False
             await send_all(self._sock, _CONTINUE)
-        return await receive(self._sock)
+        self._source.waits = True
+        try:
+            return await receive(self._sock)
+        finally:
+            self._source.waits = False
 
     def _check_size(self, size: int) -> None:
         if 0 <= self._limit < size:

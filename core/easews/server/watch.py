@@ -1,4 +1,8 @@
-"""Clients whose upgrade is being decided: what they send is held, and when they leave is told.
+"""Clients that wait for an answer: what they send is held, and when they leave is told.
+
+They are those whose upgrade is being decided, and those whose answer comes in pieces. A client
+that ends its side of the connection has left, as in nginx: hardly any program does that and
+still reads, and otherwise a browser that is gone would be noticed at the next byte for it.
 
 All of them wait in one selector, which is itself a descriptor for one task to wait for: a task
 for each would cost more than all else that the server does for a handshake.
@@ -13,20 +17,27 @@ from typing import Any
 
 import anyio
 
-from ..net.poller import READ, make_poller
+from ..net.poller import READ, WRITE, make_poller
 from ..pipeline.isolation import Action, driven
 from ..services import Service, Services
+from .reader import RequestReader
 
-#: What a client may send behind an upgrade request before it is answered.
+#: What a client may send behind a request before that is answered. With more it is watched no
+#: longer: the kernel holds the rest, and lets the client wait.
 HELD_BYTES = 64 * 1024
+
+
+def _nothing() -> bool:
+    return True
 
 
 @dataclass(slots=True, eq=False)
 class _Client:
     sock: socket.socket
     fd: int
-    held: bytearray
+    reader: RequestReader
     left: Callable[[], None]
+    flush: Callable[[], bool]
     waits: bool = False
 
 
@@ -44,9 +55,9 @@ class ClientWatch(Service):
         try:
             while True:
                 await anyio.wait_readable(self._poller.fileno())
-                for fd, _ in self._poller.poll(0, max(len(self._watched), 1)):
+                for fd, events in self._poller.poll(0, max(len(self._watched), 1)):
                     if fd in self._watched:
-                        self._attend(self._watched[fd])
+                        self._attend(self._watched[fd], events)
         finally:
             self._watched.clear()
             self._poller.close()
@@ -55,16 +66,23 @@ class ClientWatch(Service):
         self,
         running: Coroutine[Any, Any, None],
         sock: socket.socket,
-        held: bytearray,
+        reader: RequestReader,
         left: Callable[[], None],
+        flush: Callable[[], bool] = _nothing,
     ) -> None:
-        """Await `running`. Once that has to wait for something, add to `held` what the client
-        sends, up to 64 KiB, and call `left` when it is gone.
+        """Await `running`. Once that has to wait for something, add to `reader.received` what the
+        client sends, up to 64 KiB, and call `left` when it is gone.
+
+        `flush` is called at that moment, and whenever the client takes more until it says that
+        all has gone.
         """
-        client = _Client(sock, sock.fileno(), held, left)
+        client = _Client(sock, sock.fileno(), reader, left, flush)
 
         def step(action: Action, value: Any) -> Any:
-            awaited = action(value)
+            try:
+                awaited = action(value)
+            finally:
+                del value  # see `driven`
             if not client.waits:
                 self._begin(client)
             return awaited
@@ -77,23 +95,31 @@ class ClientWatch(Service):
     def _begin(self, client: _Client) -> None:
         client.waits = True
         self._watched[client.fd] = client
-        self._poller.register(client.fd, READ)
+        self._poller.register(client.fd, READ if client.flush() else READ | WRITE)
 
     def _end(self, client: _Client) -> None:
         if self._watched.get(client.fd) is client:
             del self._watched[client.fd]
             self._poller.unregister(client.fd)
 
-    def _attend(self, client: _Client) -> None:
+    def _attend(self, client: _Client, events: int) -> None:
+        if events & WRITE and client.flush():
+            self._poller.modify(client.fd, READ)
+        if events & ~WRITE and not client.reader.waits:
+            self._hold(client)
+
+    def _hold(self, client: _Client) -> None:
+        held = client.reader.received
+        if len(held) >= HELD_BYTES:
+            self._end(client)
+            return
         try:
-            data = client.sock.recv(HELD_BYTES - len(client.held))
+            data = client.sock.recv(HELD_BYTES - len(held))
         except BlockingIOError:
             return
         except OSError:
             data = b""
-        client.held += data
+        held += data
         if not data:
             self._end(client)
             client.left()
-        elif len(client.held) >= HELD_BYTES:
-            self._end(client)  # the kernel holds the rest, and lets the client wait

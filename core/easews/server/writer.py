@@ -17,40 +17,61 @@ from ..net.sockets import send_all
 SEND_TIMEOUT = 60.0
 
 
+class ClientGone(ConnectionError):
+    """The client has left, or has taken nothing for too long."""
+
+
 class ResponseWriter:
     """Writes one response. `started`: its head has gone; `sent`: bytes of its body that have."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
+        self._head = b""  # what has still to be sent of it
         self.started = False
         self.sent = 0
 
     async def write(self, response: Response, *, method: str, version: str, close: bool) -> None:
         """Send it all.
 
-        OSError (TimeoutError with it) when the client is gone or takes nothing more; what
-        `response.body` raises passes through. If that is after the start, the connection is no
-        longer in step: close it.
+        ClientGone when there is nobody to take it; what `response.body` raises passes through.
+        If that is after the start, the connection is no longer in step: close it.
         """
         headers, chunked = _framed(response, method, version, close)
-        head = encode_response_head(response.status, headers)
+        self._head = encode_response_head(response.status, headers)
         if method == "HEAD" or _has_no_body(response.status):
-            await self._send(head)
+            await self._send(b"")
             return
-        async with _closing(response.body) as body:
+        async with _closing(aiter(response.body)) as body:
             async for piece in body:
                 if self.started:
                     await checkpoint()  # a body that is always ready lets others have a turn
-                # The head goes along with the first piece: one packet for a short answer.
-                await self._send(head + (encode_chunk(piece) if chunked else piece))
-                head = b""
+                await self._send(encode_chunk(piece) if chunked else piece)
                 self.sent += len(piece)
-        if head or chunked:
-            await self._send(head + (LAST_CHUNK if chunked else b""))
+        await self._send(LAST_CHUNK if chunked else b"")
+
+    def send_head(self) -> bool:
+        """Send the head now, as far as the socket takes it; whether all of it has gone.
+
+        For a body that keeps us waiting. Otherwise its first piece takes the head along: one
+        packet for a short answer.
+        """
+        self.started = True
+        try:
+            if self._head:
+                self._head = self._head[self._sock.send(self._head) :]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._head = b""  # the client is gone: the next to read or write is told
+        return not self._head
 
     async def _send(self, data: bytes) -> None:
+        data, self._head = self._head + data, b""
         self.started = True
-        await send_all(self._sock, data, SEND_TIMEOUT)
+        try:
+            await send_all(self._sock, data, SEND_TIMEOUT)
+        except OSError as error:
+            raise ClientGone(str(error)) from error
 
 
 def _has_no_body(status: int) -> bool:
@@ -58,7 +79,7 @@ def _has_no_body(status: int) -> bool:
 
 
 @asynccontextmanager
-async def _closing(body: AsyncIterable[bytes]) -> AsyncIterator[AsyncIterable[bytes]]:
+async def _closing(body: AsyncIterator[bytes]) -> AsyncIterator[AsyncIterable[bytes]]:
     """Generators that are left in the middle want to be closed where they ran."""
     try:
         yield body
@@ -79,7 +100,8 @@ def _framed(response: Response, method: str, version: str, close: bool) -> tuple
         headers.add("Connection", ", ".join(options))
     if "date" not in headers:
         headers.add("Date", formatdate(usegmt=True))
-    if response.status == 204:
+    lengths = headers.get_all("content-length")
+    if response.status == 204 or len(lengths) > 1 or not all(map(str.isdecimal, lengths)):
         headers.remove("content-length")  # RFC 9110 §8.6
     if _has_no_body(response.status):
         return headers, False

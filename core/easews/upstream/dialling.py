@@ -23,18 +23,20 @@ async def dial(server: Server, timeout: float = inf) -> socket.socket:
     """A connected non-blocking socket, the caller's to close.
 
     ConnectError when no address of the server takes the connection, ConnectTimeout when none
-    does within `timeout` seconds, the look-up of its name included.
+    does within `timeout` seconds, the look-up of its name included, or until the kernel gives up.
     """
     until = monotonic() + timeout
-    failure = "its name has no address"
+    failure = ConnectError(f"{server.url}: its name has no address")
     for family, address in await _addresses(server, timeout):
         try:
             return await _connected(family, address, until - monotonic())
         except OSError as error:  # out of descriptors is one of them
             if isinstance(error, TimeoutError) and not error.errno:  # not the kernel's
                 raise _too_late(server, timeout) from None
-            failure = os.strerror(error.errno) if error.errno else str(error)
-    raise ConnectError(f"{server.url}: {failure}")
+            kind = ConnectTimeout if isinstance(error, TimeoutError) else ConnectError
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            failure = kind(f"{server.url}: {reason}")
+    raise failure
 
 
 def _too_late(server: Server, timeout: float) -> ConnectTimeout:

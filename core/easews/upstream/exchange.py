@@ -78,9 +78,10 @@ async def ask(
     try:
         await send_all(sock, encode_request_head(method, target, headers), timeout)
         return await _read_head(sock, method, until)
-    except TimeoutError:
-        raise UpstreamTimeout(f"no answer within {timeout:g} s") from None
     except OSError as error:
+        # The kernel's ETIMEDOUT is a TimeoutError too: a connection that was lost, as by a reset.
+        if isinstance(error, TimeoutError) and not error.errno:
+            raise UpstreamTimeout(f"no answer within {timeout:g} s") from None
         raise ConnectError(error.strerror or str(error)) from None
     except HeadError as error:
         raise BadAnswer(f"the head of its answer is refused: {error.detail}") from None

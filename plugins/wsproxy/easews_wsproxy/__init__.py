@@ -11,6 +11,8 @@
     session    two legs, and what happens to the bytes that they send
     closing    how a session comes to an end
     leg        one side of a session: a socket and what waits for it
+    progress   does a peer still take what is sent to it?                      (pure)
+    sendqueue  what the kernel knows of that
     frames     walks frame headers: how far may these bytes be forwarded?      (pure)
     lane       the numbers that a walker counts by                             (pure)
 

@@ -20,7 +20,6 @@ from easews import (
     Upgrade,
     UpstreamError,
     UpstreamTimeout,
-    end_to_end,
     problem,
 )
 from easews.upstream import Answer, Pool, Server, ask, dial, origin_of
@@ -36,7 +35,9 @@ from .handshake.rules import (
     client_answer,
     deflate_agreed,
     new_key,
+    passed_on,
 )
+from .relay.compiled import COMPILED
 from .relay.frames import Walker
 from .relay.leg import Leg
 from .relay.rates import Rate
@@ -70,6 +71,7 @@ class WebSocketProxy(Filter):
     results = (CLIENT_ERROR, SERVER_ERROR, NOT_WEBSOCKET)
     services = (Relay,)
     unbounded_body = True
+    build_note = "relay: compiled" if COMPILED else "relay: pure Python"
 
     @classmethod
     def check(cls, spec: Mapping[str, Any]) -> Iterable[SpecFault]:
@@ -100,7 +102,7 @@ class WebSocketProxy(Filter):
         except UpstreamError as error:
             return _report(ctx, error)
         if answer.status != 101:
-            headers = end_to_end(answer.headers)
+            headers = passed_on(answer.status, answer.headers)
             ctx.response = Response(
                 answer.status, headers, body=answer.body(), on_close=answer.close
             )
@@ -136,12 +138,15 @@ class WebSocketProxy(Filter):
                 answer = await self._ask(offer)
             except ConnectError as error:
                 attempt.failed(error)
-                failure = error
+                failure = error.with_traceback(None)
                 tried.append(server)
             else:
                 attempt.succeeded()
                 return offer, answer
-        raise failure
+        try:
+            raise failure
+        finally:
+            del failure  # its traceback leads here: together they would be garbage
 
     def _offer(self, ctx: Context, server: Server, headers: Headers) -> _Offer:
         key = new_key()

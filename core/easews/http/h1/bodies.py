@@ -8,7 +8,7 @@ from typing import Literal
 from ..values import Headers
 from .chunks import ChunkDecoder
 from .faults import BodyError
-from .heads import RequestHead, ResponseHead
+from .heads import RequestHead, ResponseHead, check_framing
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +30,14 @@ def request_framing(head: RequestHead) -> Framing:
 
 
 def response_framing(head: ResponseHead, method: str) -> Framing:
-    """How the body of the answer to a `method` request ends (RFC 9112 §6.3)."""
+    """How the body of the answer to a `method` request ends (RFC 9112 §6.3).
+
+    HeadError when the head says it in two ways; where there is no body, nothing that it says of
+    one matters.
+    """
     if method == "HEAD" or head.status < 200 or head.status in (204, 304):
         return NO_BODY
+    check_framing(head.headers, head.version, 502)
     return _declared(head.headers) or UNTIL_CLOSE
 
 

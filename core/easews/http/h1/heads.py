@@ -81,7 +81,7 @@ def parse_request_head(raw: bytes | bytearray) -> RequestHead:
         raise request_fault(text)
     method, target, version, lines = match.groups()
     headers = Headers.parsed(_triples(lines))
-    _check_framing(headers, version, 400)
+    check_framing(headers, version, 400)
     hosts = headers.get_all("host")
     # RFC 9112 §3.2: more than one is refused in any version, none at all only in HTTP/1.1.
     if len(hosts) > 1 or (not hosts and version == "1.1"):
@@ -96,15 +96,16 @@ def parse_request_head(raw: bytes | bytearray) -> RequestHead:
 
 
 def parse_response_head(raw: bytes | bytearray) -> ResponseHead:
-    """The response head `raw`, which `find_head_end` has delimited. HeadError when refused."""
+    """The response head `raw`, which `find_head_end` has delimited. HeadError when refused.
+
+    Its framing fields are for `response_framing` to judge, which knows whether there is a body.
+    """
     text = raw.decode("latin-1")
     match = _response(text)
     if match is None:
         raise response_fault(text)
     version, status, reason, lines = match.groups()
-    headers = Headers.parsed(_triples(lines))
-    _check_framing(headers, version, 502)
-    return ResponseHead(int(status), reason or "", version, headers)
+    return ResponseHead(int(status), reason or "", version, Headers.parsed(_triples(lines)))
 
 
 def encode_request_head(method: str, target: str, headers: Headers) -> bytes:
@@ -133,8 +134,8 @@ def _triples(lines: str) -> list[tuple[str, str, str]]:
     return [(name.lower(), name, value.rstrip(" \t")) for name, value in _lines(lines)]
 
 
-def _check_framing(headers: Headers, version: str, status: int) -> None:
-    """RFC 9112 §6: refuse what two readers could frame in two ways."""
+def check_framing(headers: Headers, version: str, status: int) -> None:
+    """RFC 9112 §6: refuse what two readers could frame in two ways. HeadError with `status`."""
     lengths = headers.get_all("content-length")
     codings = headers.get_all("transfer-encoding")
     if codings:

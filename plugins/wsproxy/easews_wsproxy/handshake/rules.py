@@ -208,6 +208,19 @@ def check_answer(
     return extensions.check(extensions.elements(headers), offered_extensions)
 
 
+def passed_on(status: int, answer_headers: Headers) -> Headers:
+    """The headers of a refusal for the client, from those of the backend's."""
+    # RFC 9112 §6.1: a length beside a transfer coding is not forwarded.
+    doubtful = ("content-length",) if "transfer-encoding" in answer_headers else ()
+    onward = end_to_end(answer_headers, *doubtful)
+    if status == 426 and (protocols := answer_headers.get_all("upgrade")):
+        # RFC 9110 §15.5.22: without Upgrade nobody knows what is required.
+        onward.add("Connection", "Upgrade")
+        for protocol in protocols:
+            onward.add("Upgrade", protocol)
+    return onward
+
+
 def deflate_agreed(headers: Headers) -> bool:
     """Whether the backend's (checked) answer turns permessage-deflate on: RSV1 is then in use."""
     return bool(extensions.deflate_elements(headers))

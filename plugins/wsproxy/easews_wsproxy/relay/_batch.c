@@ -19,6 +19,10 @@
 #include <time.h>
 #include <unistd.h>
 
+typedef struct {
+    PyTypeObject *lane_type;
+} State;
+
 /* ---- Lane ---- */
 
 typedef struct {
@@ -38,25 +42,16 @@ enum opcode { CLOSE = 0x8, PING = 0x9, PONG = 0xA };
 #define MAX_CONTROL_PAYLOAD 125
 
 /* What a frame's first byte means, by what may come: a message, a message that may be
-   compressed, a continuation. */
-static unsigned char meanings[3][256];
+   compressed, a continuation. The same tables are in frames.py. */
 enum { PLAIN, DEFLATE, CONTINUED };
-
-static void
-fill_meanings(void)
-{
-    for (int expected = PLAIN; expected <= CONTINUED; expected++)
-        for (int opcode = CLOSE; opcode <= PONG; opcode++)
-            meanings[expected][0x80 | opcode] = CONTROL;
-    for (int opcode = 1; opcode <= 2; opcode++)
-        for (int expected = PLAIN; expected <= DEFLATE; expected++)
-            for (int rsv1 = 0; rsv1 <= (expected == DEFLATE ? 0x40 : 0); rsv1 += 0x40) {
-                meanings[expected][0x80 | rsv1 | opcode] = WHOLE;
-                meanings[expected][rsv1 | opcode] = PART;
-            }
-    meanings[CONTINUED][0x80] = WHOLE;
-    meanings[CONTINUED][0x00] = PART;
-}
+#define CONTROLS [0x88] = CONTROL, [0x89] = CONTROL, [0x8A] = CONTROL
+#define MESSAGES [0x81] = WHOLE, [0x82] = WHOLE, [0x01] = PART, [0x02] = PART
+#define COMPRESSED [0xC1] = WHOLE, [0xC2] = WHOLE, [0x41] = PART, [0x42] = PART
+static const unsigned char meanings[3][256] = {
+    [PLAIN] = {MESSAGES, CONTROLS},
+    [DEFLATE] = {MESSAGES, COMPRESSED, CONTROLS},
+    [CONTINUED] = {[0x80] = WHOLE, [0x00] = PART, CONTROLS},
+};
 
 static uint64_t
 big_endian(const unsigned char *bytes, int count)
@@ -198,33 +193,52 @@ static PyMethodDef Lane_methods[] = {
     {NULL},
 };
 
-static PyTypeObject LaneType = {
-    PyVarObject_HEAD_INIT(NULL, 0)
-    .tp_name = "easews_wsproxy.relay._batch.Lane",
-    .tp_basicsize = sizeof(Lane),
-    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
-    .tp_doc = "The numbers that a Walker counts by.",
-    .tp_new = PyType_GenericNew,
-    .tp_init = Lane_init,
-    .tp_members = Lane_members,
-    .tp_methods = Lane_methods,
+static void
+Lane_dealloc(PyObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyType_Slot Lane_slots[] = {
+    {Py_tp_doc, "The numbers that a Walker counts by."},
+    {Py_tp_init, Lane_init},
+    {Py_tp_dealloc, Lane_dealloc},
+    {Py_tp_members, Lane_members},
+    {Py_tp_methods, Lane_methods},
+    {0, NULL},
+};
+
+static PyType_Spec Lane_spec = {
+    .name = "easews_wsproxy.relay._batch.Lane",
+    .basicsize = sizeof(Lane),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = Lane_slots,
 };
 
 /* ---- Batch ---- */
 
 /* What is known of a descriptor. `clear`: nothing waits or is due in its direction, so what
-   it receives may go straight to `sink`. */
+   it receives may go straight to `sink`. `inet`: see `relay`. */
 typedef struct {
     PyObject *leg;
     Lane *lane;
     int sink;
     uint32_t events;
-    int clear;
+    char clear;
+    char inet;
 } Slot;
 
 #define MAX_EVENTS 512
-#define MAX_DESCRIPTOR (1 << 24) /* more than any system gives a process */
 #define CLOCK_STRIDE 16
+
+/* Slots are found by descriptor in a table of pages. A page is made when a descriptor of its
+   range enters, so memory follows the number of descriptors, whatever the numbers are. */
+#define PAGE_SLOTS 256
+typedef struct {
+    Slot slots[PAGE_SLOTS];
+} Page;
 
 typedef struct {
     PyObject_HEAD
@@ -233,8 +247,8 @@ typedef struct {
     Py_buffer buffer;
     Py_ssize_t helping; /* bytes to receive at once */
     unsigned long long large; /* with so much left of a frame Python has better means */
-    Slot *slots;
-    int slot_count;
+    Page **pages;
+    int page_count;
     struct epoll_event events[MAX_EVENTS];
     int next, count;
 } Batch;
@@ -292,11 +306,13 @@ static int
 Batch_traverse(PyObject *self, visitproc visit, void *arg)
 {
     Batch *batch = (Batch *)self;
+    Py_VISIT(Py_TYPE(self));
     Py_VISIT(batch->attend);
-    for (int fd = 0; fd < batch->slot_count; fd++) {
-        Py_VISIT(batch->slots[fd].leg);
-        Py_VISIT(batch->slots[fd].lane);
-    }
+    for (int number = 0; number < batch->page_count; number++)
+        for (int at = 0; batch->pages[number] && at < PAGE_SLOTS; at++) {
+            Py_VISIT(batch->pages[number]->slots[at].leg);
+            Py_VISIT(batch->pages[number]->slots[at].lane);
+        }
     return 0;
 }
 
@@ -305,10 +321,11 @@ Batch_clear(PyObject *self)
 {
     Batch *batch = (Batch *)self;
     Py_CLEAR(batch->attend);
-    for (int fd = 0; fd < batch->slot_count; fd++) {
-        Py_CLEAR(batch->slots[fd].leg);
-        Py_CLEAR(batch->slots[fd].lane);
-    }
+    for (int number = 0; number < batch->page_count; number++)
+        for (int at = 0; batch->pages[number] && at < PAGE_SLOTS; at++) {
+            Py_CLEAR(batch->pages[number]->slots[at].leg);
+            Py_CLEAR(batch->pages[number]->slots[at].lane);
+        }
     return 0;
 }
 
@@ -316,14 +333,18 @@ static void
 Batch_dealloc(PyObject *self)
 {
     Batch *batch = (Batch *)self;
+    PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
     Batch_clear(self);
-    PyMem_Free(batch->slots);
+    for (int number = 0; number < batch->page_count; number++)
+        PyMem_Free(batch->pages[number]);
+    PyMem_Free(batch->pages);
     if (batch->buffer.obj)
         PyBuffer_Release(&batch->buffer);
     if (batch->epoll >= 0)
         close(batch->epoll);
-    Py_TYPE(self)->tp_free(self);
+    type->tp_free(self);
+    Py_DECREF(type);
 }
 
 static PyObject *
@@ -353,64 +374,105 @@ Batch_help_to(PyObject *self, PyObject *helping)
     Py_RETURN_NONE;
 }
 
+/* The descriptor's slot, NULL when it has not entered. Any number may be asked for: an epoll that
+   another process has inherited reports what that has added, too. */
 static Slot *
-slot_of(Batch *batch, int fd)
+find_slot(const Batch *batch, int fd)
 {
-    if (fd >= 0 && fd < batch->slot_count && batch->slots[fd].leg)
-        return &batch->slots[fd];
-    PyErr_Format(PyExc_KeyError, "descriptor %d has not entered", fd);
-    return NULL;
+    if (fd < 0 || fd / PAGE_SLOTS >= batch->page_count)
+        return NULL;
+    Page *page = batch->pages[fd / PAGE_SLOTS];
+    if (!page || !page->slots[fd % PAGE_SLOTS].leg)
+        return NULL;
+    return &page->slots[fd % PAGE_SLOTS];
+}
+
+/* The same, with KeyError set when it is NULL. */
+static Slot *
+slot_of(const Batch *batch, int fd)
+{
+    Slot *slot = find_slot(batch, fd);
+    if (!slot)
+        PyErr_Format(PyExc_KeyError, "descriptor %d has not entered", fd);
+    return slot;
 }
 
 static int
-make_room(Batch *batch, int fd)
+grow_table(Batch *batch, int page_count)
 {
-    if (fd < batch->slot_count)
-        return 0;
-    int wanted = fd < 64 ? 64 : fd * 2;
-    Slot *slots = PyMem_Realloc(batch->slots, (size_t)wanted * sizeof(Slot));
-    if (!slots) {
+    Page **pages = PyMem_Realloc(batch->pages, (size_t)page_count * sizeof(Page *));
+    if (!pages) {
         PyErr_NoMemory();
         return -1;
     }
-    memset(slots + batch->slot_count, 0, (size_t)(wanted - batch->slot_count) * sizeof(Slot));
-    batch->slots = slots;
-    batch->slot_count = wanted;
+    size_t added = (size_t)(page_count - batch->page_count);
+    memset(pages + batch->page_count, 0, added * sizeof(Page *));
+    batch->pages = pages;
+    batch->page_count = page_count;
     return 0;
+}
+
+/* An empty slot for the descriptor; NULL with an exception set when there is none. */
+static Slot *
+make_slot(Batch *batch, int fd)
+{
+    if (fd < 0) {
+        PyErr_Format(PyExc_ValueError, "%d is no descriptor", fd);
+        return NULL;
+    }
+    if (find_slot(batch, fd)) {
+        PyErr_Format(PyExc_KeyError, "descriptor %d has entered already", fd);
+        return NULL;
+    }
+    int number = fd / PAGE_SLOTS;
+    if (number >= batch->page_count && grow_table(batch, number + 1) < 0)
+        return NULL;
+    if (!batch->pages[number] && !(batch->pages[number] = PyMem_Calloc(1, sizeof(Page)))) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    return &batch->pages[number]->slots[fd % PAGE_SLOTS];
+}
+
+static int
+is_inet(int fd)
+{
+    int domain;
+    socklen_t size = sizeof(domain);
+    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) < 0)
+        return 0;
+    return domain == AF_INET || domain == AF_INET6;
 }
 
 static PyObject *
 Batch_enter(PyObject *self, PyObject *args)
 {
     Batch *batch = (Batch *)self;
+    State *state = PyType_GetModuleState(Py_TYPE(self));
     int fd, sink;
     PyObject *leg, *lane;
-    if (!PyArg_ParseTuple(args, "iOO!i", &fd, &leg, &LaneType, &lane, &sink))
+    if (!PyArg_ParseTuple(args, "iOO!i", &fd, &leg, state->lane_type, &lane, &sink))
         return NULL;
-    if (fd < 0 || fd > MAX_DESCRIPTOR) {
-        PyErr_SetString(PyExc_ValueError, "no descriptor");
+    Slot *slot = make_slot(batch, fd);
+    if (!slot)
         return NULL;
-    }
-    if (make_room(batch, fd) < 0)
-        return NULL;
-    if (batch->slots[fd].leg) {
-        PyErr_Format(PyExc_KeyError, "descriptor %d has entered already", fd);
-        return NULL;
-    }
     Py_INCREF(leg);
     Py_INCREF(lane);
-    batch->slots[fd] = (Slot){.leg = leg, .lane = (Lane *)lane, .sink = sink};
+    *slot = (Slot){.leg = leg, .lane = (Lane *)lane, .sink = sink, .inet = (char)is_inet(fd)};
     Py_RETURN_NONE;
 }
 
+/* EPOLLRDHUP: the end of the stream stands behind what is there. EPOLLPRI: TCP urgent data is
+   there, in front of which a `recv` stops. */
+#define MORE_BEHIND (EPOLLRDHUP | EPOLLPRI)
+
 /* Edge-triggered: once we have taken all that was there, the kernel need not look at the socket
-   again to find that out. Where we may not have, `arm` has it tell once more; and EPOLLRDHUP
-   tells where the end of the stream stands right behind what was there. */
+   again to find that out. Where we may not have, `arm` has it tell once more. */
 static int
 control(Batch *batch, int what, int fd, uint32_t events)
 {
-    uint32_t end = events & EPOLLIN ? EPOLLRDHUP : 0;
-    struct epoll_event wanted = {.events = events | end | EPOLLET, .data.fd = fd};
+    uint32_t behind = events & EPOLLIN ? MORE_BEHIND : 0;
+    struct epoll_event wanted = {.events = events | behind | EPOLLET, .data.fd = fd};
     if (epoll_ctl(batch->epoll, what, fd, &wanted) == 0)
         return 0;
     if (!PyErr_Occurred())
@@ -434,8 +496,8 @@ set_events(Batch *batch, Slot *slot, int fd, uint32_t events)
 static int
 arm(Batch *batch, int fd)
 {
-    uint32_t events = batch->slots[fd].events;
-    return events ? control(batch, EPOLL_CTL_MOD, fd, events) : 0;
+    const Slot *slot = find_slot(batch, fd);
+    return slot && slot->events ? control(batch, EPOLL_CTL_MOD, fd, slot->events) : 0;
 }
 
 static PyObject *
@@ -449,7 +511,7 @@ Batch_watch(PyObject *self, PyObject *args)
     Slot *slot = slot_of(batch, fd);
     if (!slot || set_events(batch, slot, fd, events) < 0)
         return NULL;
-    slot->clear = clear;
+    slot->clear = (char)clear;
     Py_RETURN_NONE;
 }
 
@@ -461,8 +523,10 @@ Batch_leave(PyObject *self, PyObject *args)
     if (!PyArg_ParseTuple(args, "i", &fd))
         return NULL;
     Slot *slot = slot_of(batch, fd);
-    if (!slot || set_events(batch, slot, fd, 0) < 0)
+    if (!slot)
         return NULL;
+    if (set_events(batch, slot, fd, 0) < 0)
+        PyErr_Clear(); /* somebody has closed it already, and the kernel has forgotten it */
     PyObject *leg = slot->leg;
     Lane *lane = slot->lane;
     *slot = (Slot){0};
@@ -476,7 +540,7 @@ Batch_leave(PyObject *self, PyObject *args)
 static int
 call_attend(Batch *batch, int fd, uint32_t events, ssize_t end, size_t start, ssize_t sent)
 {
-    PyObject *leg = batch->slots[fd].leg;
+    PyObject *leg = find_slot(batch, fd)->leg;
     Py_INCREF(leg); /* it may leave while it is attended to */
     PyObject *result = PyObject_CallFunction(
         batch->attend, "OInnn", leg, events, (Py_ssize_t)end, (Py_ssize_t)start, (Py_ssize_t)sent);
@@ -494,8 +558,10 @@ call_attend_and_arm(Batch *batch, int fd, uint32_t events, ssize_t end, size_t s
     return attended < 0 ? attended : armed;
 }
 
+/* A `recv` that gets less than it could take has emptied the socket, unless there is `more_behind`
+   or the socket is a unix one, whose messages are not joined across ancillary data. */
 static int
-relay(Batch *batch, int fd, Slot *slot, int hung_up)
+relay(Batch *batch, int fd, Slot *slot, int more_behind)
 {
     unsigned char *data = batch->buffer.buf;
     ssize_t end = recv(fd, data, (size_t)batch->helping, MSG_DONTWAIT);
@@ -513,7 +579,7 @@ relay(Batch *batch, int fd, Slot *slot, int hung_up)
         if (sent < 0)
             sent = errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? 0 : -1;
     }
-    int emptied = end < batch->helping && !hung_up;
+    int emptied = end < batch->helping && !more_behind && slot->inet;
     if (upto == (size_t)end && sent == end)
         return emptied ? 0 : arm(batch, fd);
     return (emptied ? call_attend : call_attend_and_arm)(batch, fd, EPOLLIN, end, upto, sent);
@@ -523,11 +589,13 @@ static int
 handle(Batch *batch, const struct epoll_event *event)
 {
     int fd = event->data.fd;
-    Slot *slot = &batch->slots[fd];
-    if (!slot->leg)
+    Slot *slot = find_slot(batch, fd);
+    if (!slot)
         return 0; /* it has left since the events were taken */
     int reads = slot->events & EPOLLIN; /* it may have been paused since the events were taken */
-    uint32_t events = event->events & ~(uint32_t)EPOLLRDHUP;
+    uint32_t events = event->events & ~(uint32_t)MORE_BEHIND;
+    if (!events)
+        return 0; /* an urgent mark with nothing behind it yet */
     if (events == EPOLLIN && reads && slot->clear && slot->lane->remaining < batch->large)
         return relay(batch, fd, slot, events != event->events);
     return call_attend_and_arm(batch, fd, events, -1, 0, 0);
@@ -577,36 +645,80 @@ static PyMethodDef Batch_methods[] = {
     {NULL},
 };
 
-static PyTypeObject BatchType = {
-    PyVarObject_HEAD_INIT(NULL, 0)
-    .tp_name = "easews_wsproxy.relay._batch.Batch",
-    .tp_basicsize = sizeof(Batch),
-    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
-    .tp_doc = "The relay's descriptors, and its inner loop.",
-    .tp_new = Batch_new,
-    .tp_traverse = Batch_traverse,
-    .tp_clear = Batch_clear,
-    .tp_dealloc = Batch_dealloc,
-    .tp_methods = Batch_methods,
+static PyType_Slot Batch_slots[] = {
+    {Py_tp_doc, "The relay's descriptors, and its inner loop."},
+    {Py_tp_new, Batch_new},
+    {Py_tp_traverse, Batch_traverse},
+    {Py_tp_clear, Batch_clear},
+    {Py_tp_dealloc, Batch_dealloc},
+    {Py_tp_methods, Batch_methods},
+    {0, NULL},
 };
 
-static struct PyModuleDef module = {
+static PyType_Spec Batch_spec = {
+    .name = "easews_wsproxy.relay._batch.Batch",
+    .basicsize = sizeof(Batch),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = Batch_slots,
+};
+
+/* ---- The module: nothing in it is shared between interpreters ---- */
+
+static PyTypeObject *
+add_type(PyObject *module, PyType_Spec *spec)
+{
+    PyObject *type = PyType_FromModuleAndSpec(module, spec, NULL);
+    if (type && PyModule_AddType(module, (PyTypeObject *)type) < 0)
+        Py_CLEAR(type);
+    return (PyTypeObject *)type;
+}
+
+static int
+module_exec(PyObject *module)
+{
+    State *state = PyModule_GetState(module);
+    state->lane_type = add_type(module, &Lane_spec);
+    if (!state->lane_type)
+        return -1;
+    PyTypeObject *batch_type = add_type(module, &Batch_spec);
+    Py_XDECREF(batch_type);
+    return batch_type ? 0 : -1;
+}
+
+static int
+module_traverse(PyObject *module, visitproc visit, void *arg)
+{
+    Py_VISIT(((State *)PyModule_GetState(module))->lane_type);
+    return 0;
+}
+
+static int
+module_clear(PyObject *module)
+{
+    Py_CLEAR(((State *)PyModule_GetState(module))->lane_type);
+    return 0;
+}
+
+static PyModuleDef_Slot module_slots[] = {
+    {Py_mod_exec, module_exec},
+#if PY_VERSION_HEX >= 0x030C0000
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+#endif
+    {0, NULL},
+};
+
+static struct PyModuleDef module_def = {
     PyModuleDef_HEAD_INIT,
     .m_name = "_batch",
     .m_doc = "The relay's inner loop, compiled.",
-    .m_size = -1,
+    .m_size = sizeof(State),
+    .m_slots = module_slots,
+    .m_traverse = module_traverse,
+    .m_clear = module_clear,
 };
 
 PyMODINIT_FUNC
 PyInit__batch(void)
 {
-    fill_meanings();
-    PyObject *made = PyModule_Create(&module);
-    if (!made)
-        return NULL;
-    if (PyModule_AddType(made, &LaneType) < 0 || PyModule_AddType(made, &BatchType) < 0) {
-        Py_DECREF(made);
-        return NULL;
-    }
-    return made;
+    return PyModuleDef_Init(&module_def);
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -16,7 +17,9 @@ from easews.lowlevel import READ, WRITE, Wire, raw_socket
 
 from .frames import Walker
 from .heartbeat import Life
+from .progress import Progress
 from .rates import Meter
+from .sendqueue import outstanding
 
 if TYPE_CHECKING:
     from .compiled import Batch
@@ -70,8 +73,8 @@ class Leg:
     """`walker` judges what this leg sends us; `wire` is None once it is closed."""
 
     __slots__ = (
+        "_written",
         "batch",
-        "blocked_since",
         "buffers",
         "close_received",
         "close_sent",
@@ -83,7 +86,10 @@ class Leg:
         "meter",
         "mute",
         "other",
+        "owed_close",
+        "own",
         "pending",
+        "progress",
         "raw",
         "receive",
         "resume_at",
@@ -114,9 +120,12 @@ class Leg:
         self.resume_at = 0.0  # until when it is not read, because it has sent too much
         self.held = b""  # an incomplete header or control frame, not judged yet
         self.pending: bytearray | None = None  # what the socket did not take
-        self.blocked_since = 0.0  # when `pending` began, or was last taken from
+        self.progress = Progress()
+        self.own = 0  # bytes of ours that it was sent, less those that we kept from it
+        self._written = 0  # what it was sent in all, once nothing may follow
         self.take = TURN_BYTES
         self.due_close: bytes | None = None  # our Close, waiting for the end of a frame
+        self.owed_close: bytes | None = None  # for what it sent: it gets this one and no other
         self.close_sent = False  # a Close is on its way: nothing may follow it
         self.close_received = False
         self.eof = False
@@ -140,15 +149,22 @@ class Leg:
             for option in _PROBE_OPTIONS:
                 sock.setsockopt(socket.IPPROTO_TCP, option, max(1, int(min(seconds, DAY) / 6)))
 
-    def join(self, batch: Batch, buffers: Buffers) -> None:
+    def join(self) -> None:
         """Become one of the relay's legs, until `close`. The session's other leg exists."""
-        self.batch = batch
-        self.buffers = buffers
-        batch.enter(self.fd, self, self.walker, self.other.fd)
+        self.batch.enter(self.fd, self, self.walker, self.other.fd)
 
     @property
     def wants_bytes(self) -> bool:
-        return not (self.eof or self.other.pending is not None or self.resume_at)
+        if self.eof or self.resume_at:
+            return False
+        return self.other.pending is None or self.is_discarded
+
+    @property
+    def is_discarded(self) -> bool:
+        """Whether what comes goes nowhere. It is read all the same: a peer that is stuck in
+        sending would not see its Close, and bytes that nobody has read make a reset of our end.
+        """
+        return self.mute or self.close_received or self.other.close_sent
 
     def watch(self) -> None:
         """Wait for what is wanted now: bytes, unless the other side is behind, and room for
@@ -192,7 +208,7 @@ class Leg:
             return min(remaining, BUFFER_BYTES)
         return self.take
 
-    def write(self, data: bytes | bytearray | memoryview, now: float) -> bool:
+    def write(self, data: bytes | bytearray | memoryview) -> bool:
         """Send, and keep what does not go. False when the peer has reset the connection."""
         if self.pending is not None:
             self.pending += data
@@ -205,14 +221,40 @@ class Leg:
         except OSError:
             return False
         if sent < len(data):
-            self.keep(data[sent:], now)
+            self.keep(data[sent:])
         return True
 
-    def keep(self, data: bytes | bytearray | memoryview, now: float) -> None:
+    def insert(self, frame: bytes) -> bool:
+        """The same for a frame that is not the other side's but ours."""
+        self.own += len(frame)
+        return self.write(frame)
+
+    def keep(self, data: bytes | bytearray | memoryview) -> None:
         """Have `data` wait until the socket takes more; nothing was waiting before."""
         self.pending = bytearray(data)
-        self.blocked_since = now
         self.buffers.hold(len(data))
+
+    def seal(self) -> None:
+        """Nothing may follow what was written by now (RFC 6455 §5.5.1)."""
+        self._written = self.written
+        self.close_sent = True
+
+    @property
+    def written(self) -> int:
+        """How many bytes were sent to it in all, what is pending among them. It is made of
+        numbers that are kept anyhow: nothing is counted for a message.
+        """
+        if self.close_sent:
+            return self._written
+        return self.other.walker.bytes - len(self.other.held) + self.own
+
+    def gauge(self, now: float) -> Progress:
+        """See what the peer has taken, which costs a call into the kernel."""
+        if self.wire is not None:
+            sock = raw_socket(self.wire)
+            queued = outstanding(sock) if sock is not None else 0
+            self.progress.note(self.written, queued + len(self.pending or b""), now)
+        return self.progress
 
     def give_up(self) -> None:
         """Nothing more will be sent; what is pending is dropped."""
@@ -220,7 +262,7 @@ class Leg:
             self.buffers.hold(-len(self.pending))
         self.pending = self.due_close = None
 
-    def flush(self, now: float) -> bool:
+    def flush(self) -> bool:
         """Send more of what is pending. False when the peer has reset the connection."""
         if self.pending is None:
             return True
@@ -231,7 +273,6 @@ class Leg:
         except OSError:
             return False
         self.buffers.hold(-sent)
-        self.blocked_since = now
         if sent == len(self.pending):
             self.pending = None
         else:
@@ -252,8 +293,15 @@ class Leg:
         """Leave the relay, then close: a closed descriptor can no longer be unregistered."""
         wire, self.wire = self.wire, None
         if wire is not None:
-            self.batch.leave(self.fd)
+            with suppress(KeyError):  # it could not join
+                self.batch.leave(self.fd)
             self.give_up()
             self.held = b""
             self.eof = True
             wire.close()
+
+    def part(self) -> None:
+        """Let go of the session and its other leg, which refer to this one: else what is left of
+        thousands that ended together waits for the garbage collector, and then all wait for it.
+        """
+        del self.session, self.other

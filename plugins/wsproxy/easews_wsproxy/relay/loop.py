@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from easews.lowlevel import make_poller
@@ -54,6 +55,8 @@ class Batch:
 
     def enter(self, fd: int, leg: Leg, lane: Lane, sink: int) -> None:
         """Take a descriptor in, watched for nothing yet. What comes from it goes to `sink`."""
+        if fd < 0:
+            raise ValueError(f"{fd} is no descriptor")
         if fd in self._legs:
             raise KeyError(f"descriptor {fd} has entered already")
         self._legs[fd] = leg
@@ -75,8 +78,11 @@ class Batch:
         self._events[fd] = events
 
     def leave(self, fd: int) -> None:
-        """Forget a descriptor, before it is closed: a closed one cannot be unregistered."""
-        self.watch(fd, 0, False)
+        """Forget a descriptor, before it is closed. When somebody has closed it already, the
+        kernel has forgotten it by itself.
+        """
+        with suppress(OSError):
+            self.watch(fd, 0, False)
         del self._legs[fd], self._events[fd]
 
     def turn(self, until: float) -> bool:

@@ -56,8 +56,7 @@ class Relay(Service):
                 await self._relay()
             finally:
                 # Nobody waits for the batch any more: only now may it be closed.
-                for session in list(self._sessions):
-                    self._cut(session)
+                self._cut_all()
                 self._batch.close()
                 if self._pipe is not None:
                     self._pipe.close()
@@ -70,8 +69,10 @@ class Relay(Service):
         session.forget = self._forget
         first = ((session.client, from_client), (session.backend, from_backend))
         for leg, _ in first:
-            leg.join(self._batch, self._buffers)
+            leg.batch, leg.buffers = self._batch, self._buffers
         try:
+            for leg, _ in first:
+                leg.join()
             for leg, received in first:
                 if received:
                     self._buffer[: len(received)] = received
@@ -131,8 +132,13 @@ class Relay(Service):
             leg.session.receive(leg, self._buffer, 0, start + count, 0, now)
 
     def _splice(self, pipe: Pipe, leg: Leg, now: float) -> int:
-        """0 at the end of the stream, else -1: what came is already on its way."""
-        came, rest, alive = pipe.move(leg.fd, leg.other.fd, leg.walker.remaining)
+        """-1 when what came is already on its way, 0 at the end of the stream, else what `receive`
+        got: only that passes TCP urgent data, in front of which there is nothing to splice.
+        """
+        try:
+            came, rest, alive = pipe.move(leg.fd, leg.other.fd, leg.walker.remaining)
+        except BlockingIOError:
+            return leg.receive(self._buffer, leg.read_size())
         if not alive:
             leg.session.unwritable(leg.other)
         if came:
@@ -154,6 +160,10 @@ class Relay(Service):
             session.cut()
         except Exception:
             log.exception("session %s: a fault at its end", session.opening.id)
+
+    def _cut_all(self) -> None:
+        for session in list(self._sessions):
+            self._cut(session)
 
     def _forget(self, session: RelaySession) -> None:
         self._sessions.discard(session)

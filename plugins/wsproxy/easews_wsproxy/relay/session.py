@@ -17,7 +17,7 @@ from .closing import Closing
 from .frames import PING, PONG, Control, encode_control, new_mask
 from .leg import FLOOD_BYTES, FLOOD_FRAMES, TURN_BYTES, Leg
 from .rates import Meter
-from .watchdog import POLICY_VIOLATION, Guard, Limits
+from .watchdog import LOOKS, POLICY_VIOLATION, Guard, Limits
 
 INTERNAL_ERROR = 1011
 
@@ -100,6 +100,7 @@ class RelaySession(Closing):
             start = upto + pong.size
             if self._swallows(leg, pong, now):
                 self._forward(leg, buffer, sent, upto, now)
+                leg.other.own -= pong.size
                 sent = start
         self._forward(leg, buffer, sent, upto, now)
         if upto != end:
@@ -118,14 +119,14 @@ class RelaySession(Closing):
         """`count` bytes of the frame that `leg` is at went on, but for the `rest` of them."""
         leg.walker.remaining -= count
         if rest and not leg.other.close_sent:
-            leg.other.keep(rest, now)
-            self.due(now + self._limits.slow_reader)
+            leg.other.keep(rest)
+            self._blocked(now)
         if not leg.walker.remaining:
             self._at_boundary(leg, now)
 
     def writable(self, leg: Leg, now: float) -> None:
         """The socket of `leg` takes bytes again."""
-        if not leg.flush(now):
+        if not leg.flush():
             self.unwritable(leg)
         if leg.pending is None:
             self._settle(now)
@@ -148,11 +149,8 @@ class RelaySession(Closing):
 
     def check(self, now: float) -> float:
         """Act on what is due; return when to look again."""
-        if now >= self._deadline and self._out_of_time(now):
-            self.cut()
-            return inf
-        wake = self._deadline if self.closing else self._guard.look(self, now)
-        return self._deadline if self.closing else wake  # what was due may have begun the end
+        wake = inf if self.closing else self._guard.look(self, now)
+        return self._pursue(now) if self.closing else wake  # what was due may have begun the end
 
     def watch(self) -> None:
         """Wait for what both legs want now: to be called after whatever may have changed it."""
@@ -165,24 +163,28 @@ class RelaySession(Closing):
         """Send `leg` a ping of ours; we are in between two frames that go to it."""
         mask = new_mask() if leg.role == "backend" else None  # RFC 6455 §5.3
         leg.walker.watch_pongs = True
-        if not leg.write(encode_control(PING, payload, mask), now):
+        if not leg.insert(encode_control(PING, payload, mask)):
             self.unwritable(leg)
 
     def _forward(self, leg: Leg, buffer: bytearray, start: int, end: int, now: float) -> None:
         other = leg.other
         if start == end or other.close_sent:
             return  # RFC 6455 §5.5.1: nothing may follow a Close
-        if not other.write(memoryview(buffer)[start:end], now):
+        if not other.write(memoryview(buffer)[start:end]):
             self.unwritable(other)
         elif other.pending is not None:
-            self.due(now + self._limits.slow_reader)
+            self._blocked(now)
+
+    def _blocked(self, now: float) -> None:
+        """A peer may have stopped reading: the guard has to watch what it takes."""
+        self.due(now + self._limits.slow_reader / LOOKS)
 
     def _stopped(self, leg: Leg, buffer: bytearray, pos: int, end: int, now: float) -> None:
         """The walker stopped at `pos`: at a control frame, at a fault, or for want of bytes."""
         walker = leg.walker
         if walker.fault is not None:
             leg.mute = True
-            self.blame(leg, walker.fault.code, walker.fault.reason, now)
+            self.blame_sender(leg, walker.fault.code, walker.fault.reason, now)
         elif walker.control is not None:
             frame = bytes(buffer[pos : pos + walker.control.size])
             self._on_close(leg, walker.control, frame, now)
@@ -196,7 +198,7 @@ class RelaySession(Closing):
             return
         rate = self._limits.client_rate
         if rate is not None and rate.close:
-            self.blame(leg, POLICY_VIOLATION, "sends more than it may", now)
+            self.blame_sender(leg, POLICY_VIOLATION, "sends more than it may", now)
         else:
             leg.resume_at = now + wait
             self.due(leg.resume_at)

@@ -22,8 +22,8 @@ POLICY_VIOLATION = 1008
 
 #: Seconds until a ping is tried again that could not be sent in the middle of a frame.
 RETRY = 1.0
-#: How often to look within the idle limit.
-IDLE_LOOKS = 8
+#: How often to look within a limit at what nobody tells us: it may be noticed so much later.
+LOOKS = 8
 #: The part of the maximum age by which sessions differ: those that began together, as after a
 #: restart, should not end together.
 AGE_JITTER = 0.1
@@ -67,8 +67,10 @@ class Guard:
             if session.closing:
                 return now
             wake = min(wake, self._pause(leg, now), self._slowness(session, leg, now))
-            if self._limits.ping_interval != inf or leg.life.wanted:
+            if self._limits.ping_interval != inf:
                 wake = min(wake, self._silence(session, leg, now))
+            if leg.life.wanted:
+                wake = min(wake, self._measurement(session, leg, now))
         return wake
 
     def _age(self, session: RelaySession, now: float) -> float:
@@ -89,7 +91,7 @@ class Guard:
             self._moved, self._moved_at = moved, now
         if now >= self._moved_at + idle:
             session.close_both(GOING_AWAY, f"no message for {idle:g} s", now)
-        return min(self._moved_at + idle, now + idle / IDLE_LOOKS)
+        return min(self._moved_at + idle, now + idle / LOOKS)
 
     def _pause(self, leg: Leg, now: float) -> float:
         """Read a leg again that had sent more than it may."""
@@ -98,26 +100,47 @@ class Guard:
         return leg.resume_at or inf
 
     def _slowness(self, session: RelaySession, leg: Leg, now: float) -> float:
+        """A slow reader takes nothing. That it takes little is seen in the kernel first: a socket
+        has room for us again only after a good part of its queue has gone.
+        """
         if leg.pending is None:
             return inf
-        if now >= leg.blocked_since + self._limits.slow_reader:
+        limit = self._limits.slow_reader
+        progress = leg.gauge(now)
+        if progress.stands_still(limit, now):
             session.blame(leg, POLICY_VIOLATION, "reads too slowly", now)
-        return leg.blocked_since + self._limits.slow_reader
+        return min(progress.since + limit, now + limit / LOOKS)
 
     def _silence(self, session: RelaySession, leg: Leg, now: float) -> float:
-        limits = self._limits
-        theirs, others = leg.walker, leg.other.walker
-        due = leg.life.look(
-            theirs, others, leg.wants_bytes, limits.ping_interval, limits.ping_timeout, now
-        )
-        if due < 0:
+        limits, life, others = self._limits, leg.life, leg.other.walker
+        life.hear(leg.walker, others, leg.wants_bytes, now)
+        stuck = life.is_asked and self._is_stuck(leg, now)
+        due = life.look(others, leg.written, limits.ping_interval, limits.ping_timeout, now)
+        if due < 0 or stuck:
+            leg.progress.give_up()
             session.close_both(GOING_AWAY, f"the {leg.role} does not answer", now)
         elif due == 0:
             if others.remaining or leg.pending is not None:
                 return now + RETRY  # we are in the middle of a frame to it
-            session.send_ping(leg, leg.life.ask(now), now)
-            return now + limits.ping_timeout
-        return due
+            session.send_ping(leg, life.ask(now, leg.written), now)
+        return now + limits.ping_timeout / LOOKS if life.is_asked else due
+
+    def _measurement(self, session: RelaySession, leg: Leg, now: float) -> float:
+        """Send the ping that somebody has asked for, in between two frames."""
+        life, others = leg.life, leg.other.walker
+        life.hear(leg.walker, others, leg.wants_bytes, now)
+        if others.remaining or leg.pending is not None or not life.may_measure(others):
+            return now + RETRY
+        session.send_ping(leg, life.measure(now), now)
+        return inf
+
+    def _is_stuck(self, leg: Leg, now: float) -> bool:
+        """Whether a ping does not get through to `leg`, which has taken nothing of what stands in
+        front of it for as long as a slow reader may.
+        """
+        progress = leg.gauge(now)
+        reached = leg.life.note_taken(progress.taken, now)
+        return not reached and progress.stands_still(self._limits.slow_reader, now)
 
 
 def _data_of(walker: Walker) -> tuple[int, int]:
