@@ -176,7 +176,7 @@ async def test_being_out_of_descriptors_is_a_reason_as_any_other(
         sock.close()
         raise OSError(errno.EMFILE, "")
 
-    monkeypatch.setattr("easews.upstream.dialling.quick", no_more)
+    monkeypatch.setattr("easews.upstream.dialling.configure", no_more)
     with pytest.raises(ConnectError, match="Too many open files"):
         await dial(Server.at("ws://127.0.0.1:1"))
 

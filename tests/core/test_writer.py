@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from easews import Response, Services
-from easews.net.sockets import receive
+from easews.net.waiting import receive
 from easews.server.reader import RequestReader
 from easews.server.watch import ClientWatch
 from easews.server.writer import ResponseWriter

@@ -1,5 +1,7 @@
-"""Sockets: the only room that makes one.
+"""Connections: the only room that makes a socket.
 
-sockets  non-blocking sockets, awaited through anyio
-poller   many sockets behind one descriptor: epoll or kqueue
+wire     what a connection is read from and written to
+waiting  reading and writing one, awaited through anyio
+sockets  their options, and connecting one
+poller   many descriptors behind one: epoll or kqueue
 """

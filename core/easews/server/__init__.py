@@ -1,10 +1,16 @@
 """HTTPServer: from a listening socket to a pipeline, and the answer back.
 
 listener    bind -> accept -> a task for each connection
-connection  request after request: reader -> exchange -> writer; or handed over
+connection  request after request, until its fate is not to be kept
+fate        what becomes of a connection after a request
+exchange    one request: route -> pipeline -> answer -> log
+reader      heads within their limits, bodies as they come
+writer      a response as bytes
+watch       clients that wait for an answer: when they leave is noticed
 site        what is served: a router in front of a generation's pipelines
-router      which path is responsible, and the target that is sent on    (pure)
-address     who the client is, behind proxies                            (pure)
+fields      the header fields that are believed                                 (pure)
+address     who the client is, behind proxies                                   (pure)
+routing/    which path is responsible, and the target that is sent on           (pure)
 """
 
 from .listener import Listener, bind

@@ -3,6 +3,7 @@
     reader       a head, and the body behind it
     exchange     route -> pipeline -> answer -> log
     writer       the answer
+    fate         what becomes of the connection then
 
 An upgrade attempt is always the last request of its connection: should it fail, nobody knows
 what the client takes the following bytes for.
@@ -11,7 +12,6 @@ what the client takes the following bytes for.
 from __future__ import annotations
 
 import logging
-import socket
 from collections.abc import Callable
 from time import perf_counter
 
@@ -24,11 +24,13 @@ from ..http import Headers, Request
 from ..http.forwarded import forwarding_names
 from ..http.h1 import RequestHead, encode_response_head
 from ..http.problems import problem
-from ..net.sockets import linger, send_all
+from ..net.waiting import linger, send_all
+from ..net.wire import Wire
 from ..pipeline.isolation import must_go_on
 from ..sessions import Connection, Ending, Route, Upgrade
 from .address import client_address
 from .exchange import CLIENT_LEFT, Exchange
+from .fate import Fate
 from .fields import received_fields
 from .reader import RequestReader
 from .site import Site
@@ -41,32 +43,33 @@ LINGER = 5.0
 
 
 class HttpConnection:
-    """`site` is asked anew for every request; `on_end` is called once, when all is over."""
+    """Owns `wire` until it is closed or handed over; then `on_end` is called, once.
+
+    `site` is asked anew for every request. `peer` and `local` are the two ends.
+    """
 
     def __init__(
         self,
-        sock: socket.socket,
+        wire: Wire,
         peer: Address,
+        local: Address,
         site: Callable[[], Site],
         on_end: Callable[[], None],
     ) -> None:
-        self._sock = sock
+        self._wire = wire
         self._peer = peer
-        self._local = Address(*sock.getsockname()[:2])
+        self._local = local
         self._site = site
         self._on_end = on_end
-        self._reader = RequestReader(sock, site().spec.max_header_bytes)
-        self._handed_over = False
+        self._reader = RequestReader(wire, site().spec.max_header_bytes)
 
     async def serve(self) -> None:
-        """Serve the client until its connection ends."""
+        """Serve the client until its connection ends, or is the filter's."""
+        fate = Fate.DROP
         try:
-            idle = self._site().spec.header_timeout
-            while await self._serve_one(idle):
-                await checkpoint()  # a client that always has another request waits its turn
-                idle = self._site().spec.keep_alive_timeout
-            if not self._handed_over:
-                await linger(self._sock, LINGER)
+            fate = await self._serve_all()
+            if fate is Fate.LINGER:
+                await linger(self._wire, LINGER)
         except OSError:
             pass  # the client is gone
         except BaseException as error:
@@ -74,36 +77,44 @@ class HttpConnection:
                 raise
             log.exception("the connection from %s failed", self._peer)
         finally:
-            if not self._handed_over:
-                self._sock.close()
+            if fate is not Fate.HANDED_OVER:
+                self._wire.close()
                 self._on_end()
 
-    async def _serve_one(self, idle: float) -> bool:
-        """Serve one request; False when it was the last one."""
+    async def _serve_all(self) -> Fate:
         site = self._site()
+        idle = site.spec.header_timeout
+        while (fate := await self._serve_one(site, idle)) is Fate.KEEP:
+            await checkpoint()  # a client that always has another request waits its turn
+            site = self._site()
+            idle = site.spec.keep_alive_timeout
+        return fate
+
+    async def _serve_one(self, site: Site, idle: float) -> Fate:
+        """Read and serve one request."""
         try:
             head = await self._reader.read_head(idle, site.spec.header_timeout)
-            if head is None:
-                self._sock.close()
-                return False
         except MessageError as error:
             await self._refuse(site, error)
-            return False
-        exchange = Exchange(site, self._sock, self._reader, head, self._request(site, head))
+            return Fate.LINGER
+        if head is None:
+            return Fate.DROP
+        site = self._site()  # another one, perhaps, than when the waiting began
+        exchange = Exchange(site, self._wire, self._reader, head, self._request(site, head))
+        fate = Fate.DROP
         try:
             await exchange.run()
             response = exchange.ctx.response
-            if response is None:
-                return False
             if isinstance(response, Upgrade) and site.stopping:
                 response = exchange.answer(503, "the gateway is stopping")
             if isinstance(response, Upgrade):
-                await self._hand_over(response, exchange)
-                return False
-            return await exchange.respond(response)
+                fate = await self._hand_over(response, exchange)
+            elif response is not None:
+                fate = await exchange.respond(response)
         finally:
-            if not self._handed_over:
+            if fate is not Fate.HANDED_OVER:
                 await exchange.end()
+        return fate
 
     def _request(self, site: Site, head: RequestHead) -> Request:
         spec, peer = site.spec, self._peer
@@ -129,21 +140,21 @@ class HttpConnection:
             route=Route(server=site.spec.name),
         )
         ctx.response = response = problem(None, error.status, error.detail, id=ctx.id)
-        writer, status = ResponseWriter(self._sock), CLIENT_LEFT
+        writer, status = ResponseWriter(self._wire), CLIENT_LEFT
         try:
             await writer.write(response, method="-", version="1.1", close=True)
             status = error.status
         finally:
             site.access.request(ctx, status, writer.sent, perf_counter() - began)
 
-    async def _hand_over(self, upgrade: Upgrade, exchange: Exchange) -> None:
+    async def _hand_over(self, upgrade: Upgrade, exchange: Exchange) -> Fate:
         """Write the 101 and let the filter go on from there."""
         fields = Headers.parsed(_switch_to(upgrade.protocol) + upgrade.headers.triples)
         try:
-            await send_all(self._sock, encode_response_head(101, fields), SEND_TIMEOUT)
+            await send_all(self._wire, encode_response_head(101, fields), SEND_TIMEOUT)
         except OSError:
             exchange.status = CLIENT_LEFT
-            return
+            return Fate.DROP
 
         on_end, release = self._on_end, exchange.release
 
@@ -151,25 +162,21 @@ class HttpConnection:
             release()
             on_end()
 
-        self._handed_over = True
-        exchange.status = upgrade.status
-        opening = exchange.opening(upgrade)
+        opening, received = exchange.opening(upgrade), bytes(self._reader.received)
         connection = Connection(
-            self._sock,
-            opening,
-            bytes(self._reader.received),
-            sessions=exchange.ctx.sessions,
-            release=over,
+            self._wire, opening, received, sessions=exchange.ctx.sessions, release=over
         )
+        exchange.status = upgrade.status
         exchange.write_log()
         try:
             await upgrade.accept(connection)
         except BaseException as error:
-            self._sock.close()
+            self._wire.close()
             connection.over(Ending("proxy", 1006, "failed to start", 0.0))
             if must_go_on(error):
                 raise
             log.exception("request %s: its filter failed to go on from the 101", opening.id)
+        return Fate.HANDED_OVER
 
 
 def _switch_to(protocol: str) -> list[tuple[str, str, str]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 from collections.abc import Coroutine
 from functools import partial
 from time import perf_counter, time
@@ -16,9 +15,11 @@ from ..filters import Context
 from ..http import Request, Response
 from ..http.h1 import RequestHead
 from ..http.problems import problem
+from ..net.wire import Wire
 from ..pipeline import Pipeline, ServedPipeline, ask_on_answer, close_answer, close_replaced
 from ..pipeline.isolation import must_go_on
 from ..sessions import Opening, Route, Upgrade
+from .fate import Fate
 from .reader import RequestBody, RequestReader
 from .routing.router import Refused
 from .site import Site
@@ -39,17 +40,17 @@ class Exchange:
     def __init__(
         self,
         site: Site,
-        sock: socket.socket,
+        wire: Wire,
         reader: RequestReader,
         head: RequestHead,
         request: Request,
     ) -> None:
         self._site = site
-        self._sock = sock
+        self._wire = wire
         self._reader = reader
         self._head = head
         self._began = perf_counter()
-        self._writer = ResponseWriter(sock)
+        self._writer = ResponseWriter(wire)
         self._body: RequestBody | None = None
         self._pipeline: ServedPipeline | None = None
         self._left = False
@@ -108,7 +109,7 @@ class Exchange:
             if self._upgrades and self._body is not None and self._body.done:
                 watch = self._site.services[ClientWatch]
                 left = partial(self._on_left, running)
-                await watch.during(self._run(pipeline), self._sock, self._reader, left)
+                await watch.during(self._run(pipeline), self._wire, self._reader, left)
             else:
                 await self._run(pipeline)
         if self._left:
@@ -148,8 +149,8 @@ class Exchange:
         ctx.response = response
         return response
 
-    async def respond(self, response: Response) -> bool:
-        """Write the answer; whether another request may follow on this connection."""
+    async def respond(self, response: Response) -> Fate:
+        """Write the answer. ClientGone when there is nobody to take it."""
         last = self._last or self._site.stopping or self._body is None or not self._body.done
         try:
             await self._write(response, last)
@@ -159,10 +160,10 @@ class Exchange:
             if must_go_on(error):
                 raise
             return await self._recover(response, error)
-        return not last
+        return Fate.LINGER if last else Fate.KEEP
 
     async def _write(self, response: Response, last: bool) -> None:
-        request, writer = self.ctx.request, ResponseWriter(self._sock)
+        request, writer = self.ctx.request, ResponseWriter(self._wire)
         self._writer = writer
         self.status = CLIENT_LEFT  # unless it takes all of it
         writing = writer.write(response, method=request.method, version=request.version, close=last)
@@ -177,11 +178,11 @@ class Exchange:
         watch = self._site.services[ClientWatch]
         with anyio.CancelScope() as scope:
             left = partial(self._on_left, scope)
-            await watch.during(writing, self._sock, self._reader, left, writer.send_head)
+            await watch.during(writing, self._wire, self._reader, left, writer.send_head)
         if scope.cancelled_caught:
             raise ClientGone("the client left before its answer was complete")
 
-    async def _recover(self, response: Response, error: BaseException) -> bool:
+    async def _recover(self, response: Response, error: BaseException) -> Fate:
         """The answer could not be made. Say so, if nothing of it has been sent."""
         if isinstance(error, EasewsError):
             log.warning("request %s: the answer was cut short: %s", self.ctx.id, error)
@@ -189,8 +190,7 @@ class Exchange:
             log.error("request %s: the answer was cut short", self.ctx.id, exc_info=error)
         if self._writer.started:
             self.status = CLIENT_LEFT if self._left else response.status
-            self._sock.close()
-            return False
+            return Fate.DROP
         if isinstance(error, MessageError):
             response = self.answer(error.status, error.detail)
         elif isinstance(error, EasewsError):
@@ -198,7 +198,7 @@ class Exchange:
         else:
             response = self.answer(500, "the answer cannot be sent; the log says more")
         await self._write(response, last=True)
-        return False
+        return Fate.LINGER
 
     def opening(self, upgrade: Upgrade) -> Opening:
         """What is known of the session that opens now."""

@@ -15,7 +15,7 @@ from anyio.lowlevel import checkpoint
 from ..addresses import Address
 from ..config.model import ServerSpec
 from ..errors import ListenError
-from ..net.sockets import quick
+from ..net.sockets import configure
 from ..pipeline.isolation import isolated, must_go_on
 from .connection import HttpConnection
 from .site import Site
@@ -149,7 +149,10 @@ class Listener:
                     await anyio.sleep(BREATHER)
                     break
                 self._open += 1
-                connection = HttpConnection(quick(sock), _peer(address), self._site, self._ended)
+                local = Address(*sock.getsockname()[:2])
+                connection = HttpConnection(
+                    configure(sock), _peer(address), local, self._site, self._ended
+                )
                 if self._idle:
                     self._idle.pop().give(connection)
                 else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import AsyncIterator
 from time import monotonic
 
@@ -17,7 +16,8 @@ from ..http.h1 import (
     parse_request_head,
     request_framing,
 )
-from ..net.sockets import receive, send_all
+from ..net.waiting import receive, send_all
+from ..net.wire import Wire
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -28,8 +28,8 @@ class RequestReader:
     `waits` tells that somebody waits for more of a body: what comes is then not for others.
     """
 
-    def __init__(self, sock: socket.socket, max_header_bytes: int) -> None:
-        self._sock = sock
+    def __init__(self, wire: Wire, max_header_bytes: int) -> None:
+        self._wire = wire
         self._max_header_bytes = max_header_bytes
         self.received = bytearray()
         self.waits = False
@@ -46,7 +46,7 @@ class RequestReader:
         until = monotonic() + timeout if received else end_of_idling
         while (end := find_head_end(received)) < 0 and len(received) <= self._max_header_bytes:
             try:
-                data = await receive(self._sock, until - monotonic())
+                data = await receive(self._wire, until - monotonic())
             except TimeoutError:
                 if not received:
                     return None
@@ -67,7 +67,7 @@ class RequestReader:
 
     def body(self, head: RequestHead, limit: int) -> RequestBody:
         """The body behind `head`. MessageError 413 when it is announced to be over `limit`."""
-        return RequestBody(self, self._sock, head, limit)
+        return RequestBody(self, self._wire, head, limit)
 
 
 def _drop_empty_lines(received: bytearray) -> None:
@@ -79,11 +79,9 @@ def _drop_empty_lines(received: bytearray) -> None:
 class RequestBody:
     """An async iterator over a request's body. `limit` is in bytes, -1 for none."""
 
-    def __init__(
-        self, reader: RequestReader, sock: socket.socket, head: RequestHead, limit: int
-    ) -> None:
+    def __init__(self, reader: RequestReader, wire: Wire, head: RequestHead, limit: int) -> None:
         self._source = reader
-        self._sock = sock
+        self._wire = wire
         self._limit = limit
         self._size = 0
         framing = request_framing(head)
@@ -126,10 +124,10 @@ class RequestBody:
             return data
         if self._continue_first:
             self._continue_first = False
-            await send_all(self._sock, _CONTINUE)
+            await send_all(self._wire, _CONTINUE)
         self._source.waits = True
         try:
-            return await receive(self._sock)
+            return await receive(self._wire)
         finally:
             self._source.waits = False
 

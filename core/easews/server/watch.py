@@ -10,7 +10,6 @@ for each would cost more than all else that the server does for a handshake.
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 import anyio
 
 from ..net.poller import READ, WRITE, make_poller
+from ..net.wire import Wire
 from ..pipeline.isolation import Action, driven
 from ..services import Service, Services
 from .reader import RequestReader
@@ -33,7 +33,7 @@ def _nothing() -> bool:
 
 @dataclass(slots=True, eq=False)
 class _Client:
-    sock: socket.socket
+    wire: Wire
     fd: int
     reader: RequestReader
     left: Callable[[], None]
@@ -65,7 +65,7 @@ class ClientWatch(Service):
     async def during(
         self,
         running: Coroutine[Any, Any, None],
-        sock: socket.socket,
+        wire: Wire,
         reader: RequestReader,
         left: Callable[[], None],
         flush: Callable[[], bool] = _nothing,
@@ -76,7 +76,7 @@ class ClientWatch(Service):
         `flush` is called at that moment, and whenever the client takes more until it says that
         all has gone.
         """
-        client = _Client(sock, sock.fileno(), reader, left, flush)
+        client = _Client(wire, wire.fileno(), reader, left, flush)
 
         def step(action: Action, value: Any) -> Any:
             try:
@@ -114,7 +114,7 @@ class ClientWatch(Service):
             self._end(client)
             return
         try:
-            data = client.sock.recv(HELD_BYTES - len(held))
+            data = client.wire.recv(HELD_BYTES - len(held))
         except BlockingIOError:
             return
         except OSError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
 from email.utils import formatdate
@@ -11,7 +10,8 @@ from anyio.lowlevel import checkpoint
 
 from ..http import Headers, Response
 from ..http.h1 import LAST_CHUNK, encode_chunk, encode_response_head
-from ..net.sockets import send_all
+from ..net.waiting import send_all
+from ..net.wire import Wire
 
 #: Seconds for which a client may take nothing of its answer.
 SEND_TIMEOUT = 60.0
@@ -24,8 +24,8 @@ class ClientGone(ConnectionError):
 class ResponseWriter:
     """Writes one response. `started`: its head has gone; `sent`: bytes of its body that have."""
 
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
         self._head = b""  # what has still to be sent of it
         self.started = False
         self.sent = 0
@@ -58,7 +58,7 @@ class ResponseWriter:
         self.started = True
         try:
             if self._head:
-                self._head = self._head[self._sock.send(self._head) :]
+                self._head = self._head[self._wire.send(self._head) :]
         except BlockingIOError:
             pass
         except OSError:
@@ -69,7 +69,7 @@ class ResponseWriter:
         data, self._head = self._head + data, b""
         self.started = True
         try:
-            await send_all(self._sock, data, SEND_TIMEOUT)
+            await send_all(self._wire, data, SEND_TIMEOUT)
         except OSError as error:
             raise ClientGone(str(error)) from error
 

@@ -48,6 +48,11 @@ class FakeWire:
         self._broken = ConnectionResetError("the other end has reset the connection")
         self._announce()
 
+    @property
+    def unread(self) -> int:
+        """How many bytes were given and not received yet."""
+        return len(self._coming)
+
     def fileno(self) -> int:
         return self._polled.fileno()
 

@@ -13,7 +13,7 @@ import anyio
 from anyio import to_thread
 
 from ..errors import ConnectError, ConnectTimeout
-from ..net.sockets import connect, quick
+from ..net.sockets import configure, connect
 from .pool import Server
 
 _Address = tuple[Any, ...]  # what `socket.connect` takes: it differs by family
@@ -66,7 +66,7 @@ async def _look_up(server: Server) -> list[tuple[int, _Address]]:
 
 
 async def _connected(family: int, address: _Address, timeout: float) -> socket.socket:
-    sock = quick(socket.socket(family, socket.SOCK_STREAM))
+    sock = configure(socket.socket(family, socket.SOCK_STREAM))
     try:
         await connect(sock, address, timeout)
     except BaseException:

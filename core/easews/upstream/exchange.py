@@ -19,7 +19,7 @@ from ..http.h1 import (
     parse_response_head,
     response_framing,
 )
-from ..net.sockets import receive, send_all
+from ..net.waiting import receive, send_all
 
 MAX_HEAD = 64 * 1024
 MAX_INTERIM = 100
