@@ -15,7 +15,7 @@ from ..filters import END
 from ..plugins import Kinds
 from .documents import Document, Node, Path
 from .schemas import OBJECT_KINDS
-from .trust import check_trust
+from .trust import check_trust, servers_by_pipeline
 from .wording import did_you_mean, listed
 
 UNLIMITED = -1
@@ -31,13 +31,14 @@ def check_crossrefs(documents: Sequence[Document], kinds: Kinds) -> Iterator[Pro
     yield from _same_names(documents)
     servers = [document for document in documents if _is(document, "HTTPServer")]
     yield from _same_addresses(servers)
+    leading = servers_by_pipeline(servers)
     for document in documents:
         if _is(document, "HTTPServer"):
             yield from _check_backends(document, documents, pipelines, kinds)
         elif _is(document, "Pipeline"):
             yield from _same_filters(document)
             yield from _check_flow(document, kinds)
-            yield from check_trust(document, servers, kinds)
+            yield from check_trust(document, leading.get(document.root.text("name") or "", ()), kinds)
 
 
 def _is(document: Document, kind: str) -> bool:
