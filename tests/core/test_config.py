@@ -17,6 +17,7 @@ from easews.config.sources import read_sources
 from easews.errors import Problem
 from easews.filters import schema_of
 from easews.plugins import Kind, Kinds
+from easews.schema import Schema, complete
 
 
 class Stamp(Filter):
@@ -105,6 +106,25 @@ flow:
   - {filter: s, alias: first, jumpIf: {stamped: s, internalError: END}}
   - filter: s
 """
+
+
+def test_each_object_and_filter_is_completed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    completed: list[str] = []
+
+    def counting(schema: Schema, value: Any) -> Any:
+        completed.append(value["name"])
+        return complete(schema, value)
+
+    monkeypatch.setattr("easews.config.checks.complete", counting)
+    monkeypatch.setattr("easews.config.build.complete", counting)
+    config(FULL, PORT="80")
+    assert sorted(completed) == ["p", "s", "web"]
+
+
+def test_no_reference_is_looked_up_for_a_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    config(FULL, PORT="80")
+    monkeypatch.setattr("easews.schema.loading._Binder", None)
+    config(FULL, PORT="81")
 
 
 def test_every_field_arrives_in_its_own_unit() -> None:

@@ -14,7 +14,7 @@ from ..errors import Problem
 from ..filters import END
 from ..plugins import Kinds
 from .documents import Document, Node, Path
-from .schemas import OBJECT_KINDS
+from .schemas import OBJECT_KINDS, kind_of
 from .trust import check_trust, servers_by_pipeline
 from .wording import did_you_mean, listed
 
@@ -38,7 +38,8 @@ def check_crossrefs(documents: Sequence[Document], kinds: Kinds) -> Iterator[Pro
         elif _is(document, "Pipeline"):
             yield from _same_filters(document)
             yield from _check_flow(document, kinds)
-            yield from check_trust(document, leading.get(document.root.text("name") or "", ()), kinds)
+            here = leading.get(document.root.text("name") or "", ())
+            yield from check_trust(document, here, kinds)
 
 
 def _is(document: Document, kind: str) -> bool:
@@ -166,7 +167,7 @@ def _check_body_limit(
     if limit is not None and (limit.value == UNLIMITED or limit.void):
         return
     for _, entry in pipeline.root.items("filters"):
-        kind = kinds.get(entry.text("kind") or "")
+        kind = kind_of(entry, kinds)
         if kind is not None and kind.filter_class.unbounded_body:
             own = node.get("clientMaxBodySize") is not None
             yield server.problem(
@@ -226,7 +227,7 @@ def _check_jumps(
     kinds: Kinds,
 ) -> Iterator[Problem]:
     jumps = step.get("jumpIf")
-    kind = kinds.get(entry.text("kind") or "") if entry is not None else None
+    kind = kind_of(entry, kinds)
     if jumps is None or not isinstance(jumps.value, dict):
         return
     path: Path = ("flow", number, "jumpIf")

@@ -14,6 +14,7 @@ from ..addresses import Network, parse_network
 from ..errors import Problem
 from ..plugins import Kinds
 from .documents import Document, Node
+from .schemas import kind_of
 
 
 def servers_by_pipeline(servers: Iterable[Document]) -> Mapping[str, list[Document]]:
@@ -34,7 +35,7 @@ def check_trust(pipeline: Document, leading: Sequence[Document], kinds: Kinds) -
     ]
     names = ", ".join(server.label for server in leading)
     for number, entry in pipeline.root.items("filters"):
-        kind = kinds.get(entry.text("kind") or "")
+        kind = kind_of(entry, kinds)
         field = kind.filter_class.trusted_field if kind is not None else ""
         for at, node, network in _networks(entry, field):
             if not any(_is_part(network, other) for other in trusted):
