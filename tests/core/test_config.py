@@ -108,6 +108,21 @@ flow:
 """
 
 
+def test_a_gateway_says_how_the_process_drains_and_logs() -> None:
+    usual = config(FULL, PORT="80").gateway
+    assert (usual.drain, usual.log_format) == ((30.0, 10.0, 1001), "text")
+    own = "{kind: Gateway, name: g, drain: {window: 1m, code: 1012}, log: {format: json}}"
+    gateway = config(own).gateway
+    assert (gateway.drain, gateway.log_format) == ((60.0, 10.0, 1012), "json")
+
+
+def test_a_config_has_one_gateway_at_most() -> None:
+    found = faults("{kind: Gateway, name: a}\n---\n{kind: Gateway, name: b}")
+    assert found == [
+        "f:3:8: b.kind: there is another Gateway, a, at f:1; write one for the whole config"
+    ]
+
+
 def test_each_object_and_filter_is_completed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     completed: list[str] = []
 
@@ -117,8 +132,8 @@ def test_each_object_and_filter_is_completed_once(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr("easews.config.checks.complete", counting)
     monkeypatch.setattr("easews.config.build.complete", counting)
-    config(FULL, PORT="80")
-    assert sorted(completed) == ["p", "s", "web"]
+    config(FULL + "---\n{kind: Gateway, name: g}", PORT="80")
+    assert sorted(completed) == ["g", "p", "s", "web"]
 
 
 def test_no_reference_is_looked_up_for_a_value(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -240,7 +255,7 @@ def test_the_design_notes_own_slip_is_told_with_its_remedy() -> None:
     [
         ("- a", "f:1:1: document 1: this is a list, not an object"),
         ("text", "f:1:1: document 1: this is text, not an object"),
-        ("name: x", "f:1:1: x: 'kind' is missing; expected HTTPServer or Pipeline"),
+        ("name: x", "f:1:1: x: 'kind' is missing; expected HTTPServer, Pipeline or Gateway"),
         ("kind: HttpServer", "'HttpServer' is no kind of object; did you mean 'HTTPServer'?"),
         ("kind: [a]", "a list is no kind of object"),
         ("kind: WebSocketProxy", "is a kind of filter; it belongs in the filters of a Pipeline"),

@@ -21,7 +21,9 @@ model       Config and its parts: what the rest of easews reads               (v
 from .loading import from_sources, load
 from .model import (
     Config,
+    Drain,
     FilterSpec,
+    GatewaySpec,
     PathSpec,
     PipelineSpec,
     RuleSpec,
@@ -32,7 +34,9 @@ from .sources import Source
 
 __all__ = [
     "Config",
+    "Drain",
     "FilterSpec",
+    "GatewaySpec",
     "PathSpec",
     "PipelineSpec",
     "RuleSpec",

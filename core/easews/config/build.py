@@ -14,7 +14,9 @@ from .checks import Checked
 from .documents import Document, Path
 from .model import (
     Config,
+    Drain,
     FilterSpec,
+    GatewaySpec,
     PathSpec,
     PipelineSpec,
     RuleSpec,
@@ -32,6 +34,7 @@ def build(checked: Iterable[Checked], kinds: Kinds) -> Config:
         (complete(object_schema(it.document.root.value["kind"]), it.document.root.value), it)
         for it in checked
     ]
+    gateways = [given for given, _ in objects if given["kind"] == "Gateway"]
     return Config(
         servers=tuple(
             _server(given, it.document) for given, it in objects if given["kind"] == "HTTPServer"
@@ -39,7 +42,12 @@ def build(checked: Iterable[Checked], kinds: Kinds) -> Config:
         pipelines=tuple(
             _pipeline(given, it, kinds) for given, it in objects if given["kind"] == "Pipeline"
         ),
+        gateway=_gateway(gateways[0] if gateways else complete(object_schema("Gateway"), {})),
     )
+
+
+def _gateway(given: Fields) -> GatewaySpec:
+    return GatewaySpec(drain=Drain(**given["drain"]), log_format=given["log"]["format"])
 
 
 def _place(document: Document, path: Path) -> str:

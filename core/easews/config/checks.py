@@ -13,7 +13,7 @@ from .documents import Document, Node, Path, type_name
 from .easegress import instead_of
 from .findings import Finding, causes, reliable
 from .schemas import OBJECT_KINDS, entry_schema, object_schema
-from .wording import Wording, did_you_mean, listed, words_for
+from .wording import Wording, did_you_mean, either, listed, words_for
 
 #: Who brings the kinds that people know from the documentation.
 KNOWN_PLUGINS = {"WebSocketProxy": "easews-wsproxy", "XForwarded": "easews-headers"}
@@ -68,7 +68,7 @@ def _kind_finding(document: Document, path: Path, wrong: str, accepted: str) -> 
 
 def _unknown_object(root: Node, kinds: Kinds) -> tuple[str, str]:
     kind = root.get("kind")
-    expected = f"expected {' or '.join(OBJECT_KINDS)}"
+    expected = f"expected {either(OBJECT_KINDS)}"
     if kind is None:
         return "'kind' is missing", expected
     if isinstance(kind.value, str) and not kind.hidden:

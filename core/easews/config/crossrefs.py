@@ -31,6 +31,7 @@ def check_crossrefs(documents: Sequence[Document], kinds: Kinds) -> Iterator[Pro
     yield from _same_names(documents)
     servers = [document for document in documents if _is(document, "HTTPServer")]
     yield from _same_addresses(servers)
+    yield from _other_gateways([document for document in documents if _is(document, "Gateway")])
     leading = servers_by_pipeline(servers)
     for document in documents:
         if _is(document, "HTTPServer"):
@@ -58,6 +59,13 @@ def _same_names(documents: Sequence[Document]) -> Iterator[Problem]:
             shown = document.root.children["name"].shown
             wrong = f"{shown} is the name of another object, at {where}"
             yield document.problem(("name",), wrong, "give each object its own name")
+
+
+def _other_gateways(gateways: Sequence[Document]) -> Iterator[Problem]:
+    for other in gateways[1:]:
+        first = gateways[0]
+        wrong = f"there is another Gateway, {first.label}, at {first.file}:{first.root.place.line}"
+        yield other.problem(("kind",), wrong, "write one for the whole config")
 
 
 def _same_filters(document: Document) -> Iterator[Problem]:

@@ -13,7 +13,7 @@ from ..schema import Bound, bound, load
 from .documents import Node, Path
 
 #: The kinds of object that a document may be.
-OBJECT_KINDS = ("HTTPServer", "Pipeline")
+OBJECT_KINDS = ("HTTPServer", "Pipeline", "Gateway")
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 

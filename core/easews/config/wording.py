@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..schema import Schema, description_of, known_keys
@@ -73,6 +73,12 @@ def nearest(word: str, candidates: Iterable[str], alike: float) -> str:
 
 def listed(words: Iterable[str], nothing: str = "none") -> str:
     return ", ".join(words) or nothing
+
+
+def either(words: Sequence[str]) -> str:
+    """``a, b or c``."""
+    *others, last = words
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def words_for(error: Error, node: Node, schema: Schema, path: Path) -> Iterator[Wording]:
@@ -223,7 +229,7 @@ def _not_one_of(error: Error, node: Node, sub: Schema) -> Wording:
     near = did_you_mean(node.value, texts) if isinstance(node.value, str) else ""
     return Wording(
         f"{node.shown} is not accepted here",
-        (near if not node.hidden else "") or f"expected {' or '.join(texts)}",
+        (near if not node.hidden else "") or f"expected {either(texts)}",
     )
 
 

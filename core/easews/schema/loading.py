@@ -34,7 +34,7 @@ _ADDRESSES = frozenset(["$ref", "$id", "$anchor", "$schema"])
 
 
 def load(name: str) -> dict[str, Any]:
-    """An engine schema from the package: HTTPServer, Pipeline or common."""
+    """An engine schema from the package: `common`, or that of a kind of object."""
     text = (resources.files(__package__) / "json" / f"{name}.json").read_text("utf-8")
     schema: dict[str, Any] = json.loads(text)
     return schema
