@@ -202,7 +202,7 @@ def test_all_problems_come_at_once_in_the_order_of_the_files() -> None:
         "set it, or write a default: ${NOPE:-default}",
         "a:3:10: document 1.filters: this list is empty; the filters of this pipeline, each with "
         "its kind, its name, and that kind's own fields "
-        '(such as [{"kind": "XForwarded", "name": "forwarded"}])',
+        "(such as [{kind: XForwarded, name: forwarded}])",
     ]
 
 

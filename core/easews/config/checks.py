@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -13,9 +13,11 @@ from .documents import Document, Node, Path, type_name
 from .easegress import instead_of
 from .findings import Finding, causes, reliable
 from .schemas import OBJECT_KINDS, entry_schema, object_schema
-from .wording import Wording, did_you_mean, either, listed, words_for
+from .wording import Wording, did_you_mean, either, listed, nearest, words_for
 
 #: Who brings the kinds that people know from the documentation.
+#: Lower than for other keys: that the value is a kind tells enough.
+_ALIKE = 0.5
 KNOWN_PLUGINS = {"WebSocketProxy": "easews-wsproxy", "XForwarded": "easews-headers"}
 
 
@@ -35,7 +37,8 @@ class Checked(NamedTuple):
 def check_document(document: Document, kinds: Kinds) -> Checked:
     """The document by itself."""
     specs: dict[int, dict[str, Any]] = {}
-    found = [*_findings(document, kinds, specs)]
+    slips = [*_misspelt_kinds(document, kinds)]
+    found = [*slips, *_findings(reliable(document, slips), kinds, specs)]
     problems = [it.problem(document) for it in causes(found)]
     return Checked(document, problems, reliable(document, found), specs)
 
@@ -58,6 +61,21 @@ def _findings(
     if kind == "Pipeline":
         for number, _ in root.items("filters"):
             yield from _check_filter(document, number, kinds, specs)
+
+
+def _misspelt_kinds(document: Document, kinds: Kinds) -> Iterator[Finding]:
+    """Keys that are a slip of `kind`, as their values tell: without it nothing else is known."""
+    yield from _misspelt_kind((), document.root, OBJECT_KINDS)
+    for number, entry in document.root.items("filters"):
+        yield from _misspelt_kind(("filters", number), entry, kinds)
+
+
+def _misspelt_kind(path: Path, node: Node, known: Collection[str]) -> Iterator[Finding]:
+    if node.get("kind") is None:
+        named = [key for key in node.keys if node.text(key) in known]
+        if slip := nearest("kind", named, _ALIKE):
+            words = Wording(f"unknown key {slip!r}", "did you mean 'kind'?", (slip,), near="kind")
+            yield Finding(path, words)
 
 
 def _kind_finding(document: Document, path: Path, wrong: str, accepted: str) -> Iterator[Finding]:

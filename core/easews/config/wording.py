@@ -23,6 +23,12 @@ _MOST_LISTED = 16
 #: How alike two words have to be before the one is taken for a slip of the other.
 _ALIKE = 0.7
 
+# A text that YAML takes as it stands, where it begins no other thing, ends none and is no comment.
+_PLAIN = re.compile(
+    r"(?![-?:](?: |$)|[\s,\[\]{}#&*!|>'\"%@`])(?:(?!: | #|:$)[^\n])+(?<!\s)"
+).fullmatch
+_IN_FLOW = re.compile(r"^[-:]|[,\[\]{}?]").search
+
 TYPES = {
     "string": "text",
     "integer": "a whole number",
@@ -207,9 +213,19 @@ def _such_as(schema: Schema) -> str:
 
 
 def written(value: Any) -> str:
-    """A value as it may stand in a file; texts without quotes, where they need none."""
-    needs_none = isinstance(value, str) and value and typed(value) == value
+    """A value as YAML in a line; texts without quotes, where they need none."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_inside(key)}: {_inside(it)}" for key, it in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_inside, value)) + "]"
+    needs_none = isinstance(value, str) and _PLAIN(value) and typed(value) == value
     return value if needs_none else json.dumps(value, ensure_ascii=False)
+
+
+def _inside(value: Any) -> str:
+    """A value as it stands between [] or {}, where more texts need quotes."""
+    plain = written(value)
+    return json.dumps(value, ensure_ascii=False) if plain == value and _IN_FLOW(value) else plain
 
 
 def _wrong_type(error: Error, node: Node, sub: Schema) -> Wording:
