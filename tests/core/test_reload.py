@@ -148,9 +148,12 @@ async def test_sessions_whose_path_is_gone_are_closed_and_no_others() -> None:
 
 
 async def test_a_stop_closes_with_the_code_of_the_drain_and_waits_no_longer_than_it() -> None:
+    config_without_drain = load_config(config(a="p"), Says)
     async with gateway(config(a="p") + DRAIN, Says) as running:
         stream = await open_session(running, "/a")
-        await running.gateway.stop()
+        usual = config_without_drain.gateway.drain.deadline
+        with anyio.fail_after(usual / 4):
+            await running.gateway.stop()
         ((_, session),) = OPEN
         assert session.closes == [(1012, "the gateway is stopping")]
         assert len(running.sessions) == 1
