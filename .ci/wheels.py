@@ -11,6 +11,7 @@ WANTED = {
     "easews": [
         "easews/py.typed",
         "easews/schema/json/common.json",
+        "easews/schema/json/Gateway.json",
         "easews/schema/json/HTTPServer.json",
         "easews/schema/json/Pipeline.json",
     ],

@@ -17,7 +17,7 @@ import yaml
 
 from api_page import api_page
 from easews.config.fields import Field, fields_of
-from easews.config.schemas import OBJECT_KINDS, entry_schema, object_schema
+from easews.config.schemas import OBJECT_KINDS, kind_schema
 from easews.plugins import Kind
 from easews.schema import Schema, load
 from editor_schemas import published
@@ -49,11 +49,11 @@ GROUPS = (
 
 def pages() -> Iterator[tuple[str, str]]:
     """Each page: its name in the folder, and its text."""
-    for name in OBJECT_KINDS:
-        origin = "A kind of object, which the engine brings."
-        yield f"kinds/{name}.md", kind_page(name, object_schema(name), origin)
-    for kind in published().values():
-        yield f"kinds/{kind.name}.md", kind_page(kind.name, entry_schema(kind), _origin(kind))
+    kinds = published()
+    origins = dict.fromkeys(OBJECT_KINDS, "A kind of object, which the engine brings.")
+    origins |= {kind.name: _origin(kind) for kind in kinds.values()}
+    for name, origin in origins.items():
+        yield f"kinds/{name}.md", kind_page(name, kind_schema(name, kinds), origin)
     yield "api.md", api_page()
     yield "errors.md", errors_page()
 

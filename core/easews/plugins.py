@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any, Protocol
 
@@ -41,7 +41,7 @@ class Kind:
 
     name: str
     filter_class: type[Filter]
-    schema: Mapping[str, Any]
+    schema: Mapping[str, Any] = field(hash=False)
     distribution: str
     version: str
 

@@ -85,7 +85,7 @@ def test_problems_as_json_have_every_part(easews: Callable[..., Result], good: s
         "column": 7,
         "path": "w.kind",
         "wrong": "'X' is no kind of object",
-        "accepted": "expected HTTPServer or Pipeline",
+        "accepted": "expected HTTPServer, Pipeline or Gateway",
         "endLine": 1,
         "endColumn": 8,
     }
@@ -135,8 +135,10 @@ def test_run_hands_the_config_to_the_supervisor(
     monkeypatch.setattr("easews.operate.process.run", run)
     result = easews("run", "--backend", "uvloop", "--log-format", "json", good)
     assert result.exit_code == 7
-    (call,) = calls
+    easews("run", good)
+    call, other = calls
     assert (call["backend"], call["log_format"]) == ("uvloop", "json")
+    assert other["log_format"] is None
     assert call["config"].servers[0].name == "w"
 
 
@@ -145,8 +147,8 @@ def test_kinds_are_listed_with_package_and_results(easews: Callable[..., Result]
     assert result.exit_code == 0
     heading, *rows = result.stdout.splitlines()
     assert heading.split() == ["KIND", "PACKAGE", "VERSION", "RESULTS", "WHAT", "IT", "IS"]
-    assert [row.split()[0] for row in rows] == ["HTTPServer", "Pipeline", "Stamp"]
-    assert rows[2].split(maxsplit=5) == [
+    assert [row.split()[0] for row in rows] == ["HTTPServer", "Pipeline", "Gateway", "Stamp"]
+    assert rows[3].split(maxsplit=5) == [
         *["Stamp", "easews-stamp", "1.5", "stamped,", "internalError"],
         "Stamps requests. (ink: dry)",
     ]

@@ -17,6 +17,7 @@ from easews.config.sources import read_sources
 from easews.errors import Problem
 from easews.filters import schema_of
 from easews.plugins import Kind, Kinds
+from easews.schema import Schema, complete
 
 
 class Stamp(Filter):
@@ -107,6 +108,40 @@ flow:
 """
 
 
+def test_a_gateway_says_how_the_process_drains_and_logs() -> None:
+    usual = config(FULL, PORT="80").gateway
+    assert (usual.drain, usual.log_format) == ((30.0, 10.0, 1001), "text")
+    own = "{kind: Gateway, name: g, drain: {window: 1m, code: 1012}, log: {format: json}}"
+    gateway = config(own).gateway
+    assert (gateway.drain, gateway.log_format) == ((60.0, 10.0, 1012), "json")
+
+
+def test_a_config_has_one_gateway_at_most() -> None:
+    found = faults("{kind: Gateway, name: a}\n---\n{kind: Gateway, name: b}")
+    assert found == [
+        "f:3:8: b.kind: there is another Gateway, a, at f:1; write one for the whole config"
+    ]
+
+
+def test_each_object_and_filter_is_completed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    completed: list[str] = []
+
+    def counting(schema: Schema, value: Any) -> Any:
+        completed.append(value["name"])
+        return complete(schema, value)
+
+    monkeypatch.setattr("easews.config.checks.complete", counting)
+    monkeypatch.setattr("easews.config.build.complete", counting)
+    config(FULL + "---\n{kind: Gateway, name: g}", PORT="80")
+    assert sorted(completed) == ["g", "p", "s", "web"]
+
+
+def test_no_reference_is_looked_up_for_a_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    config(FULL, PORT="80")
+    monkeypatch.setattr("easews.schema.loading._Binder", None)
+    config(FULL, PORT="81")
+
+
 def test_every_field_arrives_in_its_own_unit() -> None:
     loaded = config(FULL, PORT="8080")
     (server,) = loaded.servers
@@ -167,7 +202,7 @@ def test_all_problems_come_at_once_in_the_order_of_the_files() -> None:
         "set it, or write a default: ${NOPE:-default}",
         "a:3:10: document 1.filters: this list is empty; the filters of this pipeline, each with "
         "its kind, its name, and that kind's own fields "
-        '(such as [{"kind": "XForwarded", "name": "forwarded"}])',
+        "(such as [{kind: XForwarded, name: forwarded}])",
     ]
 
 
@@ -220,7 +255,7 @@ def test_the_design_notes_own_slip_is_told_with_its_remedy() -> None:
     [
         ("- a", "f:1:1: document 1: this is a list, not an object"),
         ("text", "f:1:1: document 1: this is text, not an object"),
-        ("name: x", "f:1:1: x: 'kind' is missing; expected HTTPServer or Pipeline"),
+        ("name: x", "f:1:1: x: 'kind' is missing; expected HTTPServer, Pipeline or Gateway"),
         ("kind: HttpServer", "'HttpServer' is no kind of object; did you mean 'HTTPServer'?"),
         ("kind: [a]", "a list is no kind of object"),
         ("kind: WebSocketProxy", "is a kind of filter; it belongs in the filters of a Pipeline"),

@@ -15,9 +15,10 @@ from easews import ConfigError, Context, Filter
 from easews.config import Source, from_sources
 from easews.config.easegress import missing_kinds
 from easews.config.fields import Field, fields_of
-from easews.config.schemas import OBJECT_KINDS, entry_schema, object_schema
+from easews.config.schemas import OBJECT_KINDS, kind_schema
 from easews.filters import schema_of
 from easews.plugins import Kind, Kinds, discover
+from easews.schema import load
 
 NAMES = {
     "filter": """
@@ -81,8 +82,7 @@ def faults(*documents: str, kinds: Kinds = KINDS) -> list[str]:
 
 
 def our_fields(kind: str) -> Mapping[str, Field]:
-    schema = object_schema(kind) if kind in OBJECT_KINDS else entry_schema(KINDS[kind])
-    return {field.path: field for field in fields_of(schema)}
+    return {field.path: field for field in fields_of(kind_schema(kind, KINDS))}
 
 
 def refusals(schema: Any) -> list[str]:
@@ -150,7 +150,7 @@ def test_a_field_is_here_or_told_to_be_missing(kind: str, path: str) -> None:
 
 @pytest.mark.parametrize("kind", FIELDS)
 def test_every_refusal_of_a_field_says_what_to_do_instead(kind: str) -> None:
-    schema = object_schema(kind) if kind in OBJECT_KINDS else KINDS[kind].schema
+    schema = load(kind) if kind in OBJECT_KINDS else KINDS[kind].schema
     texts = refusals(schema)
     assert texts
     assert not [text for text in texts if not text.partition(". ")[2]]

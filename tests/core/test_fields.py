@@ -2,38 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import pytest
 
 from easews.config.fields import Field, fields_of
-from easews.config.schemas import OBJECT_KINDS, entry_schema, object_schema
+from easews.config.schemas import OBJECT_KINDS, kind_schema
 from easews.plugins import discover
 from easews.schema import errors
 
-OURS = {
-    **{name: object_schema(name) for name in OBJECT_KINDS},
-    **{
-        kind.name: entry_schema(kind)
-        for kind in discover().values()
-        if kind.distribution in ("easews-wsproxy", "easews-headers")
-    },
-}
+PACKAGES = ("easews-wsproxy", "easews-headers")
+KINDS = discover()
+FILTERS = [it.name for it in KINDS.values() if it.distribution in PACKAGES]
+OURS = {name: kind_schema(name, KINDS) for name in (*OBJECT_KINDS, *FILTERS)}
 FIELDS = [
-    pytest.param(field, OURS[name].get("$defs", {}), id=f"{name}-{field.path}")
+    pytest.param(field, id=f"{name}-{field.path}")
     for name in OURS
     for field in fields_of(OURS[name])
 ]
-Schema = Mapping[str, Any]
 
 
 def says_its_values(field: Field) -> bool:
     return bool({"enum", "const"} & field.schema.keys()) or field.schema.get("type") == "boolean"
 
 
-@pytest.mark.parametrize(("field", "definitions"), FIELDS)
-def test_a_field_of_ours_is_told(field: Field, definitions: Schema) -> None:
+@pytest.mark.parametrize("field", FIELDS)
+def test_a_field_of_ours_is_told(field: Field) -> None:
     assert len(field.description.split()) > 2
     if field.supported:
         assert says_its_values(field) or field.schema.get("examples"), "an example"
@@ -41,10 +33,10 @@ def test_a_field_of_ours_is_told(field: Field, definitions: Schema) -> None:
         assert told, "a default, or a description that says 'Without it ...'"
 
 
-@pytest.mark.parametrize(("field", "definitions"), FIELDS)
-def test_an_example_is_valid(field: Field, definitions: Schema) -> None:
+@pytest.mark.parametrize("field", FIELDS)
+def test_an_example_is_valid(field: Field) -> None:
     for example in field.schema.get("examples", ()):
-        assert not [*errors({"$defs": definitions, **field.schema}, example)], example
+        assert not [*errors(field.schema, example)], example
 
 
 @pytest.mark.parametrize("name", OURS)

@@ -37,7 +37,7 @@ ACCEPTED = {
 }
 
 REFUSED = {
-    "regexp": [("(a", "missing )"), ("a(?=b)", "(?="), (r"(a)\1", r"\1")],
+    "regexp": [("(a", "missing )"), ("a(?=b)", "lookahead"), (r"(a)\1", "earlier groups")],
     "cidr": [("10.0.0.1/8", "behind the prefix"), ("10.0.0.0/33", "neither"), ("x", "neither")],
     "url": [
         ("ftp://h", "ftp:// leads to no server"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Self
 
 import anyio
@@ -11,6 +12,7 @@ from easews import Filter, FilterError
 from easews.config import Config, FilterSpec, PipelineSpec
 from easews.pipeline.generation import Generation
 from easews.plugins import Kind
+from easews.testing import load_config
 
 EVENTS: list[str] = []
 
@@ -68,7 +70,8 @@ def make_config(*filters: tuple[str, type[Filter]], **spec: Any) -> Config:
     entries = tuple(
         FilterSpec(name, Kind(cls.kind, cls, {}, "pkg", "1"), spec) for name, cls in filters
     )
-    return Config(pipelines=(PipelineSpec("p", entries, (), {}),))
+    empty = load_config("{kind: Gateway, name: g}")
+    return replace(empty, pipelines=(PipelineSpec("p", entries, (), {}),))
 
 
 @pytest.fixture(autouse=True)

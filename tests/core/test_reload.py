@@ -36,6 +36,7 @@ port: {port}
 rules: [{{paths: [{paths}]}}]
 ---
 """
+DRAIN = "\n---\n{kind: Gateway, name: g, drain: {window: 0, deadline: 0, code: 1012}}"
 PIPELINE = "{{kind: Pipeline, name: {name}, filters: [{{kind: Says, name: says, text: {text}}}]}}"
 
 
@@ -138,13 +139,26 @@ async def test_what_has_not_changed_is_not_touched() -> None:
 async def test_sessions_whose_path_is_gone_are_closed_and_no_others() -> None:
     async with gateway(config(a="p", b="p"), Says) as running:
         streams = [await open_session(running, path) for path in ("/a", "/b")]
-        running.gateway.drain = running.gateway.drain._replace(window=0.0)
-        await running.replace(config(b="p"), Says)
+        await running.replace(config(b="p") + DRAIN, Says)
         await anyio.wait_all_tasks_blocked()
-        assert [session.closes for _, session in OPEN] == [[(1001, "its path is gone")], []]
+        assert [session.closes for _, session in OPEN] == [[(1012, "its path is gone")], []]
         for stream in streams:
             end_session()
             await stream.aclose()
+
+
+async def test_a_stop_closes_with_the_code_of_the_drain_and_waits_no_longer_than_it() -> None:
+    config_without_drain = load_config(config(a="p"), Says)
+    async with gateway(config(a="p") + DRAIN, Says) as running:
+        stream = await open_session(running, "/a")
+        usual = config_without_drain.gateway.drain.deadline
+        with anyio.fail_after(usual / 4):
+            await running.gateway.stop()
+        ((_, session),) = OPEN
+        assert session.closes == [(1012, "the gateway is stopping")]
+        assert len(running.sessions) == 1
+        end_session()
+        await stream.aclose()
 
 
 async def test_a_config_whose_filter_cannot_start_changes_nothing() -> None:

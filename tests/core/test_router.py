@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from urllib.parse import unquote_to_bytes
 
 import pytest
@@ -10,12 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from easews import Headers, Request
-from easews.config.model import PathSpec, RuleSpec, ServerSpec
+from easews.config.model import PathSpec, RuleSpec
 from easews.server.routing.router import Match, Refused, Router
+from easews.testing import load_config
 
 
 def router(*rules: RuleSpec) -> Router:
-    return Router(ServerSpec("demo-server", 8080, client_max_body_size=100, rules=rules))
+    text = "{kind: HTTPServer, name: demo-server, port: 8080, clientMaxBodySize: 100}"
+    (server,) = load_config(text).servers
+    return Router(replace(server, rules=rules))
 
 
 def get(target: str, host: str = "a.example", method: str = "GET") -> Request:

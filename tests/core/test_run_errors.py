@@ -6,6 +6,7 @@ import errno
 import os
 import socket
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -58,6 +59,22 @@ def test_a_port_that_is_taken(taken: int) -> None:
         f"easews: <stdin>:4:7: w cannot listen on 127.0.0.1:{taken}: Address already in use; "
         "another process listens there; stop it, or choose another port\n"
     )
+
+
+@pytest.mark.parametrize(("options", "format"), [((), "json"), (("--log-format", "text"), "text")])
+def test_an_option_counts_before_the_config(
+    options: tuple[str, ...], format: str, taken: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    formats: list[str] = []
+
+    def writing(format: str) -> AbstractContextManager[None]:
+        formats.append(format)
+        return nullcontext()
+
+    monkeypatch.setattr("easews.operate.process.writing_logs", writing)
+    server = SERVER.format("127.0.0.1", taken)
+    run(f"{server}---\n{{kind: Gateway, name: g, log: {{format: json}}}}", *options)
+    assert formats == [format]
 
 
 def test_a_port_for_root_only(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,15 @@ import pytest
 from jsonschema import SchemaError
 
 from easews.config.schemas import OBJECT_KINDS, object_schema
-from easews.schema import check_schema, complete, errors, is_write_only, known_keys, load
+from easews.schema import (
+    bound,
+    check_schema,
+    complete,
+    errors,
+    is_write_only,
+    known_keys,
+    load,
+)
 
 COMMON = "urn:easews:common#/$defs/"
 
@@ -25,7 +33,7 @@ def test_the_engines_own_schemas_are_good(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", OBJECT_KINDS)
 def test_every_field_is_described(kind: str) -> None:
-    schema = object_schema(kind)
+    schema = load(kind)
     common = load("common")["$defs"]
     for place in (schema, *schema["$defs"].values()):
         for name, field in place.get("properties", {}).items():
@@ -43,6 +51,7 @@ def test_every_field_is_described(kind: str) -> None:
         (of(a={"$ref": COMMON + "nothing"}), "leads nowhere"),
         (of(a={"$ref": COMMON + "duration", "default": "soon"}), "the default 'soon'"),
         (of(a={"type": "integer", "default": "1"}), "the default '1'"),
+        (of(a={"$dynamicRef": "#node"}), "write \\$ref"),
     ],
 )
 def test_a_bad_schema_is_refused(schema: dict[str, Any], reason: str) -> None:
@@ -75,6 +84,26 @@ def test_units_are_found_through_local_references_and_alternatives() -> None:
     }
     assert complete(schema, {"wait": "1m", "x": "2s"}) == {"wait": 60.0, "x": 2.0}
     assert complete(schema, {"wait": "forever"}) == {"wait": "forever"}
+
+
+def test_defaults_are_those_of_the_branch_that_holds() -> None:
+    kind = {"properties": {"tls": {"const": True}}, "required": ["tls"]}
+    schema = {
+        "if": kind,
+        "then": of(port={"default": 443}),
+        "else": of(port={"default": 80}),
+        "allOf": [of(host={"default": "localhost"})],
+    }
+    assert complete(schema, {"tls": True}) == {"tls": True, "host": "localhost", "port": 443}
+    assert complete(schema, {}) == {"host": "localhost", "port": 80}
+
+
+def test_what_has_to_be_completed_is_found_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    wait = {"$ref": COMMON + "duration", "default": "5s"}
+    schema = bound(of(pools={"type": "array", "items": of(wait=wait)}))
+    assert complete(schema, {"pools": [{}, {}]}) == {"pools": [{"wait": 5.0}] * 2}
+    monkeypatch.setattr("easews.schema.completion._Plan", None)
+    assert complete(schema, {"pools": [{}] * 9}) == {"pools": [{"wait": 5.0}] * 9}
 
 
 def test_a_default_is_never_shared() -> None:

@@ -135,6 +135,8 @@ REFUSED = {
     "an alias to nothing": ("a: *b", "the alias *b has no anchor"),
     "an alias to itself": ("a: &a [*a]", "stands inside its own anchor"),
     "no YAML": ("a: [1", "f:1:4: not YAML: the closing ] is missing"),
+    "a key without a space": ("- b:c\n  d: 1", "f:1:4: not YAML: no space behind the ':' of 'b'"),
+    "a URL without a key": ("http://b\nc: d", "f:2:2: not YAML: a second ': '"),
     "a variable in a flow": ("a: {b: ${PORT}}", "a ${NAME} stands between [] or {} without quotes"),
     "a control character": ("a: b\nc: \x07", "f:2:4: the character U+0007"),
     "an impossible escape": ('a: "\\UFFFFFFFF"', "out of range"),

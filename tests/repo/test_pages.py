@@ -31,6 +31,7 @@ _PIPELINE = "---\n" + _FILTER.format("XForwarded").replace("part", "websocket-pi
 FRAMES = {
     "HTTPServer": ("", 0, _PIPELINE),
     "Pipeline": ("", 0, ""),
+    "Gateway": ("", 0, ""),
     "WebSocketProxy": (_FILTER.format("WebSocketProxy"), 2, ""),
     "XForwarded": (_FILTER.format("XForwarded"), 2, ""),
 }

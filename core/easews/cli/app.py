@@ -137,14 +137,15 @@ def run(
         choice(BACKENDS, "The event loop. uvloop and trio have to be installed with easews."),
     ] = "asyncio",
     log_format: Annotated[
-        str, choice(FORMATS, "How the log on standard error is written.")
-    ] = "text",
+        str | None,
+        choice(FORMATS, "How the log on standard error is written, whatever the config says."),
+    ] = None,
 ) -> None:
     """Run the servers of config files until SIGTERM or Ctrl-C.
 
     Then no connection is taken any more, every open session gets Close 1001, and requests and
-    sessions have 5 seconds to end; a second signal ends all at once. Problems of the config go
-    to standard error; then nothing is started.
+    sessions have 10 seconds to end; a Gateway object in the config may say otherwise. A second
+    signal ends all at once. Problems of the config go to standard error; then nothing is started.
     """
     if backend != BACKENDS[0] and importlib.util.find_spec(backend) is None:
         how = f"pip install 'easews[{backend}]', or leave out --backend"

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..config.schemas import OBJECT_KINDS, bundle, standalone
+from ..config.schemas import OBJECT_KINDS
+from ..config.standalone import bundle, standalone
 from ..plugins import Kinds
 
 #: The file for whole config files among those that `write_all` writes.

@@ -25,8 +25,8 @@ def epilog(status: str, *examples: str) -> str:
 def choice(values: Sequence[str], help: str) -> Any:
     """An option that takes one of a few values: what it refuses, and what a shell completes to."""
 
-    def check(value: str) -> str:
-        if value not in values:
+    def check(value: str | None) -> str | None:
+        if value is not None and value not in values:
             hint = did_you_mean(value, values) or f"choose one of {listed(values)}"
             raise typer.BadParameter(f"{value!r} is none of its values; {hint}")
         return value

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import metadata
 
 from ..config.fields import Field, fields_of
-from ..config.schemas import OBJECT_KINDS, entry_schema, object_schema
+from ..config.schemas import OBJECT_KINDS, kind_schema
 from ..config.wording import listed
 from ..plugins import Kinds
 from .report import fitted_table, folded
@@ -16,7 +16,7 @@ _HEADING = ("FIELD", "TYPE", "DEFAULT", "WHAT IT IS")
 def kind_page(name: str, kinds: Kinds, *, width: int | None, colour: bool) -> str:
     """What `easews kinds KIND` prints; without a `width`, a line for each field. KeyError if there
     is no such kind."""
-    schema = object_schema(name) if name in OBJECT_KINDS else entry_schema(kinds[name])
+    schema = kind_schema(name, kinds)
     fields = list(fields_of(schema))
     rows = [_HEADING, *(_row(field) for field in fields if field.supported)]
     parts = [

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..config.schemas import bundle, standalone
+from ..config.standalone import bundle, standalone
 from ..config.wording import listed
 from ..plugins import Kinds, discover
 from . import editors

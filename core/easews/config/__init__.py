@@ -5,7 +5,8 @@ scalars     ${NAME} and the types of plain scalars                            (p
 documents   Node, Document: values that know where they stand                 (values)
 syntax      what PyYAML's complaints mean                                     (pure)
 reader      YAML text -> Documents                                            (pure)
-schemas     the schemas of whole documents, of filter entries, for editors
+schemas     which schema holds where: for an object, for an entry of `filters`
+standalone  the schemas that editors get
 fields      a schema's fields as a flat list, for people                      (pure)
 easegress   what Easegress has and easews has not: what to do instead         (data)
 wording     what a schema's fault is called                                   (pure)
@@ -20,7 +21,9 @@ model       Config and its parts: what the rest of easews reads               (v
 from .loading import from_sources, load
 from .model import (
     Config,
+    Drain,
     FilterSpec,
+    GatewaySpec,
     PathSpec,
     PipelineSpec,
     RuleSpec,
@@ -31,7 +34,9 @@ from .sources import Source
 
 __all__ = [
     "Config",
+    "Drain",
     "FilterSpec",
+    "GatewaySpec",
     "PathSpec",
     "PipelineSpec",
     "RuleSpec",

@@ -10,32 +10,44 @@ from typing import Any
 from ..addresses import parse_network
 from ..plugins import Kinds
 from ..schema import complete
-from .checks import filter_spec
+from .checks import Checked
 from .documents import Document, Path
 from .model import (
     Config,
+    Drain,
     FilterSpec,
+    GatewaySpec,
     PathSpec,
     PipelineSpec,
     RuleSpec,
     ServerSpec,
     StepSpec,
 )
-from .schemas import entry_schema, object_schema
+from .schemas import object_schema
 
 Fields = Mapping[str, Any]
 
 
-def build(documents: Iterable[Document], kinds: Kinds) -> Config:
+def build(checked: Iterable[Checked], kinds: Kinds) -> Config:
     """The config that documents without a fault mean."""
     objects = [
-        (complete(object_schema(document.root.value["kind"]), document.root.value), document)
-        for document in documents
+        (complete(object_schema(it.document.root.value["kind"]), it.document.root.value), it)
+        for it in checked
     ]
+    gateways = [given for given, _ in objects if given["kind"] == "Gateway"]
     return Config(
-        servers=tuple(_server(*it) for it in objects if it[0]["kind"] == "HTTPServer"),
-        pipelines=tuple(_pipeline(*it, kinds) for it in objects if it[0]["kind"] == "Pipeline"),
+        servers=tuple(
+            _server(given, it.document) for given, it in objects if given["kind"] == "HTTPServer"
+        ),
+        pipelines=tuple(
+            _pipeline(given, it, kinds) for given, it in objects if given["kind"] == "Pipeline"
+        ),
+        gateway=_gateway(gateways[0] if gateways else complete(object_schema("Gateway"), {})),
     )
+
+
+def _gateway(given: Fields) -> GatewaySpec:
+    return GatewaySpec(drain=Drain(**given["drain"]), log_format=given["log"]["format"])
 
 
 def _place(document: Document, path: Path) -> str:
@@ -99,9 +111,14 @@ def _path(given: Fields) -> PathSpec:
     )
 
 
-def _pipeline(given: Fields, document: Document, kinds: Kinds) -> PipelineSpec:
+def _pipeline(given: Fields, checked: Checked, kinds: Kinds) -> PipelineSpec:
     filters = tuple(
-        _filter(entry, _place(document, ("filters", number)), kinds)
+        FilterSpec(
+            entry["name"],
+            kinds[entry["kind"]],
+            checked.specs[number],
+            _place(checked.document, ("filters", number)),
+        )
         for number, entry in enumerate(given["filters"])
     )
     steps: Sequence[Fields] = given["flow"] or [
@@ -116,8 +133,3 @@ def _pipeline(given: Fields, document: Document, kinds: Kinds) -> PipelineSpec:
         ),
         data=given["data"],
     )
-
-
-def _filter(given: Fields, place: str, kinds: Kinds) -> FilterSpec:
-    kind = kinds[given["kind"]]
-    return FilterSpec(given["name"], kind, filter_spec(entry_schema(kind), given), place)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import Problem
 from ..plugins import GROUP, Kind, Kinds, raised_at
@@ -13,22 +13,39 @@ from .documents import Document, Node, Path, type_name
 from .easegress import instead_of
 from .findings import Finding, causes, reliable
 from .schemas import OBJECT_KINDS, entry_schema, object_schema
-from .wording import Wording, did_you_mean, listed, words_for
+from .wording import Wording, did_you_mean, either, listed, nearest, words_for
 
 #: Who brings the kinds that people know from the documentation.
+#: Lower than for other keys: that the value is a kind tells enough.
+_ALIKE = 0.5
 KNOWN_PLUGINS = {"WebSocketProxy": "easews-wsproxy", "XForwarded": "easews-headers"}
 
 
-def check_document(document: Document, kinds: Kinds) -> tuple[list[Problem], Document]:
-    """The faults of a document that show without looking at others.
+class Checked(NamedTuple):
+    """A document with its faults that show without looking at others.
 
-    With it the document as far as it can be relied on, for the checks that do look at others.
+    `reliable` is the document as far as it can be relied on, for the checks that do look at
+    others. `specs` has what each filter is made from, as long as its entry has no fault.
     """
-    found = [*_findings(document, kinds)]
-    return [it.problem(document) for it in causes(found)], reliable(document, found)
+
+    document: Document
+    problems: list[Problem]
+    reliable: Document
+    specs: Mapping[int, dict[str, Any]]
 
 
-def _findings(document: Document, kinds: Kinds) -> Iterator[Finding]:
+def check_document(document: Document, kinds: Kinds) -> Checked:
+    """The document by itself."""
+    specs: dict[int, dict[str, Any]] = {}
+    slips = [*_misspelt_kinds(document, kinds)]
+    found = [*slips, *_findings(reliable(document, slips), kinds, specs)]
+    problems = [it.problem(document) for it in causes(found)]
+    return Checked(document, problems, reliable(document, found), specs)
+
+
+def _findings(
+    document: Document, kinds: Kinds, specs: dict[int, dict[str, Any]]
+) -> Iterator[Finding]:
     root = document.root
     if root.void:
         return
@@ -43,7 +60,22 @@ def _findings(document: Document, kinds: Kinds) -> Iterator[Finding]:
     yield from _schema_findings(document, (), object_schema(kind))
     if kind == "Pipeline":
         for number, _ in root.items("filters"):
-            yield from _check_filter(document, ("filters", number), kinds)
+            yield from _check_filter(document, number, kinds, specs)
+
+
+def _misspelt_kinds(document: Document, kinds: Kinds) -> Iterator[Finding]:
+    """Keys that are a slip of `kind`, as their values tell: without it nothing else is known."""
+    yield from _misspelt_kind((), document.root, OBJECT_KINDS)
+    for number, entry in document.root.items("filters"):
+        yield from _misspelt_kind(("filters", number), entry, kinds)
+
+
+def _misspelt_kind(path: Path, node: Node, known: Collection[str]) -> Iterator[Finding]:
+    if node.get("kind") is None:
+        named = [key for key in node.keys if node.text(key) in known]
+        if slip := nearest("kind", named, _ALIKE):
+            words = Wording(f"unknown key {slip!r}", "did you mean 'kind'?", (slip,), near="kind")
+            yield Finding(path, words)
 
 
 def _kind_finding(document: Document, path: Path, wrong: str, accepted: str) -> Iterator[Finding]:
@@ -54,7 +86,7 @@ def _kind_finding(document: Document, path: Path, wrong: str, accepted: str) -> 
 
 def _unknown_object(root: Node, kinds: Kinds) -> tuple[str, str]:
     kind = root.get("kind")
-    expected = f"expected {' or '.join(OBJECT_KINDS)}"
+    expected = f"expected {either(OBJECT_KINDS)}"
     if kind is None:
         return "'kind' is missing", expected
     if isinstance(kind.value, str) and not kind.hidden:
@@ -90,7 +122,10 @@ def _unknown_filter(kind: Node, kinds: Kinds) -> tuple[str, str]:
     return f"no kind of filter {name!r} is installed", "; ".join(filter(None, (hint, installed)))
 
 
-def _check_filter(document: Document, path: Path, kinds: Kinds) -> Iterator[Finding]:
+def _check_filter(
+    document: Document, number: int, kinds: Kinds, specs: dict[int, dict[str, Any]]
+) -> Iterator[Finding]:
+    path: Path = ("filters", number)
     node = document.at(path)
     kind = node.get("kind") if node is not None else None
     if node is None or kind is None or not isinstance(kind.value, str):
@@ -103,36 +138,40 @@ def _check_filter(document: Document, path: Path, kinds: Kinds) -> Iterator[Find
     # What the Pipeline's schema finds in an entry, the kind's own finds again.
     yield from faults
     if not faults and not any(part.void for _, part in node.scalars()):
-        yield from _spec_findings(path, node, kinds[kind.value], schema)
+        specs[number] = _spec(schema, node.value)
+        yield from _spec_findings(path, node, kinds[kind.value], schema, specs[number])
 
 
-def _spec_findings(path: Path, node: Node, kind: Kind, schema: Schema) -> Iterator[Finding]:
+def _spec(schema: Schema, entry: Any) -> dict[str, Any]:
+    """What a filter is made from: a valid entry, completed, without kind and name."""
+    completed = complete(schema, entry)
+    return {key: value for key, value in completed.items() if key not in ("kind", "name")}
+
+
+def _spec_findings(
+    path: Path, node: Node, kind: Kind, schema: Schema, spec: Mapping[str, Any]
+) -> Iterator[Finding]:
     """What the filter's own `check` has to say. Its texts are searched for hidden values."""
-    secrets = {
-        str(secret.value)
-        for at, secret in node.scalars()
-        if secret.value not in (None, "") and (secret.hidden or is_write_only(schema, at))
-    }
-
-    def clean(text: str) -> str:
-        for secret in sorted(secrets, key=len, reverse=True):
-            text = text.replace(secret, "(not shown)")
-        return text
-
     try:
-        for fault in kind.filter_class.check(filter_spec(schema, node.value)):
-            at = (*path, *fault.path)
-            yield Finding(at, Wording(clean(fault.wrong), clean(fault.accepted)))
+        for fault in kind.filter_class.check(spec):
+            wrong = _without_secrets(fault.wrong, node, schema)
+            accepted = _without_secrets(fault.accepted, node, schema)
+            yield Finding((*path, *fault.path), Wording(wrong, accepted))
     except Exception as error:
         spot = raised_at(error, kind.filter_class.__module__)
         wrong = f"the check of {kind.name} fails with {type(error).__name__}{spot}"
         yield Finding(path, Wording(wrong, f"update {kind.distribution} {kind.version}"))
 
 
-def filter_spec(schema: Schema, entry: Any) -> dict[str, Any]:
-    """What a filter is made from: a valid entry, completed, without kind and name."""
-    completed = complete(schema, entry)
-    return {key: value for key, value in completed.items() if key not in ("kind", "name")}
+def _without_secrets(text: str, entry: Node, schema: Schema) -> str:
+    secrets = {
+        str(node.value)
+        for path, node in entry.scalars()
+        if node.value not in (None, "") and (node.hidden or is_write_only(schema, path))
+    }
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "(not shown)")
+    return text
 
 
 def _schema_findings(document: Document, path: Path, schema: Schema) -> Iterator[Finding]:

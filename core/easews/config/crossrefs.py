@@ -14,8 +14,8 @@ from ..errors import Problem
 from ..filters import END
 from ..plugins import Kinds
 from .documents import Document, Node, Path
-from .schemas import OBJECT_KINDS
-from .trust import check_trust
+from .schemas import OBJECT_KINDS, kind_of
+from .trust import check_trust, servers_by_pipeline
 from .wording import did_you_mean, listed
 
 UNLIMITED = -1
@@ -31,13 +31,16 @@ def check_crossrefs(documents: Sequence[Document], kinds: Kinds) -> Iterator[Pro
     yield from _same_names(documents)
     servers = [document for document in documents if _is(document, "HTTPServer")]
     yield from _same_addresses(servers)
+    yield from _other_gateways([document for document in documents if _is(document, "Gateway")])
+    leading = servers_by_pipeline(servers)
     for document in documents:
         if _is(document, "HTTPServer"):
             yield from _check_backends(document, documents, pipelines, kinds)
         elif _is(document, "Pipeline"):
             yield from _same_filters(document)
             yield from _check_flow(document, kinds)
-            yield from check_trust(document, servers, kinds)
+            here = leading.get(document.root.text("name") or "", ())
+            yield from check_trust(document, here, kinds)
 
 
 def _is(document: Document, kind: str) -> bool:
@@ -56,6 +59,13 @@ def _same_names(documents: Sequence[Document]) -> Iterator[Problem]:
             shown = document.root.children["name"].shown
             wrong = f"{shown} is the name of another object, at {where}"
             yield document.problem(("name",), wrong, "give each object its own name")
+
+
+def _other_gateways(gateways: Sequence[Document]) -> Iterator[Problem]:
+    for other in gateways[1:]:
+        first = gateways[0]
+        wrong = f"there is another Gateway, {first.label}, at {first.file}:{first.root.place.line}"
+        yield other.problem(("kind",), wrong, "write one for the whole config")
 
 
 def _same_filters(document: Document) -> Iterator[Problem]:
@@ -165,7 +175,7 @@ def _check_body_limit(
     if limit is not None and (limit.value == UNLIMITED or limit.void):
         return
     for _, entry in pipeline.root.items("filters"):
-        kind = kinds.get(entry.text("kind") or "")
+        kind = kind_of(entry, kinds)
         if kind is not None and kind.filter_class.unbounded_body:
             own = node.get("clientMaxBodySize") is not None
             yield server.problem(
@@ -225,7 +235,7 @@ def _check_jumps(
     kinds: Kinds,
 ) -> Iterator[Problem]:
     jumps = step.get("jumpIf")
-    kind = kinds.get(entry.text("kind") or "") if entry is not None else None
+    kind = kind_of(entry, kinds)
     if jumps is None or not isinstance(jumps.value, dict):
         return
     path: Path = ("flow", number, "jumpIf")

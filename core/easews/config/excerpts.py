@@ -9,15 +9,14 @@ that looks like a slip of a secret's.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 from ..errors import Problem
 from ..plugins import Kinds
-from ..schema import Schema, is_write_only, known_keys
+from ..schema import Schema, all_within, is_write_only, known_keys
 from .documents import MASK, Document, Path, Place, without_url_secrets
-from .schemas import OBJECT_KINDS, entry_schema, object_schema
+from .schemas import OBJECT_KINDS, kind_schema, schema_around
 from .sources import Source
 from .wording import nearest
 
@@ -104,14 +103,7 @@ def _secrets(document: Document, kinds: Kinds, wanted: set[int]) -> Iterator[Pla
 
 
 def _is_secret(document: Document, path: Path, kinds: Kinds) -> bool:
-    root = document.root
-    if path[:1] == ("filters",) and root.text("kind") == "Pipeline" and len(path) > 2:
-        entry, within = document.at(path[:2]), path[2:]
-        kind = entry.text("kind") if entry is not None else None
-        schema = entry_schema(kinds[kind]) if kind is not None and kind in kinds else None
-    else:
-        kind, within = root.text("kind"), path
-        schema = object_schema(kind) if kind is not None and kind in OBJECT_KINDS else None
+    schema, within = schema_around(document.root, path, kinds)
     if schema is None:
         return within[-1:] not in _PUBLIC
     return is_write_only(schema, within) or _looks_secret(schema, within)
@@ -129,19 +121,15 @@ def _looks_secret(schema: Schema, path: Path) -> bool:
 
 def _secret_names(kinds: Kinds) -> list[str]:
     """The names of all fields that are secrets, in any kind."""
-    schemas = [*map(object_schema, OBJECT_KINDS), *(kind.schema for kind in kinds.values())]
+    schemas = [kind_schema(name, kinds) for name in (*OBJECT_KINDS, *kinds)]
     return sorted({name for schema in schemas for name in _names_in(schema)})
 
 
-def _names_in(schema: Any) -> Iterator[str]:
-    if isinstance(schema, Mapping):
-        for name, field in (schema.get("properties") or {}).items():
-            if isinstance(field, Mapping) and field.get("writeOnly"):
+def _names_in(schema: Schema) -> Iterator[str]:
+    for part in all_within(schema):
+        for name in part.get("properties", ()):
+            if is_write_only(part, (name,)):
                 yield name
-    parts = schema.values() if isinstance(schema, Mapping) else schema
-    for part in parts:
-        if isinstance(part, (Mapping, list)):
-            yield from _names_in(part)
 
 
 def _masked_by_words(lines: Sequence[str], number: int, line: str, names: Iterable[str]) -> str:

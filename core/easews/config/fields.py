@@ -10,13 +10,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..schema import Schema, resolver_of
+from ..schema import Bound, Schema, bound
 from .wording import NOT_SUPPORTED, TYPES, written
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """`schema` is the field's own, with all that its `$ref` leads to.
+    """`schema` is the field's own, with all that its references lead to.
 
     `examples` are those that stand at the field itself: those of a shared definition would say
     the same of every duration.
@@ -44,47 +44,59 @@ class Field:
 
 def fields_of(schema: Schema) -> Iterator[Field]:
     """Every field that `schema` has, in written order, those within others behind them."""
-    yield from _below(schema, resolver_of(schema), "", frozenset())
+    whole, _ = _whole(bound(schema))
+    yield from _below(whole, "", frozenset())
 
 
-def _below(schema: Schema, resolver: Any, path: str, seen: frozenset[str]) -> Iterator[Field]:
-    """The fields of the mapping at `path`; a `$ref` within itself is not followed again."""
-    if schema.get("type") == "array" and isinstance(schema.get("items"), Mapping):
-        inner, at, refs = _whole(schema["items"], resolver)
-        if not refs & seen:
-            yield from _below(inner, at, f"{path}[]", seen | refs)
+def _below(schema: Schema, path: str, seen: frozenset[int]) -> Iterator[Field]:
+    """The fields of the mapping at `path`; a schema within itself is not followed again."""
+    if schema.get("type") == "array" and "items" in schema:
+        inner, parts = _whole(schema["items"])
+        if not parts & seen:
+            yield from _below(inner, f"{path}[]", seen | parts)
         return
     required = schema.get("required", ())
     for key, sub in schema.get("properties", {}).items():
-        whole, at, refs = _whole(sub, resolver)
-        examples = sub.get("examples", ()) if isinstance(sub, Mapping) else ()
+        inner, parts = _whole(sub)
         field = Field(
             f"{path}.{key}".lstrip("."),
-            _type(whole, at),
+            _type(inner),
             key in required,
-            whole,
-            tuple(map(written, examples)),
+            inner,
+            tuple(map(written, sub.get("examples", ()) if isinstance(sub, Mapping) else ())),
         )
         yield field
-        if field.supported and not refs & seen:
-            yield from _below(whole, at, field.path, seen | refs)
+        if field.supported and not parts & seen:
+            yield from _below(inner, field.path, seen | parts)
 
 
-def _whole(schema: Any, resolver: Any) -> tuple[dict[str, Any], Any, frozenset[str]]:
-    """`schema` with all that its `$ref` leads to, and the references that were followed.
+def _whole(schema: Bound | bool) -> tuple[dict[str, Any], frozenset[int]]:
+    """`schema` as one with all that its `allOf` says, and which schemas those are.
 
-    What stands beside a `$ref` counts before what it leads to.
+    What stands in itself counts before what it refers to.
     """
-    if not isinstance(schema, Mapping):
-        return {}, resolver, frozenset()
-    if "$ref" not in schema:
-        return dict(schema), resolver, frozenset()
-    target = resolver.lookup(schema["$ref"])
-    whole, at, refs = _whole(target.contents, target.resolver)
-    return {**whole, **schema}, at, refs | {schema["$ref"]}
+    whole: dict[str, Any] = {}
+    parts: frozenset[int] = frozenset()
+    if isinstance(schema, bool):
+        return whole, parts
+    for sub in reversed(schema.get("allOf", ())):
+        other, others = _whole(sub)
+        whole = _joined(other, whole)
+        parts |= {id(sub), *others}
+    return _joined(schema, whole), parts
 
 
-def _type(schema: Schema, resolver: Any) -> str:
+def _joined(first: Schema, second: Schema) -> dict[str, Any]:
+    """Both; what both have is the first's, but for `properties` and `required`, which add up."""
+    joined = {**second, **first}
+    if "properties" in second:
+        joined["properties"] = {**second["properties"], **first.get("properties", {})}
+    if "required" in second:
+        joined["required"] = [*first.get("required", ()), *second["required"]]
+    return joined
+
+
+def _type(schema: Schema) -> str:
     """What a value is called: by its title, its values, or its type."""
     if title := schema.get("title"):
         return str(title)
@@ -92,8 +104,8 @@ def _type(schema: Schema, resolver: Any) -> str:
     if values:
         return " | ".join(map(written, values))
     if schema.get("type") == "array":
-        items, at, _ = _whole(schema.get("items"), resolver)
-        return f"list of {_type(items, at)}"
+        items, _ = _whole(schema.get("items", True))
+        return f"list of {_type(items)}"
     types = schema.get("type", ())
     names = [types] if isinstance(types, str) else types
     return " or ".join(TYPES[name].removeprefix("a ") for name in names) or "any value"

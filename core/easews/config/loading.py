@@ -48,12 +48,12 @@ def from_sources(
         wrong, accepted = "there is no object in it", "`easews init` writes a first one"
         problems = [Problem(name, 1, 1, "", wrong, accepted) for name in files]
     checked = [check_document(document, kinds) for document in documents]
-    problems += [problem for found, _ in checked for problem in found]
-    problems += check_crossrefs([reliable for _, reliable in checked], kinds)
+    problems += [problem for it in checked for problem in it.problems]
+    problems += check_crossrefs([it.reliable for it in checked], kinds)
     if problems:
         shown = with_excerpts(problems, texts, documents, kinds)
         raise ConfigError(_in_order(shown, files))
-    return build(documents, kinds)
+    return build(checked, kinds)
 
 
 def _in_order(problems: Iterable[Problem], files: Sequence[str]) -> list[Problem]:

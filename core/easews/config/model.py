@@ -1,15 +1,16 @@
 """A checked config as values: what the rest of easews reads.
 
-Everything here is valid by construction: names resolve, defaults are filled in, durations are
-seconds, sizes are bytes (-1 is unlimited). `place` is where something stands in the files, for
-messages; two specs that differ in nothing else are the same.
+Everything here is valid by construction: names resolve, defaults are filled in (they are in the
+schemas, and only there), durations are seconds, sizes are bytes (-1 is unlimited). `place` is
+where something stands in the files, for messages; two specs that differ in nothing else are the
+same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..addresses import Network
 from ..plugins import Kind
@@ -51,17 +52,17 @@ class ServerSpec:
 
     name: str
     port: int
-    address: str = ""
-    keep_alive: bool = True
-    keep_alive_timeout: float = 60.0
-    max_connections: int = 10240
-    expects_connections: bool = False
-    client_max_body_size: int = 4 * 1024 * 1024
-    header_timeout: float = 10.0
-    max_header_bytes: int = 64 * 1024
-    trusted_proxies: tuple[Network, ...] = ()
-    client_address_from: str | None = None
-    rules: tuple[RuleSpec, ...] = ()
+    address: str
+    keep_alive: bool
+    keep_alive_timeout: float
+    max_connections: int
+    expects_connections: bool
+    client_max_body_size: int
+    header_timeout: float
+    max_header_bytes: int
+    trusted_proxies: tuple[Network, ...]
+    client_address_from: str | None
+    rules: tuple[RuleSpec, ...]
     place: str = field(default="", compare=False)
 
 
@@ -94,9 +95,30 @@ class PipelineSpec:
     data: Mapping[str, Any]
 
 
+class Drain(NamedTuple):
+    """How sessions are drained: with a Close of `code` (RFC 6455 §7.4).
+
+    Those that lose their place in a new config get it spread over `window` seconds. A stop closes
+    all at once, and cuts what is still open after `deadline` seconds.
+    """
+
+    window: float
+    deadline: float
+    code: int
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySpec:
+    """A Gateway object, or what holds without one."""
+
+    drain: Drain
+    log_format: str
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """All objects of the files, in written order."""
 
-    servers: tuple[ServerSpec, ...] = ()
-    pipelines: tuple[PipelineSpec, ...] = ()
+    servers: tuple[ServerSpec, ...]
+    pipelines: tuple[PipelineSpec, ...]
+    gateway: GatewaySpec

@@ -2,12 +2,16 @@
 
 PyYAML parses the text into events; the tree is built here, because its own composer knows
 neither the places of keys nor a limit, and lets the last of two equal keys win.
+
+The events come from libyaml where PyYAML has it, which is many times faster. Its complaints are
+not those that `syntax` knows, so a text that it refuses is read again by the parser in Python.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -26,6 +30,9 @@ MAX_DEPTH = 64
 MAX_ALIASED = 10_000
 #: Escapes and variables may hold them; no encoding does.
 _SURROGATE = re.compile("[\ud800-\udfff]")
+# What libyaml takes for something else, or elsewhere: tabs, tags, `?`, directives.
+_READ_OTHERWISE = re.compile(r"[\t\ufeff!?%]")
+_LIBYAML: Any = getattr(yaml, "CSafeLoader", None)
 #: What every object has, once.
 _IDENTITY = frozenset(["kind", "name"])
 
@@ -59,11 +66,19 @@ def read_documents(
     A value with a fault is void in its document; a syntax error ends the file, and the last of
     its documents is void.
     """
+    if _LIBYAML is not None and not _READ_OTHERWISE.search(source.text):
+        with suppress(yaml.YAMLError, ValueError):
+            return _read(source, yaml.parse(source.text, Loader=_LIBYAML), environ)
+    return _read(source, _events(source.text), environ)
+
+
+def _read(
+    source: Source, events: Iterator[Any], environ: Mapping[str, str]
+) -> tuple[list[Document], list[Problem]]:
     documents: list[Document] = []
     problems: list[Problem] = []
     number = 0
     try:
-        events = _events(source.text)
         for event in events:
             if not isinstance(event, ev.DocumentStartEvent):
                 continue
@@ -166,7 +181,7 @@ class _Tree:
         if _SURROGATE.search(text):
             wrong = "half of a character, a surrogate from U+D800 to U+DFFF"
             return self._void(place, path, wrong, "write the character itself")
-        plain = event.style is None
+        plain = not event.style  # None, and empty in libyaml's events
         return Node(typed(text) if plain else text, place, hidden=from_variable)
 
     def _list(self, start: Any, path: Path) -> Node:
@@ -218,7 +233,7 @@ class _Tree:
         """The text of a key. Variables are for values: a key is taken as it is written."""
         place = _place(event)
         is_text = isinstance(event, ev.ScalarEvent) and (
-            (event.style is not None or isinstance(typed(event.value), str))
+            (event.style or isinstance(typed(event.value), str))
             and not _SURROGATE.search(event.value)
         )
         if is_text and event.tag in (None, "!") and not event.anchor:

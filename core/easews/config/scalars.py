@@ -20,19 +20,20 @@ _VARIABLE = re.compile(
     re.ASCII,
 )
 
-_TYPES: list[tuple[re.Pattern[str], Callable[[str], Scalar]]] = [
-    (re.compile(r"|~|null|Null|NULL"), lambda _: None),
-    (re.compile(r"true|True|TRUE|false|False|FALSE"), lambda text: text.lower() == "true"),
+# What a plain scalar may look like, the first that fits, and how it is read.
+_TYPES: dict[str, tuple[str, Callable[[str], Scalar]]] = {
+    "null": (r"|~|null|Null|NULL", lambda _: None),
+    "bool": (r"true|True|TRUE|false|False|FALSE", lambda text: text.lower() == "true"),
     # Python refuses to convert thousands of digits; no field has use for hundreds.
-    (re.compile(r"[-+]?[0-9]{1,300}"), int),
-    (re.compile(r"0o[0-7]+"), lambda text: int(text, 0)),
-    (re.compile(r"0x[0-9a-fA-F]+"), lambda text: int(text, 0)),
-    (re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"), float),
-    (
-        re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"),
+    "int": (r"[-+]?[0-9]{1,300}", int),
+    "based": (r"0o[0-7]+|0x[0-9a-fA-F]+", lambda text: int(text, 0)),
+    "float": (r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", float),
+    "special": (
+        r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
         lambda text: float(text.replace(".", "")),
     ),
-]
+}
+_typed = re.compile("|".join(f"(?P<{name}>{form})" for name, (form, _) in _TYPES.items()))
 
 
 class VariableError(ValueError):
@@ -49,6 +50,8 @@ def substitute(text: str, environ: Mapping[str, str]) -> tuple[str, bool]:
 
     ``${NAME:-default}`` gives the default when NAME is unset or empty; ``$$`` is one ``$``.
     """
+    if "$" not in text:
+        return text, False
     found = list(_VARIABLE.finditer(text))
     if any(match["unfinished"] for match in found):
         raise VariableError(
@@ -82,7 +85,8 @@ def substitute(text: str, environ: Mapping[str, str]) -> tuple[str, bool]:
 
 def typed(plain: str) -> Scalar:
     """The value of a plain scalar."""
-    for pattern, convert in _TYPES:
-        if pattern.fullmatch(plain):
-            return convert(plain)
-    return plain
+    found = _typed.fullmatch(plain)
+    if found is None or found.lastgroup is None:
+        return plain
+    _, convert = _TYPES[found.lastgroup]
+    return convert(plain)

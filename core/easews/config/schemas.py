@@ -1,33 +1,65 @@
-"""The schemas that a document or a filter entry has to fit, and the same for editors.
+"""Which schema holds where in a config: for an object, for an entry of `filters`.
 
-What `validate` uses refers to the shared definitions by their URN. What editors get stands
-alone: there each schema's references lead into `$defs` of the document that they are in.
+Both are bound: their references are looked up once, however many values they are asked about.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 from ..plugins import Kind, Kinds
-from ..schema import COMMON, load
-
-Schema = dict[str, Any]
+from ..schema import Bound, bound, load
+from .documents import Node, Path
 
 #: The kinds of object that a document may be.
-OBJECT_KINDS = ("HTTPServer", "Pipeline")
+OBJECT_KINDS = ("HTTPServer", "Pipeline", "Gateway")
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
+def kind_schema(name: str, kinds: Kinds) -> Bound:
+    """The schema of a kind of object or filter. KeyError if there is no such kind."""
+    return object_schema(name) if name in OBJECT_KINDS else entry_schema(kinds[name])
+
+
+def schema_around(root: Node, path: Path, kinds: Kinds) -> tuple[Bound | None, Path]:
+    """The schema of the innermost object or filter that `path` leads into, and the way in it.
+
+    None where the kind is not known.
+    """
+    node, within = root, path
+    if is_entry(root, path):
+        *_, node = root.descend(path[:2])
+        within = path[2:]
+    name = node.text("kind") or ""
+    known = kinds if node is not root else OBJECT_KINDS
+    return kind_schema(name, kinds) if name in known else None, within
+
+
+def is_entry(root: Node, path: Path) -> bool:
+    """Whether `path` leads into an entry of a Pipeline's `filters`."""
+    return path[:1] == ("filters",) and len(path) > 2 and root.text("kind") == "Pipeline"
+
+
+def kind_of(entry: Node | None, kinds: Kinds) -> Kind | None:
+    """The kind of an entry of `filters`, if it is installed."""
+    return kinds.get(entry.text("kind") or "") if entry is not None else None
+
+
 @cache
-def object_schema(kind: str) -> Schema:
+def object_schema(kind: str) -> Bound:
     """The schema of a whole document of this kind."""
-    return load(kind)
+    return bound(load(kind))
 
 
-def entry_schema(kind: Kind) -> Schema:
+@cache
+def entry_schema(kind: Kind) -> Bound:
     """The schema of an entry of `filters`: kind, name, and the kind's own fields, no others."""
+    return bound(written_entry(kind))
+
+
+def written_entry(kind: Kind) -> dict[str, Any]:
+    """As `entry_schema`, with its references as they are written."""
     schema = dict(kind.schema)
     closed = {"additionalProperties", "unevaluatedProperties"} & schema.keys()
     return {
@@ -38,88 +70,9 @@ def entry_schema(kind: Kind) -> Schema:
         "type": "object",
         "properties": {
             "kind": {"const": kind.name, "description": "The kind of this filter."},
-            "name": object_schema("Pipeline")["$defs"]["filter"]["properties"]["name"],
+            "name": load("Pipeline")["$defs"]["filter"]["properties"]["name"],
             **schema.get("properties", {}),
         },
         "required": ["kind", "name", *schema.get("required", ())],
         **({} if closed else {"unevaluatedProperties": False}),
     }
-
-
-def standalone(name: str, kinds: Kinds) -> Schema:
-    """The schema of one kind, of object or filter, in one document. KeyError if there is none.
-
-    Pipeline's leaves the filters' own fields open; `bundle` has them.
-    """
-    schema = object_schema(name) if name in OBJECT_KINDS else entry_schema(kinds[name])
-    alone = _referring(schema, "#")
-    return {**alone, "$defs": {**alone.get("$defs", {}), "common": _common()}}
-
-
-def bundle(kinds: Kinds) -> Schema:
-    """One schema for documents of every kind: what an editor is given for all config files."""
-    filters = {kind: _embedded(entry_schema(kinds[kind]), kind) for kind in kinds}
-    objects = {kind: _embedded(object_schema(kind), kind) for kind in OBJECT_KINDS}
-    pipeline = objects["Pipeline"]["$defs"]
-    pipeline["filter"] = _by_kind(pipeline["filter"], list(filters))
-    start = {
-        "$schema": DIALECT,
-        "title": "easews config",
-        "description": "A document of an easews config file.",
-        "type": "object",
-        "properties": {},
-        "required": ["kind", "name"],
-    }
-    return {
-        **_by_kind(start, list(OBJECT_KINDS)),
-        "$defs": {**objects, **filters, "common": _common()},
-    }
-
-
-def _by_kind(schema: Schema, kinds: list[str]) -> Schema:
-    """`schema`, and whatever the definition of the value's own kind says besides."""
-    description = schema["properties"].get("kind", {}).get("description", "The kind of object.")
-    kind = {"description": description, "enum": kinds}
-    return {
-        **schema,
-        "properties": {**schema["properties"], "kind": kind},
-        "allOf": [
-            {
-                "if": {"properties": {"kind": {"const": name}}, "required": ["kind"]},
-                "then": {"$ref": f"#/$defs/{name}"},
-            }
-            for name in kinds
-        ],
-    }
-
-
-def _embedded(schema: Schema, name: str) -> Schema:
-    embedded: Schema = _referring(schema, f"#/$defs/{name}")
-    del embedded["$schema"]
-    return embedded
-
-
-def _common() -> Schema:
-    common = load("common")
-    return {"description": common["title"], "$defs": _referring(common["$defs"], "#")}
-
-
-def _referring(schema: Any, root: str) -> Any:
-    """A copy whose references lead to where the definitions are when `schema` stands at `root`."""
-    if isinstance(schema, Mapping):
-        return {
-            key: _reference(value, root)
-            if key == "$ref" and isinstance(value, str)
-            else _referring(value, root)
-            for key, value in schema.items()
-        }
-    if isinstance(schema, list):
-        return [_referring(item, root) for item in schema]
-    return schema
-
-
-def _reference(target: str, root: str) -> str:
-    document, _, pointer = target.partition("#")
-    return (
-        root if document == "" else "#/$defs/common" if document == COMMON else target
-    ) + pointer

@@ -34,6 +34,8 @@ _BEGUN_ABOVE = ", begun in a line above"
 _QUOTE_IT = "put the text in quotes"
 _INDENTATION = "check the indentation of this line and of those above"
 
+_GLUED = re.compile(r"\s*(?:- +)*([A-Za-z_][\w-]*):(?!//)\S")
+
 # Searched in "context; problem", to which _BEGUN_ABOVE is added where that is so. The first that
 # is found counts; \1 is its first group.
 _MEANINGS = [
@@ -148,12 +150,31 @@ def syntax_fault(error: yaml.MarkedYAMLError) -> SyntaxFault:
         mark, wrong, accepted = None, complaint, ""
     mark = mark or error.problem_mark or error.context_mark
     line, column = (mark.line, mark.column) if mark else (0, 0)
+    if mark and (glued := _glued_key(complaint, mark)):
+        return glued
     if "flow " in complaint and "${" in _line_of(mark):
         wrong = "a ${NAME} stands between [] or {} without quotes"
         accepted = "write quotes around it"
     return SyntaxFault(line + 1, column + 1, f"not YAML: {wrong}", accepted)
 
 
+def _glued_key(complaint: str, mark: yaml.Mark) -> SyntaxFault | None:
+    """A key whose value follows its ``:`` at once, in this line or in the one above.
+
+    To YAML that is a text, which then goes on in the next line.
+    """
+    above = {"mapping values are not allowed here": 1, "could not find expected ':'": 0}
+    for number in (mark.line - lines for text, lines in above.items() if text in complaint):
+        if found := _GLUED.match(_line(mark, number)):
+            wrong = f"not YAML: no space behind the ':' of {found[1]!r}"
+            return SyntaxFault(number + 1, found.end(1) + 1, wrong, "write a space there")
+    return None
+
+
 def _line_of(mark: yaml.Mark | None) -> str:
-    lines = (mark.buffer or "").splitlines() if mark else []
-    return lines[mark.line] if mark and mark.line < len(lines) else ""
+    return _line(mark, mark.line) if mark else ""
+
+
+def _line(mark: yaml.Mark, number: int) -> str:
+    lines = (mark.buffer or "").splitlines()
+    return lines[number] if 0 <= number < len(lines) else ""

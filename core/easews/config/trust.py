@@ -6,7 +6,7 @@ would be believed in the config only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from ipaddress import IPv4Network, IPv6Network
 
@@ -14,11 +14,20 @@ from ..addresses import Network, parse_network
 from ..errors import Problem
 from ..plugins import Kinds
 from .documents import Document, Node
+from .schemas import kind_of
 
 
-def check_trust(pipeline: Document, servers: Sequence[Document], kinds: Kinds) -> Iterator[Problem]:
+def servers_by_pipeline(servers: Iterable[Document]) -> Mapping[str, list[Document]]:
+    """The servers whose paths lead to each pipeline, by the pipeline's name."""
+    leading: dict[str, list[Document]] = {}
+    for server in servers:
+        for name in dict.fromkeys(_backends(server)):
+            leading.setdefault(name, []).append(server)
+    return leading
+
+
+def check_trust(pipeline: Document, leading: Sequence[Document], kinds: Kinds) -> Iterator[Problem]:
     """Each network that a filter trusts and none of the servers that lead to its pipeline does."""
-    leading = [server for server in servers if pipeline.root.text("name") in _backends(server)]
     if not leading:
         return
     trusted = [
@@ -26,7 +35,7 @@ def check_trust(pipeline: Document, servers: Sequence[Document], kinds: Kinds) -
     ]
     names = ", ".join(server.label for server in leading)
     for number, entry in pipeline.root.items("filters"):
-        kind = kinds.get(entry.text("kind") or "")
+        kind = kind_of(entry, kinds)
         field = kind.filter_class.trusted_field if kind is not None else ""
         for at, node, network in _networks(entry, field):
             if not any(_is_part(network, other) for other in trusted):
@@ -35,10 +44,11 @@ def check_trust(pipeline: Document, servers: Sequence[Document], kinds: Kinds) -
                 yield pipeline.problem(("filters", number, field, at), wrong, accepted)
 
 
-def _backends(server: Document) -> Iterator[str | None]:
+def _backends(server: Document) -> Iterator[str]:
     for _, rule in server.root.items("rules"):
         for _, path in rule.items("paths"):
-            yield path.text("backend")
+            if (backend := path.text("backend")) is not None:
+                yield backend
 
 
 def _networks(node: Node, field: str) -> Iterator[tuple[int, Node, Network]]:

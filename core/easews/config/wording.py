@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..schema import Schema, description_of, known_keys
@@ -22,6 +22,12 @@ NOT_SUPPORTED = "Not supported yet"
 _MOST_LISTED = 16
 #: How alike two words have to be before the one is taken for a slip of the other.
 _ALIKE = 0.7
+
+# A text that YAML takes as it stands, where it begins no other thing, ends none and is no comment.
+_PLAIN = re.compile(
+    r"(?![-?:](?: |$)|[\s,\[\]{}#&*!|>'\"%@`])(?:(?!: | #|:$)[^\n])+(?<!\s)"
+).fullmatch
+_IN_FLOW = re.compile(r"^[-:]|[,\[\]{}?]").search
 
 TYPES = {
     "string": "text",
@@ -73,6 +79,12 @@ def nearest(word: str, candidates: Iterable[str], alike: float) -> str:
 
 def listed(words: Iterable[str], nothing: str = "none") -> str:
     return ", ".join(words) or nothing
+
+
+def either(words: Sequence[str]) -> str:
+    """``a, b or c``."""
+    *others, last = words
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def words_for(error: Error, node: Node, schema: Schema, path: Path) -> Iterator[Wording]:
@@ -201,9 +213,19 @@ def _such_as(schema: Schema) -> str:
 
 
 def written(value: Any) -> str:
-    """A value as it may stand in a file; texts without quotes, where they need none."""
-    needs_none = isinstance(value, str) and value and typed(value) == value
+    """A value as YAML in a line; texts without quotes, where they need none."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_inside(key)}: {_inside(it)}" for key, it in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_inside, value)) + "]"
+    needs_none = isinstance(value, str) and _PLAIN(value) and typed(value) == value
     return value if needs_none else json.dumps(value, ensure_ascii=False)
+
+
+def _inside(value: Any) -> str:
+    """A value as it stands between [] or {}, where more texts need quotes."""
+    plain = written(value)
+    return json.dumps(value, ensure_ascii=False) if plain == value and _IN_FLOW(value) else plain
 
 
 def _wrong_type(error: Error, node: Node, sub: Schema) -> Wording:
@@ -223,7 +245,7 @@ def _not_one_of(error: Error, node: Node, sub: Schema) -> Wording:
     near = did_you_mean(node.value, texts) if isinstance(node.value, str) else ""
     return Wording(
         f"{node.shown} is not accepted here",
-        (near if not node.hidden else "") or f"expected {' or '.join(texts)}",
+        (near if not node.hidden else "") or f"expected {either(texts)}",
     )
 
 

@@ -6,17 +6,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import NamedTuple
-
-
-class Drain(NamedTuple):
-    """How sessions are drained: over `window` seconds, with a Close of `code` (RFC 6455 §7.4);
-    those that are still open `deadline` seconds after that are cut.
-    """
-
-    window: float = 30.0
-    deadline: float = 10.0
-    code: int = 1001
 
 
 def schedule(count: int, window: float, jitter: Callable[[], float] = random.random) -> list[float]:

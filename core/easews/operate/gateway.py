@@ -17,19 +17,15 @@ from contextlib import asynccontextmanager
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
-from ..config.model import Config, ServerSpec
+from ..config.model import Config, Drain, ServerSpec
 from ..errors import EasewsError
 from ..observe.accesslog import AccessLog
 from ..pipeline import Generation
 from ..server import ClientWatch, Listener, RequestIds, Site, bind
 from ..services import Services
 from ..sessions import Session, Sessions
-from .drain import Drain, schedule
+from .drain import schedule
 from .reload import Plan, plan
-
-#: Seconds that open sessions and requests get to end when the process stops.
-STOP_TIMEOUT = 5.0
-GOING_AWAY = 1001
 
 Sockets = Mapping[str, list[socket.socket]]
 
@@ -64,7 +60,7 @@ class Gateway:
         self._retired: list[Generation] = []
         self._access = AccessLog()
         self._ids = RequestIds()
-        self.drain: Drain = Drain()
+        self.drain: Drain = config.gateway.drain
         self._replacing = anyio.Lock()
         self._lives: TaskGroup  # of services and filters
         self._tasks: TaskGroup  # of listeners, and of what is drained
@@ -120,13 +116,13 @@ class Gateway:
         return changes
 
     async def stop(self) -> None:
-        """Close every session with 1001, let requests end, and wait for both, up to 5 s."""
+        """Close every session, let requests end, and wait for both, up to the drain's deadline."""
         for listener in self.listeners.values():
             listener.stop_accepting()
         for session in self.sessions:
-            session.close(GOING_AWAY, "the gateway is stopping")
+            session.close(self.drain.code, "the gateway is stopping")
         self._generation.retire()
-        with anyio.move_on_after(STOP_TIMEOUT):
+        with anyio.move_on_after(self.drain.deadline):
             for generation in (*self._retired, self._generation):
                 await generation.wait_unused()
 
@@ -140,6 +136,7 @@ class Gateway:
         """From here on requests see the new generation. Nothing waits in between."""
         old, self._generation = self._generation, generation
         self.config = generation.config
+        self.drain = self.config.gateway.drain
         before, self.listeners = self.listeners, {}
         for spec in self.config.servers:
             if spec.name in changes.keeps:

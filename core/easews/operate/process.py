@@ -19,7 +19,7 @@ from ..config.model import Config, ServerSpec
 from ..errors import EasewsError
 from ..observe.logs import end_process, writing_logs
 from ..plugins import build_notes
-from .gateway import STOP_TIMEOUT, Gateway, bind_all
+from .gateway import Gateway, bind_all
 
 log = logging.getLogger("easews")
 
@@ -40,10 +40,13 @@ _USUAL_CONNECTIONS = 1024
 _STOP_HINT = 0.5
 
 
-def run(config: Config, *, backend: str = "asyncio", log_format: str = "text") -> int:
-    """Serve `config` until SIGTERM or SIGINT; the exit status: 0, or 1 when something failed."""
+def run(config: Config, *, backend: str = "asyncio", log_format: str | None = None) -> int:
+    """Serve `config` until SIGTERM or SIGINT; the exit status: 0, or 1 when something failed.
+
+    A `log_format` counts before the config's.
+    """
     _collect_garbage_less_often()
-    with writing_logs(log_format):
+    with writing_logs(log_format or config.gateway.log_format):
         try:
             sockets = bind_all(config.servers)
         except EasewsError as error:
@@ -91,7 +94,7 @@ async def _run(gateway: Gateway) -> None:
                     _announce(gateway)
                     await _told_to_stop(signals)
                     stopping = anyio.CancelScope()
-                    tasks.start_soon(_insist, signals, stopping)
+                    tasks.start_soon(_insist, signals, stopping, gateway.drain.deadline)
                     tasks.start_soon(_tell_what_is_open, gateway)
                     with stopping:
                         await gateway.stop()
@@ -124,9 +127,11 @@ async def _tell_what_is_open(gateway: Gateway) -> None:
         print(f"stopping: {sessions} open; once more ends them at once", file=sys.stderr)
 
 
-async def _insist(signals: AsyncIterator[signal.Signals], stopping: anyio.CancelScope) -> None:
+async def _insist(
+    signals: AsyncIterator[signal.Signals], stopping: anyio.CancelScope, deadline: float
+) -> None:
     """Stop at once at a second signal; and whatever a filter does, come to an end."""
-    with anyio.move_on_after(STOP_TIMEOUT + GRACE):
+    with anyio.move_on_after(deadline + GRACE):
         await _told_to_stop(signals)
     stopping.cancel()
     with anyio.move_on_after(GRACE):

@@ -17,6 +17,9 @@ from jsonschema import FormatChecker
 from ..http import urls
 from ..http.paths import ambiguity, decoded
 
+# RE2's complaints about what comes from other syntaxes.
+_LOOKS_AROUND = re.compile(r"\(\?(?:[!=]|<[!=])|named capture group: \(\?<[!=]")
+_REFERS_BACK = re.compile(r"invalid escape sequence: \\[1-9k]")
 _ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
 
 
@@ -27,7 +30,20 @@ def regexp(text: str) -> None:
         re2.compile(text, options)
     except re2.error as error:
         reason = error.args[0]
-        raise ValueError(reason.decode() if isinstance(reason, bytes) else str(reason)) from None
+        complaint = reason.decode() if isinstance(reason, bytes) else str(reason)
+        raise ValueError(*_in_plain_words(complaint)) from None
+
+
+def _in_plain_words(complaint: str) -> tuple[str, ...]:
+    """What other syntaxes have and RE2 has not; its own words for all the rest."""
+    if _LOOKS_AROUND.search(complaint):
+        return (
+            "RE2 has neither lookahead nor lookbehind",
+            "what is not meant can have a path of its own, above this one",
+        )
+    if _REFERS_BACK.search(complaint):
+        return ("RE2 has no references to earlier groups", "write out what is meant")
+    return (complaint,)
 
 
 def cidr(text: str) -> None:

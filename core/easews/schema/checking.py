@@ -1,0 +1,81 @@
+"""Schemas and values are checked: every fault, each at its own place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from jsonschema import Draft202012Validator, SchemaError, ValidationError
+from jsonschema.validators import extend
+from referencing.exceptions import Unresolvable
+
+from .fitting import fits
+from .formats import CHECKER
+from .loading import Bound, Schema, all_within, bound
+
+
+def check_schema(schema: Schema) -> None:
+    """SchemaError when `schema` is no valid schema, a `$ref` leads nowhere, or a default is bad."""
+    Draft202012Validator.check_schema(schema)
+    try:
+        parts = list(all_within(schema))
+    except Unresolvable as error:
+        raise SchemaError(f"$ref {error.ref!r} leads nowhere") from None
+    for part in parts:
+        if "$dynamicRef" in part:
+            raise SchemaError("$dynamicRef is not supported: write $ref")
+        if "default" in part:
+            _check_default(part)
+
+
+def _check_default(schema: Bound) -> None:
+    for error in _validator(schema).iter_errors(schema["default"]):
+        raise SchemaError(f"the default {schema['default']!r} is not valid: {error.message}")
+
+
+def errors(schema: Schema, instance: object) -> Iterator[ValidationError]:
+    """Every fault of `instance`, each at its own place.
+
+    Where none of several alternatives fits, the faults are those of the likeliest one.
+    """
+    schema = bound(schema)
+    if not fits(schema, instance):
+        for error in _validator(schema).iter_errors(instance):
+            yield from _leaves(error)
+
+
+def _faulty_items(
+    validator: Any, sub: Any, instance: object, schema: Schema
+) -> Iterator[ValidationError]:
+    """`items`, without a closer look at those entries that have no fault."""
+    if isinstance(instance, list):
+        for number in range(len(schema.get("prefixItems", ())), len(instance)):
+            if not fits(sub, instance[number]):
+                yield from validator.descend(instance[number], sub, path=number)
+
+
+_Validator: Any = extend(  # type: ignore[no-untyped-call]
+    Draft202012Validator, {"items": _faulty_items}
+)
+
+
+def _validator(schema: Bound) -> Any:
+    return _Validator(schema, format_checker=CHECKER)
+
+
+def _leaves(error: ValidationError) -> Iterator[ValidationError]:
+    branches: dict[object, list[ValidationError]] = {}
+    for child in error.context or ():
+        if child.schema_path:  # there is none to `false`, which nobody can have meant
+            branches.setdefault(child.schema_path[0], []).append(child)
+    fitting = [found for found in branches.values() if not any(map(_is_of_other_type, found))]
+    if not fitting:
+        yield error
+        return
+    for child in min(fitting, key=len):
+        yield from _leaves(child)
+
+
+def _is_of_other_type(error: ValidationError) -> bool:
+    """Whether this fault says that the alternative was not meant: wrong type or wrong constant."""
+    return not error.path and error.validator in ("type", "const", "enum", "required", "not")
