@@ -222,6 +222,8 @@ def _kind(found: Found, item: object) -> Kind:
         raise fault(f"{item.__name__}.kind is {kind!r}", "set it to a name such as 'MyFilter'")
     if not inspect.iscoroutinefunction(item.handle) or item.handle is Filter.handle:
         raise fault(f"{kind}.handle is no coroutine", "write 'async def handle(self, ctx)'")
+    if not inspect.iscoroutinefunction(item.on_answer):
+        raise fault(f"{kind}.on_answer is no coroutine", "write 'async def on_answer(self, ctx)'")
     results: Iterable[object] = item.results
     if isinstance(results, str) or not all(isinstance(r, str) and r for r in results):
         raise fault(f"{kind}.results is {results!r}", "set it to a tuple of strings")

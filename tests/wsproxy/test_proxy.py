@@ -13,6 +13,7 @@ from anyio.lowlevel import checkpoint
 from websockets.sync.client import connect
 
 from easews import Context, Filter, Response
+from easews.observe.logs import FIELDS
 from easews.testing import Running, gateway, make_context
 from easews_wsproxy.handshake.rules import accept_for
 from easews_wsproxy.proxy import WebSocketProxy
@@ -28,6 +29,7 @@ filters:
 - {{kind: Spoils, name: spoils}}
 - {{kind: Answers, name: answers}}
 - {{kind: Stamps, name: stamps}}
+- {{kind: Decorates, name: decorates}}
 - kind: WebSocketProxy
   name: proxy
   defaultOrigin: HTTP://127.0.0.1:80/hello
@@ -81,6 +83,19 @@ class Stamps(Filter):
             ctx.request.headers.set(name, value)
 
 
+class Decorates(Filter):
+    """Adds a field to every answer that comes by, and says whose session it is."""
+
+    kind = "Decorates"
+
+    async def handle(self, ctx: Context) -> None:
+        ctx.labels["user"] = "anne"
+
+    async def on_answer(self, ctx: Context) -> None:
+        assert ctx.response is not None
+        ctx.response.headers.set("X-Decorated", "yes")
+
+
 @asynccontextmanager
 async def proxying(
     *servers: int | str, flow: str = "[{filter: proxy}]", trusted: str = "[]"
@@ -91,7 +106,7 @@ async def proxying(
         for server in servers
     ]
     config = CONFIG.format(flow=flow, servers=f"[{', '.join(entries)}]", trusted=trusted)
-    async with gateway(config, Spoils, Answers, Stamps) as running:
+    async with gateway(config, Spoils, Answers, Stamps, Decorates) as running:
         yield running
 
 
@@ -154,6 +169,45 @@ async def read_all(stream: SocketStream) -> bytes:
     with anyio.fail_after(PATIENCE):
         async with stream:
             return b"".join([piece async for piece in stream])
+
+
+DECORATED = "[{filter: decorates}, {filter: proxy}]"
+
+
+async def test_a_filter_in_front_of_the_proxy_reaches_its_101(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", "easews.access")
+    with Backend() as backend:
+        async with proxying(backend.port, flow=DECORATED) as running:
+            client = await ask(running)
+            server, head = await backend.accept()
+            await server.send(accepting(head))
+            assert b"\r\nX-Decorated: yes\r\n" in await receive_until(client, b"\r\n\r\n")
+            assert running.sessions.matching(user="anne")
+            await client.aclose()
+            await server.aclose()
+            with anyio.fail_after(PATIENCE):
+                while len(running.sessions):
+                    await checkpoint()
+    fields = [getattr(record, FIELDS) for record in caplog.records]
+    assert [line["label.user"] for line in fields] == ["anne", "anne"]
+
+
+async def test_a_filter_in_front_of_the_proxy_reaches_its_refusals() -> None:
+    with Backend() as backend:
+        async with proxying(backend.port, flow=DECORATED) as running:
+            client = await ask(running)
+            server, _ = await backend.accept()
+            await server.send(b"HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n")
+            answer = await read_all(client)
+            assert answer.startswith(b"HTTP/1.1 401 ")
+            assert b"\r\nX-Decorated: yes\r\n" in answer
+            await server.aclose()
+        async with proxying(backend.port, flow=DECORATED) as running:
+            answer = await read_all(await ask(running, fields=b"Origin: http://other\r\n"))
+            assert answer.startswith(b"HTTP/1.1 403 ")
+            assert b"\r\nX-Decorated: yes\r\n" in answer
 
 
 async def test_frames_behind_the_handshake_are_delivered_after_the_101() -> None:
