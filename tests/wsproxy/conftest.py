@@ -24,7 +24,7 @@ from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
 from easews import Connection, Ending, Opening, Services, Sessions
-from easews_wsproxy.relay import loop as batch_module
+from easews_wsproxy.relay import loop as loop_module
 from easews_wsproxy.relay import service as relay_module
 from easews_wsproxy.relay import session as session_module
 from easews_wsproxy.relay.compiled import COMPILED
@@ -218,13 +218,13 @@ class ByHand:
 
     def turn(self) -> None:
         """Relay until nothing is ready."""
-        assert self.relay._batch.turn(inf)
+        assert self.relay._loop.turn(inf)
 
     def pass_time(self, seconds: float) -> None:
         """What the timer does when its time has come."""
         self.now += seconds
         self.session.check(self.now)
-        self.session.watch()
+        self.session.update_interest()
 
     def open_another(self) -> RelaySession:
         """A session whose far ends are closed, with a message in each direction."""
@@ -247,7 +247,7 @@ class ByHand:
 
 @contextmanager
 def _run_by_hand(
-    batch_type: Any,
+    loop_type: Any,
     limits: Limits | None = None,
     *,
     deflate: bool = False,
@@ -255,7 +255,7 @@ def _run_by_hand(
     send_buffer: int | None = None,
 ) -> Iterator[ByHand]:
     """`send_buffer` is the size of the relay's own in the kernel: a small one is soon full."""
-    with patch.object(relay_module, "Batch", batch_type):
+    with patch.object(relay_module, "Loop", loop_type):
         relay = Relay(Services())
     (client_end, client), (backend_end, backend) = socket.socketpair(), socket.socketpair()
     if send_buffer is not None:
@@ -272,7 +272,7 @@ def _run_by_hand(
         session.cut()
         client_end.close()
         backend_end.close()
-        relay._batch.close()
+        relay._loop.close()
         if relay._pipe is not None:
             relay._pipe.close()
 
@@ -346,19 +346,19 @@ def relaying(
 ) -> Callable[[], AbstractAsyncContextManager[Stage]]:
     """`async with relaying() as stage`: a relay that runs while the block does."""
     if request.param == "pure":
-        monkeypatch.setattr(relay_module, "Batch", batch_module.Batch)
+        monkeypatch.setattr(relay_module, "Loop", loop_module.Loop)
     return _relaying
 
 
 @pytest.fixture(scope="session", params=["compiled", "pure"])
-def batch_type(request: pytest.FixtureRequest) -> Any:
+def loop_type(request: pytest.FixtureRequest) -> Any:
     """The inner loop for `run_by_hand`."""
     if request.param == "pure":
-        return batch_module.Batch
-    return request.getfixturevalue("batch").Batch
+        return loop_module.Loop
+    return request.getfixturevalue("compiled_loop").Loop
 
 
 @pytest.fixture(scope="session")
 def run_by_hand() -> Callable[..., AbstractContextManager[ByHand]]:
-    """`with run_by_hand(Batch) as by_hand`: a session that moves when it is told to."""
+    """`with run_by_hand(Loop) as by_hand`: a session that moves when it is told to."""
     return _run_by_hand

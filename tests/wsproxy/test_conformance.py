@@ -71,7 +71,7 @@ async def test_frames_pass_byte_for_byte(
         source, sink = ends(relayed, sender)
         if pinged:
             leg, now = getattr(relayed.session, sender), time.monotonic()
-            relayed.session.send_ping(leg, leg.life.ask(now), now)
+            relayed.session.send_ping(leg, leg.heartbeat.ask(now), now)
         sent = b"".join(frame.serialize(mask=sender == "client") for frame in PASSING[case])
         tasks.start_soon(source.send, sent)
         assert await sink.receive_exactly(len(sent)) == sent

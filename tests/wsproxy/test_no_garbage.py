@@ -17,7 +17,7 @@ from tests.e2e import raw
 
 from easews import Context, Filter, Response
 from easews.testing import Running, gateway
-from easews_wsproxy.relay import loop as batch_module
+from easews_wsproxy.relay import loop as loop_module
 from easews_wsproxy.relay import service as relay_module
 from easews_wsproxy.relay.compiled import COMPILED
 from easews_wsproxy.relay.frames import Walker
@@ -309,7 +309,7 @@ def no_garbage(*kinds: type) -> Iterator[None]:
 def inner_loop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The test runs with this one. Nothing is logged: a record keeps what an error refers to."""
     if request.param == "pure":
-        monkeypatch.setattr(relay_module, "Batch", batch_module.Batch)
+        monkeypatch.setattr(relay_module, "Loop", loop_module.Loop)
     logging.disable()
     yield
     logging.disable(logging.NOTSET)

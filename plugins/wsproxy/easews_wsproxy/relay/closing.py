@@ -64,8 +64,8 @@ class Closing:
         """What client and backend have sent so far."""
         client, backend = self.client, self.backend
         return (
-            Traffic(client.walker.messages, client.walker.bytes, client.life.rtt),
-            Traffic(backend.walker.messages, backend.walker.bytes, backend.life.rtt),
+            Traffic(client.walker.messages, client.walker.bytes, client.heartbeat.rtt),
+            Traffic(backend.walker.messages, backend.walker.bytes, backend.heartbeat.rtt),
         )
 
     def blame(self, leg: Leg, code: int, reason: str, now: float) -> None:

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Literal
 from easews.lowlevel import READ, WRITE, Wire, raw_socket
 
 from .frames import Walker
-from .heartbeat import Life
+from .heartbeat import Heartbeat
 from .progress import Progress
 from .rates import Meter
 from .sendqueue import outstanding
 
 if TYPE_CHECKING:
-    from .compiled import Batch
+    from .compiled import Loop
     from .session import RelaySession
 
 #: What a leg may read in one turn, so that one session cannot keep the others waiting.
@@ -48,14 +48,14 @@ _PROBE_OPTIONS: list[int] = [
 
 
 @dataclass(slots=True)
-class Buffers:
+class HeldBytes:
     """What the whole relay holds for peers that are slow to take it, and how much that may be.
 
     Beyond `limit` sessions are still relayed, but in small helpings, so that each one that
     stalls adds next to nothing.
     """
 
-    batch: Batch
+    loop: Loop
     limit: int = 64 * 1024 * 1024
     held: int = 0
     scarce: bool = False
@@ -66,7 +66,7 @@ class Buffers:
         scarce = self.held > self.limit
         if scarce != self.scarce:
             self.scarce = scarce
-            self.batch.help_to(SCARCE_BYTES if scarce else TURN_BYTES)
+            self.loop.set_read_size(SCARCE_BYTES if scarce else TURN_BYTES)
 
 
 class Leg:
@@ -74,15 +74,15 @@ class Leg:
 
     __slots__ = (
         "_written",
-        "batch",
-        "buffers",
         "close_received",
         "close_sent",
         "due_close",
         "eof",
         "fd",
+        "heartbeat",
         "held",
-        "life",
+        "held_bytes",
+        "loop",
         "meter",
         "mute",
         "other",
@@ -91,13 +91,13 @@ class Leg:
         "pending",
         "progress",
         "raw",
+        "read_size",
         "receive",
         "resume_at",
         "role",
         "send",
         "session",
         "shut",
-        "take",
         "walker",
         "wire",
     )
@@ -113,9 +113,9 @@ class Leg:
         self.walker = walker
         self.session: RelaySession
         self.other: Leg
-        self.batch: Batch
-        self.buffers: Buffers
-        self.life = Life()
+        self.loop: Loop
+        self.held_bytes: HeldBytes
+        self.heartbeat = Heartbeat()
         self.meter: Meter | None = None  # counts what this leg sends, where that is limited
         self.resume_at = 0.0  # until when it is not read, because it has sent too much
         self.held = b""  # an incomplete header or control frame, not judged yet
@@ -123,7 +123,7 @@ class Leg:
         self.progress = Progress()
         self.own = 0  # bytes of ours that it was sent, less those that we kept from it
         self._written = 0  # what it was sent in all, once nothing may follow
-        self.take = TURN_BYTES
+        self.read_size = TURN_BYTES
         self.due_close: bytes | None = None  # our Close, waiting for the end of a frame
         self.owed_close: bytes | None = None  # for what it sent: it gets this one and no other
         self.close_sent = False  # a Close is on its way: nothing may follow it
@@ -151,7 +151,7 @@ class Leg:
 
     def join(self) -> None:
         """Become one of the relay's legs, until `close`. The session's other leg exists."""
-        self.batch.enter(self.fd, self, self.walker, self.other.fd)
+        self.loop.enter(self.fd, self, self.walker, self.other.fd)
 
     @property
     def wants_bytes(self) -> bool:
@@ -166,7 +166,7 @@ class Leg:
         """
         return self.mute or self.close_received or self.other.close_sent
 
-    def watch(self) -> None:
+    def update_interest(self) -> None:
         """Wait for what is wanted now: bytes, unless the other side is behind, and room for
         what is pending.
         """
@@ -174,10 +174,10 @@ class Leg:
             return
         reads = READ if self.wants_bytes else 0
         writes = WRITE if self.pending is not None else 0
-        self.batch.watch(self.fd, reads | writes, self.is_clear)
+        self.loop.update_interest(self.fd, reads | writes, self.is_direct)
 
     @property
-    def is_clear(self) -> bool:
+    def is_direct(self) -> bool:
         """Whether what comes may go straight on, as far as it is unremarkable."""
         other = self.other
         return (self.raw and other.raw) and not (
@@ -193,26 +193,26 @@ class Leg:
     def can_splice(self) -> bool:
         """Whether the inside of a large frame may go on without coming by."""
         large = self.walker.remaining >= LARGE_FRAME
-        return large and self.is_clear and not self.buffers.scarce
+        return large and self.is_direct and not self.held_bytes.scarce
 
-    def read_size(self) -> int:
+    def size_to_read(self) -> int:
         """How much to read now."""
         remaining = self.walker.remaining
-        if self.buffers.scarce:
+        if self.held_bytes.scarce:
             return min(remaining or SCARCE_BYTES, SCARCE_BYTES)
         if not remaining:
-            return self.take
+            return self.read_size
         if self.other.due_close is not None:
-            return min(remaining, self.take)  # stop at the frame's end: a Close goes there
+            return min(remaining, self.read_size)  # stop at the frame's end: a Close goes there
         if remaining >= LARGE_FRAME:
             return min(remaining, BUFFER_BYTES)
-        return self.take
+        return self.read_size
 
     def write(self, data: bytes | bytearray | memoryview) -> bool:
         """Send, and keep what does not go. False when the peer has reset the connection."""
         if self.pending is not None:
             self.pending += data
-            self.buffers.hold(len(data))
+            self.held_bytes.hold(len(data))
             return True
         try:
             sent = self.send(data)
@@ -232,7 +232,7 @@ class Leg:
     def keep(self, data: bytes | bytearray | memoryview) -> None:
         """Have `data` wait until the socket takes more; nothing was waiting before."""
         self.pending = bytearray(data)
-        self.buffers.hold(len(data))
+        self.held_bytes.hold(len(data))
 
     def seal(self) -> None:
         """Nothing may follow what was written by now (RFC 6455 §5.5.1)."""
@@ -259,7 +259,7 @@ class Leg:
     def give_up(self) -> None:
         """Nothing more will be sent; what is pending is dropped."""
         if self.pending is not None:
-            self.buffers.hold(-len(self.pending))
+            self.held_bytes.hold(-len(self.pending))
         self.pending = self.due_close = None
 
     def flush(self) -> bool:
@@ -272,7 +272,7 @@ class Leg:
             return True
         except OSError:
             return False
-        self.buffers.hold(-sent)
+        self.held_bytes.hold(-sent)
         if sent == len(self.pending):
             self.pending = None
         else:
@@ -294,7 +294,7 @@ class Leg:
         wire, self.wire = self.wire, None
         if wire is not None:
             with suppress(KeyError):  # it could not join
-                self.batch.leave(self.fd)
+                self.loop.leave(self.fd)
             self.give_up()
             self.held = b""
             self.eof = True

@@ -1,6 +1,6 @@
 """The relay's descriptors and its inner loop, in Python: wait, and attend to each event.
 
-The same in C (`_batch.c`) does more by itself: what it has received in a direction that is
+The same in C (`_loop.c`) does more by itself: what it has received in a direction that is
 `clear` it forwards at once, as far as that is unremarkable, and only asks Python for the rest.
 So `attend` is called in one of three ways:
 
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from easews.lowlevel import make_poller
 
-from .framestate import Lane
+from .framestate import FrameState
 
 if TYPE_CHECKING:
     from .leg import Leg
@@ -30,11 +30,11 @@ Attend = Callable[["Leg", int, int, int, int], None]
 CLOCK_STRIDE = 16
 
 
-class Batch:
+class Loop:
     """A set of descriptors, itself a descriptor that is readable while one of them is ready."""
 
-    def __init__(self, attend: Attend, buffer: bytearray, helping: int, large: int) -> None:
-        """`buffer` is where is received; `helping` bytes at once unless `large` are left of a
+    def __init__(self, attend: Attend, buffer: bytearray, read_size: int, large: int) -> None:
+        """`buffer` is where is received; `read_size` bytes at once unless `large` are left of a
         frame. (The last two are for the compiled one: here it is `attend` that receives.)
         """
         self._attend = attend
@@ -50,10 +50,10 @@ class Batch:
         """Close it; nobody may be waiting for it any more."""
         self._poller.close()
 
-    def help_to(self, helping: int) -> None:
+    def set_read_size(self, read_size: int) -> None:
         """Have so many bytes received at once from now on: for the compiled one, as above."""
 
-    def enter(self, fd: int, leg: Leg, lane: Lane, sink: int) -> None:
+    def enter(self, fd: int, leg: Leg, frame_state: FrameState, sink: int) -> None:
         """Take a descriptor in, watched for nothing yet. What comes from it goes to `sink`."""
         if fd < 0:
             raise ValueError(f"{fd} is no descriptor")
@@ -62,7 +62,7 @@ class Batch:
         self._legs[fd] = leg
         self._events[fd] = 0
 
-    def watch(self, fd: int, events: int, clear: bool) -> None:
+    def update_interest(self, fd: int, events: int, clear: bool) -> None:
         """Wait for these events. One that waits for none is not registered: a reset or ended
         peer would otherwise wake us for ever.
         """
@@ -82,7 +82,7 @@ class Batch:
         kernel has forgotten it by itself.
         """
         with suppress(OSError):
-            self.watch(fd, 0, False)
+            self.update_interest(fd, 0, False)
         del self._legs[fd], self._events[fd]
 
     def turn(self, until: float) -> bool:

@@ -19,8 +19,8 @@ from easews import Service, Services
 from easews.lowlevel import READ, WRITE
 
 from . import splice
-from .compiled import Batch
-from .leg import BUFFER_BYTES, LARGE_FRAME, TURN_BYTES, Buffers, Leg
+from .compiled import Loop
+from .leg import BUFFER_BYTES, LARGE_FRAME, TURN_BYTES, HeldBytes, Leg
 from .session import RelaySession
 from .splice import Pipe
 from .timers import Wheel
@@ -40,8 +40,8 @@ class Relay(Service):
         super().__init__(services)
         self._buffer = bytearray(HELD_BYTES + BUFFER_BYTES)
         self._view = memoryview(self._buffer)
-        self._batch = Batch(self._attend, self._buffer, TURN_BYTES, LARGE_FRAME)
-        self._buffers = Buffers(self._batch)
+        self._loop = Loop(self._attend, self._buffer, TURN_BYTES, LARGE_FRAME)
+        self._held_bytes = HeldBytes(self._loop)
         self._pipe = Pipe(BUFFER_BYTES) if splice.AVAILABLE else None
         self._sessions: set[RelaySession] = set()
         self._wheel: Wheel[RelaySession] = Wheel(time.monotonic(), 0.1)
@@ -55,9 +55,9 @@ class Relay(Service):
             try:
                 await self._relay()
             finally:
-                # Nobody waits for the batch any more: only now may it be closed.
+                # Nobody waits for the loop any more: only now may it be closed.
                 self._cut_all()
-                self._batch.close()
+                self._loop.close()
                 if self._pipe is not None:
                     self._pipe.close()
 
@@ -69,7 +69,7 @@ class Relay(Service):
         session.forget = self._forget
         first = ((session.client, from_client), (session.backend, from_backend))
         for leg, _ in first:
-            leg.batch, leg.buffers = self._batch, self._buffers
+            leg.loop, leg.held_bytes = self._loop, self._held_bytes
         try:
             for leg, _ in first:
                 leg.join()
@@ -78,19 +78,19 @@ class Relay(Service):
                     self._buffer[: len(received)] = received
                     leg.walker.bytes += len(received)
                     session.receive(leg, self._buffer, 0, len(received), 0, now)
-            session.watch()
+            session.update_interest()
             self._schedule(session, now)  # when the clock next strikes; many do not live so long
         except Exception:
             self._contain(session, now)
 
     async def _relay(self) -> None:
         while True:
-            await anyio.wait_readable(self._batch.fileno())
-            while not self._batch.turn(time.monotonic() + TURN):
+            await anyio.wait_readable(self._loop.fileno())
+            while not self._loop.turn(time.monotonic() + TURN):
                 await checkpoint()
 
     def _attend(self, leg: Leg, events: int, end: int, upto: int, sent: int) -> None:
-        """See `batch`: what the inner loop leaves to us."""
+        """See `loop`: what the inner loop leaves to us."""
         session = leg.session
         now = time.monotonic()
         try:
@@ -106,7 +106,7 @@ class Relay(Service):
                     session.writable(leg, now)
                 if events & ~WRITE and leg.wants_bytes:
                     self._read(leg, now)
-            session.watch()
+            session.update_interest()
         except Exception:
             self._contain(session, now)
 
@@ -117,9 +117,9 @@ class Relay(Service):
                 count = self._splice(self._pipe, leg, now)
             elif start:
                 self._buffer[:start] = leg.held
-                count = leg.receive(self._view[start:], leg.read_size())
+                count = leg.receive(self._view[start:], leg.size_to_read())
             else:
-                count = leg.receive(self._buffer, leg.read_size())
+                count = leg.receive(self._buffer, leg.size_to_read())
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
@@ -138,7 +138,7 @@ class Relay(Service):
         try:
             came, rest, alive = pipe.move(leg.fd, leg.other.fd, leg.walker.remaining)
         except BlockingIOError:
-            return leg.receive(self._buffer, leg.read_size())
+            return leg.receive(self._buffer, leg.size_to_read())
         if not alive:
             leg.session.unwritable(leg.other)
         if came:
@@ -150,7 +150,7 @@ class Relay(Service):
         log.exception("session %s: a fault while relaying; it is closed", session.opening.id)
         try:
             session.failed(now)
-            session.watch()
+            session.update_interest()
         except Exception:
             log.exception("session %s: it is cut", session.opening.id)
             self._cut(session)
@@ -187,7 +187,7 @@ class Relay(Service):
     def _check(self, session: RelaySession, now: float) -> None:
         try:
             wake = session.check(now)
-            session.watch()
+            session.update_interest()
             self._wheel.schedule(session, wake)
         except Exception:
             self._contain(session, now)

@@ -1,8 +1,8 @@
 """One relayed session: two legs, and what happens to the bytes that they send.
 
 `receive` judges and passes on; how the session ends is in `closing`, what may end it besides
-its peers in `guard`. The relay calls, and calls `watch` after whatever may have changed what
-the legs are waiting for.
+its peers in `watchdog`. The relay calls `update_interest` after whatever may have changed what the
+legs wait for.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .closing import Closing
 from .frames import PING, PONG, Control, encode_control, new_mask
 from .leg import FLOOD_BYTES, FLOOD_FRAMES, TURN_BYTES, Leg
 from .rates import Meter
-from .watchdog import LOOKS, POLICY_VIOLATION, Guard, Limits
+from .watchdog import LOOKS, POLICY_VIOLATION, Limits, Watchdog
 
 INTERNAL_ERROR = 1011
 
@@ -28,7 +28,7 @@ KERNEL_GRACE = 30.0
 class RelaySession(Closing):
     """See `easews.Session`. Made by the filter, run by the relay."""
 
-    __slots__ = ("_connection", "_guard", "forget", "schedule", "slot", "wake")
+    __slots__ = ("_connection", "_watchdog", "forget", "schedule", "slot", "wake")
 
     def __init__(self, connection: Connection, client: Leg, backend: Leg, limits: Limits) -> None:
         super().__init__(client, backend, limits)
@@ -42,10 +42,10 @@ class RelaySession(Closing):
         self.slot = 0
         self.schedule: Callable[[RelaySession, float], None]  # the relay's
         self.forget: Callable[[RelaySession], None]  # the relay's
-        self._guard = Guard(limits, self._opened)
+        self._watchdog = Watchdog(limits, self._opened)
         if limits.client_rate is not None:
             client.meter = Meter(limits.client_rate, self._opened)
-            client.take = FLOOD_BYTES  # until its messages turn out to be large
+            client.read_size = FLOOD_BYTES  # until its messages turn out to be large
 
     @property
     def opening(self) -> Opening:
@@ -66,17 +66,17 @@ class RelaySession(Closing):
     def close(self, code: int, reason: str) -> None:
         """The engine's call: send Close to both sides, each in between two frames, and end."""
         self.close_both(code, reason, time.monotonic())
-        self.watch()
+        self.update_interest()
 
     def expire(self, at: float, code: int, reason: str) -> None:
         """The engine's call: close both sides at `at`, a reading of `time.time`."""
         when = time.monotonic() + at - time.time()
-        self._guard.expire(when, code, reason)
+        self._watchdog.expire(when, code, reason)
         self.due(when)
 
     def ping(self) -> None:
         """The engine's call: ping both sides as soon as a frame boundary allows it."""
-        self.client.life.wanted = self.backend.life.wanted = True
+        self.client.heartbeat.wanted = self.backend.heartbeat.wanted = True
         self.due(time.monotonic())
 
     # What the relay reports
@@ -111,9 +111,9 @@ class RelaySession(Closing):
             self._measure(leg, leg.meter.take(walker.messages, walker.bytes, now), now)
         frames = walker.frames - frames
         if frames > FLOOD_FRAMES:
-            leg.take = FLOOD_BYTES
-        elif leg.take != TURN_BYTES and frames * 64 < end:
-            leg.take = TURN_BYTES
+            leg.read_size = FLOOD_BYTES
+        elif leg.read_size != TURN_BYTES and frames * 64 < end:
+            leg.read_size = TURN_BYTES
 
     def passed(self, leg: Leg, count: int, rest: bytes, now: float) -> None:
         """`count` bytes of the frame that `leg` is at went on, but for the `rest` of them."""
@@ -149,13 +149,13 @@ class RelaySession(Closing):
 
     def check(self, now: float) -> float:
         """Act on what is due; return when to look again."""
-        wake = inf if self.closing else self._guard.look(self, now)
+        wake = inf if self.closing else self._watchdog.look(self, now)
         return self._pursue(now) if self.closing else wake  # what was due may have begun the end
 
-    def watch(self) -> None:
+    def update_interest(self) -> None:
         """Wait for what both legs want now: to be called after whatever may have changed it."""
-        self.client.watch()
-        self.backend.watch()
+        self.client.update_interest()
+        self.backend.update_interest()
 
     # What `receive` and the guard need
 
@@ -205,8 +205,8 @@ class RelaySession(Closing):
 
     def _swallows(self, leg: Leg, pong: Control, now: float) -> bool:
         """Whether this is the pong to a ping of ours, which the other side never saw."""
-        if not leg.life.is_ours(pong.payload):
+        if not leg.heartbeat.is_ours(pong.payload):
             return False
-        leg.life.answered(pong.payload, leg.walker.bytes, now)
-        leg.walker.watch_pongs = pong.payload != leg.life.latest  # which is still to come
+        leg.heartbeat.answered(pong.payload, leg.walker.bytes, now)
+        leg.walker.watch_pongs = pong.payload != leg.heartbeat.latest  # which is still to come
         return True

@@ -1,6 +1,6 @@
 """What may end a session besides its peers: a slow reader, silence, idleness, age.
 
-`Guard.look` is called by the clock, a few times within each limit, and never for a message.
+`Watchdog.look` is called by the clock, a few times within each limit, and never for a message.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Limits:
     backend_lost_code: int = 1011
 
 
-class Guard:
+class Watchdog:
     """Watches one session that is not closing yet."""
 
     __slots__ = ("_expires", "_farewell", "_limits", "_moved", "_moved_at")
@@ -69,7 +69,7 @@ class Guard:
             wake = min(wake, self._pause(leg, now), self._slowness(session, leg, now))
             if self._limits.ping_interval != inf:
                 wake = min(wake, self._silence(session, leg, now))
-            if leg.life.wanted:
+            if leg.heartbeat.wanted:
                 wake = min(wake, self._measurement(session, leg, now))
         return wake
 
@@ -112,26 +112,26 @@ class Guard:
         return min(progress.since + limit, now + limit / LOOKS)
 
     def _silence(self, session: RelaySession, leg: Leg, now: float) -> float:
-        limits, life, others = self._limits, leg.life, leg.other.walker
-        life.hear(leg.walker, others, leg.wants_bytes, now)
-        stuck = life.is_asked and self._is_stuck(leg, now)
-        due = life.look(others, leg.written, limits.ping_interval, limits.ping_timeout, now)
+        limits, heartbeat, others = self._limits, leg.heartbeat, leg.other.walker
+        heartbeat.hear(leg.walker, others, leg.wants_bytes, now)
+        stuck = heartbeat.is_asked and self._is_stuck(leg, now)
+        due = heartbeat.look(others, leg.written, limits.ping_interval, limits.ping_timeout, now)
         if due < 0 or stuck:
             leg.progress.give_up()
             session.close_both(GOING_AWAY, f"the {leg.role} does not answer", now)
         elif due == 0:
             if others.remaining or leg.pending is not None:
                 return now + RETRY  # we are in the middle of a frame to it
-            session.send_ping(leg, life.ask(now, leg.written), now)
-        return now + limits.ping_timeout / LOOKS if life.is_asked else due
+            session.send_ping(leg, heartbeat.ask(now, leg.written), now)
+        return now + limits.ping_timeout / LOOKS if heartbeat.is_asked else due
 
     def _measurement(self, session: RelaySession, leg: Leg, now: float) -> float:
         """Send the ping that somebody has asked for, in between two frames."""
-        life, others = leg.life, leg.other.walker
-        life.hear(leg.walker, others, leg.wants_bytes, now)
-        if others.remaining or leg.pending is not None or not life.may_measure(others):
+        heartbeat, others = leg.heartbeat, leg.other.walker
+        heartbeat.hear(leg.walker, others, leg.wants_bytes, now)
+        if others.remaining or leg.pending is not None or not heartbeat.may_measure(others):
             return now + RETRY
-        session.send_ping(leg, life.measure(now), now)
+        session.send_ping(leg, heartbeat.measure(now), now)
         return inf
 
     def _is_stuck(self, leg: Leg, now: float) -> bool:
@@ -139,7 +139,7 @@ class Guard:
         front of it for as long as a slow reader may.
         """
         progress = leg.gauge(now)
-        reached = leg.life.note_taken(progress.taken, now)
+        reached = leg.heartbeat.note_taken(progress.taken, now)
         return not reached and progress.stands_still(self._limits.slow_reader, now)
 
 

@@ -1,7 +1,7 @@
-/* The relay's inner loop: wait, receive, skim, send (see batch.py, which does the same in Python).
+/* The relay's inner loop: wait, receive, skim, send (see loop.py, which does the same in Python).
 
-   Lane   the numbers that a Walker counts by; `skim` passes over what is unremarkable
-   Batch  a set of descriptors in an epoll; `turn` relays all that is ready
+   FrameState   the numbers that a Walker counts by; `skim` passes over what is unremarkable
+   Loop  a set of descriptors in an epoll; `turn` relays all that is ready
 
    Whatever is remarkable (a Close, a fault, a cut header, a socket that takes no more, an end)
    is left to Python: `skim` stops in front of it, and `turn` calls `attend`. So there is one
@@ -20,10 +20,10 @@
 #include <unistd.h>
 
 typedef struct {
-    PyTypeObject *lane_type;
-} State;
+    PyTypeObject *frame_state_type;
+} ModuleState;
 
-/* ---- Lane ---- */
+/* ---- FrameState ---- */
 
 typedef struct {
     PyObject_HEAD
@@ -35,7 +35,7 @@ typedef struct {
     char deflate;                     /* RSV1 may be set on a message's first frame (RFC 7692) */
     char continued;                   /* a fragmented message is under way */
     char watch_pongs;                 /* Python wants to see the next pong */
-} Lane;
+} FrameState;
 
 enum meaning { FORBIDDEN, WHOLE, PART, CONTROL };
 enum opcode { CLOSE = 0x8, PING = 0x9, PONG = 0xA };
@@ -64,10 +64,10 @@ big_endian(const unsigned char *bytes, int count)
 
 /* The length of a header, and in *length that of its payload; 0: cut or not as it should be. */
 static size_t
-read_header(const Lane *lane, const unsigned char *frame, size_t size, uint64_t *length)
+read_header(const FrameState *frames, const unsigned char *frame, size_t size, uint64_t *length)
 {
-    size_t header = lane->mask_bit ? 6 : 2;
-    *length = frame[1] ^ lane->mask_bit;
+    size_t header = frames->mask_bit ? 6 : 2;
+    *length = frame[1] ^ frames->mask_bit;
     if (*length == 126)
         header += 2;
     else if (*length == 127)
@@ -87,52 +87,52 @@ read_header(const Lane *lane, const unsigned char *frame, size_t size, uint64_t 
 
 /* Whether the control frame may be passed over: whole, and a ping or a pong that nobody awaits. */
 static int
-pass_control(Lane *lane, int opcode, uint64_t length, size_t header, size_t size)
+pass_control(FrameState *frames, int opcode, uint64_t length, size_t header, size_t size)
 {
     if (length > MAX_CONTROL_PAYLOAD || size < header + length || opcode == CLOSE)
         return 0;
-    if (opcode == PONG && lane->watch_pongs)
+    if (opcode == PONG && frames->watch_pongs)
         return 0;
-    *(opcode == PING ? &lane->pings : &lane->pongs) += 1;
-    lane->frames++;
+    *(opcode == PING ? &frames->pings : &frames->pongs) += 1;
+    frames->frames++;
     return 1;
 }
 
 /* Up to where these bytes may be forwarded as far as can be told without Python. */
 static size_t
-skim(Lane *lane, const unsigned char *data, size_t size)
+skim(FrameState *frames, const unsigned char *data, size_t size)
 {
-    if (lane->remaining > size) {
-        lane->remaining -= size;
+    if (frames->remaining > size) {
+        frames->remaining -= size;
         return size;
     }
-    size_t pos = (size_t)lane->remaining;
-    lane->remaining = 0;
+    size_t pos = (size_t)frames->remaining;
+    frames->remaining = 0;
     while (size - pos >= 2) {
         const unsigned char *frame = data + pos;
-        int expected = lane->continued ? CONTINUED : lane->deflate ? DEFLATE : PLAIN;
+        int expected = frames->continued ? CONTINUED : frames->deflate ? DEFLATE : PLAIN;
         int meaning = meanings[expected][frame[0]];
         uint64_t length;
-        size_t header = read_header(lane, frame, size - pos, &length);
+        size_t header = read_header(frames, frame, size - pos, &length);
         if (meaning == FORBIDDEN || !header)
             break;
         if (meaning == CONTROL) {
-            if (!pass_control(lane, frame[0] & 0x0F, length, header, size - pos))
+            if (!pass_control(frames, frame[0] & 0x0F, length, header, size - pos))
                 break;
             pos += header + (size_t)length;
             continue;
         }
-        if (lane->limit >= 0) {
-            uint64_t total = lane->message_bytes + length;
-            if (total > (uint64_t)lane->limit)
+        if (frames->limit >= 0) {
+            uint64_t total = frames->message_bytes + length;
+            if (total > (uint64_t)frames->limit)
                 break;
-            lane->message_bytes = meaning == WHOLE ? 0 : total;
+            frames->message_bytes = meaning == WHOLE ? 0 : total;
         }
-        lane->frames++;
-        lane->messages += meaning == WHOLE;
-        lane->continued = meaning == PART;
+        frames->frames++;
+        frames->messages += meaning == WHOLE;
+        frames->continued = meaning == PART;
         if (length > size - pos - header) {
-            lane->remaining = length - (size - pos - header);
+            frames->remaining = length - (size - pos - header);
             return size;
         }
         pos += header + (size_t)length;
@@ -141,22 +141,22 @@ skim(Lane *lane, const unsigned char *data, size_t size)
 }
 
 static int
-Lane_init(PyObject *self, PyObject *args, PyObject *kwargs)
+FrameState_init(PyObject *self, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"masked", "deflate", "limit", NULL};
-    Lane *lane = (Lane *)self;
+    FrameState *frames = (FrameState *)self;
     int masked = 0, deflate = 0;
     long long limit = -1;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "ppL", names, &masked, &deflate, &limit))
         return -1;
-    lane->mask_bit = masked ? 0x80 : 0;
-    lane->deflate = (char)deflate;
-    lane->limit = limit;
+    frames->mask_bit = masked ? 0x80 : 0;
+    frames->deflate = (char)deflate;
+    frames->limit = limit;
     return 0;
 }
 
 static PyObject *
-Lane_skim(PyObject *self, PyObject *args)
+FrameState_skim(PyObject *self, PyObject *args)
 {
     Py_buffer data;
     Py_ssize_t start, end;
@@ -167,66 +167,66 @@ Lane_skim(PyObject *self, PyObject *args)
         PyErr_SetString(PyExc_ValueError, "no such part of the data");
         return NULL;
     }
-    size_t upto = skim((Lane *)self, (unsigned char *)data.buf + start, (size_t)(end - start));
+    size_t upto = skim((FrameState *)self, (unsigned char *)data.buf + start, (size_t)(end - start));
     PyBuffer_Release(&data);
     return PyLong_FromSsize_t(start + (Py_ssize_t)upto);
 }
 
-static PyMemberDef Lane_members[] = {
-    {"remaining", T_ULONGLONG, offsetof(Lane, remaining), 0, NULL},
-    {"message_bytes", T_ULONGLONG, offsetof(Lane, message_bytes), 0, NULL},
-    {"frames", T_ULONGLONG, offsetof(Lane, frames), 0, NULL},
-    {"messages", T_ULONGLONG, offsetof(Lane, messages), 0, NULL},
-    {"pings", T_ULONGLONG, offsetof(Lane, pings), 0, NULL},
-    {"pongs", T_ULONGLONG, offsetof(Lane, pongs), 0, NULL},
-    {"bytes", T_ULONGLONG, offsetof(Lane, bytes), 0, NULL},
-    {"limit", T_LONGLONG, offsetof(Lane, limit), READONLY, NULL},
-    {"mask_bit", T_UBYTE, offsetof(Lane, mask_bit), READONLY, NULL},
-    {"deflate", T_BOOL, offsetof(Lane, deflate), READONLY, NULL},
-    {"continued", T_BOOL, offsetof(Lane, continued), 0, NULL},
-    {"watch_pongs", T_BOOL, offsetof(Lane, watch_pongs), 0, NULL},
+static PyMemberDef FrameState_members[] = {
+    {"remaining", T_ULONGLONG, offsetof(FrameState, remaining), 0, NULL},
+    {"message_bytes", T_ULONGLONG, offsetof(FrameState, message_bytes), 0, NULL},
+    {"frames", T_ULONGLONG, offsetof(FrameState, frames), 0, NULL},
+    {"messages", T_ULONGLONG, offsetof(FrameState, messages), 0, NULL},
+    {"pings", T_ULONGLONG, offsetof(FrameState, pings), 0, NULL},
+    {"pongs", T_ULONGLONG, offsetof(FrameState, pongs), 0, NULL},
+    {"bytes", T_ULONGLONG, offsetof(FrameState, bytes), 0, NULL},
+    {"limit", T_LONGLONG, offsetof(FrameState, limit), READONLY, NULL},
+    {"mask_bit", T_UBYTE, offsetof(FrameState, mask_bit), READONLY, NULL},
+    {"deflate", T_BOOL, offsetof(FrameState, deflate), READONLY, NULL},
+    {"continued", T_BOOL, offsetof(FrameState, continued), 0, NULL},
+    {"watch_pongs", T_BOOL, offsetof(FrameState, watch_pongs), 0, NULL},
     {NULL},
 };
 
-static PyMethodDef Lane_methods[] = {
-    {"skim", Lane_skim, METH_VARARGS, "Up to where data[start:end] may be forwarded unseen."},
+static PyMethodDef FrameState_methods[] = {
+    {"skim", FrameState_skim, METH_VARARGS, "Up to where data[start:end] may be forwarded unseen."},
     {NULL},
 };
 
 static void
-Lane_dealloc(PyObject *self)
+FrameState_dealloc(PyObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
     type->tp_free(self);
     Py_DECREF(type);
 }
 
-static PyType_Slot Lane_slots[] = {
+static PyType_Slot FrameState_slots[] = {
     {Py_tp_doc, "The numbers that a Walker counts by."},
-    {Py_tp_init, Lane_init},
-    {Py_tp_dealloc, Lane_dealloc},
-    {Py_tp_members, Lane_members},
-    {Py_tp_methods, Lane_methods},
+    {Py_tp_init, FrameState_init},
+    {Py_tp_dealloc, FrameState_dealloc},
+    {Py_tp_members, FrameState_members},
+    {Py_tp_methods, FrameState_methods},
     {0, NULL},
 };
 
-static PyType_Spec Lane_spec = {
-    .name = "easews_wsproxy.relay._batch.Lane",
-    .basicsize = sizeof(Lane),
+static PyType_Spec FrameState_spec = {
+    .name = "easews_wsproxy.relay._loop.FrameState",
+    .basicsize = sizeof(FrameState),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_IMMUTABLETYPE,
-    .slots = Lane_slots,
+    .slots = FrameState_slots,
 };
 
-/* ---- Batch ---- */
+/* ---- Loop ---- */
 
-/* What is known of a descriptor. `clear`: nothing waits or is due in its direction, so what
+/* What is known of a descriptor. `direct`: nothing waits or is due in its direction, so what
    it receives may go straight to `sink`. `inet`: see `relay`. */
 typedef struct {
     PyObject *leg;
-    Lane *lane;
+    FrameState *frames;
     int sink;
     uint32_t events;
-    char clear;
+    char direct;
     char inet;
 } Slot;
 
@@ -245,42 +245,42 @@ typedef struct {
     int epoll;
     PyObject *attend;
     Py_buffer buffer;
-    Py_ssize_t helping; /* bytes to receive at once */
+    Py_ssize_t read_size; /* bytes to receive at once */
     unsigned long long large; /* with so much left of a frame Python has better means */
     Page **pages;
     int page_count;
     struct epoll_event events[MAX_EVENTS];
     int next, count;
-} Batch;
+} Loop;
 
 static int
-set_helping(Batch *batch, Py_ssize_t helping)
+set_read_size(Loop *loop, Py_ssize_t read_size)
 {
-    if (helping < 1 || helping > batch->buffer.len) {
-        PyErr_SetString(PyExc_ValueError, "the buffer is too small for a helping");
+    if (read_size < 1 || read_size > loop->buffer.len) {
+        PyErr_SetString(PyExc_ValueError, "the buffer is too small for a read_size");
         return -1;
     }
-    batch->helping = helping;
+    loop->read_size = read_size;
     return 0;
 }
 
 static int
-open_batch(Batch *batch, PyObject *args, PyObject *kwargs)
+open_loop(Loop *loop, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"attend", "buffer", "helping", "large", NULL};
+    static char *names[] = {"attend", "buffer", "read_size", "large", NULL};
     PyObject *attend, *buffer;
-    Py_ssize_t helping;
+    Py_ssize_t read_size;
     if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "OOnK", names, &attend, &buffer, &helping, &batch->large))
+            args, kwargs, "OOnK", names, &attend, &buffer, &read_size, &loop->large))
         return -1;
-    if (PyObject_GetBuffer(buffer, &batch->buffer, PyBUF_WRITABLE) < 0)
+    if (PyObject_GetBuffer(buffer, &loop->buffer, PyBUF_WRITABLE) < 0)
         return -1;
-    if (set_helping(batch, helping) < 0)
+    if (set_read_size(loop, read_size) < 0)
         return -1;
     Py_INCREF(attend);
-    batch->attend = attend;
-    batch->epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (batch->epoll < 0) {
+    loop->attend = attend;
+    loop->epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (loop->epoll < 0) {
         PyErr_SetFromErrno(PyExc_OSError);
         return -1;
     }
@@ -289,87 +289,87 @@ open_batch(Batch *batch, PyObject *args, PyObject *kwargs)
 
 /* All is done here and nothing in an __init__, which may be called twice. */
 static PyObject *
-Batch_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+Loop_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    Batch *batch = (Batch *)type->tp_alloc(type, 0);
-    if (!batch)
+    Loop *loop = (Loop *)type->tp_alloc(type, 0);
+    if (!loop)
         return NULL;
-    batch->epoll = -1;
-    if (open_batch(batch, args, kwargs) < 0) {
-        Py_DECREF(batch);
+    loop->epoll = -1;
+    if (open_loop(loop, args, kwargs) < 0) {
+        Py_DECREF(loop);
         return NULL;
     }
-    return (PyObject *)batch;
+    return (PyObject *)loop;
 }
 
 static int
-Batch_traverse(PyObject *self, visitproc visit, void *arg)
+Loop_traverse(PyObject *self, visitproc visit, void *arg)
 {
-    Batch *batch = (Batch *)self;
+    Loop *loop = (Loop *)self;
     Py_VISIT(Py_TYPE(self));
-    Py_VISIT(batch->attend);
-    for (int number = 0; number < batch->page_count; number++)
-        for (int at = 0; batch->pages[number] && at < PAGE_SLOTS; at++) {
-            Py_VISIT(batch->pages[number]->slots[at].leg);
-            Py_VISIT(batch->pages[number]->slots[at].lane);
+    Py_VISIT(loop->attend);
+    for (int number = 0; number < loop->page_count; number++)
+        for (int at = 0; loop->pages[number] && at < PAGE_SLOTS; at++) {
+            Py_VISIT(loop->pages[number]->slots[at].leg);
+            Py_VISIT(loop->pages[number]->slots[at].frames);
         }
     return 0;
 }
 
 static int
-Batch_clear(PyObject *self)
+Loop_clear(PyObject *self)
 {
-    Batch *batch = (Batch *)self;
-    Py_CLEAR(batch->attend);
-    for (int number = 0; number < batch->page_count; number++)
-        for (int at = 0; batch->pages[number] && at < PAGE_SLOTS; at++) {
-            Py_CLEAR(batch->pages[number]->slots[at].leg);
-            Py_CLEAR(batch->pages[number]->slots[at].lane);
+    Loop *loop = (Loop *)self;
+    Py_CLEAR(loop->attend);
+    for (int number = 0; number < loop->page_count; number++)
+        for (int at = 0; loop->pages[number] && at < PAGE_SLOTS; at++) {
+            Py_CLEAR(loop->pages[number]->slots[at].leg);
+            Py_CLEAR(loop->pages[number]->slots[at].frames);
         }
     return 0;
 }
 
 static void
-Batch_dealloc(PyObject *self)
+Loop_dealloc(PyObject *self)
 {
-    Batch *batch = (Batch *)self;
+    Loop *loop = (Loop *)self;
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
-    Batch_clear(self);
-    for (int number = 0; number < batch->page_count; number++)
-        PyMem_Free(batch->pages[number]);
-    PyMem_Free(batch->pages);
-    if (batch->buffer.obj)
-        PyBuffer_Release(&batch->buffer);
-    if (batch->epoll >= 0)
-        close(batch->epoll);
+    Loop_clear(self);
+    for (int number = 0; number < loop->page_count; number++)
+        PyMem_Free(loop->pages[number]);
+    PyMem_Free(loop->pages);
+    if (loop->buffer.obj)
+        PyBuffer_Release(&loop->buffer);
+    if (loop->epoll >= 0)
+        close(loop->epoll);
     type->tp_free(self);
     Py_DECREF(type);
 }
 
 static PyObject *
-Batch_fileno(PyObject *self, PyObject *ignored)
+Loop_fileno(PyObject *self, PyObject *ignored)
 {
-    return PyLong_FromLong(((Batch *)self)->epoll);
+    return PyLong_FromLong(((Loop *)self)->epoll);
 }
 
 static PyObject *
-Batch_close(PyObject *self, PyObject *ignored)
+Loop_close(PyObject *self, PyObject *ignored)
 {
-    Batch *batch = (Batch *)self;
-    if (batch->epoll >= 0)
-        close(batch->epoll);
-    batch->epoll = -1;
+    Loop *loop = (Loop *)self;
+    if (loop->epoll >= 0)
+        close(loop->epoll);
+    loop->epoll = -1;
     Py_RETURN_NONE;
 }
 
 static PyObject *
-Batch_help_to(PyObject *self, PyObject *helping)
+Loop_set_read_size(PyObject *self, PyObject *read_size)
 {
-    Py_ssize_t size = PyLong_AsSsize_t(helping);
+    Py_ssize_t size = PyLong_AsSsize_t(read_size);
     if (size == -1 && PyErr_Occurred())
         return NULL;
-    if (set_helping((Batch *)self, size) < 0)
+    if (set_read_size((Loop *)self, size) < 0)
         return NULL;
     Py_RETURN_NONE;
 }
@@ -377,11 +377,11 @@ Batch_help_to(PyObject *self, PyObject *helping)
 /* The descriptor's slot, NULL when it has not entered. Any number may be asked for: an epoll that
    another process has inherited reports what that has added, too. */
 static Slot *
-find_slot(const Batch *batch, int fd)
+find_slot(const Loop *loop, int fd)
 {
-    if (fd < 0 || fd / PAGE_SLOTS >= batch->page_count)
+    if (fd < 0 || fd / PAGE_SLOTS >= loop->page_count)
         return NULL;
-    Page *page = batch->pages[fd / PAGE_SLOTS];
+    Page *page = loop->pages[fd / PAGE_SLOTS];
     if (!page || !page->slots[fd % PAGE_SLOTS].leg)
         return NULL;
     return &page->slots[fd % PAGE_SLOTS];
@@ -389,49 +389,49 @@ find_slot(const Batch *batch, int fd)
 
 /* The same, with KeyError set when it is NULL. */
 static Slot *
-slot_of(const Batch *batch, int fd)
+slot_of(const Loop *loop, int fd)
 {
-    Slot *slot = find_slot(batch, fd);
+    Slot *slot = find_slot(loop, fd);
     if (!slot)
         PyErr_Format(PyExc_KeyError, "descriptor %d has not entered", fd);
     return slot;
 }
 
 static int
-grow_table(Batch *batch, int page_count)
+grow_table(Loop *loop, int page_count)
 {
-    Page **pages = PyMem_Realloc(batch->pages, (size_t)page_count * sizeof(Page *));
+    Page **pages = PyMem_Realloc(loop->pages, (size_t)page_count * sizeof(Page *));
     if (!pages) {
         PyErr_NoMemory();
         return -1;
     }
-    size_t added = (size_t)(page_count - batch->page_count);
-    memset(pages + batch->page_count, 0, added * sizeof(Page *));
-    batch->pages = pages;
-    batch->page_count = page_count;
+    size_t added = (size_t)(page_count - loop->page_count);
+    memset(pages + loop->page_count, 0, added * sizeof(Page *));
+    loop->pages = pages;
+    loop->page_count = page_count;
     return 0;
 }
 
 /* An empty slot for the descriptor; NULL with an exception set when there is none. */
 static Slot *
-make_slot(Batch *batch, int fd)
+make_slot(Loop *loop, int fd)
 {
     if (fd < 0) {
         PyErr_Format(PyExc_ValueError, "%d is no descriptor", fd);
         return NULL;
     }
-    if (find_slot(batch, fd)) {
+    if (find_slot(loop, fd)) {
         PyErr_Format(PyExc_KeyError, "descriptor %d has entered already", fd);
         return NULL;
     }
     int number = fd / PAGE_SLOTS;
-    if (number >= batch->page_count && grow_table(batch, number + 1) < 0)
+    if (number >= loop->page_count && grow_table(loop, number + 1) < 0)
         return NULL;
-    if (!batch->pages[number] && !(batch->pages[number] = PyMem_Calloc(1, sizeof(Page)))) {
+    if (!loop->pages[number] && !(loop->pages[number] = PyMem_Calloc(1, sizeof(Page)))) {
         PyErr_NoMemory();
         return NULL;
     }
-    return &batch->pages[number]->slots[fd % PAGE_SLOTS];
+    return &loop->pages[number]->slots[fd % PAGE_SLOTS];
 }
 
 static int
@@ -445,20 +445,20 @@ is_inet(int fd)
 }
 
 static PyObject *
-Batch_enter(PyObject *self, PyObject *args)
+Loop_enter(PyObject *self, PyObject *args)
 {
-    Batch *batch = (Batch *)self;
-    State *state = PyType_GetModuleState(Py_TYPE(self));
+    Loop *loop = (Loop *)self;
+    ModuleState *state = PyType_GetModuleState(Py_TYPE(self));
     int fd, sink;
-    PyObject *leg, *lane;
-    if (!PyArg_ParseTuple(args, "iOO!i", &fd, &leg, state->lane_type, &lane, &sink))
+    PyObject *leg, *frames;
+    if (!PyArg_ParseTuple(args, "iOO!i", &fd, &leg, state->frame_state_type, &frames, &sink))
         return NULL;
-    Slot *slot = make_slot(batch, fd);
+    Slot *slot = make_slot(loop, fd);
     if (!slot)
         return NULL;
     Py_INCREF(leg);
-    Py_INCREF(lane);
-    *slot = (Slot){.leg = leg, .lane = (Lane *)lane, .sink = sink, .inet = (char)is_inet(fd)};
+    Py_INCREF(frames);
+    *slot = (Slot){.leg = leg, .frames = (FrameState *)frames, .sink = sink, .inet = (char)is_inet(fd)};
     Py_RETURN_NONE;
 }
 
@@ -467,13 +467,13 @@ Batch_enter(PyObject *self, PyObject *args)
 #define MORE_BEHIND (EPOLLRDHUP | EPOLLPRI)
 
 /* Edge-triggered: once we have taken all that was there, the kernel need not look at the socket
-   again to find that out. Where we may not have, `arm` has it tell once more. */
+   again to find that out. Where we may not have, `rearm` has it tell once more. */
 static int
-control(Batch *batch, int what, int fd, uint32_t events)
+change_interest(Loop *loop, int what, int fd, uint32_t events)
 {
     uint32_t behind = events & EPOLLIN ? MORE_BEHIND : 0;
     struct epoll_event wanted = {.events = events | behind | EPOLLET, .data.fd = fd};
-    if (epoll_ctl(batch->epoll, what, fd, &wanted) == 0)
+    if (epoll_ctl(loop->epoll, what, fd, &wanted) == 0)
         return 0;
     if (!PyErr_Occurred())
         PyErr_SetFromErrno(PyExc_OSError);
@@ -481,12 +481,12 @@ control(Batch *batch, int what, int fd, uint32_t events)
 }
 
 static int
-set_events(Batch *batch, Slot *slot, int fd, uint32_t events)
+set_interest(Loop *loop, Slot *slot, int fd, uint32_t events)
 {
     if (events == slot->events)
         return 0;
     int what = !events ? EPOLL_CTL_DEL : slot->events ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
-    if (control(batch, what, fd, events) < 0)
+    if (change_interest(loop, what, fd, events) < 0)
         return -1;
     slot->events = events;
     return 0;
@@ -494,56 +494,56 @@ set_events(Batch *batch, Slot *slot, int fd, uint32_t events)
 
 /* Be told again of what is still the case. */
 static int
-arm(Batch *batch, int fd)
+rearm(Loop *loop, int fd)
 {
-    const Slot *slot = find_slot(batch, fd);
-    return slot && slot->events ? control(batch, EPOLL_CTL_MOD, fd, slot->events) : 0;
+    const Slot *slot = find_slot(loop, fd);
+    return slot && slot->events ? change_interest(loop, EPOLL_CTL_MOD, fd, slot->events) : 0;
 }
 
 static PyObject *
-Batch_watch(PyObject *self, PyObject *args)
+Loop_update_interest(PyObject *self, PyObject *args)
 {
-    Batch *batch = (Batch *)self;
-    int fd, clear;
+    Loop *loop = (Loop *)self;
+    int fd, direct;
     unsigned int events;
-    if (!PyArg_ParseTuple(args, "iIp", &fd, &events, &clear))
+    if (!PyArg_ParseTuple(args, "iIp", &fd, &events, &direct))
         return NULL;
-    Slot *slot = slot_of(batch, fd);
-    if (!slot || set_events(batch, slot, fd, events) < 0)
+    Slot *slot = slot_of(loop, fd);
+    if (!slot || set_interest(loop, slot, fd, events) < 0)
         return NULL;
-    slot->clear = (char)clear;
+    slot->direct = (char)direct;
     Py_RETURN_NONE;
 }
 
 static PyObject *
-Batch_leave(PyObject *self, PyObject *args)
+Loop_leave(PyObject *self, PyObject *args)
 {
-    Batch *batch = (Batch *)self;
+    Loop *loop = (Loop *)self;
     int fd;
     if (!PyArg_ParseTuple(args, "i", &fd))
         return NULL;
-    Slot *slot = slot_of(batch, fd);
+    Slot *slot = slot_of(loop, fd);
     if (!slot)
         return NULL;
-    if (set_events(batch, slot, fd, 0) < 0)
+    if (set_interest(loop, slot, fd, 0) < 0)
         PyErr_Clear(); /* somebody has closed it already, and the kernel has forgotten it */
     PyObject *leg = slot->leg;
-    Lane *lane = slot->lane;
+    FrameState *frames = slot->frames;
     *slot = (Slot){0};
     Py_DECREF(leg);
-    Py_DECREF(lane);
+    Py_DECREF(frames);
     Py_RETURN_NONE;
 }
 
 /* `end` bytes are in the buffer, `start` of them may go on, `sent` have gone; an `end` of -1:
    nothing was received yet; a `sent` of -1: the sink has failed. */
 static int
-call_attend(Batch *batch, int fd, uint32_t events, ssize_t end, size_t start, ssize_t sent)
+call_attend(Loop *loop, int fd, uint32_t events, ssize_t end, size_t start, ssize_t sent)
 {
-    PyObject *leg = find_slot(batch, fd)->leg;
+    PyObject *leg = find_slot(loop, fd)->leg;
     Py_INCREF(leg); /* it may leave while it is attended to */
     PyObject *result = PyObject_CallFunction(
-        batch->attend, "OInnn", leg, events, (Py_ssize_t)end, (Py_ssize_t)start, (Py_ssize_t)sent);
+        loop->attend, "OInnn", leg, events, (Py_ssize_t)end, (Py_ssize_t)start, (Py_ssize_t)sent);
     Py_DECREF(leg);
     Py_XDECREF(result);
     return result ? 0 : -1;
@@ -551,54 +551,54 @@ call_attend(Batch *batch, int fd, uint32_t events, ssize_t end, size_t start, ss
 
 /* The same, and be told again. */
 static int
-call_attend_and_arm(Batch *batch, int fd, uint32_t events, ssize_t end, size_t start, ssize_t sent)
+call_attend_and_rearm(Loop *loop, int fd, uint32_t events, ssize_t end, size_t start, ssize_t sent)
 {
-    int attended = call_attend(batch, fd, events, end, start, sent);
-    int armed = arm(batch, fd); /* also when it has raised: no event may get lost */
+    int attended = call_attend(loop, fd, events, end, start, sent);
+    int armed = rearm(loop, fd); /* also when it has raised: no event may get lost */
     return attended < 0 ? attended : armed;
 }
 
 /* A `recv` that gets less than it could take has emptied the socket, unless there is `more_behind`
    or the socket is a unix one, whose messages are not joined across ancillary data. */
 static int
-relay(Batch *batch, int fd, Slot *slot, int more_behind)
+relay(Loop *loop, int fd, Slot *slot, int more_behind)
 {
-    unsigned char *data = batch->buffer.buf;
-    ssize_t end = recv(fd, data, (size_t)batch->helping, MSG_DONTWAIT);
+    unsigned char *data = loop->buffer.buf;
+    ssize_t end = recv(fd, data, (size_t)loop->read_size, MSG_DONTWAIT);
     if (end < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
         return 0;
     if (end < 0 && errno == EINTR)
-        return arm(batch, fd);
+        return rearm(loop, fd);
     if (end <= 0) /* a reset ends the stream as an EOF does */
-        return call_attend_and_arm(batch, fd, EPOLLIN, 0, 0, 0);
-    slot->lane->bytes += (unsigned long long)end;
-    size_t upto = skim(slot->lane, data, (size_t)end);
+        return call_attend_and_rearm(loop, fd, EPOLLIN, 0, 0, 0);
+    slot->frames->bytes += (unsigned long long)end;
+    size_t upto = skim(slot->frames, data, (size_t)end);
     ssize_t sent = 0;
     if (upto) {
         sent = send(slot->sink, data, upto, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (sent < 0)
             sent = errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? 0 : -1;
     }
-    int emptied = end < batch->helping && !more_behind && slot->inet;
+    int emptied = end < loop->read_size && !more_behind && slot->inet;
     if (upto == (size_t)end && sent == end)
-        return emptied ? 0 : arm(batch, fd);
-    return (emptied ? call_attend : call_attend_and_arm)(batch, fd, EPOLLIN, end, upto, sent);
+        return emptied ? 0 : rearm(loop, fd);
+    return (emptied ? call_attend : call_attend_and_rearm)(loop, fd, EPOLLIN, end, upto, sent);
 }
 
 static int
-handle(Batch *batch, const struct epoll_event *event)
+handle(Loop *loop, const struct epoll_event *event)
 {
     int fd = event->data.fd;
-    Slot *slot = find_slot(batch, fd);
+    Slot *slot = find_slot(loop, fd);
     if (!slot)
         return 0; /* it has left since the events were taken */
     int reads = slot->events & EPOLLIN; /* it may have been paused since the events were taken */
     uint32_t events = event->events & ~(uint32_t)MORE_BEHIND;
     if (!events)
         return 0; /* an urgent mark with nothing behind it yet */
-    if (events == EPOLLIN && reads && slot->clear && slot->lane->remaining < batch->large)
-        return relay(batch, fd, slot, events != event->events);
-    return call_attend_and_arm(batch, fd, events, -1, 0, 0);
+    if (events == EPOLLIN && reads && slot->direct && slot->frames->remaining < loop->large)
+        return relay(loop, fd, slot, events != event->events);
+    return call_attend_and_rearm(loop, fd, events, -1, 0, 0);
 }
 
 static double
@@ -610,56 +610,56 @@ monotonic(void)
 }
 
 static PyObject *
-Batch_turn(PyObject *self, PyObject *args)
+Loop_turn(PyObject *self, PyObject *args)
 {
-    Batch *batch = (Batch *)self;
+    Loop *loop = (Loop *)self;
     double until;
     if (!PyArg_ParseTuple(args, "d", &until))
         return NULL;
     for (unsigned handled = 1;; handled++) {
-        if (batch->next == batch->count) {
-            batch->next = batch->count = 0;
-            int count = epoll_wait(batch->epoll, batch->events, MAX_EVENTS, 0);
+        if (loop->next == loop->count) {
+            loop->next = loop->count = 0;
+            int count = epoll_wait(loop->epoll, loop->events, MAX_EVENTS, 0);
             if (count < 0 && errno != EINTR)
                 return PyErr_SetFromErrno(PyExc_OSError);
             if (count <= 0)
                 Py_RETURN_TRUE;
-            batch->count = count;
+            loop->count = count;
         }
-        struct epoll_event event = batch->events[batch->next++];
-        if (handle(batch, &event) < 0)
+        struct epoll_event event = loop->events[loop->next++];
+        if (handle(loop, &event) < 0)
             return NULL;
         if (handled % CLOCK_STRIDE == 0 && monotonic() >= until)
             Py_RETURN_FALSE;
     }
 }
 
-static PyMethodDef Batch_methods[] = {
-    {"fileno", Batch_fileno, METH_NOARGS, "Readable while one of the descriptors has an event."},
-    {"close", Batch_close, METH_NOARGS, "Close it; nobody may be waiting for it any more."},
-    {"help_to", Batch_help_to, METH_O, "help_to(helping): receive so many bytes at once."},
-    {"enter", Batch_enter, METH_VARARGS, "enter(fd, leg, lane, sink): watched for nothing yet."},
-    {"watch", Batch_watch, METH_VARARGS, "watch(fd, events, clear)"},
-    {"leave", Batch_leave, METH_VARARGS, "leave(fd): before it is closed."},
-    {"turn", Batch_turn, METH_VARARGS, "turn(until): relay; True when nothing more is ready."},
+static PyMethodDef Loop_methods[] = {
+    {"fileno", Loop_fileno, METH_NOARGS, "Readable while one of the descriptors has an event."},
+    {"close", Loop_close, METH_NOARGS, "Close it; nobody may be waiting for it any more."},
+    {"set_read_size", Loop_set_read_size, METH_O, "set_read_size(read_size): receive so many bytes at once."},
+    {"enter", Loop_enter, METH_VARARGS, "enter(fd, leg, frames, sink): watched for nothing yet."},
+    {"update_interest", Loop_update_interest, METH_VARARGS, "update_interest(fd, events, direct)"},
+    {"leave", Loop_leave, METH_VARARGS, "leave(fd): before it is closed."},
+    {"turn", Loop_turn, METH_VARARGS, "turn(until): relay; True when nothing more is ready."},
     {NULL},
 };
 
-static PyType_Slot Batch_slots[] = {
+static PyType_Slot Loop_slots[] = {
     {Py_tp_doc, "The relay's descriptors, and its inner loop."},
-    {Py_tp_new, Batch_new},
-    {Py_tp_traverse, Batch_traverse},
-    {Py_tp_clear, Batch_clear},
-    {Py_tp_dealloc, Batch_dealloc},
-    {Py_tp_methods, Batch_methods},
+    {Py_tp_new, Loop_new},
+    {Py_tp_traverse, Loop_traverse},
+    {Py_tp_clear, Loop_clear},
+    {Py_tp_dealloc, Loop_dealloc},
+    {Py_tp_methods, Loop_methods},
     {0, NULL},
 };
 
-static PyType_Spec Batch_spec = {
-    .name = "easews_wsproxy.relay._batch.Batch",
-    .basicsize = sizeof(Batch),
+static PyType_Spec Loop_spec = {
+    .name = "easews_wsproxy.relay._loop.Loop",
+    .basicsize = sizeof(Loop),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
-    .slots = Batch_slots,
+    .slots = Loop_slots,
 };
 
 /* ---- The module: nothing in it is shared between interpreters ---- */
@@ -676,26 +676,26 @@ add_type(PyObject *module, PyType_Spec *spec)
 static int
 module_exec(PyObject *module)
 {
-    State *state = PyModule_GetState(module);
-    state->lane_type = add_type(module, &Lane_spec);
-    if (!state->lane_type)
+    ModuleState *state = PyModule_GetState(module);
+    state->frame_state_type = add_type(module, &FrameState_spec);
+    if (!state->frame_state_type)
         return -1;
-    PyTypeObject *batch_type = add_type(module, &Batch_spec);
-    Py_XDECREF(batch_type);
-    return batch_type ? 0 : -1;
+    PyTypeObject *loop_type = add_type(module, &Loop_spec);
+    Py_XDECREF(loop_type);
+    return loop_type ? 0 : -1;
 }
 
 static int
 module_traverse(PyObject *module, visitproc visit, void *arg)
 {
-    Py_VISIT(((State *)PyModule_GetState(module))->lane_type);
+    Py_VISIT(((ModuleState *)PyModule_GetState(module))->frame_state_type);
     return 0;
 }
 
 static int
 module_clear(PyObject *module)
 {
-    Py_CLEAR(((State *)PyModule_GetState(module))->lane_type);
+    Py_CLEAR(((ModuleState *)PyModule_GetState(module))->frame_state_type);
     return 0;
 }
 
@@ -709,16 +709,16 @@ static PyModuleDef_Slot module_slots[] = {
 
 static struct PyModuleDef module_def = {
     PyModuleDef_HEAD_INIT,
-    .m_name = "_batch",
+    .m_name = "_loop",
     .m_doc = "The relay's inner loop, compiled.",
-    .m_size = sizeof(State),
+    .m_size = sizeof(ModuleState),
     .m_slots = module_slots,
     .m_traverse = module_traverse,
     .m_clear = module_clear,
 };
 
 PyMODINIT_FUNC
-PyInit__batch(void)
+PyInit__loop(void)
 {
     return PyModuleDef_Init(&module_def);
 }
