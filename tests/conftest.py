@@ -72,7 +72,7 @@ def find_chromium() -> str | None:
 
 PARTS = {
     "C compiler": Part(
-        lambda: importlib.util.find_spec("easews_wsproxy.relay._batch") is not None,
+        lambda: importlib.util.find_spec("easews_wsproxy.relay._loop") is not None,
         "apt-get install gcc libc6-dev, remove .venv, then run scripts/test",
     ),
     "curl": Part(lambda: shutil.which("curl") is not None, "apt-get install curl"),
@@ -141,12 +141,12 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
-def batch() -> Any:
+def compiled_loop() -> Any:
     """The module with the relay's inner loop in C, as built when easews-wsproxy was installed."""
     if sys.platform != "linux" or os.environ.get("EASEWS_PURE") == "1":
         pytest.skip("the inner loop is the one in Python: no epoll here, or EASEWS_PURE=1")
     need("C compiler")
-    return importlib.import_module("easews_wsproxy.relay._batch")
+    return importlib.import_module("easews_wsproxy.relay._loop")
 
 
 @pytest.fixture(scope="session")

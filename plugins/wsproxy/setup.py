@@ -7,8 +7,8 @@ from setuptools import Extension, setup
 setup(
     ext_modules=[
         Extension(
-            "easews_wsproxy.relay._batch",
-            ["easews_wsproxy/relay/_batch.c"],
+            "easews_wsproxy.relay._loop",
+            ["easews_wsproxy/relay/_loop.c"],
             extra_compile_args=["-O2", "-Wall", "-Wextra", "-Wno-unused-parameter"],
             optional=True,
         )

@@ -24,7 +24,7 @@ from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
 from easews import Connection, Ending, Opening, Services, Sessions
-from easews_wsproxy.relay import loop as batch_module
+from easews_wsproxy.relay import loop as loop_module
 from easews_wsproxy.relay import service as relay_module
 from easews_wsproxy.relay import session as session_module
 from easews_wsproxy.relay.compiled import COMPILED
@@ -118,6 +118,26 @@ class Peer:
         self.sock.close()
 
 
+class Watched:
+    """A leg's wire that notes the sizes of what it is asked for, and of what it is sent."""
+
+    def __init__(self, wire: Any) -> None:
+        self._wire = wire
+        self.reads: list[int] = []
+        self.writes: list[int] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._wire, name)
+
+    def recv_into(self, buffer: bytearray | memoryview, size: int, /) -> int:
+        self.reads.append(size)
+        return int(self._wire.recv_into(buffer, size))
+
+    def send(self, data: bytes | bytearray | memoryview, /) -> int:
+        self.writes.append(len(data))
+        return int(self._wire.send(data))
+
+
 @dataclass
 class Relayed:
     """A session, its far ends, and how it ended, once it has."""
@@ -128,17 +148,11 @@ class Relayed:
     endings: list[Ending] = field(default_factory=list)
     over: anyio.Event = field(default_factory=anyio.Event)
 
-    def watch_reads(self, leg: Leg) -> list[int]:
-        """The sizes that `leg` asks its socket for, from now on."""
-        sizes: list[int] = []
-        receive = leg.receive
-
-        def watched(buffer: bytearray | memoryview, size: int) -> int:
-            sizes.append(size)
-            return receive(buffer, size)
-
-        leg.receive = watched
-        return sizes
+    def watch(self, leg: Leg) -> Watched:
+        """See what `leg` reads and writes from now on, as far as Python does it."""
+        watched = Watched(leg.wire)
+        leg.wire = watched
+        return watched
 
     async def ended(self) -> Ending:
         with anyio.fail_after(PATIENCE):
@@ -161,14 +175,12 @@ def _session(
     sessions = Sessions()
     sessions.on_end.append(lambda _, ending: on_end(ending))
     connection = Connection(client, Opening("1"), sessions=sessions)
-    session = RelaySession(
+    return RelaySession(
         connection,
         Leg("client", client, Walker(masked=True, deflate=deflate, limit=client_limit)),
         Leg("backend", backend, Walker(masked=False, deflate=deflate)),
         limits or Limits(),
     )
-    connection.opened(session)
-    return session
 
 
 class FarEnd:
@@ -218,13 +230,12 @@ class ByHand:
 
     def turn(self) -> None:
         """Relay until nothing is ready."""
-        assert self.relay._batch.turn(inf)
+        assert self.relay._loop.turn(inf)
 
     def pass_time(self, seconds: float) -> None:
         """What the timer does when its time has come."""
         self.now += seconds
         self.session.check(self.now)
-        self.session.watch()
 
     def open_another(self) -> RelaySession:
         """A session whose far ends are closed, with a message in each direction."""
@@ -247,7 +258,7 @@ class ByHand:
 
 @contextmanager
 def _run_by_hand(
-    batch_type: Any,
+    loop_type: Any,
     limits: Limits | None = None,
     *,
     deflate: bool = False,
@@ -255,7 +266,7 @@ def _run_by_hand(
     send_buffer: int | None = None,
 ) -> Iterator[ByHand]:
     """`send_buffer` is the size of the relay's own in the kernel: a small one is soon full."""
-    with patch.object(relay_module, "Batch", batch_type):
+    with patch.object(relay_module, "Loop", loop_type):
         relay = Relay(Services())
     (client_end, client), (backend_end, backend) = socket.socketpair(), socket.socketpair()
     if send_buffer is not None:
@@ -272,7 +283,7 @@ def _run_by_hand(
         session.cut()
         client_end.close()
         backend_end.close()
-        relay._batch.close()
+        relay._loop.close()
         if relay._pipe is not None:
             relay._pipe.close()
 
@@ -346,19 +357,19 @@ def relaying(
 ) -> Callable[[], AbstractAsyncContextManager[Stage]]:
     """`async with relaying() as stage`: a relay that runs while the block does."""
     if request.param == "pure":
-        monkeypatch.setattr(relay_module, "Batch", batch_module.Batch)
+        monkeypatch.setattr(relay_module, "Loop", loop_module.Loop)
     return _relaying
 
 
 @pytest.fixture(scope="session", params=["compiled", "pure"])
-def batch_type(request: pytest.FixtureRequest) -> Any:
+def loop_type(request: pytest.FixtureRequest) -> Any:
     """The inner loop for `run_by_hand`."""
     if request.param == "pure":
-        return batch_module.Batch
-    return request.getfixturevalue("batch").Batch
+        return loop_module.Loop
+    return request.getfixturevalue("compiled_loop").Loop
 
 
 @pytest.fixture(scope="session")
 def run_by_hand() -> Callable[..., AbstractContextManager[ByHand]]:
-    """`with run_by_hand(Batch) as by_hand`: a session that moves when it is told to."""
+    """`with run_by_hand(Loop) as by_hand`: a session that moves when it is told to."""
     return _run_by_hand

@@ -26,41 +26,42 @@ from hypothesis import strategies as st
 from websockets.frames import Opcode
 
 from easews.lowlevel import READ, WRITE
-from easews_wsproxy.relay import frames
-from easews_wsproxy.relay import framestate as lane
-from easews_wsproxy.relay import loop as pure_batch
+from easews_wsproxy.relay import frames, framestate
+from easews_wsproxy.relay import loop as pure_loop
 from easews_wsproxy.relay.compiled import COMPILED
 from easews_wsproxy.relay.frames import CLOSE
 
 pytestmark = pytest.mark.slow  # on one Python is enough
 
+#: For a loop that calls nobody.
+UNUSED = (print, print, print)
 COUNTERS = ("remaining", "message_bytes", "frames", "messages", "pings", "pongs", "continued")
 
 
-def _frames_on(lane_module: Any) -> ModuleType:
-    """`frames` once more, with a Walker on this module's Lane."""
+def _frames_on(frame_state_module: Any) -> ModuleType:
+    """`frames` once more, with a Walker on this module's FrameState."""
     spec = importlib.util.spec_from_file_location(
         "easews_wsproxy.relay.other_frames", frames.__file__
     )
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    stand_ins = {"easews_wsproxy.relay.compiled": lane_module, spec.name: module}
+    stand_ins = {"easews_wsproxy.relay.compiled": frame_state_module, spec.name: module}
     with patch.dict(sys.modules, stand_ins):
         spec.loader.exec_module(module)
     return module
 
 
-PURE = _frames_on(lane)
+PURE = _frames_on(framestate)
 
 
 @pytest.fixture(scope="session")
-def compiled(batch: Any) -> Any:
+def compiled(compiled_loop: Any) -> Any:
     """`frames` with walkers that can skim."""
-    return _frames_on(batch)
+    return _frames_on(compiled_loop)
 
 
-def test_the_compiled_loop_is_used_where_it_is_built(batch: Any) -> None:
+def test_the_compiled_loop_is_used_where_it_is_built(compiled_loop: Any) -> None:
     assert COMPILED
 
 
@@ -218,16 +219,16 @@ def _relay(by_hand: Any, sent: dict[str, bytes], steps: list[tuple[str, int, boo
         bytes(by_hand.client.received),
         bytes(by_hand.backend.received),
         [by_hand.client.at_end, by_hand.backend.at_end],
-        [(leg.held, leg.mute, leg.close_sent) for leg in (state.client, state.backend)],
+        [(leg.held, leg.receiving, leg.sending) for leg in (state.client, state.backend)],
         [(one.messages, one.bytes) for one in state.traffic()],
-        state._first,
+        (state._closing.by, state._closing.code) if state.closing else None,
     )
 
 
 @given(data=st.data())
 @settings(max_examples=150)
 def test_the_same_bytes_come_out_of_both_relays(
-    batch: Any, run_by_hand: Any, data: st.DataObject
+    compiled_loop: Any, run_by_hand: Any, data: st.DataObject
 ) -> None:
     sent = {
         "client": data.draw(streams(masked=True)),
@@ -235,10 +236,10 @@ def test_the_same_bytes_come_out_of_both_relays(
     }
     steps = data.draw(STEPS)
     results = []
-    for batch_type in (batch.Batch, pure_batch.Batch):
+    for loop_type in (compiled_loop.Loop, pure_loop.Loop):
         with (
             patch("os.urandom", bytes),  # masks of zeros
-            run_by_hand(batch_type, deflate=True, client_limit=100_000) as by_hand,
+            run_by_hand(loop_type, deflate=True, client_limit=100_000) as by_hand,
         ):
             results.append(_relay(by_hand, sent, steps))
     assert results[0] == results[1]
@@ -250,11 +251,11 @@ async def test_what_waits_for_a_peer_is_not_overtaken(relaying: Any) -> None:
         sessions = [stage.open() for _ in range(40)]
         for relayed in sessions:
             relayed.client.sock.send(relayed.client.frame(Opcode.TEXT, b"second"))
-        assert not stage.relay._batch.turn(0.0)  # the time is up before all have had their turn
+        assert not stage.relay._loop.turn(0.0)  # the time is up before all have had their turn
         late = next(relayed for relayed in sessions if not relayed.session.client.walker.bytes)
         ping = late.client.frame(Opcode.PING, b"first")
         late.session.backend.keep(ping)
-        late.session.watch()
+        late.session.settle(time.monotonic())
         frame = await late.backend.receive_frame()
         assert (frame.opcode, frame.data) == (Opcode.PING, b"first")
 
@@ -263,30 +264,38 @@ async def test_what_waits_for_a_peer_is_not_overtaken(relaying: Any) -> None:
 
 
 class Attending:
-    """A batch of sockets that calls `act`, if that is set, and notes which of them it did."""
+    """A loop of sockets that calls `act`, if that is set, and notes which of them it did."""
 
-    def __init__(self, batch_type: Any, count: int) -> None:
+    def __init__(self, loop_type: Any, count: int) -> None:
         self.called: list[int] = []
         self.act: Any = None
-        self.batch = batch_type(self._attend, bytearray(1024), 512, 1 << 16)
+        self.loop = loop_type(
+            self._on_ready, self._on_bytes, self._on_end, bytearray(1024), 512, 1 << 16
+        )
         self.pairs = [socket.socketpair() for _ in range(count)]
         for number, (near, far) in enumerate(self.pairs):
-            self.batch.enter(near.fileno(), number, frames.Walker(masked=False), near.fileno())
-            self.batch.watch(near.fileno(), READ, False)
+            self.loop.enter(near.fileno(), None, number, frames.Walker(masked=False), near.fileno())
+            self.loop.update_interest(near.fileno(), READ, False)
             far.send(b"!")
 
-    def _attend(self, number: int, events: int, end: int, upto: int, sent: int) -> None:
+    def _on_ready(self, session: object, number: int, events: int) -> None:
         self.called.append(number)
         if self.act is not None:
             self.act(number)
 
+    def _on_bytes(self, session: object, number: int, end: int, upto: int, sent: int) -> None:
+        self._on_ready(session, number, READ)
+
+    def _on_end(self, session: object, number: int) -> None:
+        self._on_ready(session, number, READ)
+
     def leave(self, number: int) -> None:
         near = self.pairs[number][0]
-        self.batch.leave(near.fileno())
+        self.loop.leave(near.fileno())
         near.close()
 
     def close(self) -> None:
-        self.batch.close()
+        self.loop.close()
         for pair in self.pairs:
             for sock in pair:
                 sock.close()
@@ -295,11 +304,11 @@ class Attending:
 @pytest.fixture(params=["compiled", "pure"])
 def attending(request: pytest.FixtureRequest) -> Iterator[Any]:
     """Makes one; it is closed in the end."""
-    module = request.getfixturevalue("batch") if request.param == "compiled" else pure_batch
+    module = request.getfixturevalue("compiled_loop") if request.param == "compiled" else pure_loop
     made: list[Attending] = []
 
     def make(count: int) -> Attending:
-        made.append(Attending(module.Batch, count))
+        made.append(Attending(module.Loop, count))
         return made[-1]
 
     yield make
@@ -311,13 +320,13 @@ def test_a_descriptor_enters_and_leaves_once(attending: Any) -> None:
     one = attending(1)
     fd = one.pairs[0][0].fileno()
     with pytest.raises(KeyError):
-        one.batch.enter(fd, 0, frames.Walker(masked=False), fd)
-    one.batch.leave(fd)
-    for use in (one.batch.leave, lambda fd: one.batch.watch(fd, READ, True)):
+        one.loop.enter(fd, None, 0, frames.Walker(masked=False), fd)
+    one.loop.leave(fd)
+    for use in (one.loop.leave, lambda fd: one.loop.update_interest(fd, READ, True)):
         for unknown in (fd, 100_000, -1):
             with pytest.raises(KeyError):
                 use(unknown)
-    assert one.batch.turn(inf)
+    assert one.loop.turn(inf)
     assert one.called == []
 
 
@@ -325,11 +334,11 @@ def test_a_descriptor_that_is_closed_cannot_be_watched(attending: Any) -> None:
     one = attending(1)
     near = one.pairs[0][0]
     fd = near.fileno()
-    one.batch.watch(fd, 0, False)
+    one.loop.update_interest(fd, 0, False)
     near.close()
     with pytest.raises(OSError, match="Bad file descriptor"):
-        one.batch.watch(fd, READ | WRITE, False)
-    one.batch.leave(fd)
+        one.loop.update_interest(fd, READ | WRITE, False)
+    one.loop.leave(fd)
 
 
 def test_who_leaves_after_its_descriptor_was_closed_is_gone(attending: Any) -> None:
@@ -337,21 +346,21 @@ def test_who_leaves_after_its_descriptor_was_closed_is_gone(attending: Any) -> N
     near, other = several.pairs[0][0], several.pairs[1][0]
     fd = near.fileno()
     near.close()
-    several.batch.leave(fd)
+    several.loop.leave(fd)
     with pytest.raises(KeyError):
-        several.batch.leave(fd)
+        several.loop.leave(fd)
     os.dup2(other.fileno(), fd)
-    several.batch.enter(fd, 7, frames.Walker(masked=False), fd)
-    several.batch.watch(fd, READ, False)
+    several.loop.enter(fd, None, 7, frames.Walker(masked=False), fd)
+    several.loop.update_interest(fd, READ, False)
 
     def leave_it(number: int) -> None:
         if number == 7:
-            several.batch.leave(fd)
+            several.loop.leave(fd)
         else:
             several.leave(number)
 
     several.act = leave_it
-    assert several.batch.turn(inf)
+    assert several.loop.turn(inf)
     assert sorted(several.called) == [1, 7]
     os.close(fd)
 
@@ -360,22 +369,22 @@ def test_who_leaves_after_its_descriptor_became_another_s_is_gone(attending: Any
     several = attending(2)
     fd = several.pairs[0][0].fileno()
     os.dup2(several.pairs[1][1].fileno(), fd)  # which closes it
-    several.batch.leave(fd)
+    several.loop.leave(fd)
     with pytest.raises(KeyError):
-        several.batch.watch(fd, READ, False)
+        several.loop.update_interest(fd, READ, False)
 
 
 def test_no_descriptor_is_too_high_and_none_is_negative(attending: Any) -> None:
     one = attending(1)
     before = _peak_memory()
     for fd in (1 << 16, 1 << 24):
-        one.batch.enter(fd, 1, frames.Walker(masked=False), fd)
+        one.loop.enter(fd, None, 1, frames.Walker(masked=False), fd)
         with pytest.raises(OSError, match="Bad file descriptor"):
-            one.batch.watch(fd, READ, False)
-        one.batch.leave(fd)
+            one.loop.update_interest(fd, READ, False)
+        one.loop.leave(fd)
     assert _peak_memory() - before < 8 << 20
     with pytest.raises(ValueError, match="-1 is no descriptor"):
-        one.batch.enter(-1, 1, frames.Walker(masked=False), 0)
+        one.loop.enter(-1, None, 1, frames.Walker(masked=False), 0)
 
 
 def _peak_memory() -> int:
@@ -383,14 +392,14 @@ def _peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def test_what_another_process_adds_to_an_inherited_epoll_is_passed_over(batch: Any) -> None:
-    several = batch.Batch({}.__getitem__, bytearray(64), 64, 0)
+def test_what_another_process_adds_to_an_inherited_epoll_is_passed_over(compiled_loop: Any) -> None:
+    several = compiled_loop.Loop(*UNUSED, bytearray(64), 64, 0)
     near, far = socket.socketpair()
     strangers = [fcntl.fcntl(far, fcntl.F_DUPFD, least) for least in (0, 300, 900)]
     inherited = select.epoll.fromfd(os.dup(several.fileno()))
     for fd in strangers:
         inherited.register(fd, WRITE | select.EPOLLET)
-    several.enter(near.fileno(), "leg", frames.Walker(masked=False), near.fileno())
+    several.enter(near.fileno(), None, "leg", frames.Walker(masked=False), near.fileno())
     assert several.turn(inf)
     inherited.close()
     several.close()
@@ -405,7 +414,7 @@ def test_what_attend_raises_comes_out_and_the_next_turn_goes_on(attending: Any) 
     several.act = {}.__getitem__
     for _ in range(5):
         with pytest.raises(KeyError):
-            several.batch.turn(inf)
+            several.loop.turn(inf)
     assert sorted(several.called) == [0, 1, 2, 3, 4]
 
 
@@ -418,7 +427,7 @@ def test_what_is_left_unread_is_told_of_again(attending: Any) -> None:
 
     one.act = end_at_the_third
     with pytest.raises(KeyError):
-        one.batch.turn(inf)
+        one.loop.turn(inf)
     assert one.called == [0, 0, 0]
 
 
@@ -430,9 +439,9 @@ def test_an_end_that_nobody_wants_to_read_wakes_nobody(attending: Any) -> None:
         while True:
             near.send(bytes(1 << 16))
     far.shutdown(socket.SHUT_WR)
-    one.batch.watch(near.fileno(), WRITE, False)
+    one.loop.update_interest(near.fileno(), WRITE, False)
     one.act = {}.__getitem__
-    assert one.batch.turn(inf)
+    assert one.loop.turn(inf)
     assert one.called == []
 
 
@@ -444,7 +453,7 @@ def test_who_leaves_while_another_is_attended_to_is_left_alone(attending: Any) -
             several.leave(number)
 
     several.act = leave_all
-    assert several.batch.turn(inf)
+    assert several.loop.turn(inf)
     assert len(several.called) == 1
 
 
@@ -458,12 +467,12 @@ def test_who_gets_the_descriptor_of_one_that_left_is_a_new_one(attending: Any) -
             several.leave(other)
         for near, far in [socket.socketpair() for _ in range(14)]:
             fresh.extend((near, far))
-            several.batch.enter(near.fileno(), -1, frames.Walker(masked=False), near.fileno())
-            several.batch.watch(near.fileno(), READ, True)
+            several.loop.enter(near.fileno(), None, -1, frames.Walker(masked=False), near.fileno())
+            several.loop.update_interest(near.fileno(), READ, True)
         several.leave(number)
 
     several.act = replace
-    assert several.batch.turn(inf)
+    assert several.loop.turn(inf)
     for sock in fresh:
         sock.close()
     assert several.called[0] >= 0
@@ -475,69 +484,70 @@ def test_the_table_may_grow_while_one_is_attended_to(attending: Any) -> None:
     fd = 10_000  # nobody's, and never watched
 
     def grow(number: int) -> None:
-        several.batch.enter(fd + 10_000 * number, -1, frames.Walker(masked=False), 0)
+        several.loop.enter(fd + 10_000 * number, None, -1, frames.Walker(masked=False), 0)
         several.leave(number)
 
     several.act = grow
-    assert several.batch.turn(inf)
+    assert several.loop.turn(inf)
     assert sorted(several.called) == [0, 1, 2]
 
 
-def test_a_batch_that_is_closed_refuses_to_turn(attending: Any) -> None:
+def test_a_loop_that_is_closed_refuses_to_turn(attending: Any) -> None:
     several = attending(3)
-    several.batch.close()
-    several.batch.close()
+    several.loop.close()
+    several.loop.close()
     with pytest.raises((OSError, ValueError)):  # the latter is select.epoll's way
-        several.batch.turn(inf)
+        several.loop.turn(inf)
 
 
 # Memory
 
 
-def test_a_batch_keeps_its_legs_as_long_as_they_are_in_it(batch: Any, compiled: Any) -> None:
-    leg, walker = object(), compiled.Walker(masked=False)
-    counts = sys.getrefcount(leg), sys.getrefcount(walker)
-    several = batch.Batch(print, bytearray(64), 64, 0)
+def test_a_loop_keeps_its_legs_as_long_as_they_are_in_it(compiled_loop: Any, compiled: Any) -> None:
+    kept = object(), object(), compiled.Walker(masked=False)
+    session, leg, walker = kept
+    before = [sys.getrefcount(one) for one in kept]
+    several = compiled_loop.Loop(*UNUSED, bytearray(64), 64, 0)
     for _ in range(10):
-        several.enter(7, leg, walker, 7)
-        assert (sys.getrefcount(leg), sys.getrefcount(walker)) == (counts[0] + 1, counts[1] + 1)
+        several.enter(7, session, leg, walker, 7)
+        assert [sys.getrefcount(one) for one in kept] == [count + 1 for count in before]
         several.leave(7)
-    several.enter(7, leg, walker, 7)
+    several.enter(7, session, leg, walker, 7)
     del several
-    assert (sys.getrefcount(leg), sys.getrefcount(walker)) == counts
+    assert [sys.getrefcount(one) for one in kept] == before
 
 
-def test_a_batch_that_refers_to_itself_is_collected(batch: Any) -> None:
+def test_a_loop_that_refers_to_itself_is_collected(compiled_loop: Any) -> None:
     class Owner:
         def attend(self) -> None: ...
 
     owner = Owner()
-    owner.batch = batch.Batch(owner.attend, bytearray(64), 64, 0)  # type: ignore[attr-defined]
+    owner.loop = compiled_loop.Loop(*[owner.attend] * 3, bytearray(64), 64, 0)  # type: ignore[attr-defined]
     gone = weakref.ref(owner)
     del owner
     gc.collect()
     assert gone() is None
 
 
-@pytest.mark.parametrize("helping", [0, -1, 65])
-def test_a_buffer_has_room_for_a_helping(batch: Any, helping: int) -> None:
+@pytest.mark.parametrize("read_size", [0, -1, 65])
+def test_a_buffer_has_room_for_a_read(compiled_loop: Any, read_size: int) -> None:
     with pytest.raises(ValueError, match="too small"):
-        batch.Batch(print, bytearray(64), helping, 0)
+        compiled_loop.Loop(*UNUSED, bytearray(64), read_size, 0)
     with pytest.raises(ValueError, match="too small"):
-        batch.Batch(print, bytearray(64), 64, 0).help_to(helping)
+        compiled_loop.Loop(*UNUSED, bytearray(64), 64, 0).set_read_size(read_size)
 
 
-def test_a_batch_has_one_poller_however_often_it_is_initialised(batch: Any) -> None:
-    made_with = (print, bytearray(64), 64, 0)
-    one = batch.Batch(*made_with)
+def test_a_loop_has_one_poller_however_often_it_is_initialised(compiled_loop: Any) -> None:
+    made_with = (*UNUSED, bytearray(64), 64, 0)
+    one = compiled_loop.Loop(*made_with)
     poller, opened = one.fileno(), os.listdir("/proc/self/fd")
     one.__init__(*made_with)
     assert (one.fileno(), os.listdir("/proc/self/fd")) == (poller, opened)
 
 
-def test_nothing_is_left_of_sessions_that_are_over(batch: Any, run_by_hand: Any) -> None:
+def test_nothing_is_left_of_sessions_that_are_over(compiled_loop: Any, run_by_hand: Any) -> None:
     blocks: list[int] = []
-    with run_by_hand(batch.Batch) as by_hand:
+    with run_by_hand(compiled_loop.Loop) as by_hand:
         for number in range(10_000):
             over = by_hand.open_another()
             by_hand.turn()

@@ -80,6 +80,6 @@ def test_a_leg_that_is_no_raw_socket_is_left_to_python() -> None:
         Leg("backend", backend, Walker(masked=False)),
     ]
     legs[0].other, legs[1].other = legs[1], legs[0]
-    assert not any(leg.is_clear for leg in legs)
+    assert not any(leg.is_direct for leg in legs)
     client.close()
     backend.close()

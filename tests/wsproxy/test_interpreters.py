@@ -10,20 +10,20 @@ import pytest
 #: Skims over two frames and relays a third, in an interpreter of its own.
 PROGRAM = """
 import socket
-from easews_wsproxy.relay._batch import Batch, Lane
+from easews_wsproxy.relay._loop import Loop, FrameState
 
-lane = Lane(False, False, -1)
-assert lane.skim(b"\\x81\\x01a\\x82\\x00", 0, 5) == 5
-assert (lane.frames, lane.messages) == (2, 2)
+frame_state = FrameState(False, False, -1)
+assert frame_state.skim(b"\\x81\\x01a\\x82\\x00", 0, 5) == 5
+assert (frame_state.frames, frame_state.messages) == (2, 2)
 (near, source), (far, sink) = socket.socketpair(), socket.socketpair()
-batch = Batch(print, bytearray(64), 64, 1 << 16)
-batch.enter(near.fileno(), "leg", lane, sink.fileno())
-batch.watch(near.fileno(), 1, True)
+loop = Loop(print, print, print, bytearray(64), 64, 1 << 16)
+loop.enter(near.fileno(), "session", "leg", frame_state, sink.fileno())
+loop.update_interest(near.fileno(), 1, True)
 source.send(b"\\x81\\x01b")
-assert batch.turn(float("inf"))
+assert loop.turn(float("inf"))
 assert far.recv(9) == b"\\x81\\x01b"
-batch.leave(near.fileno())
-batch.close()
+loop.leave(near.fileno())
+loop.close()
 """
 
 
@@ -43,7 +43,7 @@ def _run_isolated(program: str) -> None:
         interpreters.destroy(made)
 
 
-def test_an_isolated_interpreter_can_relay(batch: Any) -> None:
+def test_an_isolated_interpreter_can_relay(compiled_loop: Any) -> None:
     for _ in range(3):
         _run_isolated(PROGRAM)
-    assert batch.Lane(False, False, -1).skim(b"\x82\0", 0, 2) == 2
+    assert compiled_loop.FrameState(False, False, -1).skim(b"\x82\0", 0, 2) == 2

@@ -17,7 +17,7 @@ from tests.e2e import raw
 
 from easews import Context, Filter, Response
 from easews.testing import Running, gateway
-from easews_wsproxy.relay import loop as batch_module
+from easews_wsproxy.relay import loop as loop_module
 from easews_wsproxy.relay import service as relay_module
 from easews_wsproxy.relay.compiled import COMPILED
 from easews_wsproxy.relay.frames import Walker
@@ -197,7 +197,7 @@ def _raise(*_: object) -> Any:
 async def we_fail(stage: Stage) -> None:
     client, backend = await stage.open()
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(RelaySession, "ended", _raise)
+        patched.setattr(RelaySession, "on_end", _raise)
         client.sock.close()
         await backend.leave()
 
@@ -205,7 +205,7 @@ async def we_fail(stage: Stage) -> None:
 async def we_fail_at_the_handover(stage: Stage) -> None:
     client, backend, answer = await stage.ask()
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(Leg, "join", _raise)
+        patched.setattr(relay_module.Relay, "_enter", _raise)
         await backend.send(answer)
         await backend.rest()
         await client.rest()
@@ -309,7 +309,7 @@ def no_garbage(*kinds: type) -> Iterator[None]:
 def inner_loop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The test runs with this one. Nothing is logged: a record keeps what an error refers to."""
     if request.param == "pure":
-        monkeypatch.setattr(relay_module, "Batch", batch_module.Batch)
+        monkeypatch.setattr(relay_module, "Loop", loop_module.Loop)
     logging.disable()
     yield
     logging.disable(logging.NOTSET)

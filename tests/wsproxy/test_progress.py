@@ -11,7 +11,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 from websockets.frames import Frame, Opcode
 
-from easews_wsproxy.relay.loop import Batch
+from easews_wsproxy.relay.loop import Loop
 from easews_wsproxy.relay.progress import Progress
 from easews_wsproxy.relay.sendqueue import outstanding
 from easews_wsproxy.relay.watchdog import Limits
@@ -45,11 +45,11 @@ def ends(relayed: Any, sender: str) -> tuple[Any, Any]:
     return pair if sender == "client" else pair[::-1]
 
 
-async def read_slowly(peer: Any, size: int, helping: int = HELPING) -> bytes:
+async def read_slowly(peer: Any, size: int, read_size: int = HELPING) -> bytes:
     """So many bytes, with a ping of the reader's own each time."""
     data = b""
     while len(data) < size:
-        piece = await peer.receive(min(helping, size - len(data)))
+        piece = await peer.receive(min(read_size, size - len(data)))
         assert piece, f"the stream ended after {len(data)} of {size} bytes"
         data += piece
         await peer.send(peer.frame(Opcode.PING, b"beat"))
@@ -201,7 +201,7 @@ def test_the_time_for_a_pong_begins_when_the_ping_is_reached(run_by_hand: Any, p
         by_hand.client.pull(most)
         by_hand.pass_time(2.0)
 
-    with run_by_hand(Batch, PINGS) as by_hand:
+    with run_by_hand(Loop, PINGS) as by_hand:
         _pass_a_message(by_hand, ping)
         for _ in range(40):  # for several times as long as an answer may take
             pass_two_seconds(2000)
@@ -218,7 +218,7 @@ def test_the_time_for_a_pong_begins_when_the_ping_is_reached(run_by_hand: Any, p
 def test_a_ping_that_does_not_get_through_is_given_the_time_of_a_slow_reader(
     run_by_hand: Any,
 ) -> None:
-    with run_by_hand(Batch, PINGS) as by_hand:
+    with run_by_hand(Loop, PINGS) as by_hand:
         _pass_a_message(by_hand)
         began = by_hand.now
         while not by_hand.session.closing:
@@ -231,7 +231,7 @@ def test_a_ping_that_does_not_get_through_is_given_the_time_of_a_slow_reader(
 
 
 def test_a_slow_reader_that_is_blamed_gets_its_close_behind_what_waits(run_by_hand: Any) -> None:
-    with run_by_hand(Batch, Limits(slow_reader=8.0), send_buffer=1) as by_hand:
+    with run_by_hand(Loop, Limits(slow_reader=8.0), send_buffer=1) as by_hand:
         by_hand.backend.outbox += MESSAGE
         while by_hand.backend.push():
             by_hand.turn()
@@ -245,7 +245,7 @@ def test_a_slow_reader_that_is_blamed_gets_its_close_behind_what_waits(run_by_ha
 
 
 def test_a_client_that_has_stopped_sending_is_waited_for_while_it_takes(run_by_hand: Any) -> None:
-    with run_by_hand(Batch, Limits(close=5.0, slow_reader=60.0)) as by_hand:
+    with run_by_hand(Loop, Limits(close=5.0, slow_reader=60.0)) as by_hand:
         by_hand.client.sock.shutdown(socket.SHUT_WR)
         by_hand.turn()
         _pass_a_message(by_hand, b"\x88\x02\x03\xe8")

@@ -14,29 +14,30 @@ from anyio.lowlevel import checkpoint
 from websockets.frames import Opcode
 
 from easews.net.poller import SelectorPoller
-from easews_wsproxy.relay import loop as batch_module
+from easews_wsproxy.relay import loop as loop_module
 from easews_wsproxy.relay import service as relay_module
 from easews_wsproxy.relay import splice
 from easews_wsproxy.relay.frames import Walker
-from easews_wsproxy.relay.leg import BUFFER_BYTES, FLOOD_BYTES, TURN_BYTES, Leg
+from easews_wsproxy.relay.leg import Leg
 from easews_wsproxy.relay.session import RelaySession
+from easews_wsproxy.relay.sizes import BUFFER_BYTES, FLOOD_BYTES, TURN_BYTES
 from easews_wsproxy.relay.watchdog import Limits
 
 
 class Counting:
-    """The relay's own batch, counting its turns."""
+    """The relay's own loop, counting its turns."""
 
     def __init__(self, relay: Any) -> None:
-        self._batch = relay._batch
+        self._loop = relay._loop
         self.turns = 0
-        relay._batch = self
+        relay._loop = self
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._batch, name)
+        return getattr(self._loop, name)
 
     def turn(self, until: float) -> bool:
         self.turns += 1
-        return bool(self._batch.turn(until))
+        return bool(self._loop.turn(until))
 
 
 async def _fill(relayed: Any) -> int:
@@ -115,7 +116,7 @@ async def test_a_turn_ends_in_time_and_the_next_goes_on_where_it_was(relaying: A
         for number, relayed in enumerate(sessions):
             relayed.client.sock.send(relayed.client.frame(Opcode.TEXT, str(number).encode()))
         turns = 1
-        while not stage.relay._batch.turn(0.0):  # the time is always up
+        while not stage.relay._loop.turn(0.0):  # the time is always up
             turns += 1
         assert turns > 1
         for number, relayed in enumerate(sessions):
@@ -134,12 +135,13 @@ async def test_a_flood_of_tiny_frames_arrives(relaying: Any) -> None:
 
 async def test_a_flood_gets_smaller_helpings_where_python_walks_it(relaying: Any) -> None:
     async with relaying() as stage:
-        client = stage.open().session.client
+        session = stage.open().session
+        client = session.client
         frame = b"\x82\x80\0\0\0\0"
-        client.session.receive(client, bytearray(frame * 300), 0, 1800, 0, 0.0)
-        assert client.take == FLOOD_BYTES
-        client.session.receive(client, bytearray(b"\x82\xe4\0\0\0\0" + bytes(100)), 0, 106, 0, 0.0)
-        assert client.take == TURN_BYTES
+        session.on_bytes(client, bytearray(frame * 300), 0, 1800, 0, 0.0)
+        assert client.read_size == FLOOD_BYTES
+        session.on_bytes(client, bytearray(b"\x82\xe4\0\0\0\0" + bytes(100)), 0, 106, 0, 0.0)
+        assert client.read_size == TURN_BYTES
 
 
 async def test_a_large_frame_is_read_in_large_pieces(
@@ -149,7 +151,7 @@ async def test_a_large_frame_is_read_in_large_pieces(
     async with relaying() as stage:
         relayed = stage.open()
         frame = relayed.backend.frame(Opcode.BINARY, os.urandom(3_000_000))
-        sizes = relayed.watch_reads(relayed.session.backend)
+        sizes = relayed.watch(relayed.session.backend).reads
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(relayed.backend.send, frame)
             assert await relayed.client.receive_exactly(len(frame)) == frame
@@ -195,7 +197,7 @@ def _broken(*_: object, **__: object) -> Any:
     raise RuntimeError("a fault of ours")
 
 
-@pytest.mark.parametrize("part", ["walker", "send", "check", "watch"])
+@pytest.mark.parametrize("part", ["walker", "send", "check", "settle"])
 async def test_a_fault_ends_its_session_and_no_other(
     relaying: Any, part: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -211,7 +213,7 @@ async def test_a_fault_ends_its_session_and_no_other(
             monkeypatch.setattr(
                 RelaySession,
                 part,
-                lambda each, *now: _broken() if each is session else whole(each, *now),
+                lambda each, now: _broken() if each is session else whole(each, now),
             )
         if part in ("walker", "send"):
             await relayed.client.send(relayed.client.frame(Opcode.CLOSE))
@@ -250,8 +252,8 @@ async def test_a_relay_that_is_stopped_cuts_its_sessions(relaying: Any) -> None:
 async def test_the_relay_runs_on_systems_without_epoll(
     relaying: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(relay_module, "Batch", batch_module.Batch)
-    monkeypatch.setattr(batch_module, "make_poller", SelectorPoller)
+    monkeypatch.setattr(relay_module, "Loop", loop_module.Loop)
+    monkeypatch.setattr(loop_module, "make_poller", SelectorPoller)
     async with relaying() as stage:
         relayed = stage.open()
         sent = await _fill(relayed)

@@ -130,10 +130,12 @@ class Conversation:
 
     def sort_out(self, role: str) -> tuple[bytes, list[bytes]]:
         """What has come to `role` from the other side, and the payloads of pings of ours."""
-        life = getattr(self.by_hand.session, role).life
+        heartbeat = getattr(self.by_hand.session, role).heartbeat
         frames, rest = decode(bytes(getattr(self.by_hand, role).received), role == "backend")
         ours = [
-            frame for frame in frames if frame.opcode is Opcode.PING and life.is_ours(frame.payload)
+            frame
+            for frame in frames
+            if frame.opcode is Opcode.PING and heartbeat.is_ours(frame.payload)
         ]
         theirs = b"".join(frame.raw for frame in frames if frame not in ours)
         return theirs + rest, [frame.payload for frame in ours]
@@ -161,10 +163,10 @@ BUFFERS = st.sampled_from([None, 1, 20_000])
 @given(data=st.data())
 @settings(max_examples=100)
 def test_applications_get_what_was_sent_and_our_pings_only_in_between(
-    batch_type: Any, run_by_hand: Any, data: st.DataObject
+    loop_type: Any, run_by_hand: Any, data: st.DataObject
 ) -> None:
     sent = {role: data.draw(applications(), role) for role in ("client", "backend")}
-    with run_by_hand(batch_type, LIMITS, send_buffer=data.draw(BUFFERS)) as by_hand:
+    with run_by_hand(loop_type, LIMITS, send_buffer=data.draw(BUFFERS)) as by_hand:
         talk = _talked(by_hand, sent, data)
         talk.finish()
         for role, other in (("client", "backend"), ("backend", "client")):
@@ -178,10 +180,10 @@ def test_applications_get_what_was_sent_and_our_pings_only_in_between(
 @given(data=st.data())
 @settings(max_examples=100)
 def test_a_close_of_ours_comes_behind_whole_frames_and_nothing_comes_behind_it(
-    batch_type: Any, run_by_hand: Any, data: st.DataObject
+    loop_type: Any, run_by_hand: Any, data: st.DataObject
 ) -> None:
     sent = {role: data.draw(applications(), role) for role in ("client", "backend")}
-    with run_by_hand(batch_type, LIMITS, send_buffer=data.draw(BUFFERS)) as by_hand:
+    with run_by_hand(loop_type, LIMITS, send_buffer=data.draw(BUFFERS)) as by_hand:
         talk = _talked(by_hand, sent, data)
         waits = any(
             leg.walker.remaining for leg in (by_hand.session.client, by_hand.session.backend)

@@ -8,7 +8,7 @@ import anyio
 import pytest
 from websockets.frames import Opcode
 
-from easews_wsproxy.relay.loop import Batch
+from easews_wsproxy.relay.loop import Loop
 from easews_wsproxy.relay.rates import Rate
 from easews_wsproxy.relay.watchdog import Limits
 
@@ -57,15 +57,7 @@ async def test_a_flood_of_pongs_is_sent_on_in_large_pieces(relaying: Any) -> Non
     async with relaying() as stage:
         relayed = stage.open(Limits(ping_interval=0.2, ping_timeout=30))
         assert (await relayed.client.receive_frame()).opcode is Opcode.PING
-        sizes = []
-        leg = relayed.session.backend
-        send = leg.send
-
-        def watched(data: Any) -> int:
-            sizes.append(len(data))
-            return int(send(data))
-
-        leg.send = watched
+        sizes = relayed.watch(relayed.session.backend).writes
         flood = b"\x8a\x80\0\0\0\0" * 5000
         received = 0
         async with anyio.create_task_group() as tasks:
@@ -76,7 +68,7 @@ async def test_a_flood_of_pongs_is_sent_on_in_large_pieces(relaying: Any) -> Non
 
 
 def test_a_frame_that_comes_byte_by_byte_counts_once(run_by_hand: Any) -> None:
-    with run_by_hand(Batch, Limits(client_rate=Rate(bytes=1000))) as by_hand:
+    with run_by_hand(Loop, Limits(client_rate=Rate(bytes=1000))) as by_hand:
         by_hand.client.outbox += b"\x89\xfd" + bytes(4 + 125)
         while by_hand.client.push(1):
             by_hand.turn()
@@ -85,6 +77,6 @@ def test_a_frame_that_comes_byte_by_byte_counts_once(run_by_hand: Any) -> None:
 
 
 def test_the_clock_lets_go_of_a_session_that_is_over(run_by_hand: Any) -> None:
-    with run_by_hand(Batch, Limits(max_age=3600)) as by_hand:
+    with run_by_hand(Loop, Limits(max_age=3600)) as by_hand:
         by_hand.session.cut()
         assert not by_hand.relay._wheel

@@ -66,7 +66,7 @@ async def test_urgent_data_with_nothing_behind_it_does_not_spin(relaying: Any) -
         relayed = stage.open()
         relayed.client.sock.send(_text(relayed.client, "in front"))
         relayed.client.sock.send(b"!", socket.MSG_OOB)
-        assert stage.relay._batch.turn(time.monotonic() + 5)  # False when its time was up
+        assert stage.relay._loop.turn(time.monotonic() + 5)  # False when its time was up
         assert await relayed.backend.receive_text() == "in front"
 
 

@@ -9,21 +9,21 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .framestate import Lane
-    from .loop import Batch
+    from .framestate import FrameState
+    from .loop import Loop
 
     COMPILED: bool
 else:
     try:
         if os.environ.get("EASEWS_PURE") == "1":
             raise ImportError
-        from ._batch import Batch, Lane
+        from ._loop import FrameState, Loop
     except ImportError:
-        from .framestate import Lane
-        from .loop import Batch
+        from .framestate import FrameState
+        from .loop import Loop
 
         COMPILED = False
     else:
         COMPILED = True
 
-__all__ = ["COMPILED", "Batch", "Lane"]
+__all__ = ["COMPILED", "FrameState", "Loop"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from .compiled import Lane
+from .compiled import FrameState
 
 CLOSE, PING, PONG = 0x8, 0x9, 0xA
 
@@ -58,8 +58,8 @@ class Fault:
     reason: str
 
 
-class Walker(Lane):
-    """Walks the frames of one direction; see `Lane` for what it is made with."""
+class Walker(FrameState):
+    """Walks the frames of one direction; see `FrameState` for what it is made with."""
 
     __slots__ = ("control", "fault")
 

@@ -1,12 +1,12 @@
 """The numbers that a walker counts by: where one direction of a session has got to.
 
-`_batch.c` has the same with a `skim` that passes over unremarkable frames.
+`_loop.c` has the same with a `skim` that passes over unremarkable frames.
 """
 
 from __future__ import annotations
 
 
-class Lane:
+class FrameState:
     """`masked`: the frames come from a client (RFC 6455 §5.1). `deflate`: permessage-deflate was
     agreed. `limit`: the most payload bytes that a message may have, fragments added up; -1 for
     no limit.

@@ -16,7 +16,7 @@ from .frames import Walker
 _SECRET_BYTES = 6
 
 
-class Life:
+class Heartbeat:
     """What is known of one peer. Times are readings of one monotonic clock, in seconds."""
 
     __slots__ = (

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from websockets.frames import Opcode
 
 from easews_wsproxy.relay.frames import Walker
-from easews_wsproxy.relay.heartbeat import Life
+from easews_wsproxy.relay.heartbeat import Heartbeat
 from easews_wsproxy.relay.rates import Meter, Rate
 from easews_wsproxy.relay.watchdog import Limits
 
@@ -187,11 +187,11 @@ async def test_a_client_that_sends_too_much_can_be_closed_instead(relaying: Any)
 
 async def test_while_memory_is_scarce_sessions_go_on_in_small_helpings(relaying: Any) -> None:
     async with relaying() as stage:
-        stage.relay._buffers.limit = -1
-        stage.relay._buffers.hold(0)
+        stage.relay._held_bytes.limit = -1
+        stage.relay._held_bytes.add(0)
         relayed = stage.open()
         frame = relayed.client.frame(Opcode.BINARY, bytes(200_000))
-        sizes = relayed.watch_reads(relayed.session.client)
+        sizes = relayed.watch(relayed.session.client).reads
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(relayed.client.send, frame)
             assert await relayed.backend.receive_exactly(len(frame)) == frame
@@ -205,24 +205,24 @@ async def test_what_is_held_is_counted_and_counted_down_again(relaying: Any) -> 
         with anyio.move_on_after(0.5):
             while True:
                 await relayed.backend.send(frame)
-        buffers = stage.relay._buffers
-        assert buffers.held == len(relayed.session.client.pending) > 0
+        held_bytes = stage.relay._held_bytes
+        assert held_bytes.count == len(relayed.session.client.pending) > 0
         relayed.client.close()
         await relayed.backend.receive_close()
-        assert buffers.held == 0
+        assert held_bytes.count == 0
 
 
 class Peers:
-    """Two walkers, counting what the peers of a `Life` have sent."""
+    """Two walkers, counting what the peers of a `Heartbeat` have sent."""
 
     def __init__(self) -> None:
         self.theirs = Walker(masked=True)
         self.others = Walker(masked=False)
-        self.life = Life()
+        self.heartbeat = Heartbeat()
 
     def look(self, now: float, reading: bool = True) -> float:
-        self.life.hear(self.theirs, self.others, reading, now)
-        return self.life.look(self.others, 0, 30, 20, now)
+        self.heartbeat.hear(self.theirs, self.others, reading, now)
+        return self.heartbeat.look(self.others, 0, 30, 20, now)
 
 
 def test_a_peer_is_asked_after_an_interval_and_gone_after_the_timeout() -> None:
@@ -230,7 +230,7 @@ def test_a_peer_is_asked_after_an_interval_and_gone_after_the_timeout() -> None:
     assert peers.look(0) == 30
     assert peers.look(29) == 30
     assert peers.look(30) == 0
-    peers.life.ask(30)
+    peers.heartbeat.ask(30)
     assert peers.look(31) == 50
     assert peers.look(50) == -1
 
@@ -254,16 +254,16 @@ def test_silence_of_a_peer_that_is_not_read_means_nothing() -> None:
 
 
 def test_pongs_are_known_by_their_payload() -> None:
-    life = Life()
-    assert not life.is_ours(b"")
-    older, newer = life.ask(0), life.ask(1)
-    assert not life.is_ours(b"something")
-    assert life.is_ours(older)
-    assert life.is_ours(newer)
-    life.answered(older, 9, 2)
-    assert life.rtt is None
-    life.answered(newer, 18, 3)
-    assert life.rtt == 2
+    heartbeat = Heartbeat()
+    assert not heartbeat.is_ours(b"")
+    older, newer = heartbeat.ask(0), heartbeat.ask(1)
+    assert not heartbeat.is_ours(b"something")
+    assert heartbeat.is_ours(older)
+    assert heartbeat.is_ours(newer)
+    heartbeat.answered(older, 9, 2)
+    assert heartbeat.rtt is None
+    heartbeat.answered(newer, 18, 3)
+    assert heartbeat.rtt == 2
 
 
 @given(
