@@ -27,37 +27,38 @@ INTRODUCTION = """\
 
 ![64 sessions echo 125 B](performance/64x125.svg)
 
-easews checks every WebSocket frame, and relays a small message for about the CPU time of nginx, which
-checks none. An idle session takes an eighth of nginx's memory. Opening and closing a session takes
-about four times as much CPU time as nginx.
+easews checks every WebSocket frame, and relays a small message for about the CPU time of nginx,
+which checks none. An idle session takes an eighth of nginx's memory. Opening and closing a session
+takes about four times as much CPU time as nginx.
 """
 
 METHOD = """\
 ## What was measured
 
-One run of `bench/run`. Each proxy had one worker, pinned to one core; load generator and echo backend
-shared the other one. All figures are medians of the rounds, and less is better in all charts. An echo
-is two relayed messages. The method, the configs and the meaning of each figure are in
-`bench/README.md` of the repository.
+One run of `bench/run`. Each proxy had one worker, pinned to one core; load generator and echo
+backend shared the other one. All figures are medians of the rounds, and less is better in all
+charts. An echo is two relayed messages. The method, the configs and the meaning of each figure are
+in `bench/README.md` of the repository.
 """
 
 LIMITS = """\
 ## Limits
 
-**Opening and closing a session** costs nearly four times as much as with nginx, and 15 to 35 %
-more than with Traefik and Caddy. The time is spent on some 13,000 interpreter steps: by a sampling profile,
-40 % in the engine and 17 % in the filter and its relay, which parse, check and write heads in Python;
-26 % in system calls and socket objects; 9 % in the event loop and anyio; 8 % in the two log lines.
-Sessions that live for seconds do not notice. A service whose clients open a session for each request
-should keep sessions open instead.
+**Opening and closing a session** costs nearly four times as much as with nginx, and 15 to 35 % more
+than with Traefik and Caddy. The time is spent on some 13,000 interpreter steps: by a sampling
+profile, 40 % in the engine and 17 % in the filter and its relay, which parse, check and write heads
+in Python; 26 % in system calls and socket objects; 9 % in the event loop and anyio; 8 % in the two
+log lines. Sessions that live for seconds do not notice. A service whose clients open a session for
+each request should keep sessions open instead.
 
-**Echoes of 4 KiB** cost as much as with nginx, a few per cent more or less from run to run: for both,
-most of the time is copying in the kernel.
+**Echoes of 4 KiB** cost as much as with nginx, a few per cent more or less from run to run: for
+both, most of the time is copying in the kernel.
 
-**The 99th percentiles** of easews and nginx differ by less than those of two runs on a shared machine.
+**The 99th percentiles** of easews and nginx differ by less than those of two runs on a shared
+machine.
 
-**Without a C compiler** at installation the inner loop is Python, which takes about twice as much CPU
-time for a small message.
+**Without a C compiler** at installation the inner loop is Python, which takes about twice as much
+CPU time for a small message.
 """
 
 

@@ -39,7 +39,9 @@ COUNTERS = ("remaining", "message_bytes", "frames", "messages", "pings", "pongs"
 
 def _frames_on(lane_module: Any) -> ModuleType:
     """`frames` once more, with a Walker on this module's Lane."""
-    spec = importlib.util.spec_from_file_location("easews_wsproxy.relay.other_frames", frames.__file__)
+    spec = importlib.util.spec_from_file_location(
+        "easews_wsproxy.relay.other_frames", frames.__file__
+    )
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
