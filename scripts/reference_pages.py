@@ -2,7 +2,7 @@
 
     docs/reference/kinds/*.md   a page for every kind, from its schema
     docs/reference/api.md       what filters import, from its docstrings
-    docs/reference/errors.md    what `validate` tells of broken configs, from tests/core/golden
+    docs/reference/errors.md    what `validate` reports for broken configs, from tests/core/golden
 
 They are kept with the sources, for reading where no site is; a test fails when they are stale.
 """
@@ -28,21 +28,23 @@ GOLDEN = ROOT / "tests" / "core" / "golden"
 NOT_YET = "Not supported yet: "
 
 ERRORS = """\
-# The errors of validate
+# Errors of validate
 
-`easews validate` tells all faults of a config at once: the place, what is wrong, and what would
-be accepted. On a terminal it shows the spot, as here; in a pipe each fault is a line,
-`FILE:LINE:COLUMN: PATH: what is wrong; what would be accepted`, and with `--format json` an
-object. The exit status is 1. `easews run` tells the same before it starts anything.
+`easews validate` reports all faults of a config at once: the place, what is wrong, and what would
+be accepted. On a terminal it underlines the place, as here. In a pipe each fault is one line,
+`FILE:LINE:COLUMN: PATH: what is wrong; what would be accepted`, and with `--format json` an object.
+The exit status is 1. `easews run` reports the same before it starts anything.
 
-Values that came from the environment are never shown, and neither are those of fields that are
-marked as secret.
+Values from environment variables are never shown, nor values of secret fields.
 """
 #: The headings of the page on errors, and how the names of the configs below them begin.
 GROUPS = (
-    ("What is no YAML, or not the YAML that easews reads", ("yaml-", "document-")),
+    ("YAML", ("yaml-", "document-")),
     ("Environment variables", ("variable-", "secret-")),
-    ("Between objects, filters and steps", ("backend-", "flow-", "two-", "name-", "filter-name")),
+    (
+        "References between objects, filters and steps",
+        ("backend-", "flow-", "two-", "name-", "filter-name"),
+    ),
     ("Fields and values", ("",)),
 )
 
@@ -50,7 +52,7 @@ GROUPS = (
 def pages() -> Iterator[tuple[str, str]]:
     """Each page: its name in the folder, and its text."""
     kinds = published()
-    origins = dict.fromkeys(OBJECT_KINDS, "A kind of object, which the engine brings.")
+    origins = dict.fromkeys(OBJECT_KINDS, "A kind of object; it is part of the engine.")
     origins |= {kind.name: _origin(kind) for kind in kinds.values()}
     for name, origin in origins.items():
         yield f"kinds/{name}.md", kind_page(name, kind_schema(name, kinds), origin)
@@ -60,7 +62,7 @@ def pages() -> Iterator[tuple[str, str]]:
 
 def _origin(kind: Kind) -> str:
     results = ", ".join(f"`{result}`" for result in kind.results) or "none"
-    return f"A kind of filter, which the package `{kind.distribution}` brings. Results: {results}."
+    return f"A kind of filter, from the package `{kind.distribution}`. Results: {results}."
 
 
 def kind_page(name: str, schema: Schema, origin: str) -> str:
@@ -85,7 +87,7 @@ def _parent(field: Field) -> str:
 
 
 def _tables(fields: Iterable[Field]) -> Iterator[str]:
-    rows = ["| field | type | default | what it is |", "|---|---|---|---|"]
+    rows = ["| field | type | default | meaning |", "|---|---|---|---|"]
     missing: list[str] = []
     for field in fields:
         key = field.path.rpartition(".")[2]
@@ -105,7 +107,12 @@ def _row(key: str, field: Field) -> tuple[str, ...]:
     default = "required" if field.required else f"`{field.default}`" if field.default else ""
     examples = ", ".join(f"`{example}`" for example in field.examples[:3])
     text = f"{field.description.rstrip('.')}."
-    return (f"`{key}`", field.type, default, f"{text} Such as {examples}." if examples else text)
+    return (
+        f"`{key}`",
+        field.type,
+        default,
+        f"{text} For example {examples}." if examples else text,
+    )
 
 
 def _cell(text: str) -> str:
@@ -122,7 +129,7 @@ def _notations(fields: Iterable[Field]) -> Iterator[str]:
         if definition.get("title") in used:
             examples = ", ".join(f"`{example}`" for example in definition["examples"] if example)
             text = _cell(definition["description"].rstrip("."))
-            yield f"- **{definition['title']}**: {text}. Such as {examples}."
+            yield f"- **{definition['title']}**: {text}. For example {examples}."
 
 
 def errors_page() -> str:

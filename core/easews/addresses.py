@@ -18,7 +18,11 @@ Network = IPv4Network | IPv6Network
 
 
 class Address(NamedTuple):
-    """An IP address (or the path of a unix socket) and a port (0 where there is none)."""
+    """Where a connection ends.
+
+    host  an IP address, or the path of a unix socket
+    port  the port, 0 where there is none
+    """
 
     host: str
     port: int = 0

@@ -4,7 +4,7 @@ EasewsError
 ├── ConfigError      the config cannot be used: every problem, with its place
 ├── PluginError      an installed plugin is at fault: names its distribution
 ├── ListenError      an address cannot be listened on
-└── UpstreamError    a backend did not do its part
+└── UpstreamError    a backend has failed
     ├── ConnectError     no connection: try the next server
     ├── UpstreamTimeout  no answer in time: 504
     └── BadAnswer        an answer that is not HTTP, or not what was asked for: 502
@@ -49,25 +49,29 @@ class Problem:
 
 
 class ConfigError(EasewsError):
-    """The config cannot be used. `problems` are all of its faults, in the order of the files."""
+    """The config cannot be used.
+
+    problems  all of its faults, in the order of the files
+    """
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(map(str, problems)))
-        self.problems = tuple(problems)
+        self.problems: tuple[Problem, ...] = tuple(problems)
 
 
 class PluginError(EasewsError):
     """An installed plugin cannot be used.
 
-    ``distribution`` is the name to ``pip uninstall`` or to update, ``problem`` what is wrong
-    with it, ``remedy`` what its author or user does next.
+    distribution  the package to update or uninstall
+    problem       what is wrong with it
+    remedy        what its author or user does next
     """
 
     def __init__(self, distribution: str, problem: str, remedy: str) -> None:
         super().__init__(f"{distribution}: {problem}; {remedy}")
-        self.distribution = distribution
-        self.problem = problem
-        self.remedy = remedy
+        self.distribution: str = distribution
+        self.problem: str = problem
+        self.remedy: str = remedy
 
 
 class ListenError(EasewsError):
@@ -79,24 +83,26 @@ class FilterError(EasewsError):
 
 
 class MessageError(EasewsError):
-    """A message that is refused. The server answers with `status` and closes the connection.
+    """The client's request is malformed, or larger than allowed.
 
-    A filter that reads `ctx.request.body` may get one; it lets it pass. `detail` names the
-    failed check; it repeats nothing secret and may be shown to the sender.
+    status  the status of the answer, after which the server closes the connection
+    detail  the check that failed; it repeats nothing secret and may be shown to the client
+
+    Reading `ctx.request.body` may raise it. A filter does not catch it: the server answers.
     """
 
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(detail)
-        self.status = status
-        self.detail = detail
+        self.status: int = status
+        self.detail: str = detail
 
 
 class UpstreamError(EasewsError):
-    """A backend did not do its part; the text says how, and names the server."""
+    """A backend has failed; the text says how, and names the server."""
 
 
 class ConnectError(UpstreamError):
-    """No connection to the server. The caller tries the next one of the pool."""
+    """The server cannot be reached. The caller tries the next one of the pool."""
 
 
 class UpstreamTimeout(UpstreamError):
@@ -104,8 +110,8 @@ class UpstreamTimeout(UpstreamError):
 
 
 class ConnectTimeout(ConnectError, UpstreamTimeout):
-    """No connection to the server within the time for it: nothing was sent yet."""
+    """The server was not reached in time; nothing was sent yet."""
 
 
 class BadAnswer(UpstreamError):
-    """The server answered something that is not HTTP, or left in the middle of its answer."""
+    """The server's answer is not valid HTTP, or is incomplete."""

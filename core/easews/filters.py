@@ -1,8 +1,8 @@
 """The contract between the engine and its filters.
 
 A filter is a class. Its class attributes say what it is (`kind`), what its config looks like
-(`schema`) and how it can end (`results`); an instance is made for each entry of a pipeline's
-`filters`, entered once, and then handles one `Context` after the other, many at a time.
+(`schema`) and what `handle` may return (`results`). Each entry of a pipeline's `filters` gets an
+instance, which is entered once and then handles many `Context`s at a time.
 """
 
 from __future__ import annotations
@@ -28,7 +28,12 @@ _NO_ROUTE = Route()
 
 
 class SpecFault(NamedTuple):
-    """A fault in a filter's spec: `path` leads to it, as in ``("pools", 0, "servers")``."""
+    """A fault in a filter's spec, which `easews validate` reports with its place in the file.
+
+    path      where it is in the spec, as in ``("pools", 0, "servers")``
+    wrong     what is wrong
+    accepted  what would be accepted
+    """
 
     path: Sequence[str | int]
     wrong: str
@@ -39,10 +44,10 @@ T = TypeVar("T")
 
 
 class Notes:
-    """What filters leave for later ones: one value of each class.
+    """What filters pass on to later filters: one value of each class.
 
-    A filter makes a class of its own for what it has to say, so that no two filters can mean
-    different things by one name::
+    Define a class for what your filter passes on, so that no two filters use one name for
+    different things::
 
         ctx.notes.put(Tenant("acme"))
         ctx.notes[Tenant].name
@@ -54,7 +59,7 @@ class Notes:
         self._values: dict[type, object] = {}
 
     def put(self, value: object) -> None:
-        """Leave `value`, in place of an earlier one of its class."""
+        """Store `value`, and replace an earlier one of its class."""
         self._values[type(value)] = value
 
     def get(self, kind: type[T]) -> T | None:
@@ -62,13 +67,13 @@ class Notes:
         return cast("T | None", self._values.get(kind))
 
     def __getitem__(self, kind: type[T]) -> T:
-        """The value of this class. LookupError when no filter has left one."""
+        """The value of this class. LookupError when no filter has stored one."""
         try:
             return cast(T, self._values[kind])
         except KeyError:
             raise LookupError(
-                f"no filter has left a note of class {kind.__name__}: the one that does has to "
-                "stand in front of this one in the flow"
+                f"no filter has put a note of class {kind.__name__}: the one that does has to "
+                "stand before this one in the flow"
             ) from None
 
     def __contains__(self, kind: object) -> bool:
@@ -78,12 +83,18 @@ class Notes:
 class Context:
     """One request on its way through a pipeline.
 
-    `id` names the request in logs, `data` holds the pipeline's static values. `notes` are for
-    filters to leave something for later filters, `labels` (user, tenant …) say whose request
-    this is: the log shows them, and sessions are found by them. `backend` names the server that
-    was asked, for the log. `forwarded` tells that a filter has already decided on the
-    X-Forwarded-* headers of the onward request. `trace` are the steps that were taken, each with
-    its result.
+    request    what the client asked for; filters change it for those behind them
+    id         names the request in the log and in answers of easews' own
+    route      the server, path and pipeline by which the request came here
+    data       the pipeline's static values
+    services   the running services: ``ctx.services[Relay]``
+    sessions   the open WebSocket sessions of the process
+    notes      what filters pass on to later filters
+    labels     whose request this is (user, tenant …): the log shows them, and
+               `Sessions.matching` finds the session by them
+    forwarded  whether a filter has already written the X-Forwarded-* headers for the backend
+    backend    the server that was asked, for the log
+    trace      the steps that were taken, each with its result
     """
 
     def __init__(
@@ -117,7 +128,10 @@ class Context:
 
     @property
     def response(self) -> Response | Upgrade | None:
-        """The answer so far. One that is replaced is closed after the step that replaced it."""
+        """The answer, None as long as there is none.
+
+        An answer that is replaced is closed after the step that replaced it.
+        """
         return self._response
 
     @response.setter
@@ -132,51 +146,59 @@ class Context:
 
     @property
     def answered_by(self) -> str:
-        """The step that has set `response`; empty when that was the engine, or nobody."""
+        """The step that has set `response`; empty when the engine did, or nobody."""
         return self._answered_by
 
     def routes(self, result: str) -> bool:
-        """Whether the flow says where to go when the current filter ends with `result`."""
+        """Whether the flow has a `jumpIf` for `result` of the current filter."""
         return result in self.routed_results
 
 
 class Filter:
-    """Base class of filters. Subclass it, name it in your package's entry point, done.
+    """Base class of filters. Subclass it, and return the class from your plugin's hook.
 
-    Its class attributes say what a filter is:
+    The class attributes describe the kind of filter:
 
     kind            the name in configs
     schema          a JSON Schema (draft 2020-12) of the filter's own fields, or the name of a
                     file in your package's folder `schemas`
     results         the strings that `handle` may return besides None
-    services        the services that it uses
-    sees_answers    whether it is also asked when there is an answer already
-    unbounded_body  whether it limits by itself what a client sends, so that a path that leads
-                    here must have ``clientMaxBodySize: -1``
-    trusted_field   the field that lists the proxies whose word this filter takes, if it has
-                    one: they have to be among the server's `trustedProxies`
+    services        the services that the filter uses
+    sees_answers    whether `handle` is called even when an earlier filter has set an answer
+    unbounded_body  whether the filter limits what a client sends, so that a path that leads to
+                    it must have ``clientMaxBodySize: -1``
+    trusted_field   the field that lists the proxies which this filter trusts, if it has one:
+                    `easews validate` reports those that the server does not trust
     build_note      what differs between installations of the package, such as a part that is
-                    compiled only where a compiler was; `easews kinds`, `run` and `--version`
-                    print it
-    api             the version of this contract that it was written for
+                    only compiled where there is a compiler; shown by `easews kinds`, `easews run`
+                    and `easews --version`
+    api             the version of this contract that the filter was written for
 
-    The docstring's first line is the summary that `easews kinds` prints. An instance lives as
-    follows:
+    The first line of the docstring is the summary that `easews kinds` prints.
 
-    1. `check(spec)` is asked by `easews validate` for what the schema cannot tell.
-    2. ``__init__(name, spec)`` makes one instance for each entry of a pipeline's `filters`. It
-       may raise; nothing is served yet.
-    3. `inherit(previous)`, only at a reload that has changed the entry's spec: `previous` is
-       still entered, and keeps its own requests and sessions. An entry whose spec is equal keeps
-       its instance instead, and nothing here is called.
-    4. ``__aenter__`` runs in a task of the instance's own; the services are running. When it
-       raises, the config is not served, and an earlier one stays in place.
-    5. `handle(ctx)` for each request, many at a time. A filter is passed over once there is an
-       answer, unless it says `sees_answers` or a `jumpIf` of the flow has led to it.
-    6. `on_answer(ctx)` when the flow is over, for each filter whose `handle` was entered, the
-       last one first. The answer may be a filter's, or the engine's own (such as 503 or 504).
-    7. ``__aexit__`` in the same task as ``__aenter__``, when no config names the instance any
-       more and the last request and session that it has taken part in are over.
+    An instance has two attributes:
+
+    name  the entry's `name`
+    spec  the entry's own fields, complete: defaults are filled in, durations are seconds, sizes
+          are bytes
+
+    Its life:
+
+    1. `check(spec)`: `easews validate` and `easews run` ask for faults that the schema cannot
+       express.
+    2. ``__init__(name, spec)`` is called once for each entry of a pipeline's `filters`. It may
+       raise: nothing is served yet.
+    3. `inherit(previous)` is called only when a new config replaces the served one and has
+       changed this entry. `previous` is still entered, and keeps its own requests and sessions.
+       An entry that has not changed keeps its instance, and steps 2 to 4 are skipped.
+    4. ``__aenter__`` runs in the instance's own task, after the services have started. When it
+       raises, the config is not served; a config that was served before stays in place.
+    5. `handle(ctx)` is called for each request, many at a time. Once there is an answer, a filter
+       is skipped unless it says `sees_answers` or a `jumpIf` leads to it.
+    6. `on_answer(ctx)` is called when the flow is over, for each filter whose `handle` was
+       called, in reverse order. The answer may be a filter's, or one of the engine's such as 503.
+    7. ``__aexit__`` runs in the same task as ``__aenter__``, when no config names the instance
+       any more and its last request and session are over.
     """
 
     kind: ClassVar[str]
@@ -191,39 +213,41 @@ class Filter:
 
     @classmethod
     def check(cls, spec: Mapping[str, Any]) -> Iterable[SpecFault]:
-        """The faults of a spec that the schema cannot tell, such as two fields that disagree.
+        """The faults of a spec that the schema cannot express, such as fields that disagree.
 
-        `easews validate` reports them with their place. `spec` is as for `__init__`.
+        `easews validate` reports each with its place in the file. `spec` is as for `__init__`.
         """
         return ()
 
     def __init__(self, name: str, spec: Mapping[str, Any]) -> None:
-        """`spec` is valid and complete: defaults filled in, seconds and bytes as numbers."""
+        """`spec` is valid and complete: defaults are filled in, durations are seconds, sizes are
+        bytes.
+        """
         self.name: str = name
         self.spec: Mapping[str, Any] = spec
 
     async def handle(self, ctx: Context) -> str | None:
-        """Do this filter's part: read and change `ctx.request`, or set `ctx.response`.
+        """Handle one request: read and change `ctx.request`, or answer by setting `ctx.response`.
 
-        Return None (or "") to go on, or one of `results`; the flow's `jumpIf` says where that
-        leads, and without one it ends the flow. Once `ctx.response` is set, the filters behind
-        are passed over, but for those that say `sees_answers` and the one that a `jumpIf` leads
-        to; setting it to None takes the answer back. Never block: await, or use a thread.
+        Return None (or "") to go on to the next filter. Return one of `results` to end the flow,
+        or to jump to the filter that a `jumpIf` of the flow names. Once `ctx.response` is set,
+        later filters are skipped, except those that say `sees_answers` and the target of a
+        `jumpIf`; set it to None to withdraw the answer. Never block the event loop: await, or use
+        a thread.
         """
         raise NotImplementedError
 
     async def on_answer(self, ctx: Context) -> None:
-        """Change the answer, `ctx.response`, on its way out: its headers, or all of it.
+        """Change the answer before it is sent: the headers of `ctx.response`, or all of it.
 
-        So a filter in front of a proxy reaches the proxy's answer. It is not called when the
-        client has left. When it raises, the answer is a 500 in place of the one there was.
+        A filter that stands before a proxy changes the proxy's answer in this way. It is not
+        called when the client has left. When it raises, the client gets 500 instead.
         """
 
     def inherit(self, previous: Filter) -> None:
-        """Take over what is worth keeping from the instance that this one replaces.
+        """Take over state from `previous`, the instance that this one replaces.
 
-        That is an instance of the same kind; where the class may have changed (a plugin under
-        development), check its type.
+        `previous` is of the same kind. Check its type if your class may have changed meanwhile.
         """
 
     async def __aenter__(self) -> Self:

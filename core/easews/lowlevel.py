@@ -1,12 +1,12 @@
-"""For a filter that relays by itself: connections, and many of them behind one descriptor.
+"""For filters that relay data by themselves: connections, and pollers for many of them.
 
-    Wire         what a connection is read from and written to; a non-blocking socket is one
-    raw_socket   the socket that a wire is, where nothing lies over it
-    Poller       a set of descriptors that is itself one; `make_poller` makes the system's best
-    READ, WRITE  what to wait for
+    Wire         reads from and writes to a connection; a non-blocking socket is one
+    raw_socket   the socket behind a wire, if there is nothing in between
+    Poller       waits for many descriptors, and has a descriptor itself; `make_poller` makes one
+    READ, WRITE  the events to wait for
 
-What stands here is as stable as the rest of the API, but a filter has to use it with care: the
-event loop is shared, and whoever holds it stops everybody else.
+These names are as stable as the rest of the API. Use them with care: the event loop is shared,
+and code that does not yield stops every other request.
 """
 
 from .net.poller import READ, WRITE, Poller, make_poller

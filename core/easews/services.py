@@ -1,10 +1,10 @@
 """Services: what a plugin keeps for the whole life of the process.
 
-A filter instance lives as long as configs name it; a service (a relay, a connection pool, a
-metrics sink) outlives them all. A filter class names the services that it uses in
-`Filter.services`, a service those that it uses in `Service.needs`. The engine makes one of each
-per event loop, runs it in a task of its own before any filter that uses it is entered, and stops
-them all after the last session has ended.
+A filter instance lives as long as a config names it. A service (a relay, a connection pool, a
+metrics sink) lives as long as the process. A filter class names the services that it uses in
+`Filter.services`, a service names those that it uses in `Service.needs`. The engine makes one
+instance of each, runs it in a task of its own before any filter that uses it is entered, and
+stops them all after the last session has ended.
 """
 
 from __future__ import annotations
@@ -18,17 +18,22 @@ S = TypeVar("S", bound="Service")
 
 
 class Service:
-    """Base class of services. Made inside the event loop; those that it `needs` run by then."""
+    """Base class of services.
+
+    needs  the services that this one uses; they run before it is made
+
+    An instance is made inside the event loop.
+    """
 
     needs: ClassVar[Sequence[type[Service]]] = ()
 
     def __init__(self, services: Services) -> None:
-        """`services` are the others: look up what is named in `needs`."""
+        """`services` has the running services, among them those in `needs`."""
 
     async def serve(self, ready: Callable[[], None]) -> None:
-        """Work until cancelled; call `ready` once others may use this service.
+        """Run until cancelled. Call `ready` once filters may use this service.
 
-        The engine treats an exception, or a return, as the end of the process.
+        An exception, or a return, ends the process.
         """
         raise NotImplementedError
 
@@ -44,7 +49,7 @@ class Services:
         self._tasks: TaskGroup | None = None
 
     def __getitem__(self, service: type[S]) -> S:
-        """The running one of this class. LookupError when nobody has asked for it."""
+        """The running service of this class. LookupError when no filter has asked for it."""
         try:
             return cast(S, self._running[service])
         except KeyError:
@@ -57,14 +62,14 @@ class Services:
         return iter(self._running.values())
 
     def run_in(self, tasks: TaskGroup) -> None:
-        """The engine's call: services that are started from now on run in `tasks`."""
+        """Start services in `tasks` from now on. For the engine."""
         self._tasks = tasks
 
     async def ensure(self, classes: Iterable[type[Service]]) -> None:
-        """Start those of `classes` that do not run yet, after those that they need.
+        """Start those of `classes` that do not run yet, each after those that it needs.
 
-        Returns when all are ready. Raises what a service raises before it is, and ValueError
-        when services need each other in a circle.
+        Returns when all are ready. Raises what a service raises before it is ready, and
+        ValueError when services need each other in a circle.
         """
         for service in classes:
             await self._ensure(service, ())

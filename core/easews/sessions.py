@@ -1,9 +1,9 @@
 """What outlives a request: open sessions, and how a client's connection becomes one.
 
 A filter that has agreed on another protocol with its backend answers with an `Upgrade`. The
-server writes the answer and calls `start` with the client's `Connection`; the filter relays, and
-tells the connection when its session opens and how it ended. From then on the session is found
-in `Sessions`, counted, logged, and closable from outside.
+server sends the answer and calls `start` with the client's `Connection`. The filter relays, and
+reports to the connection when the session opens and how it ended. An open session is listed in
+`Sessions`, counted, logged, and can be closed from there.
 """
 
 from __future__ import annotations
@@ -27,10 +27,14 @@ _NO_LABELS: Mapping[str, str] = MappingProxyType({})
 
 
 class Route(NamedTuple):
-    """How a request came to its pipeline: names from the config, for logs and filters.
+    """The way that a request took through the config.
 
-    `key` names the very path entry: two rules with the same `path` have different keys, and the
-    same entry has the same key in the next config.
+    server           the name of the `HTTPServer`
+    path             the `path`, `pathPrefix` or `pathRegexp` that matched, as in the config
+    pipeline         the name of the `Pipeline`
+    key              identifies the path entry: entries with the same `path` have different keys,
+                     and an entry keeps its key when a new config replaces the served one
+    trusted_proxies  the server's `trustedProxies`
     """
 
     server: str = ""
@@ -43,10 +47,16 @@ class Route(NamedTuple):
 class Opening(NamedTuple):
     """What is known of a session when it opens, and does not change.
 
-    `id` is the id of the request, `client` the client's address, `backend` what the filter said
-    in its `Upgrade`. `handshake` is how many seconds passed from the request to the answer,
-    `opened` a reading of `time.time`. `generation` counts the configs that were served since the
-    start, `labels` are those of the request's context (user, tenant …).
+    id          the id of the request
+    client      the client's address
+    route       how the request came to its pipeline
+    backend     `Upgrade.backend`
+    handshake   seconds from the request to the answer
+    opened      when it opened, by `time.time`
+    generation  the number of the config that was served then: 1 for the first
+    labels      those of the request's context (user, tenant …)
+    path        the path of the request, as the client wrote it, without the query; the path in
+                the config is `route.path`
     """
 
     id: str
@@ -57,13 +67,16 @@ class Opening(NamedTuple):
     opened: float = 0.0
     generation: int = 0
     labels: Mapping[str, str] = _NO_LABELS
+    path: str = ""
 
 
 @dataclass(slots=True)
 class Traffic:
-    """What one side has sent: data messages, and bytes on the wire (frame headers included).
+    """What one side has sent.
 
-    `rtt` is how many seconds its pong to our last ping took, None when there was none.
+    messages  data messages
+    bytes     bytes on the wire, frame headers included
+    rtt       seconds from our last ping to its pong; None when there was none
     """
 
     messages: int = 0
@@ -73,10 +86,15 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a session ended: who closed first, with which code, and why.
+    """How a session ended.
 
-    `code` is the Close code of whoever closed first, 1006 where a side left without a Close
-    and 1005 where its Close had none (RFC 6455 §7.1.5). `duration` is in seconds.
+    by            who closed first
+    code          the code of that Close: 1006 when the side left without a Close, 1005 when its
+                  Close had no code (RFC 6455 §7.1.5)
+    cause         why, in a few words
+    duration      how long it was open, in seconds
+    from_client   what the client has sent
+    from_backend  what the backend has sent
     """
 
     by: Side
@@ -88,36 +106,42 @@ class Ending:
 
 
 class Session(Protocol):
-    """One open session, as the engine and other filters see it. No call waits or raises."""
+    """One open session, as the engine and other filters see it.
+
+    No method waits or raises.
+    """
 
     @property
-    def opening(self) -> Opening: ...
+    def opening(self) -> Opening:
+        """What was known when it opened."""
 
     @property
     def held(self) -> int:
-        """How many bytes are held for peers that are slow to take them."""
+        """How many bytes are held for peers that read slowly."""
 
     def traffic(self) -> tuple[Traffic, Traffic]:
-        """What client and backend have sent so far."""
+        """What the client and the backend have sent so far."""
 
     def close(self, code: int, reason: str) -> None:
-        """Send Close to both sides as soon as a frame boundary allows it, then end.
+        """Send Close to both sides at the next frame boundary, then end the session.
 
-        Returns at once; the session is over when the listeners of `Sessions.on_end` were told.
+        Returns at once. `Sessions.on_end` reports when the session is over.
         """
 
     def expire(self, at: float, code: int, reason: str) -> None:
-        """Have the session closed at `at`, a reading of `time.time`. The earliest time counts."""
+        """Close the session at the time `at`, by `time.time`. The earliest such time counts."""
 
     def ping(self) -> None:
-        """Send both sides a ping soon; `traffic` then shows how long their pongs took."""
+        """Send both sides a ping soon; `Traffic.rtt` then has the time of their pongs."""
 
 
 class Sessions:
-    """The open sessions of this process.
+    """The open sessions of this process, to count, to iterate over and to listen to.
 
-    `on_open` are called with each session that opens, `on_end` with each that is over and its
-    `Ending`. A listener that raises is logged; the others are told all the same.
+    on_open  functions that are called with each session that opens
+    on_end   functions that are called with each session that is over, and its `Ending`
+
+    When one of these functions raises, that is logged, and the others are called all the same.
     """
 
     def __init__(self) -> None:
@@ -131,7 +155,7 @@ class Sessions:
         return self._open.get(id)
 
     def count(self, backend: str) -> int:
-        """How many sessions are open with `backend`, whatever config they opened under."""
+        """How many sessions are open with `backend`, under whichever config they opened."""
         return self._of_backend[backend]
 
     def matching(self, **labels: str) -> list[Session]:
@@ -146,14 +170,14 @@ class Sessions:
         return len(self._open)
 
     def opened(self, session: Session) -> None:
-        """The connection's call: a session has begun."""
+        """A session has begun. `Connection.opened` calls this."""
         self._open[session.opening.id] = session
         self._of_backend[session.opening.backend] += 1
         for listener in self.on_open:
             _tell(listener, session)
 
     def ended(self, session: Session, ending: Ending) -> None:
-        """The connection's call: a session is over, and both its connections are closed."""
+        """A session is over, and both its connections are closed. `Connection.over` calls this."""
         backend = session.opening.backend
         del self._open[session.opening.id]
         self._of_backend[backend] -= 1
@@ -171,12 +195,15 @@ def _tell(listener: Callable[..., None], *news: Any) -> None:
 
 
 class Connection:
-    """The client's connection, now the filter's to read, write and close.
+    """The client's connection, handed over to a filter to read, write and close.
 
-    `wire` is non-blocking; `received` are bytes that the client has sent behind its request.
-    Whoever gets it owes two calls: `opened` when the session begins, and `over`, once, when
-    `wire` is closed. The server's count of connections, the filters' holders, the log and
-    `Sessions` hang on these two.
+    wire      what to read from and write to, non-blocking
+    opening   what is known of the session
+    received  bytes that the client has sent behind its request
+
+    The filter has to make two calls: `opened` when the session begins, and `over`, once, when
+    `wire` is closed. The server's count of connections, the life of the filters, the log and
+    `Sessions` depend on them.
     """
 
     __slots__ = ("_release", "_session", "_sessions", "opening", "received", "wire")
@@ -190,9 +217,9 @@ class Connection:
         sessions: Sessions | None = None,
         release: Callable[[], None] | None = None,
     ) -> None:
-        self.wire = wire
-        self.opening = opening
-        self.received = received
+        self.wire: Wire = wire
+        self.opening: Opening = opening
+        self.received: bytes = received
         self._sessions = Sessions() if sessions is None else sessions
         self._release = release
         self._session: Session | None = None
@@ -214,15 +241,18 @@ class Connection:
 
 @dataclass(slots=True, eq=False)
 class Upgrade:
-    """The answer that switches to another protocol (RFC 9110 §7.8), and who goes on from there.
+    """The answer that switches to another protocol (RFC 9110 §7.8).
 
-    `headers` are end-to-end: the server adds what its version of HTTP needs to switch to
-    `protocol`. `backend` names whom the session is with, for logs and counts.
+    headers   end-to-end headers; the server adds those that its version of HTTP needs to switch
+    protocol  the protocol, such as ``websocket``
+    backend   names the other end of the session, for the log and for `Sessions.count`
+    start     is called with the client's connection once the answer is on its way: it leaves the
+              connection to a service and returns
+    discard   is called when the protocol is not switched: it closes what the filter holds for
+              the session, such as the backend's socket
 
     Exactly one of `start` and `discard` is called for every Upgrade, also when a later filter
-    raises, the answer is replaced, or the client has left. `start(connection)` is called once
-    the answer is on its way; it leaves the connection to a service and returns. `discard()` lets
-    go of what the filter holds for the session, such as the backend's socket. Both may be async.
+    raises, the answer is replaced, or the client has left. Both may be async.
     """
 
     headers: Headers
@@ -235,7 +265,7 @@ class Upgrade:
     status = 101
 
     async def accept(self, connection: Connection) -> None:
-        """The server's call: hand the connection over. Raises what `start` raises."""
+        """Call `start`. For the engine. Raises what `start` raises."""
         if self._settled:
             raise RuntimeError("this Upgrade was already started or discarded")
         self._settled = True
@@ -244,11 +274,11 @@ class Upgrade:
 
     @property
     def held(self) -> bool:
-        """Whether there is anything that `aclose` would let go of."""
+        """Whether `aclose` has anything to do."""
         return not self._settled
 
     async def aclose(self) -> None:
-        """The engine's call: the protocol is not switched. Does nothing after `accept`."""
+        """Call `discard`, unless `accept` was called. For the engine."""
         if not self._settled:
             self._settled = True
             if (discarding := self.discard()) is not None:

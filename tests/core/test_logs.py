@@ -11,11 +11,23 @@ import time
 from contextlib import ExitStack
 from threading import Thread
 
+import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from easews import Ending, Opening, Response, Route, Traffic
+from easews import (
+    Connection,
+    Context,
+    Ending,
+    Filter,
+    Headers,
+    Opening,
+    Response,
+    Route,
+    Traffic,
+    Upgrade,
+)
 from easews.observe.accesslog import AccessLog, without_query_values
 from easews.observe.logs import (
     FIELDS,
@@ -25,7 +37,7 @@ from easews.observe.logs import (
     escaped,
     writing_logs,
 )
-from easews.testing import OpenSession, make_context
+from easews.testing import OpenSession, gateway, make_context
 
 EVENT = logging.LogRecord("easews", logging.INFO, "", 0, "request", None, None)
 vars(EVENT)[FIELDS] = {"id": "1", "status": 101, "cause": 'go "away"\n', "backend": ""}
@@ -113,11 +125,12 @@ def test_an_answer_that_was_not_sent_is_no_reason(caplog: pytest.LogCaptureFixtu
 
 def test_the_end_of_a_session_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    opening = Opening("1", "::1", Route(path="/ws", pipeline="p"), "ws://b", 0.0021)
+    opening = Opening("1", "::1", Route(path="/ws/", pipeline="p"), "ws://b", 0.0021, path="/ws/1")
     ending = Ending("backend", 1006, "lost", 2.5, Traffic(1, 2), Traffic(3, 4))
     AccessLog().session_ended(OpenSession(opening), ending)
     fields = vars(caplog.records[0])[FIELDS]
     assert (fields["closed_by"], fields["code"], fields["cause"]) == ("backend", 1006, "lost")
+    assert (fields["path"], fields["route"], fields["pipeline"]) == ("/ws/1", "/ws/", "p")
     assert (fields["seconds"], fields["handshake_ms"]) == (2.5, 2.1)
     traffic = [fields[f"{what}_{way}"] for way in ("in", "out") for what in ("messages", "bytes")]
     assert traffic == [1, 2, 3, 4]
@@ -154,3 +167,43 @@ def test_a_reader_that_does_not_read_holds_nobody_up() -> None:
         reads.join()
     assert lines[0].endswith("soon: 0\n")
     assert any("log lines were left out" in line for line in lines)
+
+
+REWRITING = """
+kind: HTTPServer
+name: server
+port: 80
+rules: [{paths: [{pathPrefix: /chat/, rewriteTarget: /, backend: switch}]}]
+---
+{kind: Pipeline, name: switch, filters: [{kind: Switches, name: switches}]}
+"""
+
+
+class Switches(Filter):
+    """Opens a session that ends at once."""
+
+    kind = "Switches"
+
+    async def handle(self, ctx: Context) -> None:
+        ctx.response = Upgrade(Headers(), "x", "backend", self.start, lambda: None)
+
+    def start(self, connection: Connection) -> None:
+        connection.opened(OpenSession(connection.opening))
+        connection.wire.close()
+        connection.over(Ending("client", 1000, "closed", 0.0))
+
+
+async def test_the_log_has_the_path_that_was_asked_for_and_the_one_of_the_config(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", "easews.access")
+    head = "GET /chat/1?token=x HTTP/1.1", "Host: h", "Connection: upgrade", "Upgrade: x", "", ""
+    async with (
+        gateway(REWRITING, Switches) as running,
+        await anyio.connect_tcp(*running.address) as client,
+    ):
+        await client.send("\r\n".join(head).encode())
+        assert b"".join([piece async for piece in client]).startswith(b"HTTP/1.1 101 ")
+    lines = {record.getMessage(): vars(record)[FIELDS] for record in caplog.records}
+    assert (lines["request"]["target"], lines["request"]["route"]) == ("/chat/1?token=", "/chat/")
+    assert (lines["session"]["path"], lines["session"]["route"]) == ("/chat/1", "/chat/")

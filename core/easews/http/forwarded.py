@@ -1,7 +1,8 @@
 """Whom a request came through: X-Forwarded-* and Forwarded (RFC 7239), read and written.
 
-Every proxy on the way adds whom it got the request from, at the right-hand end. So whatever
-stands there was said by the nearest proxy, and the further left, the more mouths it came by.
+Every proxy on the way adds the address that it got the request from, at the right-hand end. So
+the rightmost element was written by the nearest proxy, and each element further left has been
+passed on by one more.
 """
 
 from __future__ import annotations
@@ -117,18 +118,16 @@ def forwarded_for(element: str) -> str:
 class ForwardedPolicy:
     """What the backend is told about the client.
 
-    mode       "append": what a trusted peer says is kept, and the peer added. "replace": nothing
-               is kept from anyone, the peer is all that is told. "remove": nothing is told, and
-               nothing kept.
-    fields     which of X-Forwarded-For, -Host, -Proto and -Port are written. For is a list and
-               grows; the others say what the client asked of the outermost trusted proxy, so
-               they are only written when that has not done it.
-    forwarded  whether an element is added to Forwarded, too.
-    trusted    of the server's trusted proxies, those whose word counts here; None is all.
+    mode       "append" keeps what a trusted peer says and adds the peer. "replace" keeps nothing
+               and names the peer only. "remove" keeps nothing and adds nothing.
+    fields     which of X-Forwarded-For, -Host, -Proto and -Port are written. X-Forwarded-For is a
+               list, to which the peer is added. The others describe the client's own request, so
+               they are only written when no trusted proxy has done so
+    forwarded  whether an element is added to Forwarded, too
+    trusted    those of the server's trusted proxies that are trusted here; None is all of them
 
-    What other peers say never gets here: the server drops it when it reads the request. So a
-    field that is there, and that no trusted peer sent, was set by a filter. It stays, unless it
-    is one that this policy writes.
+    What untrusted peers say is dropped when the request is read. So a field that is present, and
+    that no trusted peer has sent, was set by a filter. It stays, unless this policy writes it.
     """
 
     mode: Mode = "append"
@@ -137,9 +136,9 @@ class ForwardedPolicy:
     trusted: Collection[Network] | None = None
 
     def apply(self, headers: Headers, request: Request) -> None:
-        """Change `headers`, which are to be sent on, to what this policy says of `request`.
+        """Change `headers`, which are sent to the backend, for `request`.
 
-        `request.headers` may be the very same object as `headers`.
+        `headers` may be `request.headers`.
         """
         host = request.peer.host
         if self.mode != "append":

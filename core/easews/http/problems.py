@@ -31,11 +31,11 @@ def problem(
     *,
     id: str = "",
 ) -> Response:
-    """The answer `status` that says in `detail` what is wrong and what would be right.
+    """An answer with this status whose `detail` says what is wrong and what would be right.
 
-    `request` decides on the form (None when it could not be read: plain text), `headers` come
-    on top, such as Allow; `id` names the request in the logs and is shown to the client. The
-    access log says `detail` as the reason.
+    It is `application/problem+json` (RFC 9457) if `request` accepts that, else plain text.
+    `headers` are added, such as Allow. `id` is the request's, shown to the client so that the log
+    can be searched for it. The access log has `detail` as the reason.
     """
     title = _TITLES.get(status, "")
     if request is not None and _wants_json(request.headers):

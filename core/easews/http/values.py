@@ -1,7 +1,7 @@
 """HTTP as values: what a filter reads and writes. No I/O happens here.
 
-`Headers` is an ordered list of fields, `Request` what the client wants, `Response` what it
-will get. (The third answer, an `Upgrade`, lives in `easews.upgrade`.)
+`Headers` is an ordered list of fields, `Request` what the client asks for, `Response` what it
+gets. (The other kind of answer, `Upgrade`, is in `easews.sessions`.)
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ _LOOPBACK = Address("127.0.0.1")
 
 
 class Headers:
-    """Header fields in the order they came in, repeated ones kept (RFC 9110 §5.2).
+    """Header fields in their order, repeated ones included (RFC 9110 §5.2).
 
-    Names are compared without case; values are str, one character a byte (latin-1). `set` and
-    `remove` also take out other spellings of a name, with `_` or `.` for `-`: a backend may take
-    them for the same field.
+    Names are compared without case. Values are str, one character for each byte (latin-1). `set`
+    and `remove` also remove other spellings of a name, with `_` or `.` for `-`, because some
+    backends read them as the same field.
     """
 
     __slots__ = ("_fields", "_found")
@@ -65,7 +65,7 @@ class Headers:
 
     @classmethod
     def parsed(cls, fields: list[tuple[str, str, str]]) -> Headers:
-        """From (lower-case name, name, value) triples that a parser has already checked."""
+        """Make headers from (lower-case name, name, value) triples without checking them."""
         headers = cls.__new__(cls)
         headers._fields = fields
         headers._found = None
@@ -73,7 +73,7 @@ class Headers:
 
     @property
     def triples(self) -> list[tuple[str, str, str]]:
-        """The fields as `parsed` takes them. Not a copy: read only."""
+        """The fields as `parsed` takes them. Not a copy: do not change it."""
         return self._fields
 
     @property
@@ -87,7 +87,7 @@ class Headers:
         return values[0] if values else default
 
     def get_all(self, name: str) -> list[str]:
-        """Every value of `name`, a line each, in order."""
+        """All values of `name`, one for each line, in order."""
         return [*self._values(name)]
 
     def elements(self, name: str) -> list[str]:
@@ -95,11 +95,11 @@ class Headers:
         return _elements(",".join(self._values(name)))
 
     def tokens(self, name: str) -> list[str]:
-        """`elements`, in lower case: for fields whose values are compared without case."""
+        """`elements` in lower case, for fields whose values are compared without case."""
         return _elements(",".join(self._values(name)).lower())
 
     def add(self, name: str, value: str) -> None:
-        """Append a field. ValueError when name or value could not be sent as they are."""
+        """Append a field. ValueError when its name or value must not be sent."""
         if not _NAME(name):
             raise ValueError(f"{name!r} is no header name (RFC 9110 §5.1)")
         if not _VALUE(value):
@@ -110,12 +110,12 @@ class Headers:
             self._found[key] = (*self._found.get(key, ()), value)
 
     def set(self, name: str, value: str) -> None:
-        """Put one field in place of every field of that name, in any spelling."""
+        """Replace every field of that name, in any spelling, by this one."""
         self.remove(name)
         self.add(name, value)
 
     def remove(self, *names: str) -> None:
-        """Take out every field of these names, in any spelling; absent ones are no error."""
+        """Remove all fields of these names, in any spelling; absent ones are no error."""
         if may_be_respelled([*self.names, *names]):
             wanted = {*map(hyphenated, names)}
             keys = {key for key in self.names if hyphenated(key) in wanted}
@@ -126,6 +126,7 @@ class Headers:
             self._found = None
 
     def copy(self) -> Headers:
+        """An independent copy."""
         headers = Headers.parsed(self._fields.copy())
         headers._found = None if self._found is None else self._found.copy()
         return headers
@@ -190,11 +191,17 @@ class _Content:
 class Request:
     """What the client asked for, and who it is.
 
-    `target` is path and query in the client's own encoding: what is sent on. `path` is the
-    path percent-decoded once: what is matched. `peer` is the other end of the TCP connection,
-    `client` the address that the trusted proxies vouch for (the peer, where there are none),
-    `local` our end of the connection. `vouched` are the forwarding fields (`X-Forwarded-*` and
-    their like, in lower case) in `headers` that a trusted peer sent.
+    method   the method, such as ``GET``
+    target   path and query in the client's own encoding, as they are sent to the backend
+    headers  the header fields, without those that a client must not set
+    version  the version of HTTP, such as ``1.1``
+    scheme   ``http``, or ``https`` when the client came over TLS
+    peer     the other end of the TCP connection
+    client   the client's address as trusted proxies report it; without any, the peer
+    local    our end of the connection
+    body     the body, to be read with ``async for``
+    vouched  the names, in lower case, of `X-Forwarded-*` and similar fields in `headers` that a
+             trusted peer has sent
     """
 
     __slots__ = (
@@ -224,16 +231,16 @@ class Request:
         body: AsyncIterator[bytes] | None = None,
         vouched: Collection[str] = (),
     ) -> None:
-        self.method = method
-        self.target = target
-        self.headers = Headers() if headers is None else headers
-        self.version = version
-        self.scheme = scheme
-        self.peer = peer
-        self.client = client or peer
-        self.local = local
-        self.body = _Content() if body is None else body
-        self.vouched = vouched
+        self.method: str = method
+        self.target: str = target
+        self.headers: Headers = Headers() if headers is None else headers
+        self.version: str = version
+        self.scheme: str = scheme
+        self.peer: Address = peer
+        self.client: Address = client or peer
+        self.local: Address = local
+        self.body: AsyncIterator[bytes] = _Content() if body is None else body
+        self.vouched: Collection[str] = vouched
 
     @property
     def raw_path(self) -> str:
@@ -242,12 +249,15 @@ class Request:
 
     @property
     def query(self) -> str:
-        """What stands behind the first `?`, as written; empty when there is none."""
+        """What stands behind the first `?`, as the client wrote it; empty when there is none."""
         return self.target.partition("?")[2]
 
     @property
     def path(self) -> str:
-        """The path, percent-decoded once; bytes that are not UTF-8 as surrogate escapes."""
+        """The path, percent-decoded once, as routes are matched with it.
+
+        Bytes that are not UTF-8 are surrogate escapes.
+        """
         raw = self.raw_path
         if "%" not in raw:
             return raw
@@ -255,12 +265,14 @@ class Request:
 
     @property
     def host(self) -> str:
-        """Host (RFC 9110 §7.2) as the client wrote it, port and all."""
+        """Host (RFC 9110 §7.2) as the client wrote it, including the port."""
         return self.headers.get("host")
 
     @property
     def wants_upgrade(self) -> bool:
-        """An upgrade attempt: `Connection: upgrade` with `Upgrade` on HTTP/1.1 (RFC 9110 §7.8)."""
+        """Whether it asks for another protocol: `Connection: upgrade` with `Upgrade`, on HTTP/1.1
+        (RFC 9110 §7.8).
+        """
         headers = self.headers
         return (
             "upgrade" in headers
@@ -275,10 +287,16 @@ class Request:
 class Response:
     """An answer with a status, headers and a body.
 
-    `content` is a body known as a whole; its length is sent. `body` is one that comes in
-    pieces; it is sent as it comes, and is closed when the client leaves. `on_close` lets go of
-    what the body reads from. It may be async; the engine calls it once, when the answer was sent,
-    replaced or given up. `reason` says in the access log why a client was refused.
+    status          the status code
+    headers         the header fields; the server adds those that frame the body
+    body            the body in pieces; `content` makes one of a single piece
+    content_length  the length of `content`, None for a `body`
+    reason          why the client is refused, for the access log
+
+    Pass `content` for a body that is known in full, or `body` for one that comes in pieces: each
+    piece is sent as it comes, and the iterator is closed when the client leaves. `on_close`
+    releases what the body is read from. It may be async; it is called once, when the answer was
+    sent, replaced or given up.
     """
 
     __slots__ = ("_on_close", "body", "content_length", "headers", "reason", "status")
@@ -307,11 +325,11 @@ class Response:
 
     @property
     def held(self) -> bool:
-        """Whether there is anything that `aclose` would let go of."""
+        """Whether `aclose` has anything to do."""
         return self._on_close is not None
 
     async def aclose(self) -> None:
-        """Let go of the body's source. Safe to call twice. Raises what `on_close` raises."""
+        """Call `on_close`, at most once. Raises what it raises."""
         on_close, self._on_close = self._on_close, None
         if on_close is not None and (closing := on_close()) is not None:
             await closing
@@ -333,8 +351,10 @@ _HOP_BY_HOP = (
 
 
 def end_to_end(headers: Headers, *besides: str) -> Headers:
-    """A copy without what is meant for one hop only: the hop-by-hop fields, those that
-    `Connection` names, `Proxy-*`, and the fields named in `besides`; in any spelling.
+    """A copy of `headers` to send on, without what is meant for one hop only.
+
+    The hop-by-hop fields are left out, those that `Connection` names, `Proxy-*`, and the fields
+    named in `besides`; each in any spelling.
     """
     drop = {*_HOP_BY_HOP, *map(str.lower, besides), *headers.tokens("connection")}
     if may_be_respelled(headers.names):

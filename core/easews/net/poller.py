@@ -1,7 +1,7 @@
-"""One pollable set of sockets: epoll where there is one, kqueue elsewhere.
+"""A pollable set of sockets: epoll on Linux, kqueue elsewhere.
 
-A poller has a file descriptor of its own that is readable while any of its sockets has an
-event. So one task can wait for all sockets of a kind at once, on any event loop.
+A poller has a file descriptor of its own, which is readable while any of its sockets has an
+event. So one task can wait for all of them, on any event loop.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ WRITE = 4
 
 
 class Poller(Protocol):
-    """The part of `select.epoll` that every system can have; masks are READ | WRITE."""
+    """The part of `select.epoll` that works on every system; event masks are READ | WRITE."""
 
     def fileno(self) -> int: ...
     def register(self, fd: int, eventmask: int, /) -> None: ...

@@ -13,9 +13,9 @@ from typing import Protocol
 class Wire(Protocol):
     """A non-blocking connection.
 
-    `recv`, `recv_into` and `send` raise BlockingIOError when nothing is there, or nothing is
-    taken; OSError when the connection is gone. `recv` gives b"" and `recv_into` 0 at the end of
-    the stream. `fileno` is what to poll until they can be called again.
+    `recv`, `recv_into` and `send` raise BlockingIOError when there is nothing to receive, or no
+    room to send, and OSError when the connection is lost. At the end of the stream `recv` returns
+    b"" and `recv_into` 0. `fileno` is the descriptor to poll before calling them again.
     """
 
     def fileno(self) -> int: ...
@@ -27,9 +27,9 @@ class Wire(Protocol):
 
 
 def raw_socket(wire: Wire) -> socket.socket | None:
-    """The socket that `wire` is, or None when there is a layer over it.
+    """The socket that `wire` is, or None when it is a layer over one.
 
-    Only a raw socket can be read and written behind its object's back: by the compiled loop, by
-    `splice`, or by another process that it was passed to.
+    Only a raw socket can be read and written by its descriptor, as the compiled loop and
+    `splice` do.
     """
     return wire if isinstance(wire, socket.socket) else None

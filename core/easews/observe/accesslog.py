@@ -1,7 +1,8 @@
 """What the access log says: one line a request, one more when a session ends. Values only.
 
-Query values are left out, because browsers put tokens there; so are headers. How a line looks
-and how it is written is `logs`' concern.
+`path` and `target` are the request's, `route` is the path of the config that it matched. Query
+values are left out, because browsers put tokens there; so are headers. `logs` formats the lines
+and writes them.
 """
 
 from __future__ import annotations
@@ -25,9 +26,12 @@ _plain_name = re.compile(r"(?:[\w.~\[\]-]|%5[BbDd])*", re.ASCII).fullmatch
 class AccessLog:
     """Its methods fit the places where things end: a request, and a session (`Sessions.on_end`)."""
 
-    def request(self, ctx: Context, status: int, sent: int, seconds: float) -> None:
+    def request(
+        self, ctx: Context, status: int, sent: int, seconds: float, target: str = ""
+    ) -> None:
         """`sent` is the size of the answer's body in bytes. A status of 101 opens a session; 499
-        is a client that left before its answer, 0 an answer that never came.
+        is a client that left before its answer, 0 an answer that never came. `target` is what the
+        client asked for, where that was rewritten.
         """
         request, route = ctx.request, ctx.route
         fields = {
@@ -35,13 +39,13 @@ class AccessLog:
             "client": request.client.host,
             "host": request.host,
             "method": request.method,
-            "target": without_query_values(request.target),
+            "target": without_query_values(target or request.target),
             "status": status,
             "reason": _reason(ctx, status),
             "sent": sent,
             "ms": round(seconds * 1000, 3),
             "server": route.server,
-            "path": route.path,
+            "route": route.path,
             "pipeline": route.pipeline,
             "backend": ctx.backend,
             "flow": " ".join(f"{name}:{result}" if result else name for name, result in ctx.trace),
@@ -56,8 +60,9 @@ class AccessLog:
         fields = {
             "id": opening.id,
             "client": opening.client,
+            "path": opening.path,
             "server": opening.route.server,
-            "path": opening.route.path,
+            "route": opening.route.path,
             "pipeline": opening.route.pipeline,
             "backend": opening.backend,
             "closed_by": ending.by,

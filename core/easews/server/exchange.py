@@ -212,6 +212,7 @@ class Exchange:
             time(),
             self._site.generation.number,
             ctx.labels,
+            self._head.target.partition("?")[0],
         )
 
     def release(self) -> None:
@@ -238,4 +239,4 @@ class Exchange:
     def write_log(self) -> None:
         """One line in the access log."""
         took = perf_counter() - self._began
-        self._site.access.request(self.ctx, self.status, self._writer.sent, took)
+        self._site.access.request(self.ctx, self.status, self._writer.sent, took, self._head.target)

@@ -1,6 +1,10 @@
-"""The kit that filter authors test with, and easews itself.
+"""The test kit for filter authors; easews' own tests use it, too.
 
-A filter by itself needs no more than its fields and a context::
+    contexts  make_context, make_filter, load_config: a filter by itself
+    peers     FakeWire, OpenSession: what a filter talks to, without a network
+    running   gateway, Running: a whole gateway on ports of its own
+
+A filter by itself needs its fields and a context::
 
     async def test_it_stamps_the_request():
         ctx = make_context("/path")
@@ -13,7 +17,7 @@ In a whole gateway, on a port of its own, with real sockets::
         async with gateway(CONFIG, Stamp) as running:
             ...  # connect to running.address
 
-pytest runs such tests on asyncio and on trio with anyio's own plugin.
+With anyio's plugin, pytest runs such tests on asyncio and on trio.
 """
 
 from .contexts import kinds_with, load_config, make_context, make_filter

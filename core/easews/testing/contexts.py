@@ -19,15 +19,15 @@ F = TypeVar("F", bound=Filter)
 def make_context(
     target: str = "/", headers: Iterable[tuple[str, str]] = (), *, method: str = "GET"
 ) -> Context:
-    """A context as a filter gets it, for a request without a body."""
+    """A context for a request without a body, as the engine passes it to a filter."""
     fields = Headers([("Host", "gateway.example"), *headers])
     return Context(Request(method, target, fields), id="test")
 
 
 def make_filter(filter_class: type[F], /, **spec: Any) -> F:
-    """An instance as the engine makes it: `spec` is checked, and completed with its defaults.
+    """An instance as the engine makes it: `spec` is checked, and defaults are filled in.
 
-    Values are written as in a config, such as ``every="5s"``. ConfigError when one is wrong.
+    Values are written as in a config, such as ``every="5s"``. ConfigError when one is not valid.
     """
     kind = filter_class.kind
     entry = {"kind": kind, "name": kind.lower(), **_literal(spec)}
@@ -46,9 +46,9 @@ def _literal(value: Any) -> Any:
 
 
 def kinds_with(*filters: type[Filter]) -> Kinds:
-    """The installed kinds, and these classes as if a package of theirs were installed.
+    """The installed kinds of filter, and these classes as if a package brought them.
 
-    A class takes the place of the installed one of its kind. PluginError when one is no filter.
+    A class replaces an installed one of the same kind. PluginError when it is not a valid filter.
     """
     there = discover(installed())
     local = discover([Found("the-test", "0", _LocalPlugin(filters))])
@@ -60,7 +60,10 @@ def kinds_with(*filters: type[Filter]) -> Kinds:
 def load_config(
     text: str, *filters: type[Filter], environ: Mapping[str, str] = os.environ
 ) -> Config:
-    """The config in `text`. ConfigError when it cannot be used."""
+    """The config in the YAML `text`, for which `filters` count as installed.
+
+    ConfigError when it has faults.
+    """
     return from_sources([Source("test.yaml", text)], kinds_with(*filters), environ)
 
 

@@ -1,7 +1,7 @@
-"""Stand-ins for what a filter or the server talks to: no network, no waiting.
+"""Fakes for what a filter or the server talks to, without a network.
 
 FakeWire     a client's connection whose bytes the test writes and reads
-OpenSession  an open session that notes what it was asked to do
+OpenSession  an open session that records the calls of its methods
 """
 
 from __future__ import annotations
@@ -12,11 +12,15 @@ from ..sessions import Opening, Traffic
 
 
 class FakeWire:
-    """A `easews.lowlevel.Wire` without a socket.
+    """An `easews.lowlevel.Wire` that a test controls.
 
-    `give` and `end` are what the other end does; `sent` is what it was sent, as far as it takes
-    it: with `room` bytes left, the rest waits, as behind a full socket. `shut` and `closed` tell
-    what was done to the wire. It can be waited for like a socket.
+    sent    what was sent to the other end
+    room    how many bytes the other end still accepts before `send` raises BlockingIOError, as
+            with a full socket; None is without limit
+    shut    whether `shutdown` was called
+    closed  whether `close` was called
+
+    `give`, `end` and `reset` do what the other end would. The wire can be awaited like a socket.
     """
 
     def __init__(self, received: bytes = b"", room: int | None = None) -> None:
@@ -105,7 +109,16 @@ class FakeWire:
 
 
 class OpenSession:
-    """A session for a filter or a listener to act on; it opens and ends when the test says so."""
+    """A session that records what is asked of it.
+
+    opening   what was known when it opened
+    held      how many bytes are held for slow peers
+    closes    the arguments of each call of `close`
+    expiries  the arguments of each call of `expire`
+    pings     how often `ping` was called
+
+    Pass it to `Sessions.opened` and `Sessions.ended` to open and end it.
+    """
 
     def __init__(self, opening: Opening, held: int = 0) -> None:
         self.opening: Opening = opening

@@ -17,7 +17,10 @@ from .contexts import load_config
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A gateway at work: where its servers listen, and what is open."""
+    """A gateway that serves: where it listens, and what is open.
+
+    gateway  the gateway itself, which is internal
+    """
 
     gateway: Gateway
 
@@ -37,19 +40,20 @@ class Running:
         return next(iter(self.addresses.values()))
 
     async def replace(self, config: Config | str, *filters: type[Filter]) -> Plan:
-        """Serve `config` from now on, as a reload does; returns what that has changed.
+        """Serve `config` from now on, and return what that has changed.
 
-        A server of the same name goes on listening where it does.
+        A server that keeps its name keeps its address, too. Use it to test `Filter.inherit`, and
+        that a filter ends when its last session does.
         """
         return await self.gateway.replace(_on_loopback(config, *filters))
 
 
 @asynccontextmanager
 async def gateway(config: Config | str, *filters: type[Filter]) -> AsyncIterator[Running]:
-    """Serve `config` (YAML, or one that `load_config` has made) while the block runs.
+    """Serve `config` (YAML, or the result of `load_config`) while the block runs.
 
-    Servers listen on 127.0.0.1, each on a port that the kernel has chosen, whatever the config
-    says: tests can then run side by side.
+    Servers listen on 127.0.0.1, each on a port that the kernel chooses, whatever the config says,
+    so that tests can run at the same time.
     """
     config = _on_loopback(config, *filters)
     served = Gateway(config, bind_all(config.servers))

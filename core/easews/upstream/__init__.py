@@ -1,15 +1,15 @@
-"""Backends, for any filter that talks to some.
+"""Backends, for any filter that talks to one.
 
     pool      Pool, Attempt, Server: which server next (pure)
     dialling  dial(server) -> a connected socket
-    exchange  ask(socket, …) -> Answer: one HTTP/1.1 request, its answer, and what comes behind
+    exchange  ask(socket, …) -> Answer: one HTTP/1.1 request and its answer
 
-A filter's schema refers to ``urn:easews:common#/$defs/pool`` (or to its properties), its `check`
-asks `pool_faults`, and `Pool.from_spec` makes the pool. For each request the filter asks
-`Pool.next` for an attempt, and again as long as the servers refuse: `easews.ConnectError` means
-try the next one, `UpstreamTimeout` and `BadAnswer` end the request.
+The filter's schema refers to ``urn:easews:common#/$defs/pool`` (or to its properties), its
+`check` calls `pool_faults`, and `Pool.from_spec` makes the pool. For each request the filter
+calls `Pool.next` for an attempt. After `easews.ConnectError` it calls it again for the next
+server; `UpstreamTimeout` and `BadAnswer` end the request.
 
-`origin_of` gives the Origin that a request of ours may name.
+`origin_of` gives the Origin of a URL.
 """
 
 from ..http.urls import origin_of

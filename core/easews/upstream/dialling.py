@@ -20,10 +20,11 @@ _Address = tuple[Any, ...]  # what `socket.connect` takes: it differs by family
 
 
 async def dial(server: Server, timeout: float = inf) -> socket.socket:
-    """A connected non-blocking socket, the caller's to close.
+    """Connect to `server`: a non-blocking socket, which the caller closes.
 
-    ConnectError when no address of the server takes the connection, ConnectTimeout when none
-    does within `timeout` seconds, the look-up of its name included, or until the kernel gives up.
+    All addresses of its name are tried. ConnectError when none accepts the connection,
+    ConnectTimeout when none does within `timeout` seconds (including the look-up of the name) or
+    until the kernel gives up.
     """
     until = monotonic() + timeout
     failure = ConnectError(f"{server.url}: its name has no address")
@@ -44,7 +45,7 @@ def _too_late(server: Server, timeout: float) -> ConnectTimeout:
 
 
 async def _addresses(server: Server, timeout: float) -> list[tuple[int, _Address]]:
-    """(family, address) pairs. A literal needs no look-up, which costs a thread."""
+    """(family, address) pairs. An IP address needs no look-up, and so no thread."""
     if not server.is_ip:
         with anyio.move_on_after(timeout):
             return await _look_up(server)

@@ -28,23 +28,28 @@ BODY_TIMEOUT = 60.0
 
 
 class Answer:
-    """A server's final answer (or its 101). `received` is what it has sent behind the head.
+    """A server's final answer, or its 101.
 
-    After a 101 the caller takes `sock` over and `received` with it. Otherwise it reads `body`.
-    Whoever does not take the socket over calls `close`.
+    sock      the connection
+    status    the status code
+    headers   the header fields
+    received  what the server has sent behind the head
+
+    After a 101 the caller takes over `sock` and `received`. After any other status it reads
+    `body` and then calls `close`.
     """
 
     def __init__(
         self, sock: socket.socket, head: ResponseHead, received: bytes, method: str
     ) -> None:
-        self.sock = sock
-        self.status = head.status
-        self.headers = head.headers
-        self.received = received
+        self.sock: socket.socket = sock
+        self.status: int = head.status
+        self.headers: Headers = head.headers
+        self.received: bytes = received
         self._reader = BodyReader(response_framing(head, method))
 
     async def body(self) -> AsyncIterator[bytes]:
-        """The answer's body as it comes. BadAnswer when it is malformed or cut short."""
+        """The body, piece by piece. BadAnswer when it is malformed or incomplete."""
         reader, data = self._reader, self.received
         try:
             while True:
@@ -69,10 +74,10 @@ async def ask(
 ) -> Answer:
     """Send a request without a body and wait for the head of the final answer.
 
-    Interim answers (1xx but 101) are skipped (RFC 9110 §15.2). ConnectError when the server
-    hangs up before it has answered anything, BadAnswer when what it answers is not HTTP or not
-    all of it, UpstreamTimeout when the head is not there within `timeout` seconds. The texts do
-    not name the server: the caller does. `sock` stays the caller's.
+    Interim answers (1xx except 101) are skipped (RFC 9110 §15.2). ConnectError when the server
+    closes the connection without an answer, BadAnswer when the answer is not valid HTTP or
+    incomplete, UpstreamTimeout when its head does not come within `timeout` seconds. The texts of
+    these errors do not name the server. The caller still owns `sock`.
     """
     until = monotonic() + timeout
     try:
@@ -100,7 +105,7 @@ async def _read_head(sock: socket.socket, method: str, until: float) -> Answer:
 
 
 async def _read_raw_head(sock: socket.socket, buffer: bytearray, until: float) -> bytearray:
-    """Take the next head out of `buffer`, with more from the socket if need be."""
+    """Take the next head out of `buffer`; receive more until it is complete."""
     while (end := find_head_end(buffer)) < 0 and len(buffer) <= MAX_HEAD:
         data = await receive(sock, until - monotonic())
         if not data and not buffer:

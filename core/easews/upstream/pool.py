@@ -16,9 +16,15 @@ Spec = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One server of a pool. `weight` is its share of the traffic; 0 gets none.
+    """One server of a pool.
 
-    `is_ip` tells that `host` is an IP literal: it needs no look-up, and names no site.
+    url        its URL, as in the config
+    host       a host name or an IP address
+    port       the port
+    path       the path of the URL, which stands in front of the client's
+    is_ip      whether `host` is an IP address
+    weight     its share of the requests; 0 gets none
+    keep_host  whether it gets the client's Host
     """
 
     url: str
@@ -31,7 +37,7 @@ class Server:
 
     @classmethod
     def at(cls, url: str, *, weight: int = 1, keep_host: bool = False) -> Server:
-        """The server at `url`. ValueError, with what is wrong, when it leads to none."""
+        """The server at `url`. ValueError, which says what is wrong, when the URL is not valid."""
         _, host, port, path = server_url(url)
         is_ip = parse_ip(host) is not None
         return cls(url, host, port, path, is_ip, weight, keep_host)
@@ -47,24 +53,31 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try of a request at `server`: whoever makes it tells how it went."""
+    """One try to have `server` answer a request. Call `succeeded` or `failed` afterwards.
+
+    server  the server to ask
+    """
 
     server: Server
     _standing: Standing
 
     def succeeded(self) -> None:
-        """The server has answered, whatever its answer is."""
+        """The server has answered, with whatever status."""
         if self._standing.failures:
             self._standing.failures = 0
 
     def failed(self, cause: Exception) -> None:
-        """The server could not be reached, or has not answered."""
+        """The server could not be reached, or did not answer."""
         self._standing.failures += 1
         self._standing.last_error = str(cause)
 
 
 class Pool:
-    """Smooth weighted round robin: weights 5, 1, 1 give a a b a c a a, not a a a a a b c."""
+    """The servers of a pool, and whose turn it is.
+
+    The policy is smooth weighted round robin: with the weights 5, 1 and 1 the order is
+    a a b a c a a rather than a a a a a b c.
+    """
 
     def __init__(self, servers: Iterable[Server]) -> None:
         self._servers = [server for server in servers if server.weight > 0]
@@ -74,7 +87,7 @@ class Pool:
 
     @classmethod
     def from_spec(cls, spec: Spec) -> Pool:
-        """The pool that a checked spec of ``urn:easews:common#/$defs/pool`` describes."""
+        """Make a pool from a spec that is valid for ``urn:easews:common#/$defs/pool``."""
         return cls(
             Server.at(entry["url"], weight=entry.get("weight", 1), keep_host=entry["keepHost"])
             for entry in spec["servers"]
@@ -82,13 +95,14 @@ class Pool:
 
     @property
     def standings(self) -> dict[str, Standing]:
-        """What is known of each server, by its URL."""
+        """What is known of each server, by its URL: failures in a row, and the last error."""
         return {attempt.server.url: attempt._standing for attempt in self._attempts}
 
     def next(self, request: Request, tried: Collection[Server] = ()) -> Attempt | None:
-        """The server to ask for `request` now, or None when none is left.
+        """An attempt at the server to ask for `request` now, or None when no server is left.
 
-        `tried` are those that have failed this request; the first call takes the pool's turn.
+        `tried` are the servers that have failed for this request. The call without any moves the
+        pool on to its next turn.
         """
         attempts, shares = self._attempts, self._shares
         if not tried and len(attempts) > 1:
@@ -102,7 +116,7 @@ class Pool:
 
 
 def pool_faults(pool: Spec, at: Sequence[str | int]) -> Iterator[SpecFault]:
-    """The faults of a pool's spec that its schema cannot tell; `at` is where the pool stands."""
+    """The faults of a pool's spec that its schema cannot express; `at` is the pool's place."""
     path = (*at, "servers")
     yield from _weight_faults(pool["servers"], path)
     for number, server in enumerate(pool["servers"]):

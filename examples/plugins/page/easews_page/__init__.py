@@ -1,4 +1,4 @@
-"""Page for easews: a web page to try a WebSocketProxy with. This file is the whole filter."""
+"""Page for easews: a web page to try a WebSocketProxy with. This file is the complete filter."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ HEADERS = [("Content-Type", "text/html; charset=utf-8"), ("Cache-Control", "no-c
 
 
 class Page(Filter):
-    """Answers GET with a page that talks to the WebSocket at /ws; everything else goes on."""
+    """Answers GET with a page that uses the WebSocket at /ws; other requests go on."""
 
     kind = "Page"
 
