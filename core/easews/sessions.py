@@ -19,7 +19,7 @@ from .addresses import Network
 from .http import Headers
 from .net.wire import Wire
 
-log = logging.getLogger("easews.sessions")
+log: logging.Logger = logging.getLogger("easews.sessions")
 
 Side = Literal["client", "backend", "proxy"]
 
@@ -190,9 +190,9 @@ class Connection:
         sessions: Sessions | None = None,
         release: Callable[[], None] | None = None,
     ) -> None:
-        self.wire = wire
-        self.opening = opening
-        self.received = received
+        self.wire: Wire = wire
+        self.opening: Opening = opening
+        self.received: bytes = received
         self._sessions = Sessions() if sessions is None else sessions
         self._release = release
         self._session: Session | None = None

@@ -17,6 +17,7 @@ from collections.abc import (
     Iterator,
     KeysView,
 )
+from typing import ClassVar
 from urllib.parse import unquote_to_bytes
 
 from ..addresses import Address
@@ -158,7 +159,7 @@ class Headers:
             return NotImplemented
         return [(k, v) for k, _, v in self._fields] == [(k, v) for k, _, v in other._fields]
 
-    __hash__ = None  # type: ignore[assignment]  # mutable
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]  # mutable
 
     def __repr__(self) -> str:
         # Values may be secrets (Cookie, Authorization), and a repr ends up in a log.
@@ -224,16 +225,16 @@ class Request:
         body: AsyncIterator[bytes] | None = None,
         vouched: Collection[str] = (),
     ) -> None:
-        self.method = method
-        self.target = target
-        self.headers = Headers() if headers is None else headers
-        self.version = version
-        self.scheme = scheme
-        self.peer = peer
-        self.client = client or peer
-        self.local = local
-        self.body = _Content() if body is None else body
-        self.vouched = vouched
+        self.method: str = method
+        self.target: str = target
+        self.headers: Headers = Headers() if headers is None else headers
+        self.version: str = version
+        self.scheme: str = scheme
+        self.peer: Address = peer
+        self.client: Address = client or peer
+        self.local: Address = local
+        self.body: AsyncIterator[bytes] = _Content() if body is None else body
+        self.vouched: Collection[str] = vouched
 
     @property
     def raw_path(self) -> str:

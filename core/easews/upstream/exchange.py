@@ -37,10 +37,10 @@ class Answer:
     def __init__(
         self, sock: socket.socket, head: ResponseHead, received: bytes, method: str
     ) -> None:
-        self.sock = sock
-        self.status = head.status
-        self.headers = head.headers
-        self.received = received
+        self.sock: socket.socket = sock
+        self.status: int = head.status
+        self.headers: Headers = head.headers
+        self.received: bytes = received
         self._reader = BodyReader(response_framing(head, method))
 
     async def body(self) -> AsyncIterator[bytes]:
