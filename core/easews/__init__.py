@@ -14,6 +14,8 @@ The rooms of the engine, from the top down:
     pipeline   filters at work: a flow over one Context, who holds an instance
     config     from YAML files to a checked Config, all faults at once
     plugins    who brings which kind of filter: entry points -> Kinds
+    hookspecs  what a plugin implements
+    lowlevel   connections, and many of them behind one descriptor
     upstream   backends for any filter: pools, dialling, one exchange
     observe    the log
     filters    the contract: Filter, Context
@@ -22,6 +24,8 @@ The rooms of the engine, from the top down:
     http       HTTP as values, and HTTP/1.1 as bytes in, values out             (pure)
     net        sockets, and many of them behind one descriptor
     schema     JSON Schemas, and what is done with one                          (pure)
+    addresses  IP addresses and networks                                        (pure)
+    errors     one class for each thing that a caller handles differently
 """
 
 from .addresses import Address, parse_network

@@ -83,7 +83,7 @@ class Kinds(Mapping[str, Kind]):
 
     def __init__(self, kinds: Iterable[Kind], broken: Iterable[PluginError] = ()) -> None:
         self._kinds = {kind.name: kind for kind in kinds}
-        self.broken = tuple(broken)
+        self.broken: tuple[PluginError, ...] = tuple(broken)
 
     def __getitem__(self, name: str) -> Kind:
         return self._kinds[name]

@@ -19,7 +19,7 @@ from .addresses import Network
 from .http import Headers
 from .net.wire import Wire
 
-log = logging.getLogger("easews.sessions")
+log: logging.Logger = logging.getLogger("easews.sessions")
 
 Side = Literal["client", "backend", "proxy"]
 

@@ -18,6 +18,7 @@ from easews.errors import Problem
 from easews.filters import schema_of
 from easews.plugins import Kind, Kinds
 from easews.schema import Schema, complete
+from easews.testing import make_filter
 
 
 class Stamp(Filter):
@@ -296,6 +297,49 @@ def test_a_broken_plugin_is_named_where_its_kind_is_wanted() -> None:
     assert "its plugin is broken; easews-wsproxy: it fails with ImportError; update it" in fault
 
 
+class Shaped(Filter):
+    kind = "Shaped"
+    schema: ClassVar[dict[str, Any]] = {
+        "type": "object",
+        "properties": {
+            "tls": {"type": "object", "properties": {"certificate": {"type": "string"}}},
+            "word": {"not": {"pattern": "x"}},
+            "within": {"type": "integer", "maximum": 0, "x-unit": "seconds"},
+        },
+        "additionalProperties": False,
+    }
+
+    async def handle(self, ctx: Context) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ({"certificate": "a.pem"}, "it belongs in 'tls'"),
+        ({"word": "xyz"}, "'xyz' is not accepted here"),
+        ({"within": 5}, "5 has no unit; write 5s or 5ms"),
+    ],
+)
+def test_what_a_plugins_schema_refuses_is_put_into_words(spec: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        make_filter(Shaped, **spec)
+
+
+def test_broken_plugins_are_named_where_a_kind_is_unknown() -> None:
+    broken = PluginError("acme-filters", "it fails with ImportError", "update it")
+    text = "{kind: Pipeline, name: p, filters: [{kind: Foobarbaz, name: s}]}"
+    (fault,) = faults(text, broken)
+    assert "broken plugins: acme-filters" in fault
+
+
+def test_ports_that_are_no_numbers_are_not_compared() -> None:
+    server = "{kind: HTTPServer, name: %s, port: w, rules: []}"
+    found = faults(f"{server % 'a'}\n---\n{server % 'b'}")
+    assert found
+    assert not [fault for fault in found if "this address and port" in fault]
+
+
 def test_a_filters_own_fields_are_checked_even_where_its_schema_is_open() -> None:
     assert stamp("txt: a, tags: [red, gren]") == [
         "f:1:60: p.filters[0].txt: unknown key 'txt'; did you mean 'text'?",
@@ -360,6 +404,17 @@ def test_a_file_that_cannot_be_read_is_a_problem(tmp_path: Path, path: str, wron
     with pytest.raises(ConfigError) as caught:
         load([str(tmp_path / path)], kinds())
     assert wrong in str(caught.value)
+
+
+def test_a_folder_that_cannot_be_listed_is_a_problem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def iterdir(self: Path) -> Iterator[Path]:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    with pytest.raises(ConfigError, match="Permission denied"):
+        load([str(tmp_path)], kinds())
 
 
 FRAGMENTS = st.sampled_from(

@@ -73,3 +73,11 @@ def test_a_schema_that_contains_itself_has_an_end() -> None:
     tree = {"type": "object", "properties": {"child": {"$ref": "#/$defs/tree"}}}
     schema = {**tree, "$defs": {"tree": tree}}
     assert [field.path for field in fields_of(schema)] == ["child", "child.child"]
+
+
+def test_a_list_of_what_contains_it_has_an_end() -> None:
+    children = {"type": "array", "items": {"$ref": "#/$defs/tree"}}
+    tree = {"type": "object", "properties": {"children": children, "any": True}}
+    schema = {**tree, "$defs": {"tree": tree}}
+    paths = [field.path for field in fields_of(schema)]
+    assert paths == ["children", "children[].children", "children[].any", "any"]

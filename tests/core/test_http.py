@@ -30,6 +30,16 @@ def test_headers_keep_order_and_repeated_lines() -> None:
     assert headers.get("none") == ""
 
 
+def test_headers_are_equal_to_headers_only() -> None:
+    assert Headers([("Via", "a")]) == Headers([("via", "a")])
+    assert Headers([("Via", "a")]) != [("Via", "a")]
+
+
+def test_a_path_is_decoded_once() -> None:
+    assert Request("GET", "/a/b?c").path == "/a/b"
+    assert Request("GET", "/a%2520b").path == "/a%20b"
+
+
 def test_headers_are_set_added_and_removed() -> None:
     headers = Headers([("A", "1"), ("B", "2"), ("a", "3")])
     headers.set("a", "4")

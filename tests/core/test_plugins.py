@@ -110,6 +110,15 @@ BROKEN = [
 ]
 
 
+def test_a_filter_for_another_version_of_the_contract_is_refused() -> None:
+    class Later(Stamp):
+        api = 2
+
+    fault = only_fault(discover([found(Later)]))
+    assert "Stamp was written for version 2" in fault.problem
+    assert fault.remedy == "this easews has version 1: install a version of acme for it"
+
+
 @pytest.mark.parametrize(("load", "problem", "remedy"), BROKEN)
 def test_a_broken_plugin_is_told_with_its_name(
     load: Callable[[], Any], problem: str, remedy: str

@@ -119,6 +119,18 @@ def test_the_faults_of_alternatives_are_those_of_the_likeliest() -> None:
     assert (list(error.absolute_path), error.validator) == (["port"], "type")
 
 
+def test_a_schema_may_be_a_boolean() -> None:
+    schema = {**of(a=True), "allOf": [True, of(b={"default": 1})]}
+    assert complete(schema, {"a": "x"}) == {"a": "x", "b": 1}
+
+
+def test_keys_are_known_below_patterns_too() -> None:
+    schema = {"patternProperties": {"^x-": of(here={})}, **of(named=of(there={}))}
+    assert known_keys(schema, ("x-a",)) == ["here"]
+    assert known_keys(schema, ("named",)) == ["there"]
+    assert known_keys({"anyOf": [of(either={})], **of(own={})}, ()) == ["own", "either"]
+
+
 def test_a_secret_is_known_wherever_the_schema_hides_it() -> None:
     secret = {"type": "string", "writeOnly": True}
     schema = {

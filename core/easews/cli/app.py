@@ -33,7 +33,7 @@ FORMATS = ("text", "json")
 #: Which event loop runs it all; those but the first are packages, and extras of ours.
 BACKENDS = ("asyncio", "uvloop", "trio")
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     name="easews",
     help="A gateway that you extend in Python: a pipeline of plugin filters behind an HTTP server.",
     epilog="Exit status: 0 when all is well, 1 for problems, 2 for a wrong command line.",

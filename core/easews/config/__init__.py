@@ -9,7 +9,9 @@ schemas     which schema holds where: for an object, for an entry of `filters`
 standalone  the schemas that editors get
 fields      a schema's fields as a flat list, for people                      (pure)
 easegress   what Easegress has and easews has not: what to do instead         (data)
+findings    one mistake, one message: which faults only follow from others
 wording     what a schema's fault is called                                   (pure)
+loading     all of this in order: load(paths) -> Config
 checks      one document by itself: its schema, its filters
 crossrefs   documents against each other and themselves: names that must lead somewhere
 trust       what filters and their servers say about trusted proxies

@@ -17,6 +17,7 @@ from collections.abc import (
     Iterator,
     KeysView,
 )
+from typing import ClassVar
 from urllib.parse import unquote_to_bytes
 
 from ..addresses import Address
@@ -159,7 +160,7 @@ class Headers:
             return NotImplemented
         return [(k, v) for k, _, v in self._fields] == [(k, v) for k, _, v in other._fields]
 
-    __hash__ = None  # type: ignore[assignment]  # mutable
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]  # mutable
 
     def __repr__(self) -> str:
         # Values may be secrets (Cookie, Authorization), and a repr ends up in a log.

@@ -16,7 +16,7 @@ from ..http import Response
 from ..sessions import Ending, Session
 from .logs import log_event
 
-log = logging.getLogger("easews.access")
+log: logging.Logger = logging.getLogger("easews.access")
 
 _query_part = re.compile(r"[^&;]+")
 # Letters, digits, and the brackets of lists.

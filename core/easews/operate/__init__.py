@@ -1,5 +1,7 @@
 """A config being served, and the process around it.
 
 gateway  services, generation and listeners, started and stopped in order
+reload   what a new config changes                     (pure)
+drain    when to close each of many sessions           (pure)
 process  limits, signals, exit status
 """

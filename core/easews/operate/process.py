@@ -21,7 +21,7 @@ from ..observe.logs import end_process, writing_logs
 from ..plugins import build_notes
 from .gateway import Gateway, bind_all
 
-log = logging.getLogger("easews")
+log: logging.Logger = logging.getLogger("easews")
 
 #: What `run` can run on: the arguments that `anyio.run` gets.
 BACKENDS: Mapping[str, dict[str, Any]] = {

@@ -1,5 +1,6 @@
 """Filters at work.
 
+collector   how long the garbage collector has held up everything
 isolation   what a plugin raises or sets stays with the plugin
 flow        Pipeline: one Context through a flow of filters, and the answer back
 instances   one filter at work, and who holds it

@@ -13,7 +13,7 @@ class Pauses:
     __slots__ = ("_began", "seconds")
 
     def __init__(self) -> None:
-        self.seconds = 0.0
+        self.seconds: float = 0.0
         self._began = 0.0
 
     def watch(self) -> None:

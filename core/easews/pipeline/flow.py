@@ -25,7 +25,7 @@ from ..sessions import Upgrade
 from .collector import PAUSES
 from .isolation import Action, driven, isolated, must_go_on
 
-log = logging.getLogger("easews.pipeline")
+log: logging.Logger = logging.getLogger("easews.pipeline")
 
 #: Seconds for which a filter may hold the event loop before it is told on.
 BLOCKING = 0.05
@@ -52,8 +52,8 @@ class Pipeline:
 
     def __init__(self, spec: PipelineSpec, filters: Mapping[str, Filter]) -> None:
         PAUSES.watch()
-        self.name = spec.name
-        self.data = spec.data
+        self.name: str = spec.name
+        self.data: Mapping[str, Any] = spec.data
         kinds = {entry.name: entry.kind for entry in spec.filters}
         positions = {step.alias: index for index, step in enumerate(spec.flow)}
         positions[END] = len(spec.flow)

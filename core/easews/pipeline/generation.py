@@ -19,7 +19,8 @@ class ServedPipeline(Holders):
 
     def __init__(self, spec: PipelineSpec, instances: dict[str, Instance]) -> None:
         super().__init__()
-        self.flow = Pipeline(spec, {name: held.filter for name, held in instances.items()})
+        filters = {name: held.filter for name, held in instances.items()}
+        self.flow: Pipeline = Pipeline(spec, filters)
         self._instances = instances
         for instance in instances.values():
             instance.hold()

@@ -17,7 +17,7 @@ from ..errors import FilterError
 from ..filters import Filter
 from ..plugins import raised_at
 
-log = logging.getLogger("easews")
+log: logging.Logger = logging.getLogger("easews")
 
 
 class Holders:

@@ -18,6 +18,10 @@ In a whole gateway, on a port of its own, with real sockets::
             ...  # connect to running.address
 
 With anyio's plugin, pytest runs such tests on asyncio and on trio.
+
+    contexts  a filter by itself: contexts, instances, configs from text
+    running   a whole gateway
+    peers     stand-ins for a client's connection and for a session
 """
 
 from .contexts import kinds_with, load_config, make_context, make_filter

@@ -3,8 +3,8 @@
     proxy      the filter: one handshake with the client, one with a backend
     spec       what its schema cannot say about its config                     (pure)
     handshake  what crosses in the handshakes; origin, extensions              (pure)
-
     relay      the data plane: every open session of the process
+    plugin     the entry point: which filters this package brings
 
     proxy ──opens──▶ session ──given to──▶ relay ──bytes──▶ session ──▶ leg
 

@@ -58,8 +58,8 @@ class BodyReader:
     """
 
     def __init__(self, framing: Framing) -> None:
-        self.done = framing.kind == "none"
-        self.leftover = b""
+        self.done: bool = framing.kind == "none"
+        self.leftover: bytes = b""
         self._missing = framing.length if framing.kind == "length" else None
         self._chunked = ChunkDecoder() if framing.kind == "chunked" else None
 

@@ -32,8 +32,8 @@ class ChunkDecoder:
     """Takes chunks' frames off. Feed it until `done`; the rest is then in `held`."""
 
     def __init__(self) -> None:
-        self.done = False
-        self.held = bytearray()
+        self.done: bool = False
+        self.held: bytearray = bytearray()
         self._missing = 0  # bytes of the current chunk's data
         self._trailers = 0
         # Unbound, as a bound method would make a cycle of every decoder.

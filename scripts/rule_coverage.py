@@ -1,0 +1,56 @@
+"""How much of the pure rules their tests run: `python scripts/rule_coverage.py`.
+
+Pure are the modules that the import contracts in `pyproject.toml` keep away from sockets and event
+loops. They need no peer to be tested, so nearly every line and branch of theirs can be. The limit
+is `fail_under` in `[tool.coverage.report]`; what is left out stands there, too.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+#: One event loop is enough, and the inner loop in Python, which is what can be measured.
+TESTS = (
+    "-q",
+    "-p",
+    "no:cacheprovider",
+    "-k",
+    "not trio",
+    "tests/core",
+    "tests/headers",
+    "tests/wsproxy",
+)
+
+
+def pure_modules() -> list[str]:
+    """The modules and packages that must import no socket, as the contracts name them."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    return [
+        module
+        for contract in contracts["contracts"]
+        if "socket" in contract.get("forbidden_modules", ())
+        for module in contract["source_modules"]
+    ]
+
+
+def patterns() -> Iterator[str]:
+    """What coverage calls their files."""
+    for module in pure_modules():
+        path = module.replace(".", "/")
+        yield from (f"*/{path}.py", f"*/{path}/*")
+
+
+def coverage(*arguments: str) -> int:
+    command = [sys.executable, "-m", "coverage", *arguments]
+    return subprocess.run(command, cwd=ROOT, env={**os.environ, "EASEWS_PURE": "1"}).returncode
+
+
+if __name__ == "__main__":
+    failed = coverage("run", "-m", "pytest", *TESTS)
+    sys.exit(failed or coverage("report", f"--include={','.join(patterns())}"))
