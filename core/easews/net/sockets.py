@@ -1,7 +1,7 @@
 """Raw non-blocking sockets, awaited through anyio.
 
-Streams cost more than what they carry here: a handshake is one read and one write. Every
-function takes a non-blocking socket, and raises OSError when the other end is gone.
+A handshake is one read and one write, and anyio's streams cost more than that. Every function
+takes a non-blocking socket and raises OSError when the connection is lost.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ _RECEIVED_AT_ONCE = 65536
 
 
 async def receive(sock: socket.socket, timeout: float = inf) -> bytes:
-    """What has come in; b"" at the end of the stream. TimeoutError after `timeout` seconds.
+    """Received bytes; b"" at the end of the stream. TimeoutError after `timeout` seconds.
 
-    Does not let others have a turn when something is there: who asks again and again does that.
+    Does not yield to the event loop when data is ready. Callers that loop must yield themselves.
     """
     try:
         return sock.recv(_RECEIVED_AT_ONCE)
     except BlockingIOError:
-        # A server near by has answered by the time that all others have had a turn, and letting
-        # them costs a fraction of waiting for a descriptor.
+        # A nearby server has usually answered after one pass of the event loop, and one pass is
+        # cheaper than registering the descriptor.
         await checkpoint()
     while True:
         try:
@@ -38,7 +38,7 @@ async def receive(sock: socket.socket, timeout: float = inf) -> bytes:
 
 
 async def send_all(sock: socket.socket, data: bytes, timeout: float = inf) -> None:
-    """Send all of `data`. TimeoutError when nothing of it is taken for `timeout` seconds."""
+    """Send all of `data`. TimeoutError when no byte can be sent for `timeout` seconds."""
     rest = memoryview(data)
     while rest:
         try:
@@ -51,7 +51,7 @@ async def connect(sock: socket.socket, address: Any, timeout: float = inf) -> No
     """Connect `sock`. TimeoutError after `timeout` seconds."""
     code = sock.connect_ex(address)
     if code == errno.EINPROGRESS and _is_connected(sock):
-        return  # so it is with a server on this machine, before anybody could have waited for it
+        return  # a server on this machine: waiting would only cost time
     if code == errno.EINPROGRESS:
         await _wait(anyio.wait_writable, sock, timeout)
         code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
@@ -68,10 +68,10 @@ def _is_connected(sock: socket.socket) -> bool:
 
 
 async def linger(sock: socket.socket, seconds: float) -> None:
-    """Say that no more will come, read until the other end has said so too, then close.
+    """End our side of the stream, discard data until the other end does the same, then close.
 
-    Closing at once while data is still coming makes the kernel send a reset, which takes our
-    last answer with it (RFC 9112 §9.6).
+    Closing at once while data is still coming makes the kernel send a reset, which may destroy
+    our last answer (RFC 9112 §9.6).
     """
     try:
         sock.shutdown(socket.SHUT_WR)
@@ -79,7 +79,7 @@ async def linger(sock: socket.socket, seconds: float) -> None:
             while await receive(sock):
                 await checkpoint()
     except OSError:
-        pass  # the other end is gone: nothing to wait for
+        pass  # the connection is lost: there is nothing to wait for
     finally:
         sock.close()
 
@@ -87,7 +87,7 @@ async def linger(sock: socket.socket, seconds: float) -> None:
 async def _wait(
     ready: Callable[[socket.socket], Awaitable[None]], sock: socket.socket, timeout: float
 ) -> None:
-    """The time is only set when there is something to wait for: mostly there is not."""
+    """The timeout is only set up here, because most calls never wait."""
     with anyio.move_on_after(timeout):
         await ready(sock)
         return
@@ -95,7 +95,7 @@ async def _wait(
 
 
 def quick(sock: socket.socket) -> socket.socket:
-    """Make a TCP socket non-blocking, and send small messages without waiting (no Nagle)."""
+    """Make a TCP socket non-blocking, and have it send small messages at once (no Nagle)."""
     sock.setblocking(False)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
