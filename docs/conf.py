@@ -17,5 +17,6 @@ html_theme = "furo"
 html_title = f"easews {version}"
 html_show_sourcelink = False
 html_copy_source = False
+highlight_language = "none"  # of blocks that do not say which: drawings
 pygments_style = "friendly"
 pygments_dark_style = "github-dark"

@@ -1,8 +1,8 @@
 """Discovery: from installed distributions to the kinds of filter that a config may name.
 
-pluggy carries the hook; the entry points are walked here, because pluggy alone skips a second
-entry point of one name, ignores a misspelt hook, and lets an import error through without
-saying whose it is. Each of these is a `PluginError` that names the distribution.
+pluggy calls the hook, but the entry points are loaded here, because pluggy skips a second entry
+point of the same name, ignores a misspelt hook, and does not say whose import has failed. Each of
+these is a `PluginError` that names the distribution.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Kind:
 
     @property
     def results(self) -> tuple[str, ...]:
-        """What `jumpIf` may name: the declared results, and the one that every kind has."""
+        """The results that `jumpIf` may name: the declared ones, and the one of every kind."""
         return (*self.filter_class.results, INTERNAL_ERROR)
 
     @property
@@ -56,13 +56,13 @@ class Kind:
 
     @property
     def build_note(self) -> str:
-        """What its author tells of this installation, in brackets; mostly nothing."""
+        """The note on this installation, in brackets; empty for most kinds."""
         note = self.filter_class.build_note
         return f" ({note})" if note else ""
 
 
 def build_notes(kinds: Iterable[Kind]) -> list[str]:
-    """A line for each package that has something to tell of its installation."""
+    """A line for each package with a note on its installation."""
     lines = [
         f"{kind.distribution} {kind.version}{kind.build_note}" for kind in kinds if kind.build_note
     ]
@@ -98,7 +98,7 @@ class Kinds(Mapping[str, Kind]):
 def raised_at(error: BaseException, module: str) -> str:
     """Where `error` was last in the package of `module`, as `` (FILE:LINE)``; empty if nowhere.
 
-    That is the line that its author has to look at; what it called is mostly somebody else's.
+    The author of the plugin has to look at that line; the code that it calls belongs to others.
     """
     if isinstance(error, SyntaxError) and error.filename:
         return f" ({error.filename}:{error.lineno})"
@@ -161,7 +161,9 @@ def _claim_kind(kind: Kind, taken: Mapping[str, Kind]) -> None:
 
 
 def _load(found: Found) -> list[object]:
-    """What the plugin's hooks return, each plugin asked by itself so that faults have a name."""
+    """The items that the plugin's hooks return. Each plugin has its own manager, so that a fault
+    can be attributed to it.
+    """
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     where = f"entry point {found.entry_point.name} = {found.entry_point.value}"

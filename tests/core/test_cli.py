@@ -146,13 +146,13 @@ def test_kinds_are_listed_with_package_and_results(easews: Callable[..., Result]
     result = easews("kinds")
     assert result.exit_code == 0
     heading, *rows = result.stdout.splitlines()
-    assert heading.split() == ["KIND", "PACKAGE", "VERSION", "RESULTS", "WHAT", "IT", "IS"]
+    assert heading.split() == ["KIND", "PACKAGE", "VERSION", "RESULTS", "DESCRIPTION"]
     assert [row.split()[0] for row in rows] == ["HTTPServer", "Pipeline", "Gateway", "Stamp"]
     assert rows[3].split(maxsplit=5) == [
         *["Stamp", "easews-stamp", "1.5", "stamped,", "internalError"],
         "Stamps requests. (ink: dry)",
     ]
-    assert rows[0].index("Listens") == heading.index("WHAT")
+    assert rows[0].index("Listens") == heading.index("DESCRIPTION")
 
 
 def test_broken_plugins_are_listed_and_make_kinds_fail(easews: Callable[..., Result]) -> None:
@@ -173,7 +173,7 @@ def test_a_kind_is_told_field_by_field(easews: Callable[..., Result]) -> None:
     lines = easews("kinds", "HTTPServer").stdout.splitlines()
     assert lines[0].startswith("HTTPServer, a kind of object of easews ")
     (heading,) = (line for line in lines if line.startswith("FIELD"))
-    assert heading.split() == ["FIELD", "TYPE", "DEFAULT", "WHAT", "IT", "IS"]
+    assert heading.split() == ["FIELD", "TYPE", "DEFAULT", "DESCRIPTION"]
     rows = {line.split()[0]: line.split(maxsplit=3) for line in lines if line.strip()}
     assert rows["port"][1:3] == ["port", "required"]
     assert rows["headerTimeout"][1:3] == ["timeout", "10s"]
@@ -194,7 +194,7 @@ def test_on_a_terminal_a_kinds_page_is_as_wide_as_that(columns: int) -> None:
     plain = kind_page("HTTPServer", KINDS, width=None, colour=False)
     lines = re.sub("\x1b\\[[0-9]*m", "", narrow).splitlines()
     assert max(map(len, lines)) <= columns
-    assert {*plain.split()} - {"WHAT", "IT", "IS"} <= {*" ".join(lines).split()}
+    assert {*plain.split()} - {"DESCRIPTION"} <= {*" ".join(lines).split()}
     assert "\x1b[1mFIELD" in narrow
 
 
@@ -332,7 +332,7 @@ def test_a_page_shows_the_build_note() -> None:
 
 
 @pytest.mark.parametrize("pure", [False, True])
-def test_it_is_told_whether_the_relay_is_compiled(batch: object, pure: bool) -> None:
+def test_it_is_told_whether_the_relay_is_compiled(compiled_loop: object, pure: bool) -> None:
     environ = {**os.environ, "EASEWS_PURE": "1" if pure else ""}
     command = [sys.executable, "-m", "easews", "--version"]
     told = subprocess.run(command, capture_output=True, env=environ, text=True, check=True).stdout

@@ -7,12 +7,11 @@
     kinds      the command that lists the kinds, or one kind's fields
     page       one kind: what it is, and its fields as a table
     schema     the command that prints JSON Schemas
-    init       the command that writes a starter config
-    starter    that config, with the comments that lead on                    (pure)
+    init       the command that writes a first config
+    starter    that config, with its comments                                 (pure)
     editors    JSON Schemas for editors, one kind or all
 
-What was asked for goes to stdout (for `validate` that is the report), what else there is to say
-to stderr.
+Results go to stdout (for `validate` that is the report), everything else to stderr.
 """
 
 from .app import main

@@ -82,7 +82,7 @@ def validate(
 ) -> None:
     """Check config files and report all problems.
 
-    On a terminal each problem is shown with its line, the spot underlined. Piped, each is one
+    On a terminal each problem is shown with its line, its place underlined. In a pipe each is one
     line FILE:LINE:COLUMN: PATH: what is wrong; what would be accepted. The report goes to
     standard output.
     """
@@ -100,7 +100,7 @@ def validate(
 
 
 def _load(files: list[str]) -> Config:
-    """The config; a broken plugin that it does without is a warning."""
+    """The config; a broken plugin that it does not use is a warning."""
     kinds = discover()
     told: tuple[Problem, ...] = ()
     try:
@@ -143,9 +143,10 @@ def run(
 ) -> None:
     """Run the servers of config files until SIGTERM or Ctrl-C.
 
-    Then no connection is taken any more, every open session gets Close 1001, and requests and
+    Then no new connection is accepted, every open session gets Close 1001, and requests and
     sessions have 10 seconds to end; a Gateway object in the config may say otherwise. A second
-    signal ends all at once. Problems of the config go to standard error; then nothing is started.
+    signal ends the process at once. If the config has problems, they go to standard error, and
+    nothing is started.
     """
     if backend != BACKENDS[0] and importlib.util.find_spec(backend) is None:
         how = f"pip install 'easews[{backend}]', or leave out --backend"

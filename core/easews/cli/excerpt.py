@@ -4,8 +4,7 @@
   3 | prot: 8080
     | ^^^^
 
-Everything is as wide as the terminal shows it, and nothing reaches the terminal that it would
-obey.
+Widths are those that the terminal shows, and control characters are replaced.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`easews init`: a commented starter config for a backend."""
+"""`easews init`: a first config for a backend, with comments."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def init(
     ] = "easews.yaml",
     force: Annotated[bool, typer.Option("--force", help="Overwrite FILE if it exists.")] = False,
 ) -> None:
-    """Write a starter config for a WebSocket backend.
+    """Write a first config for a WebSocket backend.
 
-    It is a gateway in front of URL that can be run as it is; its comments lead on from there.
+    It is a gateway in front of URL and can be run as it is. Its comments explain what to set next.
     """
     file = "easews.yaml" if output == STDOUT else output
     try:

@@ -1,4 +1,4 @@
-"""`easews kinds`: what a config may hold, and who brings it."""
+"""`easews kinds`: the kinds that a config may use, and their packages."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from .report import fitted_table, has_colour, say, width_of
 def kinds(kind: KindName = None) -> None:
     """List the kinds of object and filter, or the fields of one.
 
-    The list tells which package brings a kind, and which results a filter may end with; broken
-    plugins are below it. With KIND: its fields, with types, defaults and descriptions.
+    The list shows the package of each kind and the results of each filter; broken plugins are
+    below it. With KIND: its fields, with types, defaults and descriptions.
     """
     found, out = discover(), sys.stdout
     if kind is None:
@@ -32,14 +32,14 @@ def kinds(kind: KindName = None) -> None:
 
 
 def overview(kinds: Kinds, *, width: int | None, colour: bool) -> str:
-    """The list. For people the results stand behind what a kind is, as they are long."""
+    """The list. On a terminal the results follow the summary, because they are long."""
     rows = [_HEADING, *_objects(), *_filters(kinds)]
     if width is not None:
         rows = [_HEADING[:3] + _HEADING[4:], *map(_with_results_behind, rows[1:])]
     return fitted_table(rows, width, colour)
 
 
-_HEADING = ("KIND", "PACKAGE", "VERSION", "RESULTS", "WHAT IT IS")
+_HEADING = ("KIND", "PACKAGE", "VERSION", "RESULTS", "DESCRIPTION")
 _NO_RESULTS = "-"
 
 

@@ -10,7 +10,7 @@ from ..config.wording import listed
 from ..plugins import Kinds
 from .report import fitted_table, folded
 
-_HEADING = ("FIELD", "TYPE", "DEFAULT", "WHAT IT IS")
+_HEADING = ("FIELD", "TYPE", "DEFAULT", "DESCRIPTION")
 
 
 def kind_page(name: str, kinds: Kinds, *, width: int | None, colour: bool) -> str:
@@ -40,7 +40,7 @@ def _row(field: Field) -> tuple[str, ...]:
     default = "required" if field.required else field.default or "-"
     text = field.description
     if field.examples:
-        text = f"{text.rstrip('.')}. Such as {listed(field.examples)}."
+        text = f"{text.rstrip('.')}. For example {listed(field.examples)}."
     return (field.path, field.type, default, text)
 
 

@@ -1,6 +1,7 @@
-"""A starter config for a backend: a gateway in front of it, and comments that lead on.   (pure)
+"""A first config for a backend: a gateway in front of it, with comments on what to set.   (pure)
 
-What can be had by taking a `#` away stands as ``#key: value``; prose has a space behind its `#`.
+A setting that can be enabled by removing its `#` is written as ``#key: value``; in prose a space
+follows the `#`.
 """
 
 from __future__ import annotations
@@ -18,48 +19,48 @@ _plain = re.compile(r"[A-Za-z/][A-Za-z0-9/._:\[\]-]*[A-Za-z0-9/._\]-]|/").fullma
 _TEMPLATE = """\
 # A gateway in front of {server}, made by `easews init`.
 #
-# `easews validate {file}` tells every problem, with its line and a remedy.
+# `easews validate {file}` reports every problem, with its line and a remedy.
 # `easews run {file}` serves it: {gateway} leads to {backend}.
-# `easews kinds WebSocketProxy` tells what may stand in a filter; `easews schema` tells editors.
+# `easews kinds WebSocketProxy` explains the fields of a filter; `easews schema` is for editors.
 #
-# A line that begins with # and no space behind it is a setting to try: take the # away.
+# To enable a setting that is commented out without a space, remove its #.
 
 kind: HTTPServer
 name: gateway
 port: {port}
-# Only this machine may connect. Without an address everybody may who can reach the port.
+# Only this machine can connect. Without an address, every host that reaches the port can.
 address: 127.0.0.1
-# Behind a load balancer or a TLS terminator, say whose word on the client's address counts.
+# Behind a load balancer or TLS terminator, name the proxies that report the client's address.
 #trustedProxies: [10.0.0.0/8]
 #clientAddressFrom: x-forwarded-for
 rules:
 - paths:
-  # The first path that matches wins. `path` matches all of a path, `pathPrefix` its beginning.
+  # The first match wins. `path` matches a complete path, `pathPrefix` its beginning.
   - pathPrefix: {path}
     backend: to-the-backend # the pipeline below
-    clientMaxBodySize: -1 # needed for WebSockets: the proxy limits messages, not the body
+    clientMaxBodySize: -1 # required: a session has no limit here, the proxy has its own
 ---
 kind: Pipeline
 name: to-the-backend
 filters:
-# A request goes through the filters in written order. Your own are a `pip install` away.
-# The proxy tells the backend the client's address in X-Forwarded-For. XForwarded, which comes
-# with `pip install easews-headers`, tells it more or less than that.
+# A request goes through the filters in this order. Filters of your own are installed with pip.
+# The proxy sends the client's address to the backend in X-Forwarded-For. To send more or less
+# than that, use XForwarded, from the package easews-headers.
 #- {{kind: XForwarded, name: forwarded, headers: [for, host, proto, port]}}
 - kind: WebSocketProxy
   name: proxy
   pools:
   - servers:
     - url: {server}
-    # More servers share the sessions, and stand in for one that cannot be reached.
+    # Several servers share the sessions; if one cannot be reached, the next is tried.
     #- url: ws://127.0.0.1:12346
-    # Browsers may connect from pages of this host. Other pages' hosts are named here.
+    # Browsers may connect from pages of this host. List the hosts of other pages here.
     #originPatterns: ['*.example.org', 'localhost:*']
     # The largest message that a client may send; without it there is no limit.
     #clientMaxMsgSize: 1MiB
-    # How much a client may send in a second; without it there is no limit.
+    # How much a client may send per second; without it there is no limit.
     #clientRateLimit: {{messages: 50, bytes: 256KiB}}
-    # How long each step may take, how long a session may be idle, and how old (0: for ever).
+    # How long each step may take, and how idle and how old a session may be (0: no limit).
     # These are the defaults.
     #timeouts: {{connect: 5s, handshake: 10s, close: 5s, slowReader: 60s, idle: 0, maxAge: 0}}
     # Pings to a side that is silent, and how long it may take to answer. These are the defaults.
@@ -68,11 +69,11 @@ filters:
 
 
 class BadURL(ValueError):
-    """The URL is none of a backend; the text says why, and what to write."""
+    """The URL cannot be a backend's; the text says why, and what to write."""
 
 
 class Starter(NamedTuple):
-    """`text` is the config; who connects to `gateway` is led to `backend`."""
+    """`text` is the config, in which the URL `gateway` leads to `backend`."""
 
     text: str
     gateway: str

@@ -1,6 +1,6 @@
-"""Paths as rules compare them: decoded once, repeated slashes merged, and never ambiguous.
+"""Paths for matching: decoded once, repeated slashes merged, ambiguous ones refused.
 
-What is sent on keeps the client's own encoding; this is about what is matched.
+The path that is sent on keeps the client's own encoding.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote_to_bytes
 
-# RFC 3986 §5.2.4 removes the segments `.` and `..`. Servers differ in what they take for one:
-# Java's drop `;parameters` first, and some on Windows separate segments by backslashes, too.
+# RFC 3986 §5.2.4 removes the segments `.` and `..`. Servers differ in what they treat as one:
+# Java's drop `;parameters` first, and some on Windows also separate segments by backslashes.
 _dot_segment = re.compile(r"(?:\A|[/\\])\.\.?(?:[/\\;]|\Z)").search
 _slashes = re.compile(r"//+")
 _octet = re.compile(r"%[0-9A-Fa-f]{2}|.", re.DOTALL)
@@ -26,14 +26,14 @@ def _unquoted(raw: str) -> str:
 
 
 def merged(path: str) -> str:
-    """A decoded path with repeated slashes made one, as most servers read it."""
+    """A decoded path with repeated slashes merged, as most servers read it."""
     return _slashes.sub("/", path) if "//" in path else path
 
 
 def located(raw: str) -> tuple[str, list[int]]:
-    """The path `raw` decoded and merged, and where in `raw` each character begins; then the end.
+    """The path `raw` decoded and merged, and the offset in `raw` of each character and of the end.
 
-    Of repeated slashes all belong to the first.
+    Repeated slashes have the offset of the first.
     """
     octets = [octet.start() for octet in _octet.finditer(raw)]
     characters: list[str] = []
@@ -48,7 +48,7 @@ def located(raw: str) -> tuple[str, list[int]]:
 
 
 def ambiguity(path: str) -> str:
-    """What in a decoded path is not resolved in the same way everywhere; "" for nothing."""
+    """The part of a decoded path that servers resolve differently; "" when there is none."""
     if "." in path and _dot_segment(path):
         return "a dot segment, `.` or `..`"
     return "a null character" if "\0" in path else ""

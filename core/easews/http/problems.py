@@ -1,6 +1,6 @@
-"""Answers that easews makes itself: what is wrong, in the form that the client asked for.
+"""Error answers of easews' own, in the format that the client accepts.
 
-`application/problem+json` (RFC 9457) for programs, one plain sentence for everybody else.
+`application/problem+json` (RFC 9457) for programs, plain text for others.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from .values import Headers, Request, Response
 
 _TITLES = {status.value: status.phrase for status in HTTPStatus}
 
-# Our text is for this request only, and no browser may take it for a web page.
+# The text is for this request only, and must not be taken for a web page.
 _ALWAYS = (("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"))
 
 # RFC 9110 §12.4.2. Media-type parameters besides the weight make no difference here.
@@ -54,8 +54,8 @@ def problem(
 def _wants_json(headers: Headers) -> bool:
     """Whether JSON is preferred to plain text, which wins a tie (RFC 9110 §12.5.1).
 
-    Who asks for application/json is served too: nobody else's errors are in plain text then.
-    When neither is acceptable an answer in plain text is still better than none.
+    application/json counts as well: a client that asks for it expects errors as JSON, too. When
+    neither is acceptable, plain text is still better than no answer.
     """
     accepted = _accepted(headers)
     json_weight = max(
@@ -65,7 +65,7 @@ def _wants_json(headers: Headers) -> bool:
 
 
 def _accepted(headers: Headers) -> dict[str, float]:
-    """The media ranges of Accept and their weights; malformed ones are passed over."""
+    """The media ranges of Accept and their weights; malformed ones are ignored."""
     accepted: dict[str, float] = {}
     for element in headers.tokens("accept"):
         media_range, weight = _range(element), _weight(element)
@@ -75,7 +75,7 @@ def _accepted(headers: Headers) -> dict[str, float]:
 
 
 def _weight_of(media_type: str, accepted: dict[str, float]) -> float:
-    """The weight by the most specific range that takes `media_type` in, 0 without one."""
+    """The weight of the most specific range that includes `media_type`, 0 without one."""
     group = media_type.partition("/")[0]
     for media_range in (media_type, f"{group}/*", "*/*"):
         if media_range in accepted:

@@ -1,5 +1,5 @@
-"""What operators get to see.
+"""What operators see.
 
-logs       how a line looks, and the thread that writes it
+logs       the format of a line, and the thread that writes it
 accesslog  one line for a request, one for the end of a session
 """

@@ -1,4 +1,4 @@
-"""How log lines look, and how they are written: in a thread, so that a full pipe blocks nobody.
+"""The format of log lines, and a thread that writes them, so that a full pipe blocks no request.
 
 Everything goes through the standard library's logging, under the logger `easews`. A record
 with fields (``extra={FIELDS: {...}}``) is an event: `name key=value …` or one JSON object.
@@ -21,12 +21,12 @@ from typing import Any, NoReturn, TextIO
 FIELDS = "easews_fields"
 FORMATS = ("text", "json")
 
-#: Lines that may wait to be written; what comes on top is counted and left out.
+#: Lines that may wait to be written; further ones are counted and dropped.
 MAX_WAITING = 20_000
 WRITTEN_AT_ONCE = 1000
-#: Seconds for which lines gather before they are written together.
+#: Seconds for which lines are collected before they are written together.
 GATHERING_SECONDS = 0.02
-#: Seconds to wait at the end for a stream that takes nothing.
+#: Seconds to wait at the end for a stream that blocks.
 STOP_SECONDS = 5.0
 
 
@@ -66,7 +66,7 @@ def _to_the_second(seconds: int) -> str:
 
 
 def _quoted(value: object) -> str:
-    """A value that holds a space or a quote stands in quotes, so that a line can be taken apart."""
+    """The value, in quotes if it contains a space or a quote, so that a line can be parsed."""
     if not isinstance(value, str):
         return str(value)
     if not value.isprintable():
@@ -77,18 +77,18 @@ def _quoted(value: object) -> str:
 
 
 def escaped(text: str) -> str:
-    """Control characters as escapes: nobody gets to write a line of their own."""
+    """`text` with control characters escaped, so that no client can forge a log line."""
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
-# What the records of all events have in common; to find it out anew takes longer than the rest.
+# What the records of all events have in common; making it each time would dominate the cost.
 _EVENT = vars(logging.LogRecord("", logging.INFO, "", 0, "", None, None))
 
 
 def log_event(log: logging.Logger, name: str, fields: Mapping[str, Any]) -> None:
-    """Log an event: as ``log.info`` with FIELDS, without looking for the line that calls."""
+    """Log an event: as ``log.info`` with FIELDS, without finding out the caller's line."""
     if log.isEnabledFor(logging.INFO):
         record = logging.LogRecord.__new__(logging.LogRecord)
         now = time.time()
@@ -98,7 +98,7 @@ def log_event(log: logging.Logger, name: str, fields: Mapping[str, Any]) -> None
 
 
 class _WritingHandler(logging.Handler):
-    """Hands records to a thread that formats and writes them, many at a time."""
+    """Passes records to a thread that formats and writes them, many at a time."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__()
@@ -119,7 +119,7 @@ class _WritingHandler(logging.Handler):
             self._wanted.set()
 
     def stop(self) -> None:
-        """Write what is left, unless whoever reads the stream has stopped reading."""
+        """Write the remaining lines, unless the stream's reader has stopped reading."""
         self._stopping = True
         self._wanted.set()
         self._thread.join(STOP_SECONDS)
@@ -128,7 +128,7 @@ class _WritingHandler(logging.Handler):
         while not self._stopping:
             self._wanted.wait()
             if not self._stopping:
-                time.sleep(GATHERING_SECONDS)  # waking up for each line would cost more than it
+                time.sleep(GATHERING_SECONDS)  # waking up for each line would cost more
             self._wanted.clear()
             self._write_all()
         self._write_all()
@@ -147,7 +147,7 @@ class _WritingHandler(logging.Handler):
                 self._stream.write("\n".join(lines) + "\n")
                 self._stream.flush()
             except (OSError, ValueError):
-                return  # nobody reads any more: no reason to stop serving
+                return  # nobody reads any more, which is no reason to stop serving
 
     def _line(self, record: logging.LogRecord) -> str:
         try:
@@ -159,7 +159,7 @@ class _WritingHandler(logging.Handler):
 
 
 def end_process(status: int) -> NoReturn:
-    """End the process although there are tasks or threads that do not end; write the log first."""
+    """End the process even if tasks or threads do not end; write the log first."""
     for handler in logging.getLogger("easews").handlers:
         if isinstance(handler, _WritingHandler):
             handler.stop()
@@ -169,7 +169,7 @@ def end_process(status: int) -> NoReturn:
 
 @contextmanager
 def writing_logs(format: str, stream: TextIO | None = None) -> Iterator[None]:
-    """Write what `easews` logs to `stream` (standard error), until the block is left."""
+    """Write the log of `easews` to `stream` (standard error) while the block runs."""
     handler = _WritingHandler(stream or sys.stderr)
     handler.setFormatter(JsonFormatter() if format == "json" else TextFormatter())
     logger = logging.getLogger("easews")

@@ -1,8 +1,8 @@
-"""easews-headers: filters that decide on headers.
+"""easews-headers: filters that set headers.
 
     plugin       the entry point: which filters this package brings
     xforwarded   XForwarded: what the backend is told about the client
-    schemas/     what their config looks like
+    schemas/     the schemas of their configs
 
-The rules themselves are the engine's (`easews.ForwardedPolicy`), as WebSocketProxy has them, too.
+The rules are part of the engine (`easews.ForwardedPolicy`), because WebSocketProxy uses them, too.
 """

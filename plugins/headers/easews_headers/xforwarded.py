@@ -1,4 +1,4 @@
-"""XForwarded: what the backend is told about the client, where the default is not the right one."""
+"""XForwarded: what the backend is told about the client, if not the default."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from easews import Context, Filter, ForwardedPolicy, parse_network
 
 
 class XForwarded(Filter):
-    """Tells the backend whom the request came from, in X-Forwarded-* and Forwarded."""
+    """Tells the backend who sent the request, in X-Forwarded-* and Forwarded."""
 
     kind = "XForwarded"
     schema = "XForwarded.json"
@@ -22,7 +22,7 @@ class XForwarded(Filter):
         self._policy = ForwardedPolicy(spec["mode"], spec["headers"], spec["forwarded"], trusted)
 
     async def handle(self, ctx: Context) -> None:
-        if ctx.forwarded:  # a hop is told once, and the first filter has done it
+        if ctx.forwarded:  # an earlier filter has done it, and a hop is added once
             return
         self._policy.apply(ctx.request.headers, ctx.request)
         ctx.forwarded = True

@@ -13,7 +13,7 @@ from .heads import RequestHead, ResponseHead, check_framing
 
 @dataclass(frozen=True, slots=True)
 class Framing:
-    """How the end of a body is told: there is none, by its length, by chunks, by the close."""
+    """What marks the end of a body: there is none, its length, chunks, the end of the stream."""
 
     kind: Literal["none", "length", "chunked", "close"]
     length: int = 0
@@ -64,7 +64,7 @@ class BodyReader:
         self._chunked = ChunkDecoder() if framing.kind == "chunked" else None
 
     def feed(self, data: bytes) -> bytes:
-        """The part of the body in `data`, chunks' frames taken off. BodyError when malformed."""
+        """The part of the body in `data`, without chunks' framing. BodyError when malformed."""
         if self.done:
             self.leftover += data
             return b""
@@ -78,7 +78,7 @@ class BodyReader:
         return body
 
     def feed_eof(self) -> None:
-        """The sender will send no more. BodyError when that cuts the body short."""
+        """The stream has ended. BodyError when the body is not complete."""
         if not self.done and (self._chunked is not None or self._missing is not None):
             raise BodyError(400, "the connection ended before the body did")
         self.done = True

@@ -1,7 +1,7 @@
 """The chunked coding (RFC 9112 §7.1), as strict as the heads are. No I/O.
 
-Where a chunked body ends is where the next request begins, so a reader that takes more for an
-end than its neighbours do (a bare LF, white space around a size) lets requests be smuggled.
+The next request begins where a chunked body ends. A reader that accepts more than its neighbours
+do (a bare LF, white space around a size) may see another end, which allows request smuggling.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ from .faults import TOKEN, BodyError
 #: What ends a chunked body; we send no trailers.
 LAST_CHUNK = b"0\r\n\r\n"
 
-# Extensions and trailers are read over, and nobody needs long ones.
+# Extensions and trailers are skipped, and long ones are not needed.
 _MAX_LINE = 4096
 _MAX_TRAILERS = 64
 
-# Nobody sends the white space that the grammar allows before a semicolon; h11 takes none either.
+# The grammar allows white space before a semicolon, but no client sends it; h11 refuses it, too.
 _size_line = re.compile(rb"([0-9A-Fa-f]{1,16})(?:;[\t -~\x80-\xff]*)?").fullmatch
 _trailer_line = re.compile(TOKEN.encode() + rb":[\t -~\x80-\xff]*").fullmatch
 
 
 def encode_chunk(data: bytes) -> bytes:
-    """One chunk. Nothing for no data, as an empty chunk would end the body."""
+    """One chunk; b"" for no data, because an empty chunk would end the body."""
     return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
 
 
 class ChunkDecoder:
-    """Takes chunks' frames off. Feed it until `done`; the rest is then in `held`."""
+    """Removes the framing of chunks. Feed it until `done`; `held` then has the bytes behind."""
 
     def __init__(self) -> None:
         self.done: bool = False
         self.held: bytearray = bytearray()
         self._missing = 0  # bytes of the current chunk's data
         self._trailers = 0
-        # Unbound, as a bound method would make a cycle of every decoder.
+        # Unbound, because a bound method would be a reference cycle.
         self._on_line: Callable[[ChunkDecoder, bytes], None] = ChunkDecoder._size
 
     def feed(self, data: bytes) -> bytes:
@@ -58,7 +58,7 @@ class ChunkDecoder:
         body += part
 
     def _next_line(self) -> bytes | None:
-        """The next line without its CRLF, or None when it is not all there yet."""
+        """The next line without its CRLF, or None when it is not complete yet."""
         end = self.held.find(b"\n", 0, _MAX_LINE)
         if end < 0:
             if len(self.held) >= _MAX_LINE:

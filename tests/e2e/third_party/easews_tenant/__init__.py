@@ -18,7 +18,7 @@ SCHEMA = {
         },
         "header": {
             "$ref": "urn:easews:common#/$defs/headerName",
-            "description": "The header that the backend finds the tenant in.",
+            "description": "The header that names the tenant to the backend.",
             "default": "X-Tenant",
         },
     },
@@ -28,7 +28,7 @@ SCHEMA = {
 
 
 class Tenant(Filter):
-    """Names the tenant that a host belongs to, and refuses hosts that are nobody's."""
+    """Names the tenant that a host belongs to, and refuses unknown hosts."""
 
     kind = "Tenant"
     schema = SCHEMA
@@ -43,9 +43,9 @@ class Tenant(Filter):
         host = ctx.request.host.lower().partition(":")[0]
         tenant = self._tenants.get(host)
         if tenant is None:
-            ctx.response = problem(ctx.request, 404, f"{host} is nobody's host here", id=ctx.id)
+            ctx.response = problem(ctx.request, 404, f"the host {host} is unknown here", id=ctx.id)
             return "unknownTenant"
-        # `set` takes out what the client may have written there itself.
+        # `set` replaces what the client may have sent.
         ctx.request.headers.set(self._header, tenant)
         return None
 

@@ -16,7 +16,7 @@ async def test_the_backend_is_told_the_tenant_and_not_what_the_client_says() -> 
     assert ctx.response is None
 
 
-async def test_nobodys_host_is_refused() -> None:
+async def test_an_unknown_host_is_refused() -> None:
     ctx = make_context()
     ctx.request.headers.set("Host", "green.example.org")
 
