@@ -118,6 +118,26 @@ class Peer:
         self.sock.close()
 
 
+class Watched:
+    """A leg's wire that notes the sizes of what it is asked for, and of what it is sent."""
+
+    def __init__(self, wire: Any) -> None:
+        self._wire = wire
+        self.reads: list[int] = []
+        self.writes: list[int] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._wire, name)
+
+    def recv_into(self, buffer: bytearray | memoryview, size: int, /) -> int:
+        self.reads.append(size)
+        return int(self._wire.recv_into(buffer, size))
+
+    def send(self, data: bytes | bytearray | memoryview, /) -> int:
+        self.writes.append(len(data))
+        return int(self._wire.send(data))
+
+
 @dataclass
 class Relayed:
     """A session, its far ends, and how it ended, once it has."""
@@ -128,17 +148,11 @@ class Relayed:
     endings: list[Ending] = field(default_factory=list)
     over: anyio.Event = field(default_factory=anyio.Event)
 
-    def watch_reads(self, leg: Leg) -> list[int]:
-        """The sizes that `leg` asks its socket for, from now on."""
-        sizes: list[int] = []
-        receive = leg.receive
-
-        def watched(buffer: bytearray | memoryview, size: int) -> int:
-            sizes.append(size)
-            return receive(buffer, size)
-
-        leg.receive = watched
-        return sizes
+    def watch(self, leg: Leg) -> Watched:
+        """See what `leg` reads and writes from now on, as far as Python does it."""
+        watched = Watched(leg.wire)
+        leg.wire = watched
+        return watched
 
     async def ended(self) -> Ending:
         with anyio.fail_after(PATIENCE):
@@ -161,14 +175,12 @@ def _session(
     sessions = Sessions()
     sessions.on_end.append(lambda _, ending: on_end(ending))
     connection = Connection(client, Opening("1"), sessions=sessions)
-    session = RelaySession(
+    return RelaySession(
         connection,
         Leg("client", client, Walker(masked=True, deflate=deflate, limit=client_limit)),
         Leg("backend", backend, Walker(masked=False, deflate=deflate)),
         limits or Limits(),
     )
-    connection.opened(session)
-    return session
 
 
 class FarEnd:
@@ -224,7 +236,6 @@ class ByHand:
         """What the timer does when its time has come."""
         self.now += seconds
         self.session.check(self.now)
-        self.session.update_interest()
 
     def open_another(self) -> RelaySession:
         """A session whose far ends are closed, with a message in each direction."""

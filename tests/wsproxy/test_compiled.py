@@ -33,6 +33,8 @@ from easews_wsproxy.relay.frames import CLOSE
 
 pytestmark = pytest.mark.slow  # on one Python is enough
 
+#: For a loop that calls nobody.
+UNUSED = (print, print, print)
 COUNTERS = ("remaining", "message_bytes", "frames", "messages", "pings", "pongs", "continued")
 
 
@@ -217,9 +219,9 @@ def _relay(by_hand: Any, sent: dict[str, bytes], steps: list[tuple[str, int, boo
         bytes(by_hand.client.received),
         bytes(by_hand.backend.received),
         [by_hand.client.at_end, by_hand.backend.at_end],
-        [(leg.held, leg.mute, leg.close_sent) for leg in (state.client, state.backend)],
+        [(leg.held, leg.receiving, leg.sending) for leg in (state.client, state.backend)],
         [(one.messages, one.bytes) for one in state.traffic()],
-        state._first,
+        (state._closing.by, state._closing.code) if state.closing else None,
     )
 
 
@@ -253,7 +255,7 @@ async def test_what_waits_for_a_peer_is_not_overtaken(relaying: Any) -> None:
         late = next(relayed for relayed in sessions if not relayed.session.client.walker.bytes)
         ping = late.client.frame(Opcode.PING, b"first")
         late.session.backend.keep(ping)
-        late.session.update_interest()
+        late.session.settle(time.monotonic())
         frame = await late.backend.receive_frame()
         assert (frame.opcode, frame.data) == (Opcode.PING, b"first")
 
@@ -267,17 +269,25 @@ class Attending:
     def __init__(self, loop_type: Any, count: int) -> None:
         self.called: list[int] = []
         self.act: Any = None
-        self.loop = loop_type(self._attend, bytearray(1024), 512, 1 << 16)
+        self.loop = loop_type(
+            self._on_ready, self._on_bytes, self._on_end, bytearray(1024), 512, 1 << 16
+        )
         self.pairs = [socket.socketpair() for _ in range(count)]
         for number, (near, far) in enumerate(self.pairs):
-            self.loop.enter(near.fileno(), number, frames.Walker(masked=False), near.fileno())
+            self.loop.enter(near.fileno(), None, number, frames.Walker(masked=False), near.fileno())
             self.loop.update_interest(near.fileno(), READ, False)
             far.send(b"!")
 
-    def _attend(self, number: int, events: int, end: int, upto: int, sent: int) -> None:
+    def _on_ready(self, session: object, number: int, events: int) -> None:
         self.called.append(number)
         if self.act is not None:
             self.act(number)
+
+    def _on_bytes(self, session: object, number: int, end: int, upto: int, sent: int) -> None:
+        self._on_ready(session, number, READ)
+
+    def _on_end(self, session: object, number: int) -> None:
+        self._on_ready(session, number, READ)
 
     def leave(self, number: int) -> None:
         near = self.pairs[number][0]
@@ -310,7 +320,7 @@ def test_a_descriptor_enters_and_leaves_once(attending: Any) -> None:
     one = attending(1)
     fd = one.pairs[0][0].fileno()
     with pytest.raises(KeyError):
-        one.loop.enter(fd, 0, frames.Walker(masked=False), fd)
+        one.loop.enter(fd, None, 0, frames.Walker(masked=False), fd)
     one.loop.leave(fd)
     for use in (one.loop.leave, lambda fd: one.loop.update_interest(fd, READ, True)):
         for unknown in (fd, 100_000, -1):
@@ -340,7 +350,7 @@ def test_who_leaves_after_its_descriptor_was_closed_is_gone(attending: Any) -> N
     with pytest.raises(KeyError):
         several.loop.leave(fd)
     os.dup2(other.fileno(), fd)
-    several.loop.enter(fd, 7, frames.Walker(masked=False), fd)
+    several.loop.enter(fd, None, 7, frames.Walker(masked=False), fd)
     several.loop.update_interest(fd, READ, False)
 
     def leave_it(number: int) -> None:
@@ -368,13 +378,13 @@ def test_no_descriptor_is_too_high_and_none_is_negative(attending: Any) -> None:
     one = attending(1)
     before = _peak_memory()
     for fd in (1 << 16, 1 << 24):
-        one.loop.enter(fd, 1, frames.Walker(masked=False), fd)
+        one.loop.enter(fd, None, 1, frames.Walker(masked=False), fd)
         with pytest.raises(OSError, match="Bad file descriptor"):
             one.loop.update_interest(fd, READ, False)
         one.loop.leave(fd)
     assert _peak_memory() - before < 8 << 20
     with pytest.raises(ValueError, match="-1 is no descriptor"):
-        one.loop.enter(-1, 1, frames.Walker(masked=False), 0)
+        one.loop.enter(-1, None, 1, frames.Walker(masked=False), 0)
 
 
 def _peak_memory() -> int:
@@ -383,13 +393,13 @@ def _peak_memory() -> int:
 
 
 def test_what_another_process_adds_to_an_inherited_epoll_is_passed_over(compiled_loop: Any) -> None:
-    several = compiled_loop.Loop({}.__getitem__, bytearray(64), 64, 0)
+    several = compiled_loop.Loop(*UNUSED, bytearray(64), 64, 0)
     near, far = socket.socketpair()
     strangers = [fcntl.fcntl(far, fcntl.F_DUPFD, least) for least in (0, 300, 900)]
     inherited = select.epoll.fromfd(os.dup(several.fileno()))
     for fd in strangers:
         inherited.register(fd, WRITE | select.EPOLLET)
-    several.enter(near.fileno(), "leg", frames.Walker(masked=False), near.fileno())
+    several.enter(near.fileno(), None, "leg", frames.Walker(masked=False), near.fileno())
     assert several.turn(inf)
     inherited.close()
     several.close()
@@ -457,7 +467,7 @@ def test_who_gets_the_descriptor_of_one_that_left_is_a_new_one(attending: Any) -
             several.leave(other)
         for near, far in [socket.socketpair() for _ in range(14)]:
             fresh.extend((near, far))
-            several.loop.enter(near.fileno(), -1, frames.Walker(masked=False), near.fileno())
+            several.loop.enter(near.fileno(), None, -1, frames.Walker(masked=False), near.fileno())
             several.loop.update_interest(near.fileno(), READ, True)
         several.leave(number)
 
@@ -474,7 +484,7 @@ def test_the_table_may_grow_while_one_is_attended_to(attending: Any) -> None:
     fd = 10_000  # nobody's, and never watched
 
     def grow(number: int) -> None:
-        several.loop.enter(fd + 10_000 * number, -1, frames.Walker(masked=False), 0)
+        several.loop.enter(fd + 10_000 * number, None, -1, frames.Walker(masked=False), 0)
         several.leave(number)
 
     several.act = grow
@@ -494,16 +504,17 @@ def test_a_loop_that_is_closed_refuses_to_turn(attending: Any) -> None:
 
 
 def test_a_loop_keeps_its_legs_as_long_as_they_are_in_it(compiled_loop: Any, compiled: Any) -> None:
-    leg, walker = object(), compiled.Walker(masked=False)
-    counts = sys.getrefcount(leg), sys.getrefcount(walker)
-    several = compiled_loop.Loop(print, bytearray(64), 64, 0)
+    kept = object(), object(), compiled.Walker(masked=False)
+    session, leg, walker = kept
+    before = [sys.getrefcount(one) for one in kept]
+    several = compiled_loop.Loop(*UNUSED, bytearray(64), 64, 0)
     for _ in range(10):
-        several.enter(7, leg, walker, 7)
-        assert (sys.getrefcount(leg), sys.getrefcount(walker)) == (counts[0] + 1, counts[1] + 1)
+        several.enter(7, session, leg, walker, 7)
+        assert [sys.getrefcount(one) for one in kept] == [count + 1 for count in before]
         several.leave(7)
-    several.enter(7, leg, walker, 7)
+    several.enter(7, session, leg, walker, 7)
     del several
-    assert (sys.getrefcount(leg), sys.getrefcount(walker)) == counts
+    assert [sys.getrefcount(one) for one in kept] == before
 
 
 def test_a_loop_that_refers_to_itself_is_collected(compiled_loop: Any) -> None:
@@ -511,7 +522,7 @@ def test_a_loop_that_refers_to_itself_is_collected(compiled_loop: Any) -> None:
         def attend(self) -> None: ...
 
     owner = Owner()
-    owner.loop = compiled_loop.Loop(owner.attend, bytearray(64), 64, 0)  # type: ignore[attr-defined]
+    owner.loop = compiled_loop.Loop(*[owner.attend] * 3, bytearray(64), 64, 0)  # type: ignore[attr-defined]
     gone = weakref.ref(owner)
     del owner
     gc.collect()
@@ -521,13 +532,13 @@ def test_a_loop_that_refers_to_itself_is_collected(compiled_loop: Any) -> None:
 @pytest.mark.parametrize("read_size", [0, -1, 65])
 def test_a_buffer_has_room_for_a_read(compiled_loop: Any, read_size: int) -> None:
     with pytest.raises(ValueError, match="too small"):
-        compiled_loop.Loop(print, bytearray(64), read_size, 0)
+        compiled_loop.Loop(*UNUSED, bytearray(64), read_size, 0)
     with pytest.raises(ValueError, match="too small"):
-        compiled_loop.Loop(print, bytearray(64), 64, 0).set_read_size(read_size)
+        compiled_loop.Loop(*UNUSED, bytearray(64), 64, 0).set_read_size(read_size)
 
 
 def test_a_loop_has_one_poller_however_often_it_is_initialised(compiled_loop: Any) -> None:
-    made_with = (print, bytearray(64), 64, 0)
+    made_with = (*UNUSED, bytearray(64), 64, 0)
     one = compiled_loop.Loop(*made_with)
     poller, opened = one.fileno(), os.listdir("/proc/self/fd")
     one.__init__(*made_with)

@@ -14,6 +14,7 @@ from wsproto.connection import Connection
 from wsproto.events import CloseConnection, Message, TextMessage
 from wsproto.events import Ping as WsprotoPing
 
+from easews_wsproxy.relay.forwarding import send_ping
 from easews_wsproxy.relay.watchdog import Limits
 
 pytestmark = pytest.mark.slow  # on one Python is enough
@@ -70,8 +71,8 @@ async def test_frames_pass_byte_for_byte(
         relayed = stage.open()
         source, sink = ends(relayed, sender)
         if pinged:
-            leg, now = getattr(relayed.session, sender), time.monotonic()
-            relayed.session.send_ping(leg, leg.heartbeat.ask(now), now)
+            leg = getattr(relayed.session, sender)
+            send_ping(leg, leg.heartbeat.ask(time.monotonic()))
         sent = b"".join(frame.serialize(mask=sender == "client") for frame in PASSING[case])
         tasks.start_soon(source.send, sent)
         assert await sink.receive_exactly(len(sent)) == sent

@@ -197,7 +197,7 @@ def _raise(*_: object) -> Any:
 async def we_fail(stage: Stage) -> None:
     client, backend = await stage.open()
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(RelaySession, "ended", _raise)
+        patched.setattr(RelaySession, "on_end", _raise)
         client.sock.close()
         await backend.leave()
 
@@ -205,7 +205,7 @@ async def we_fail(stage: Stage) -> None:
 async def we_fail_at_the_handover(stage: Stage) -> None:
     client, backend, answer = await stage.ask()
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(Leg, "join", _raise)
+        patched.setattr(relay_module.Relay, "_enter", _raise)
         await backend.send(answer)
         await backend.rest()
         await client.rest()

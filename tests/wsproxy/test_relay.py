@@ -18,8 +18,9 @@ from easews_wsproxy.relay import loop as loop_module
 from easews_wsproxy.relay import service as relay_module
 from easews_wsproxy.relay import splice
 from easews_wsproxy.relay.frames import Walker
-from easews_wsproxy.relay.leg import BUFFER_BYTES, FLOOD_BYTES, TURN_BYTES, Leg
+from easews_wsproxy.relay.leg import Leg
 from easews_wsproxy.relay.session import RelaySession
+from easews_wsproxy.relay.sizes import BUFFER_BYTES, FLOOD_BYTES, TURN_BYTES
 from easews_wsproxy.relay.watchdog import Limits
 
 
@@ -134,11 +135,12 @@ async def test_a_flood_of_tiny_frames_arrives(relaying: Any) -> None:
 
 async def test_a_flood_gets_smaller_helpings_where_python_walks_it(relaying: Any) -> None:
     async with relaying() as stage:
-        client = stage.open().session.client
+        session = stage.open().session
+        client = session.client
         frame = b"\x82\x80\0\0\0\0"
-        client.session.receive(client, bytearray(frame * 300), 0, 1800, 0, 0.0)
+        session.on_bytes(client, bytearray(frame * 300), 0, 1800, 0, 0.0)
         assert client.read_size == FLOOD_BYTES
-        client.session.receive(client, bytearray(b"\x82\xe4\0\0\0\0" + bytes(100)), 0, 106, 0, 0.0)
+        session.on_bytes(client, bytearray(b"\x82\xe4\0\0\0\0" + bytes(100)), 0, 106, 0, 0.0)
         assert client.read_size == TURN_BYTES
 
 
@@ -149,7 +151,7 @@ async def test_a_large_frame_is_read_in_large_pieces(
     async with relaying() as stage:
         relayed = stage.open()
         frame = relayed.backend.frame(Opcode.BINARY, os.urandom(3_000_000))
-        sizes = relayed.watch_reads(relayed.session.backend)
+        sizes = relayed.watch(relayed.session.backend).reads
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(relayed.backend.send, frame)
             assert await relayed.client.receive_exactly(len(frame)) == frame
@@ -195,7 +197,7 @@ def _broken(*_: object, **__: object) -> Any:
     raise RuntimeError("a fault of ours")
 
 
-@pytest.mark.parametrize("part", ["walker", "send", "check", "update_interest"])
+@pytest.mark.parametrize("part", ["walker", "send", "check", "settle"])
 async def test_a_fault_ends_its_session_and_no_other(
     relaying: Any, part: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -211,7 +213,7 @@ async def test_a_fault_ends_its_session_and_no_other(
             monkeypatch.setattr(
                 RelaySession,
                 part,
-                lambda each, *now: _broken() if each is session else whole(each, *now),
+                lambda each, now: _broken() if each is session else whole(each, now),
             )
         if part in ("walker", "send"):
             await relayed.client.send(relayed.client.frame(Opcode.CLOSE))

@@ -57,15 +57,7 @@ async def test_a_flood_of_pongs_is_sent_on_in_large_pieces(relaying: Any) -> Non
     async with relaying() as stage:
         relayed = stage.open(Limits(ping_interval=0.2, ping_timeout=30))
         assert (await relayed.client.receive_frame()).opcode is Opcode.PING
-        sizes = []
-        leg = relayed.session.backend
-        send = leg.send
-
-        def watched(data: Any) -> int:
-            sizes.append(len(data))
-            return int(send(data))
-
-        leg.send = watched
+        sizes = relayed.watch(relayed.session.backend).writes
         flood = b"\x8a\x80\0\0\0\0" * 5000
         received = 0
         async with anyio.create_task_group() as tasks:

@@ -12,8 +12,8 @@ import pytest
 from anyio.lowlevel import checkpoint
 from websockets.frames import Opcode
 
-from easews_wsproxy.relay.leg import BUFFER_BYTES, SCARCE_BYTES, TURN_BYTES
 from easews_wsproxy.relay.loop import Loop
+from easews_wsproxy.relay.sizes import BUFFER_BYTES, SCARCE_BYTES, TURN_BYTES
 from easews_wsproxy.relay.watchdog import Limits
 
 SECONDS = float(os.environ.get("EASEWS_SLOW_SECONDS", "1"))
@@ -89,7 +89,7 @@ async def test_slow_readers_on_both_sides_are_waited_for_and_lose_nothing(relayi
         assert 0 < most_held <= MOST_HELD
         assert grown < 32 * MIB
         assert all(stream.nothing_is_lost() for stream in streams)
-        assert stage.relay._held_bytes.held == 0
+        assert stage.relay._held_bytes.count == 0
 
 
 def _held_for_the_backend(by_hand: Any) -> int:
@@ -107,10 +107,10 @@ def test_the_more_is_held_for_others_the_less_is_held_for_one(
     """A session that was open before, and has gone without a hitch, is no exception."""
     with run_by_hand(loop_type, send_buffer=1) as by_hand:
         held_bytes = by_hand.relay._held_bytes
-        held_bytes.hold(held_bytes.limit + 1)
+        held_bytes.add(held_bytes.limit + 1)
         assert 0 < _held_for_the_backend(by_hand) <= SCARCE_BYTES
         by_hand.settle()
-        held_bytes.hold(-held_bytes.held)
+        held_bytes.add(-held_bytes.count)
         assert _held_for_the_backend(by_hand) > SCARCE_BYTES
 
 

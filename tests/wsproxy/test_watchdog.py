@@ -188,10 +188,10 @@ async def test_a_client_that_sends_too_much_can_be_closed_instead(relaying: Any)
 async def test_while_memory_is_scarce_sessions_go_on_in_small_helpings(relaying: Any) -> None:
     async with relaying() as stage:
         stage.relay._held_bytes.limit = -1
-        stage.relay._held_bytes.hold(0)
+        stage.relay._held_bytes.add(0)
         relayed = stage.open()
         frame = relayed.client.frame(Opcode.BINARY, bytes(200_000))
-        sizes = relayed.watch_reads(relayed.session.client)
+        sizes = relayed.watch(relayed.session.client).reads
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(relayed.client.send, frame)
             assert await relayed.backend.receive_exactly(len(frame)) == frame
@@ -206,10 +206,10 @@ async def test_what_is_held_is_counted_and_counted_down_again(relaying: Any) -> 
             while True:
                 await relayed.backend.send(frame)
         held_bytes = stage.relay._held_bytes
-        assert held_bytes.held == len(relayed.session.client.pending) > 0
+        assert held_bytes.count == len(relayed.session.client.pending) > 0
         relayed.client.close()
         await relayed.backend.receive_close()
-        assert held_bytes.held == 0
+        assert held_bytes.count == 0
 
 
 class Peers:

@@ -188,7 +188,6 @@ class WebSocketProxy(Filter):
                 limits,
             )
             received, connection.received = connection.received, b""
-            connection.opened(session)
             relay.open(session, received, answer.received)
 
         key = ctx.request.headers.get("sec-websocket-key")

@@ -1,17 +1,25 @@
-"""Relaying open sessions.
+"""Relaying open sessions. Each module imports only those that stand below it.
 
-service     all sessions of the process in one set of descriptors
-loop        its inner loop, in Python and in C (_loop.c); compiled chooses
-splice      large frames from socket to socket
+service      all sessions of the process in one set of descriptors
+session      two legs, and what happens to them
+closing      how a session comes to an end
+forwarding   what happens to the bytes that a leg sends
+watchdog     what may end a session besides its peers; decides when the clock asks    (pure)
+leg          one side of a session: a socket and what waits for it
 
-session     two legs, and what happens to the bytes that they send
-closing     how a session comes to an end
-leg         one side of a session: a socket and what waits for it
-frames      walks frame headers: how far may these bytes be forwarded?      (pure)
-framestate  the numbers that a walker counts by                             (pure)
+heartbeat    is the peer still there? pings of our own                                (pure)
+frames       walks frame headers: how far may these bytes be forwarded?               (pure)
+heldbytes    what is held for slow readers, all sessions together
+compiled     chooses the inner loop: in C (_loop.c), or in Python
+loop         the inner loop in Python: descriptors, and what is ready
+framestate   the numbers that a walker counts by                                      (pure)
 
-watchdog    what may end a session besides its peers; looked at by the clock
-heartbeat   is the peer still there? pings of our own                       (pure)
-rates       how much a client may send                                      (pure)
-timers      what is due, looked at a few times within each limit            (pure)
+endstates    how far each side has come to its end, as tables                         (pure)
+progress     does a peer still take what is sent to it?                               (pure)
+rates        how much a client may send                                               (pure)
+timers       what is due, looked at a few times within each limit                     (pure)
+sizes        how many bytes are read and held at once                                 (pure)
+sendqueue    what the kernel knows of what a peer has taken
+deadpeer     the kernel's own means of finding a dead peer
+splice       large frames from socket to socket
 """

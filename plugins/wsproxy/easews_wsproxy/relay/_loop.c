@@ -1,11 +1,11 @@
 /* The relay's inner loop: wait, receive, skim, send (see loop.py, which does the same in Python).
 
    FrameState   the numbers that a Walker counts by; `skim` passes over what is unremarkable
-   Loop  a set of descriptors in an epoll; `turn` relays all that is ready
+   Loop        a set of descriptors in an epoll; `turn` relays all that is ready
 
    Whatever is remarkable (a Close, a fault, a cut header, a socket that takes no more, an end)
-   is left to Python: `skim` stops in front of it, and `turn` calls `attend`. So there is one
-   judge of protocol faults only, and that is frames.py. */
+   is left to Python: `skim` stops in front of it, and `turn` calls `on_ready`, `on_bytes` or
+   `on_end`. So there is one judge of protocol faults only, and that is frames.py. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -222,6 +222,7 @@ static PyType_Spec FrameState_spec = {
 /* What is known of a descriptor. `direct`: nothing waits or is due in its direction, so what
    it receives may go straight to `sink`. `inet`: see `relay`. */
 typedef struct {
+    PyObject *session;
     PyObject *leg;
     FrameState *frames;
     int sink;
@@ -243,10 +244,10 @@ typedef struct {
 typedef struct {
     PyObject_HEAD
     int epoll;
-    PyObject *attend;
+    PyObject *on_ready, *on_bytes, *on_end;
     Py_buffer buffer;
     Py_ssize_t read_size; /* bytes to receive at once */
-    unsigned long long large; /* with so much left of a frame Python has better means */
+    unsigned long long large_frame; /* with so much left of a frame Python has better means */
     Page **pages;
     int page_count;
     struct epoll_event events[MAX_EVENTS];
@@ -267,18 +268,21 @@ set_read_size(Loop *loop, Py_ssize_t read_size)
 static int
 open_loop(Loop *loop, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"attend", "buffer", "read_size", "large", NULL};
-    PyObject *attend, *buffer;
+    static char *names[] = {
+        "on_ready", "on_bytes", "on_end", "buffer", "read_size", "large_frame", NULL};
+    PyObject *on_ready, *on_bytes, *on_end, *buffer;
     Py_ssize_t read_size;
     if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "OOnK", names, &attend, &buffer, &read_size, &loop->large))
+            args, kwargs, "OOOOnK", names, &on_ready, &on_bytes, &on_end, &buffer, &read_size,
+            &loop->large_frame))
         return -1;
     if (PyObject_GetBuffer(buffer, &loop->buffer, PyBUF_WRITABLE) < 0)
         return -1;
     if (set_read_size(loop, read_size) < 0)
         return -1;
-    Py_INCREF(attend);
-    loop->attend = attend;
+    loop->on_ready = Py_NewRef(on_ready);
+    loop->on_bytes = Py_NewRef(on_bytes);
+    loop->on_end = Py_NewRef(on_end);
     loop->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (loop->epoll < 0) {
         PyErr_SetFromErrno(PyExc_OSError);
@@ -307,9 +311,12 @@ Loop_traverse(PyObject *self, visitproc visit, void *arg)
 {
     Loop *loop = (Loop *)self;
     Py_VISIT(Py_TYPE(self));
-    Py_VISIT(loop->attend);
+    Py_VISIT(loop->on_ready);
+    Py_VISIT(loop->on_bytes);
+    Py_VISIT(loop->on_end);
     for (int number = 0; number < loop->page_count; number++)
         for (int at = 0; loop->pages[number] && at < PAGE_SLOTS; at++) {
+            Py_VISIT(loop->pages[number]->slots[at].session);
             Py_VISIT(loop->pages[number]->slots[at].leg);
             Py_VISIT(loop->pages[number]->slots[at].frames);
         }
@@ -320,9 +327,12 @@ static int
 Loop_clear(PyObject *self)
 {
     Loop *loop = (Loop *)self;
-    Py_CLEAR(loop->attend);
+    Py_CLEAR(loop->on_ready);
+    Py_CLEAR(loop->on_bytes);
+    Py_CLEAR(loop->on_end);
     for (int number = 0; number < loop->page_count; number++)
         for (int at = 0; loop->pages[number] && at < PAGE_SLOTS; at++) {
+            Py_CLEAR(loop->pages[number]->slots[at].session);
             Py_CLEAR(loop->pages[number]->slots[at].leg);
             Py_CLEAR(loop->pages[number]->slots[at].frames);
         }
@@ -450,15 +460,20 @@ Loop_enter(PyObject *self, PyObject *args)
     Loop *loop = (Loop *)self;
     ModuleState *state = PyType_GetModuleState(Py_TYPE(self));
     int fd, sink;
-    PyObject *leg, *frames;
-    if (!PyArg_ParseTuple(args, "iOO!i", &fd, &leg, state->frame_state_type, &frames, &sink))
+    PyObject *session, *leg, *frames;
+    if (!PyArg_ParseTuple(
+            args, "iOOO!i", &fd, &session, &leg, state->frame_state_type, &frames, &sink))
         return NULL;
     Slot *slot = make_slot(loop, fd);
     if (!slot)
         return NULL;
-    Py_INCREF(leg);
-    Py_INCREF(frames);
-    *slot = (Slot){.leg = leg, .frames = (FrameState *)frames, .sink = sink, .inet = (char)is_inet(fd)};
+    *slot = (Slot){
+        .session = Py_NewRef(session),
+        .leg = Py_NewRef(leg),
+        .frames = (FrameState *)Py_NewRef(frames),
+        .sink = sink,
+        .inet = (char)is_inet(fd),
+    };
     Py_RETURN_NONE;
 }
 
@@ -527,35 +542,22 @@ Loop_leave(PyObject *self, PyObject *args)
         return NULL;
     if (set_interest(loop, slot, fd, 0) < 0)
         PyErr_Clear(); /* somebody has closed it already, and the kernel has forgotten it */
-    PyObject *leg = slot->leg;
-    FrameState *frames = slot->frames;
+    Slot left = *slot;
     *slot = (Slot){0};
-    Py_DECREF(leg);
-    Py_DECREF(frames);
+    Py_DECREF(left.session);
+    Py_DECREF(left.leg);
+    Py_DECREF(left.frames);
     Py_RETURN_NONE;
 }
 
-/* `end` bytes are in the buffer, `start` of them may go on, `sent` have gone; an `end` of -1:
-   nothing was received yet; a `sent` of -1: the sink has failed. */
+/* After a call into Python, which gave `result`: be told again if the socket may not be empty. */
 static int
-call_attend(Loop *loop, int fd, uint32_t events, ssize_t end, size_t start, ssize_t sent)
+after_call(Loop *loop, int fd, PyObject *result, int rearms)
 {
-    PyObject *leg = find_slot(loop, fd)->leg;
-    Py_INCREF(leg); /* it may leave while it is attended to */
-    PyObject *result = PyObject_CallFunction(
-        loop->attend, "OInnn", leg, events, (Py_ssize_t)end, (Py_ssize_t)start, (Py_ssize_t)sent);
-    Py_DECREF(leg);
+    int called = result != NULL;
     Py_XDECREF(result);
-    return result ? 0 : -1;
-}
-
-/* The same, and be told again. */
-static int
-call_attend_and_rearm(Loop *loop, int fd, uint32_t events, ssize_t end, size_t start, ssize_t sent)
-{
-    int attended = call_attend(loop, fd, events, end, start, sent);
-    int armed = rearm(loop, fd); /* also when it has raised: no event may get lost */
-    return attended < 0 ? attended : armed;
+    int rearmed = rearms ? rearm(loop, fd) : 0; /* also when it has raised: no event may get lost */
+    return called ? rearmed : -1;
 }
 
 /* A `recv` that gets less than it could take has emptied the socket, unless there is `more_behind`
@@ -570,19 +572,23 @@ relay(Loop *loop, int fd, Slot *slot, int more_behind)
     if (end < 0 && errno == EINTR)
         return rearm(loop, fd);
     if (end <= 0) /* a reset ends the stream as an EOF does */
-        return call_attend_and_rearm(loop, fd, EPOLLIN, 0, 0, 0);
+        return after_call(
+            loop, fd, PyObject_CallFunction(loop->on_end, "OO", slot->session, slot->leg), 1);
     slot->frames->bytes += (unsigned long long)end;
     size_t upto = skim(slot->frames, data, (size_t)end);
     ssize_t sent = 0;
     if (upto) {
         sent = send(slot->sink, data, upto, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (sent < 0)
-            sent = errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? 0 : -1;
+            sent = 0; /* Python tries again, and sees why */
     }
     int emptied = end < loop->read_size && !more_behind && slot->inet;
     if (upto == (size_t)end && sent == end)
         return emptied ? 0 : rearm(loop, fd);
-    return (emptied ? call_attend : call_attend_and_rearm)(loop, fd, EPOLLIN, end, upto, sent);
+    PyObject *result = PyObject_CallFunction(
+        loop->on_bytes, "OOnnn", slot->session, slot->leg, (Py_ssize_t)end, (Py_ssize_t)upto,
+        (Py_ssize_t)sent);
+    return after_call(loop, fd, result, !emptied);
 }
 
 static int
@@ -596,9 +602,10 @@ handle(Loop *loop, const struct epoll_event *event)
     uint32_t events = event->events & ~(uint32_t)MORE_BEHIND;
     if (!events)
         return 0; /* an urgent mark with nothing behind it yet */
-    if (events == EPOLLIN && reads && slot->direct && slot->frames->remaining < loop->large)
+    if (events == EPOLLIN && reads && slot->direct && slot->frames->remaining < loop->large_frame)
         return relay(loop, fd, slot, events != event->events);
-    return call_attend_and_rearm(loop, fd, events, -1, 0, 0);
+    return after_call(
+        loop, fd, PyObject_CallFunction(loop->on_ready, "OOI", slot->session, slot->leg, events), 1);
 }
 
 static double
@@ -638,7 +645,7 @@ static PyMethodDef Loop_methods[] = {
     {"fileno", Loop_fileno, METH_NOARGS, "Readable while one of the descriptors has an event."},
     {"close", Loop_close, METH_NOARGS, "Close it; nobody may be waiting for it any more."},
     {"set_read_size", Loop_set_read_size, METH_O, "set_read_size(read_size): receive so many bytes at once."},
-    {"enter", Loop_enter, METH_VARARGS, "enter(fd, leg, frames, sink): watched for nothing yet."},
+    {"enter", Loop_enter, METH_VARARGS, "enter(fd, session, leg, frames, sink)"},
     {"update_interest", Loop_update_interest, METH_VARARGS, "update_interest(fd, events, direct)"},
     {"leave", Loop_leave, METH_VARARGS, "leave(fd): before it is closed."},
     {"turn", Loop_turn, METH_VARARGS, "turn(until): relay; True when nothing more is ready."},

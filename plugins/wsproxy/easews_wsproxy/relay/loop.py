@@ -1,13 +1,15 @@
-"""The relay's descriptors and its inner loop, in Python: wait, and attend to each event.
+"""The relay's descriptors and its inner loop, in Python: wait, and report each event.
 
-The same in C (`_loop.c`) does more by itself: what it has received in a direction that is
-`clear` it forwards at once, as far as that is unremarkable, and only asks Python for the rest.
-So `attend` is called in one of three ways:
+The same in C (`_loop.c`) does more by itself: what it has received from a leg that is `direct` it
+sends to the other one at once, as far as that is unremarkable, and only asks Python for the rest.
+The relay gets one of three calls:
 
-    attend(leg, events, -1, 0, 0)          nothing was received yet
-    attend(leg, events, 0, 0, 0)           the stream of this leg has ended
-    attend(leg, events, end, upto, sent)   `end` bytes are in the buffer, the first `upto` may go
-                                           on, `sent` of them have gone; -1: the sink has failed
+    on_ready(session, leg, events)            it can be read or written; nothing was received yet
+    on_bytes(session, leg, end, upto, sent)   `end` bytes are in the buffer, the first `upto` may go
+                                              on, the first `sent` have gone
+    on_end(session, leg)                      the stream of this leg has ended
+
+The loop in Python makes only the first of them.
 """
 
 from __future__ import annotations
@@ -15,31 +17,40 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import Generic, TypeVar
 
 from easews.lowlevel import make_poller
 
 from .framestate import FrameState
 
-if TYPE_CHECKING:
-    from .leg import Leg
-
-Attend = Callable[["Leg", int, int, int, int], None]
+S = TypeVar("S")
+L = TypeVar("L")
 
 #: How many events between two looks at the clock.
 CLOCK_STRIDE = 16
 
 
-class Loop:
-    """A set of descriptors, itself a descriptor that is readable while one of them is ready."""
+class Loop(Generic[S, L]):
+    """A set of descriptors, itself a descriptor that is readable while one of them is ready.
 
-    def __init__(self, attend: Attend, buffer: bytearray, read_size: int, large: int) -> None:
-        """`buffer` is where is received; `read_size` bytes at once unless `large` are left of a
-        frame. (The last two are for the compiled one: here it is `attend` that receives.)
+    Each descriptor is a leg's. What a leg and its session are is the relay's affair.
+    """
+
+    def __init__(
+        self,
+        on_ready: Callable[[S, L, int], None],
+        on_bytes: Callable[[S, L, int, int, int], None],
+        on_end: Callable[[S, L], None],
+        buffer: bytearray,
+        read_size: int,
+        large_frame: int,
+    ) -> None:
+        """`buffer` is where bytes are received; `read_size` at once unless `large_frame` or more
+        are left of a frame. (All but the first are for the compiled loop: this one only reports.)
         """
-        self._attend = attend
+        self._on_ready = on_ready
         self._poller = make_poller()
-        self._legs: dict[int, Leg] = {}
+        self._legs: dict[int, tuple[S, L]] = {}
         self._events: dict[int, int] = {}
         self._ready: list[tuple[int, int]] = []
 
@@ -51,18 +62,20 @@ class Loop:
         self._poller.close()
 
     def set_read_size(self, read_size: int) -> None:
-        """Have so many bytes received at once from now on: for the compiled one, as above."""
+        """Receive so many bytes at once from now on: for the compiled loop, as above."""
 
-    def enter(self, fd: int, leg: Leg, frame_state: FrameState, sink: int) -> None:
-        """Take a descriptor in, watched for nothing yet. What comes from it goes to `sink`."""
+    def enter(self, fd: int, session: S, leg: L, frames: FrameState, sink: int) -> None:
+        """Take a descriptor in, without interest in any event. What comes from it is forwarded to
+        the descriptor `sink`.
+        """
         if fd < 0:
             raise ValueError(f"{fd} is no descriptor")
         if fd in self._legs:
             raise KeyError(f"descriptor {fd} has entered already")
-        self._legs[fd] = leg
+        self._legs[fd] = session, leg
         self._events[fd] = 0
 
-    def update_interest(self, fd: int, events: int, clear: bool) -> None:
+    def update_interest(self, fd: int, events: int, direct: bool) -> None:
         """Wait for these events. One that waits for none is not registered: a reset or ended
         peer would otherwise wake us for ever.
         """
@@ -86,7 +99,7 @@ class Loop:
         del self._legs[fd], self._events[fd]
 
     def turn(self, until: float) -> bool:
-        """Attend to all that is ready, and then to what has become ready meanwhile.
+        """Report all that is ready, and then what has become ready meanwhile.
 
         True when nothing is left, False when the clock has reached `until`: the next turn goes
         on in the same place. A descriptor may have changed hands since its event was taken.
@@ -95,15 +108,15 @@ class Loop:
         countdown = CLOCK_STRIDE
         while True:
             if not self._ready:
-                # All that is ready in one go: in smaller batches the last ones wait much longer.
+                # All that is ready in one go: in smaller parts the last ones wait much longer.
                 self._ready = self._poller.poll(0, max(len(self._legs), 1))
                 if not self._ready:
                     return True
                 self._ready.reverse()
             fd, events = self._ready.pop()
-            leg = self._legs.get(fd)
-            if leg is not None:
-                self._attend(leg, events, -1, 0, 0)
+            entered = self._legs.get(fd)
+            if entered is not None:
+                self._on_ready(*entered, events)
             countdown -= 1
             if not countdown:
                 if time.monotonic() >= until:

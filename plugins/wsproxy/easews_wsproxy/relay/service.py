@@ -20,8 +20,10 @@ from easews.lowlevel import READ, WRITE
 
 from . import splice
 from .compiled import Loop
-from .leg import BUFFER_BYTES, LARGE_FRAME, TURN_BYTES, HeldBytes, Leg
+from .heldbytes import HeldBytes
+from .leg import Leg
 from .session import RelaySession
+from .sizes import BUFFER_BYTES, LARGE_FRAME, TURN_BYTES
 from .splice import Pipe
 from .timers import Wheel
 
@@ -30,7 +32,7 @@ log = logging.getLogger("easews.wsproxy")
 #: Seconds of work before the event loop gets its turn.
 TURN = 0.002
 #: Room in front of a read for a header or control frame that was cut.
-HELD_BYTES = 256
+HEADROOM = 256
 
 
 class Relay(Service):
@@ -38,14 +40,16 @@ class Relay(Service):
 
     def __init__(self, services: Services) -> None:
         super().__init__(services)
-        self._buffer = bytearray(HELD_BYTES + BUFFER_BYTES)
+        self._buffer = bytearray(HEADROOM + BUFFER_BYTES)
         self._view = memoryview(self._buffer)
-        self._loop = Loop(self._attend, self._buffer, TURN_BYTES, LARGE_FRAME)
+        self._loop: Loop[RelaySession, Leg] = Loop(
+            self._on_ready, self._on_bytes, self._on_end, self._buffer, TURN_BYTES, LARGE_FRAME
+        )
         self._held_bytes = HeldBytes(self._loop)
         self._pipe = Pipe(BUFFER_BYTES) if splice.AVAILABLE else None
         self._sessions: set[RelaySession] = set()
         self._wheel: Wheel[RelaySession] = Wheel(time.monotonic(), 0.1)
-        self._timers_wanted = anyio.Event()
+        self._timers_needed = anyio.Event()
 
     async def serve(self, ready: Callable[[], None]) -> None:
         """Relay until cancelled; sessions that are still open then are cut."""
@@ -65,23 +69,35 @@ class Relay(Service):
         """Take a session in. The bytes are what each side has sent behind its handshake."""
         now = time.monotonic()
         self._sessions.add(session)
-        session.schedule = self._schedule
-        session.forget = self._forget
-        first = ((session.client, from_client), (session.backend, from_backend))
-        for leg, _ in first:
-            leg.loop, leg.held_bytes = self._loop, self._held_bytes
+        session.clock = self
         try:
-            for leg, _ in first:
-                leg.join()
-            for leg, received in first:
+            self._enter(session, session.client)
+            self._enter(session, session.backend)
+            session.on_open()
+            for leg, received in ((session.client, from_client), (session.backend, from_backend)):
                 if received:
                     self._buffer[: len(received)] = received
                     leg.walker.bytes += len(received)
-                    session.receive(leg, self._buffer, 0, len(received), 0, now)
-            session.update_interest()
-            self._schedule(session, now)  # when the clock next strikes; many do not live so long
+                    session.on_bytes(leg, self._buffer, 0, len(received), 0, now)
+            session.settle(now)
+            self.schedule(session, now)  # when the clock next strikes; many do not live so long
         except Exception:
             self._contain(session, now)
+
+    # What a session asks
+
+    def schedule(self, session: RelaySession, when: float) -> None:
+        """Have the session checked soon after `when`, unless it will be before that anyway."""
+        if not self._wheel:
+            self._timers_needed.set()
+        self._wheel.schedule(session, when)
+
+    def forget(self, session: RelaySession) -> None:
+        """The session is over."""
+        self._sessions.discard(session)
+        self._wheel.forget(session)
+
+    # Descriptors
 
     async def _relay(self) -> None:
         while True:
@@ -89,68 +105,85 @@ class Relay(Service):
             while not self._loop.turn(time.monotonic() + TURN):
                 await checkpoint()
 
-    def _attend(self, leg: Leg, events: int, end: int, upto: int, sent: int) -> None:
-        """See `loop`: what the inner loop leaves to us."""
-        session = leg.session
+    def _enter(self, session: RelaySession, leg: Leg) -> None:
+        leg.held_bytes = self._held_bytes
+        self._loop.enter(leg.fd, session, leg, leg.walker, leg.other.fd)
+        leg.loop = self._loop
+
+    def _on_ready(self, session: RelaySession, leg: Leg, events: int) -> None:
         now = time.monotonic()
         try:
-            if end > 0:
-                if sent < 0:
-                    session.unwritable(leg.other)
-                    sent = upto
-                session.receive(leg, self._buffer, upto, end, sent, now)
-            elif end == 0:
-                session.ended(leg, now)
-            else:
-                if events & ~READ and leg.pending is not None:
-                    session.writable(leg, now)
-                if events & ~WRITE and leg.wants_bytes:
-                    self._read(leg, now)
-            session.update_interest()
+            if events & ~READ and leg.pending is not None:
+                leg.flush()
+            if events & ~WRITE and leg.wants_bytes:
+                self._read(session, leg, now)
+            session.settle(now)
         except Exception:
             self._contain(session, now)
 
-    def _read(self, leg: Leg, now: float) -> None:
+    def _on_bytes(self, session: RelaySession, leg: Leg, end: int, upto: int, sent: int) -> None:
+        now = time.monotonic()
+        try:
+            session.on_bytes(leg, self._buffer, upto, end, sent, now)
+            session.settle(now)
+        except Exception:
+            self._contain(session, now)
+
+    def _on_end(self, session: RelaySession, leg: Leg) -> None:
+        now = time.monotonic()
+        try:
+            session.on_end(leg, now)
+            session.settle(now)
+        except Exception:
+            self._contain(session, now)
+
+    def _read(self, session: RelaySession, leg: Leg, now: float) -> None:
+        if leg.wire is None:
+            return
         start = len(leg.held)
         try:
             if self._pipe is not None and leg.can_splice:
-                count = self._splice(self._pipe, leg, now)
+                count = self._splice(self._pipe, session, leg, now)
             elif start:
                 self._buffer[:start] = leg.held
-                count = leg.receive(self._view[start:], leg.size_to_read())
+                count = leg.wire.recv_into(self._view[start:], leg.next_read_size())
             else:
-                count = leg.receive(self._buffer, leg.size_to_read())
+                count = leg.wire.recv_into(self._buffer, leg.next_read_size())
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
             count = 0  # a reset ends the stream as an EOF does
         if not count:
-            leg.session.ended(leg, now)
+            session.on_end(leg, now)
         elif count > 0:
             leg.held = b""
             leg.walker.bytes += count
-            leg.session.receive(leg, self._buffer, 0, start + count, 0, now)
+            session.on_bytes(leg, self._buffer, 0, start + count, 0, now)
 
-    def _splice(self, pipe: Pipe, leg: Leg, now: float) -> int:
-        """-1 when what came is already on its way, 0 at the end of the stream, else what `receive`
-        got: only that passes TCP urgent data, in front of which there is nothing to splice.
+    def _splice(self, pipe: Pipe, session: RelaySession, leg: Leg, now: float) -> int:
+        """-1 when what came is already on its way, 0 at the end of the stream, else how much came
+        into the buffer: only a read passes TCP urgent data, in front of which nothing is spliced.
         """
         try:
             came, rest, alive = pipe.move(leg.fd, leg.other.fd, leg.walker.remaining)
         except BlockingIOError:
-            return leg.receive(self._buffer, leg.size_to_read())
+            if leg.wire is None:
+                return -1
+            return leg.wire.recv_into(self._buffer, leg.next_read_size())
         if not alive:
-            leg.session.unwritable(leg.other)
+            leg.other.give_up()
         if came:
             leg.walker.bytes += came
-            leg.session.passed(leg, came, rest, now)
+            session.on_spliced(leg, came, rest, now)
         return -1 if came else 0
+
+    # Faults and time
 
     def _contain(self, session: RelaySession, now: float) -> None:
         log.exception("session %s: a fault while relaying; it is closed", session.opening.id)
         try:
-            session.failed(now)
-            session.update_interest()
+            session.on_failure(now)
+            session.settle(now)
         except Exception:
             log.exception("session %s: it is cut", session.opening.id)
             self._cut(session)
@@ -165,19 +198,10 @@ class Relay(Service):
         for session in list(self._sessions):
             self._cut(session)
 
-    def _forget(self, session: RelaySession) -> None:
-        self._sessions.discard(session)
-        self._wheel.forget(session)
-
-    def _schedule(self, session: RelaySession, when: float) -> None:
-        if not self._wheel:
-            self._timers_wanted.set()
-        self._wheel.schedule(session, when)
-
     async def _keep_time(self) -> None:
         while True:
-            await self._timers_wanted.wait()
-            self._timers_wanted = anyio.Event()
+            await self._timers_needed.wait()
+            self._timers_needed = anyio.Event()
             while self._wheel:
                 await anyio.sleep(self._wheel.resolution)
                 now = time.monotonic()
@@ -186,8 +210,6 @@ class Relay(Service):
 
     def _check(self, session: RelaySession, now: float) -> None:
         try:
-            wake = session.check(now)
-            session.update_interest()
-            self._wheel.schedule(session, wake)
+            session.check(now)
         except Exception:
             self._contain(session, now)

@@ -1,23 +1,26 @@
-"""One relayed session: two legs, and what happens to the bytes that they send.
+"""One relayed session: two legs, and what happens to them.
 
-`receive` judges and passes on; how the session ends is in `closing`, what may end it besides
-its peers in `watchdog`. The relay calls `update_interest` after whatever may have changed what the
-legs wait for.
+The relay tells it what has happened (`on_...`) and then calls `settle`. What becomes of the bytes
+is in `forwarding`, how the session ends in `closing`, what may end it besides its peers in
+`watchdog`.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from math import inf
+from typing import Protocol
 
-from easews import Connection, Ending, Opening
+from easews import Connection, Ending, Opening, Side, Traffic
 
-from .closing import Closing
-from .frames import PING, PONG, Control, encode_control, new_mask
-from .leg import FLOOD_BYTES, FLOOD_FRAMES, TURN_BYTES, Leg
+from .closing import LOST, NO_CODE, Closing
+from .deadpeer import find_dead_peer
+from .endstates import SEALED, Receiving
+from .forwarding import pass_on, send_ping
+from .leg import Leg
 from .rates import Meter
-from .watchdog import LOOKS, POLICY_VIOLATION, Limits, Watchdog
+from .sizes import FLOOD_BYTES
+from .watchdog import LOOKS, POLICY_VIOLATION, Due, End, Limits, Watchdog
 
 INTERNAL_ERROR = 1011
 
@@ -25,27 +28,49 @@ INTERNAL_ERROR = 1011
 KERNEL_GRACE = 30.0
 
 
-class RelaySession(Closing):
+class Clock(Protocol):
+    """What a session asks of the relay."""
+
+    def schedule(self, session: RelaySession, when: float) -> None:
+        """Call `check` soon after `when`, unless it will be called before that anyway."""
+
+    def forget(self, session: RelaySession) -> None:
+        """The session is over."""
+
+
+class RelaySession:
     """See `easews.Session`. Made by the filter, run by the relay."""
 
-    __slots__ = ("_connection", "_watchdog", "forget", "schedule", "slot", "wake")
+    __slots__ = (
+        "_closing",
+        "_connection",
+        "_limits",
+        "_opened",
+        "_watchdog",
+        "backend",
+        "client",
+        "clock",
+        "slot",
+        "wake",
+    )
 
     def __init__(self, connection: Connection, client: Leg, backend: Leg, limits: Limits) -> None:
-        super().__init__(client, backend, limits)
         self._connection = connection
-        client.session = backend.session = self
-        client.other, backend.other = backend, client
-        for leg in (client, backend):
-            # Our own pings make probes of the kernel's unnecessary.
-            leg.find_dead_peer(limits.slow_reader + KERNEL_GRACE, limits.ping_interval == inf)
+        self._limits = limits
+        self._opened = time.monotonic()
+        self._watchdog = Watchdog(limits, self._opened)
+        self._closing: Closing | None = None
+        self.client = client
+        self.backend = backend
+        self.clock: Clock  # the relay
         self.wake = inf  # the wheel's, as is its slot
         self.slot = 0
-        self.schedule: Callable[[RelaySession, float], None]  # the relay's
-        self.forget: Callable[[RelaySession], None]  # the relay's
-        self._watchdog = Watchdog(limits, self._opened)
+        client.other, backend.other = backend, client
         if limits.client_rate is not None:
             client.meter = Meter(limits.client_rate, self._opened)
             client.read_size = FLOOD_BYTES  # until its messages turn out to be large
+
+    # What the engine asks
 
     @property
     def opening(self) -> Opening:
@@ -53,160 +78,192 @@ class RelaySession(Closing):
 
     @property
     def held(self) -> int:
-        legs = (self.client, self.backend)
-        return sum(len(leg.pending) for leg in legs if leg.pending is not None)
+        return sum(len(leg.pending or b"") for leg in (self.client, self.backend))
 
-    def due(self, when: float) -> None:
-        self.schedule(self, when)
+    @property
+    def closing(self) -> bool:
+        """Whether the session has begun to end."""
+        return self._closing is not None
 
-    def over(self, ending: Ending) -> None:
-        self.forget(self)
-        self._connection.over(ending)
+    def traffic(self) -> tuple[Traffic, Traffic]:
+        return _traffic_of(self.client), _traffic_of(self.backend)
 
     def close(self, code: int, reason: str) -> None:
-        """The engine's call: send Close to both sides, each in between two frames, and end."""
-        self.close_both(code, reason, time.monotonic())
-        self.update_interest()
+        now = time.monotonic()
+        self._begin_to_close("proxy", code, reason, now).close_both(code, reason, now)
+        self.settle(now)
 
     def expire(self, at: float, code: int, reason: str) -> None:
-        """The engine's call: close both sides at `at`, a reading of `time.time`."""
         when = time.monotonic() + at - time.time()
         self._watchdog.expire(when, code, reason)
-        self.due(when)
+        if not self.closing:
+            self.clock.schedule(self, when)
 
     def ping(self) -> None:
-        """The engine's call: ping both sides as soon as a frame boundary allows it."""
         self.client.heartbeat.wanted = self.backend.heartbeat.wanted = True
-        self.due(time.monotonic())
+        if not self.closing:
+            self.clock.schedule(self, time.monotonic())
 
-    # What the relay reports
+    # What the relay tells
 
-    def receive(
+    def on_open(self) -> None:
+        """The relay has taken the session in."""
+        limits = self._limits
+        for leg in (self.client, self.backend):
+            if leg.sock is not None:  # pings of our own make probes of the kernel's unnecessary
+                probe = limits.ping_interval == inf
+                find_dead_peer(leg.sock, limits.slow_reader + KERNEL_GRACE, probe)
+        self._connection.opened(self)
+
+    def on_bytes(
         self, leg: Leg, buffer: bytearray, start: int, end: int, sent: int, now: float
     ) -> None:
-        """Judge and pass on what `leg` has sent: ``buffer[:end]``.
+        """Pass on what `leg` has sent: ``buffer[:end]``.
 
         Of that ``buffer[:start]`` has been judged already, and ``buffer[:sent]`` sent.
         """
-        if leg.mute or leg.close_received:
+        if leg.receiving is not Receiving.OPEN:
             return  # RFC 6455 §5.5.1: data behind a Close does not count
-        walker = leg.walker
-        frames = walker.frames
-        while True:
-            upto = walker.walk(buffer, start, end) if start < end else end
-            pong = walker.control
-            if upto == end or pong is None or pong.opcode != PONG:
-                break
-            start = upto + pong.size
-            if self._swallows(leg, pong, now):
-                self._forward(leg, buffer, sent, upto, now)
-                leg.other.own -= pong.size
-                sent = start
-        self._forward(leg, buffer, sent, upto, now)
+        upto = pass_on(leg, buffer, start, end, sent, now)
+        self._on_passed(leg, now)
         if upto != end:
-            self._stopped(leg, buffer, upto, end, now)
-        elif not walker.remaining:
-            self._at_boundary(leg, now)
+            self._on_stop(leg, buffer, upto, end, now)
         if leg.meter is not None:
-            self._measure(leg, leg.meter.take(walker.messages, walker.bytes, now), now)
-        frames = walker.frames - frames
-        if frames > FLOOD_FRAMES:
-            leg.read_size = FLOOD_BYTES
-        elif leg.read_size != TURN_BYTES and frames * 64 < end:
-            leg.read_size = TURN_BYTES
+            wait = leg.meter.take(leg.walker.messages, leg.walker.bytes, now)
+            if wait and not self.closing:
+                self._on_excess(leg, wait, now)
 
-    def passed(self, leg: Leg, count: int, rest: bytes, now: float) -> None:
-        """`count` bytes of the frame that `leg` is at went on, but for the `rest` of them."""
+    def on_spliced(self, leg: Leg, count: int, rest: bytes, now: float) -> None:
+        """`count` bytes of the frame that `leg` is at were sent, but for the `rest` of them."""
         leg.walker.remaining -= count
-        if rest and not leg.other.close_sent:
+        if rest and leg.other.sending not in SEALED:
             leg.other.keep(rest)
-            self._blocked(now)
-        if not leg.walker.remaining:
-            self._at_boundary(leg, now)
+        self._on_passed(leg, now)
 
-    def writable(self, leg: Leg, now: float) -> None:
-        """The socket of `leg` takes bytes again."""
-        if not leg.flush():
-            self.unwritable(leg)
-        if leg.pending is None:
-            self._settle(now)
-
-    def ended(self, leg: Leg, now: float) -> None:
+    def on_end(self, leg: Leg, now: float) -> None:
         """`leg` will send nothing more: the end of its stream, or a reset."""
-        leg.eof = True
-        leg.held = b""
-        if not leg.close_received and not leg.mute:
-            self._lose(leg, now)
-        self._settle(now)
+        is_lost = leg.receiving is Receiving.OPEN
+        leg.end()
+        if is_lost:
+            self._begin_to_close(leg.role, LOST, "lost", now).lose(leg, now)
 
-    def failed(self, now: float) -> None:
-        """A fault of ours in this session: end it, and only it; at the second one, at once."""
-        if self.client.mute and self.backend.mute:
+    def on_failure(self, now: float) -> None:
+        """There is a fault of ours in this session: end it, and only it; at the second, at once."""
+        closing = self._begin_to_close("proxy", INTERNAL_ERROR, "internal error", now)
+        if closing.failed:
             self.cut()
             return
-        self.client.mute = self.backend.mute = True
-        self.close_both(INTERNAL_ERROR, "internal error", now)
+        closing.failed = True
+        self.client.discard()
+        self.backend.discard()
+        closing.close_both(INTERNAL_ERROR, "internal error", now)
 
-    def check(self, now: float) -> float:
-        """Act on what is due; return when to look again."""
-        wake = inf if self.closing else self._watchdog.look(self, now)
-        return self._pursue(now) if self.closing else wake  # what was due may have begun the end
+    def check(self, now: float) -> None:
+        """Act on time that has passed, and have the clock call again."""
+        if self._closing is None:
+            self.clock.schedule(self, self._watch(now))
+        if self._closing is not None:  # what was due may have begun the end
+            self._closing.pursue(now)
+        self.settle(now)
 
-    def update_interest(self) -> None:
-        """Wait for what both legs want now: to be called after whatever may have changed it."""
+    def settle(self, now: float) -> None:
+        """Take the session as far as it can go, and wait for what it needs then. To be called
+        after whatever may have changed that.
+        """
+        closing = self._closing
+        if closing is not None:
+            if closing.settle(now):
+                self._finish(closing)
+                return
+            if closing.wake < self.wake:
+                self.clock.schedule(self, closing.wake)
         self.client.update_interest()
         self.backend.update_interest()
 
-    # What `receive` and the guard need
+    def cut(self) -> None:
+        """Close both connections as they are."""
+        closing = self._begin_to_close("proxy", LOST, "cut", time.monotonic())
+        closing.cut()
+        self._finish(closing)
 
-    def send_ping(self, leg: Leg, payload: bytes, now: float) -> None:
-        """Send `leg` a ping of ours; we are in between two frames that go to it."""
-        mask = new_mask() if leg.role == "backend" else None  # RFC 6455 §5.3
-        leg.walker.watch_pongs = True
-        if not leg.insert(encode_control(PING, payload, mask)):
-            self.unwritable(leg)
+    # What follows from it
 
-    def _forward(self, leg: Leg, buffer: bytearray, start: int, end: int, now: float) -> None:
-        other = leg.other
-        if start == end or other.close_sent:
-            return  # RFC 6455 §5.5.1: nothing may follow a Close
-        if not other.write(memoryview(buffer)[start:end]):
-            self.unwritable(other)
-        elif other.pending is not None:
-            self._blocked(now)
+    def _on_passed(self, leg: Leg, now: float) -> None:
+        """Bytes that `leg` has sent were passed on, as far as they could be."""
+        if leg.other.pending is not None:  # the peer may have stopped reading
+            self.clock.schedule(self, now + self._limits.slow_reader / LOOKS)
+        if self._closing is not None and not leg.walker.remaining:
+            self._closing.frame_ended(leg, now)
 
-    def _blocked(self, now: float) -> None:
-        """A peer may have stopped reading: the guard has to watch what it takes."""
-        self.due(now + self._limits.slow_reader / LOOKS)
-
-    def _stopped(self, leg: Leg, buffer: bytearray, pos: int, end: int, now: float) -> None:
+    def _on_stop(self, leg: Leg, buffer: bytearray, pos: int, end: int, now: float) -> None:
         """The walker stopped at `pos`: at a control frame, at a fault, or for want of bytes."""
-        walker = leg.walker
-        if walker.fault is not None:
-            leg.mute = True
-            self.blame_sender(leg, walker.fault.code, walker.fault.reason, now)
-        elif walker.control is not None:
-            frame = bytes(buffer[pos : pos + walker.control.size])
-            self._on_close(leg, walker.control, frame, now)
+        fault, control = leg.walker.fault, leg.walker.control
+        if fault is not None:
+            leg.discard()
+            self._blame_sender(leg, fault.code, fault.reason, now)
+        elif control is not None:
+            code = NO_CODE if control.code is None else control.code
+            closing = self._begin_to_close(leg.role, code, "closed", now)
+            closing.pass_close(leg, bytes(buffer[pos : pos + control.size]), now)
         else:
             leg.held = bytes(buffer[pos:end])
-            self._at_boundary(leg, now)
 
-    def _measure(self, leg: Leg, wait: float, now: float) -> None:
+    def _on_excess(self, leg: Leg, wait: float, now: float) -> None:
         """`leg` may send nothing for `wait` seconds: let it wait, or end the session."""
-        if not wait or self.closing:
-            return
         rate = self._limits.client_rate
         if rate is not None and rate.close:
-            self.blame_sender(leg, POLICY_VIOLATION, "sends more than it may", now)
+            self._blame_sender(leg, POLICY_VIOLATION, "sends more than it may", now)
         else:
             leg.resume_at = now + wait
-            self.due(leg.resume_at)
+            self.clock.schedule(self, leg.resume_at)
 
-    def _swallows(self, leg: Leg, pong: Control, now: float) -> bool:
-        """Whether this is the pong to a ping of ours, which the other side never saw."""
-        if not leg.heartbeat.is_ours(pong.payload):
-            return False
-        leg.heartbeat.answered(pong.payload, leg.walker.bytes, now)
-        leg.walker.watch_pongs = pong.payload != leg.heartbeat.latest  # which is still to come
-        return True
+    def _blame_sender(self, leg: Leg, code: int, reason: str, now: float) -> None:
+        closing = self._begin_to_close("proxy", code, f"{leg.role}: {reason}", now)
+        closing.blame_sender(leg, code, reason, now)
+
+    def _begin_to_close(self, by: Side, code: int, cause: str, now: float) -> Closing:
+        """The end of the session; whoever was first to begin it is what the log tells."""
+        if self._closing is None:
+            first = (by, code, cause)
+            self._closing = Closing(self.client, self.backend, self._limits, first, now)
+        return self._closing
+
+    def _finish(self, closing: Closing) -> None:
+        """Both connections are closed."""
+        if closing.is_over:
+            return
+        closing.is_over = True
+        self.clock.forget(self)
+        first = closing.by, closing.code, closing.cause
+        try:
+            duration = time.monotonic() - self._opened
+            self._connection.over(Ending(*first, duration, *self.traffic()))
+        finally:
+            self.client.part()
+            self.backend.part()
+
+    def _watch(self, now: float) -> float:
+        """Do what the watchdog decides; when to ask it again."""
+        client, backend = self.client, self.backend
+        if client.resume_at and now >= client.resume_at:
+            client.resume_at = 0.0
+        while True:
+            decision = self._watchdog.look(client, backend, now)
+            if isinstance(decision, Due):
+                return min(decision.when, client.resume_at or inf)
+            if isinstance(decision, End):
+                self._end(decision, now)
+                return inf
+            send_ping(decision.leg, decision.payload)
+
+    def _end(self, decision: End, now: float) -> None:
+        code, reason, culprit = decision
+        if culprit is None:
+            self._begin_to_close("proxy", code, reason, now).close_both(code, reason, now)
+        else:
+            closing = self._begin_to_close("proxy", code, f"{culprit.role}: {reason}", now)
+            closing.blame(culprit, code, reason, now)
+
+
+def _traffic_of(leg: Leg) -> Traffic:
+    return Traffic(leg.walker.messages, leg.walker.bytes, leg.heartbeat.rtt)

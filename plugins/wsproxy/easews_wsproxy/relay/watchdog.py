@@ -1,21 +1,20 @@
 """What may end a session besides its peers: a slow reader, silence, idleness, age.
 
-`Watchdog.look` is called by the clock, a few times within each limit, and never for a message.
+`Watchdog.look` is called by the clock, a few times within each limit, and never for a message. It
+decides; the session acts.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import inf
 from random import random
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 from .frames import Walker
+from .leg import Leg
 from .rates import Rate
-
-if TYPE_CHECKING:
-    from .leg import Leg
-    from .session import RelaySession
 
 GOING_AWAY = 1001
 POLICY_VIOLATION = 1008
@@ -43,6 +42,30 @@ class Limits:
     backend_lost_code: int = 1011
 
 
+class Due(NamedTuple):
+    """Nothing is to be done until `when`."""
+
+    when: float
+
+
+class End(NamedTuple):
+    """The session is to be closed: for what `culprit` does, or for a reason of ours."""
+
+    code: int
+    reason: str
+    culprit: Leg | None = None
+
+
+TOO_OLD = End(GOING_AWAY, "the session has reached its maximum age")
+
+
+class Ping(NamedTuple):
+    """`leg` is to be sent a ping with this payload now, in between two frames."""
+
+    leg: Leg
+    payload: bytes
+
+
 class Watchdog:
     """Watches one session that is not closing yet."""
 
@@ -51,88 +74,79 @@ class Watchdog:
     def __init__(self, limits: Limits, now: float) -> None:
         self._limits = limits
         self._expires = now + limits.max_age * (1 - AGE_JITTER * random())
-        self._farewell = (GOING_AWAY, "the session has reached its maximum age")
+        self._farewell = TOO_OLD
         self._moved = ((0, 0), (0, 0))
         self._moved_at = now
 
     def expire(self, when: float, code: int, reason: str) -> None:
         """Have the session closed at `when`, unless it would be before that anyway."""
         if when < self._expires:
-            self._expires, self._farewell = when, (code, reason)
+            self._expires, self._farewell = when, End(code, reason)
 
-    def look(self, session: RelaySession, now: float) -> float:
-        """Close the session if it is time to; else, when to look again."""
-        wake = min(self._age(session, now), self._idleness(session, now))
-        for leg in (session.client, session.backend):
-            if session.closing:
-                return now
-            wake = min(wake, self._pause(leg, now), self._slowness(session, leg, now))
+    def look(self, client: Leg, backend: Leg, now: float) -> Due | End | Ping:
+        """What to do now; after a `Ping`, look again."""
+        wake = inf
+        for decision in self._decisions(client, backend, now):
+            if not isinstance(decision, Due):
+                return decision
+            wake = min(wake, decision.when)
+        return Due(wake)
+
+    def _decisions(self, client: Leg, backend: Leg, now: float) -> Iterator[Due | End | Ping]:
+        yield self._farewell if now >= self._expires else Due(self._expires)
+        if self._limits.idle != inf:
+            yield self._idleness(client, backend, now)
+        for leg in (client, backend):
+            if leg.pending is not None:
+                yield self._slowness(leg, now)
             if self._limits.ping_interval != inf:
-                wake = min(wake, self._silence(session, leg, now))
+                yield self._silence(leg, now)
             if leg.heartbeat.wanted:
-                wake = min(wake, self._measurement(session, leg, now))
-        return wake
+                yield self._measurement(leg, now)
 
-    def _age(self, session: RelaySession, now: float) -> float:
-        if now >= self._expires:
-            session.close_both(*self._farewell, now)
-        return self._expires
-
-    def _idleness(self, session: RelaySession, now: float) -> float:
+    def _idleness(self, client: Leg, backend: Leg, now: float) -> Due | End:
         """Idle is a session in which no data frame moves, on whichever side. Nothing is noted
         when one does; so this looks a few times within the limit, and may be as much late.
         """
         idle = self._limits.idle
-        if idle == inf or session.closing:
-            return inf
-        client, backend = session.client, session.backend
         moved = (_data_of(client.walker), _data_of(backend.walker))
         if moved != self._moved or not (client.wants_bytes and backend.wants_bytes):
             self._moved, self._moved_at = moved, now
         if now >= self._moved_at + idle:
-            session.close_both(GOING_AWAY, f"no message for {idle:g} s", now)
-        return min(self._moved_at + idle, now + idle / LOOKS)
+            return End(GOING_AWAY, f"no message for {idle:g} s")
+        return Due(min(self._moved_at + idle, now + idle / LOOKS))
 
-    def _pause(self, leg: Leg, now: float) -> float:
-        """Read a leg again that had sent more than it may."""
-        if leg.resume_at and now >= leg.resume_at:
-            leg.resume_at = 0.0
-        return leg.resume_at or inf
-
-    def _slowness(self, session: RelaySession, leg: Leg, now: float) -> float:
+    def _slowness(self, leg: Leg, now: float) -> Due | End:
         """A slow reader takes nothing. That it takes little is seen in the kernel first: a socket
         has room for us again only after a good part of its queue has gone.
         """
-        if leg.pending is None:
-            return inf
         limit = self._limits.slow_reader
         progress = leg.gauge(now)
         if progress.stands_still(limit, now):
-            session.blame(leg, POLICY_VIOLATION, "reads too slowly", now)
-        return min(progress.since + limit, now + limit / LOOKS)
+            return End(POLICY_VIOLATION, "reads too slowly", leg)
+        return Due(min(progress.since + limit, now + limit / LOOKS))
 
-    def _silence(self, session: RelaySession, leg: Leg, now: float) -> float:
+    def _silence(self, leg: Leg, now: float) -> Due | End | Ping:
         limits, heartbeat, others = self._limits, leg.heartbeat, leg.other.walker
         heartbeat.hear(leg.walker, others, leg.wants_bytes, now)
         stuck = heartbeat.is_asked and self._is_stuck(leg, now)
         due = heartbeat.look(others, leg.written, limits.ping_interval, limits.ping_timeout, now)
         if due < 0 or stuck:
             leg.progress.give_up()
-            session.close_both(GOING_AWAY, f"the {leg.role} does not answer", now)
-        elif due == 0:
+            return End(GOING_AWAY, f"the {leg.role} does not answer")
+        if due == 0:
             if others.remaining or leg.pending is not None:
-                return now + RETRY  # we are in the middle of a frame to it
-            session.send_ping(leg, heartbeat.ask(now, leg.written), now)
-        return now + limits.ping_timeout / LOOKS if heartbeat.is_asked else due
+                return Due(now + RETRY)  # we are in the middle of a frame to it
+            return Ping(leg, heartbeat.ask(now, leg.written))
+        return Due(now + limits.ping_timeout / LOOKS if heartbeat.is_asked else due)
 
-    def _measurement(self, session: RelaySession, leg: Leg, now: float) -> float:
-        """Send the ping that somebody has asked for, in between two frames."""
+    def _measurement(self, leg: Leg, now: float) -> Due | Ping:
+        """The ping that somebody has asked for."""
         heartbeat, others = leg.heartbeat, leg.other.walker
         heartbeat.hear(leg.walker, others, leg.wants_bytes, now)
         if others.remaining or leg.pending is not None or not heartbeat.may_measure(others):
-            return now + RETRY
-        session.send_ping(leg, heartbeat.measure(now), now)
-        return inf
+            return Due(now + RETRY)
+        return Ping(leg, heartbeat.measure(now))
 
     def _is_stuck(self, leg: Leg, now: float) -> bool:
         """Whether a ping does not get through to `leg`, which has taken nothing of what stands in

@@ -1,0 +1,28 @@
+"""The kernel's own means of finding out that a TCP peer is gone (tcp(7)), as far as it has them."""
+
+from __future__ import annotations
+
+import socket
+
+#: Seconds; the kernel takes no much longer times.
+DAY = 86_400.0
+
+_USER_TIMEOUT: int | None = getattr(socket, "TCP_USER_TIMEOUT", None)
+_PROBE_OPTIONS: list[int] = [
+    getattr(socket, name) for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL") if hasattr(socket, name)
+]
+
+
+def find_dead_peer(sock: socket.socket, seconds: float, probe: bool) -> None:
+    """Have the kernel end the connection when its peer is gone for so long without a FIN: when
+    sent bytes go unacknowledged, and with `probe`, when nothing is sent either.
+    """
+    if _USER_TIMEOUT is not None:
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, _USER_TIMEOUT, int(min(seconds, DAY) * 1000))
+        except OSError:
+            return  # no TCP: the other end of a unix socket cannot vanish
+    if probe:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option in _PROBE_OPTIONS:
+            sock.setsockopt(socket.IPPROTO_TCP, option, max(1, int(min(seconds, DAY) / 6)))
