@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tests.wsproxy.test_relay_properties import decode
 from websockets.frames import Frame, Opcode
 
+import state_diagram
 from easews.testing import FakeWire
 from easews_wsproxy.relay import leg as leg_module
 from easews_wsproxy.relay.endstates import RECEIVING, SENDING, Event, Receiving, Sending
@@ -333,6 +334,11 @@ def test_every_cell_has_one() -> None:
     rows = [row for table in TABLES.values() for row in table.items()]
     cells = {(state, event) for state, row in rows for event in row}
     assert {cell for covered in CONVERSATIONS.values() for cell in covered} == cells
+
+
+def test_the_diagram_shows_the_tables() -> None:
+    drawn = state_diagram.TARGET.read_text("utf-8")
+    assert drawn == state_diagram.draw(), "run: python scripts/state_diagram.py"
 
 
 # What is not in the tables
