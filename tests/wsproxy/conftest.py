@@ -169,10 +169,12 @@ def _session(
     deflate: bool = False,
     client_limit: int = -1,
     on_end: Callable[[Ending], None] = lambda ending: None,
+    on_open: Callable[[Any], None] = lambda session: None,
 ) -> RelaySession:
     client.setblocking(False)
     backend.setblocking(False)
     sessions = Sessions()
+    sessions.on_open.append(on_open)
     sessions.on_end.append(lambda _, ending: on_end(ending))
     connection = Connection(client, Opening("1"), sessions=sessions)
     return RelaySession(
@@ -303,6 +305,7 @@ class Stage:
         client_limit: int = -1,
         from_client: bytes = b"",
         from_backend: bytes = b"",
+        on_open: Callable[[Any], None] = lambda session: None,
         pair: Callable[[], tuple[socket.socket, socket.socket]] | None = None,
     ) -> Relayed:
         pair = pair or _tcp_pair
@@ -315,6 +318,7 @@ class Stage:
             deflate=deflate,
             client_limit=client_limit,
             on_end=lambda ending: on_end(ending),
+            on_open=on_open,
         )
         relayed = Relayed(Peer(client_end, masks=True), Peer(backend_end, masks=False), session)
 

@@ -62,6 +62,36 @@ async def test_a_session_expires_at_the_earliest_time_it_was_given(relaying: Any
         assert (ending.by, ending.code, ending.cause) == ("proxy", 4401, "the token has expired")
 
 
+async def test_a_session_may_be_closed_as_soon_as_it_opens(relaying: Any) -> None:
+    async with relaying() as stage:
+        relayed = stage.open(on_open=lambda session: session.close(4403, "not you"))
+        for peer in (relayed.client, relayed.backend):
+            assert await peer.receive_close() == (4403, "not you")
+            peer.close()
+        assert (await relayed.ended()).cause == "not you"
+
+
+async def test_a_session_may_be_told_when_to_expire_as_soon_as_it_opens(relaying: Any) -> None:
+    async with relaying() as stage:
+        relayed = stage.open(on_open=lambda session: session.expire(0, 4401, "expired"))
+        assert await relayed.client.receive_close() == (4401, "expired")
+
+
+async def test_a_session_that_is_over_takes_every_call(relaying: Any) -> None:
+    async with relaying() as stage:
+        relayed = stage.open()
+        relayed.session.cut()
+        await relayed.ended()
+        relayed.session.close(1001, "stopping")
+        relayed.session.expire(0, 4401, "expired")
+        relayed.session.ping()
+        relayed.session.cut()
+        assert relayed.session.held == 0
+        assert relayed.session.traffic()
+        assert not stage.relay._wheel
+    assert len(relayed.endings) == 1
+
+
 async def test_the_bytes_that_are_held_for_a_slow_reader_are_told(relaying: Any) -> None:
     async with relaying() as stage:
         relayed = stage.open()

@@ -20,7 +20,7 @@ class Event(StrEnum):
     DEFER_CLOSE = "our Close waits for answers"
     QUEUE_CLOSE = "our Close waits for the frame's end"
     SEND_CLOSE = "a Close is sent"
-    SEAL = "no Close can be sent any more"
+    SEAL = "no Close can follow"
     SHUT_DOWN = "our side is shut down"
     GIVE_UP = "the connection fails or is closed"
 
