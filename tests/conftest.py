@@ -39,11 +39,7 @@ TOGETHER = {
     "tests/e2e/test_browser.py": "demo",  # they install the page
     "tests/e2e/test_demo.py": "demo",
     "tests/e2e/test_node.py": "node",  # they share a backend
-    # The one builds wheels, which leaves files in this folder for a while; the others look at all
-    # that is in it.
-    "tests/e2e/test_third_party.py": "folder",
-    "tests/repo/test_docs.py": "folder",
-    "tests/repo/test_layout.py": "folder",
+    "tests/e2e/test_third_party.py": "wheels",  # they share an environment
 }
 NODE_MODULES = Path(__file__).parent / "e2e" / "node" / "node_modules"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import signal
 import subprocess
@@ -44,10 +43,8 @@ class Demo:
 
 def install_page(folder: Path) -> None:
     """Install the demo's plugin there, so that this environment's own kinds stay what they are."""
-    has_hatchling = importlib.util.find_spec("hatchling") is not None
-    isolation = ["--no-build-isolation"] if has_hatchling else []
-    quiet = ["--quiet", "--no-input", "--disable-pip-version-check", "--no-deps"]
-    pip = [sys.executable, "-m", "pip", "install", *quiet, *isolation]
+    quiet = ["--quiet", "--no-input", "--disable-pip-version-check"]
+    pip = [sys.executable, "-m", "pip", "install", *quiet, "--no-deps", "--no-build-isolation"]
     subprocess.run([*pip, "--target", str(folder), str(PAGE)], check=True, timeout=300)
 
 

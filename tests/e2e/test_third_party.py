@@ -5,8 +5,8 @@ The package is the one of docs/how-to/write-a-filter.md, in the folder third_par
 
 from __future__ import annotations
 
-import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 import venv
@@ -19,7 +19,8 @@ from tests.e2e.gateway import LOOPBACK, PATIENCE, Gateway, free_port, running
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = Path(__file__).parent / "third_party"
-SOURCES = [ROOT, ROOT / "plugins" / "wsproxy", ROOT / "plugins" / "headers", PACKAGE]
+WSPROXY = ROOT / "plugins" / "wsproxy"
+SOURCES = [ROOT, ROOT / "plugins" / "headers", PACKAGE]
 CONFIG = PACKAGE / "gateway.yaml"
 
 
@@ -47,13 +48,16 @@ def pip(python: Path | str, *arguments: str | Path, cwd: Path) -> None:
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Python of an environment that has the wheels, and knows nothing of this folder."""
     folder = tmp_path_factory.mktemp("clean")
-    has_hatchling = importlib.util.find_spec("hatchling") is not None
-    isolation = ["--no-build-isolation"] if has_hatchling else []
-    pip(sys.executable, "wheel", "--no-deps", *isolation, "-w", "wheels", *SOURCES, cwd=folder)
+    # setuptools leaves a folder `build` beside what it builds.
+    sources = [*SOURCES, folder / "wsproxy"]
+    shutil.copytree(WSPROXY, sources[-1], ignore=shutil.ignore_patterns("build", "*.so"))
+    # With what builds them, which the extra `test` brings: nobody fetches it for each build.
+    options = ("--no-deps", "--no-build-isolation", "-w", "wheels")
+    pip(sys.executable, "wheel", *options, *sources, cwd=folder)
     venv.create(folder / "venv", with_pip=True)
     python = folder / "venv" / "bin" / "python"
     wheels = sorted((folder / "wheels").glob("*.whl"))
-    assert len(wheels) == len(SOURCES)
+    assert len(wheels) == len(sources)
     pip(python, "install", *wheels, cwd=folder)
     return python
 

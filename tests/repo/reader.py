@@ -7,7 +7,6 @@ starts them again. The ports that pages use are exchanged for ports that are fre
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import shlex
@@ -195,11 +194,9 @@ def make_environment(folder: Path) -> None:
     (site,) = folder.glob("lib/python*/site-packages")
     ours = sysconfig.get_path("purelib")
     (site / "ours.pth").write_text(f"import site; site.addsitedir({ours!r})\n")
-    # Where what builds a package is there already, nobody has to fetch it for every build.
-    can_build = all(map(importlib.util.find_spec, ("hatchling", "editables")))
-    isolation = "PIP_NO_BUILD_ISOLATION=0 " if can_build else ""
-    quiet = "PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1"
-    scripts = {"easews": "", "pytest": "", "pip": f"{isolation}{quiet} "}
+    # What builds a package is there already (the extra `test`): a 0 turns the isolation off.
+    pip = "PIP_NO_BUILD_ISOLATION=0 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 "
+    scripts = {"easews": "", "pytest": "", "pip": pip}
     for module, settings in scripts.items():
         script = folder / "bin" / module
         script.write_text(f'#!/bin/sh\n{settings}exec "$(dirname "$0")/python" -m {module} "$@"\n')

@@ -25,7 +25,7 @@ def texts() -> Iterator[Path]:
     for path in ROOT.rglob("*"):
         inside = path.relative_to(ROOT).parts
         hidden = any(part.startswith(".") and part != ".ci" for part in inside)
-        made = {"node_modules", "__pycache__"} & {*inside}
+        made = {"node_modules", "__pycache__", "build"} & {*inside}
         if path.is_file() and path.suffix in TEXT and not hidden and not made:
             yield path
 
