@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 import pytest
 from anyio.lowlevel import checkpoint
+from tests.wsproxy.test_relay_properties import decode
 from websockets.frames import Frame, Opcode
 
 from easews_wsproxy.relay.loop import Loop
@@ -17,7 +18,7 @@ from easews_wsproxy.relay.sendqueue import outstanding
 from easews_wsproxy.relay.watchdog import Limits
 
 #: What a reader takes at once, and the seconds until it takes more.
-HELPING, PAUSE = 10_000, 0.02
+PIECE, PAUSE = 10_000, 0.02
 #: Far more than a slow peer's kernel takes, far less than ours does.
 SIZE = 500_000
 
@@ -45,11 +46,11 @@ def ends(relayed: Any, sender: str) -> tuple[Any, Any]:
     return pair if sender == "client" else pair[::-1]
 
 
-async def read_slowly(peer: Any, size: int, read_size: int = HELPING) -> bytes:
+async def read_slowly(peer: Any, size: int, most: int = PIECE) -> bytes:
     """So many bytes, with a ping of the reader's own each time."""
     data = b""
     while len(data) < size:
-        piece = await peer.receive(min(read_size, size - len(data)))
+        piece = await peer.receive(min(most, size - len(data)))
         assert piece, f"the stream ended after {len(data)} of {size} bytes"
         data += piece
         await peer.send(peer.frame(Opcode.PING, b"beat"))
@@ -135,7 +136,7 @@ async def test_a_steady_reader_is_no_slow_reader(relaying: Any) -> None:
         message = source.frame(Opcode.BINARY, bytes(600_000))
         async with anyio.create_task_group() as both:
             both.start_soon(source.send, message)
-            assert await read_slowly(sink, len(message), HELPING // 2) == message
+            assert await read_slowly(sink, len(message), PIECE // 2) == message
         assert not relayed.session.closing
 
     async with relaying() as stage, anyio.create_task_group() as tasks:
@@ -162,7 +163,7 @@ async def test_a_ping_behind_a_long_message_is_answered_in_time(relaying: Any) -
             await source.send(message)
             received = 0
             while received < len(message):
-                received += len(await sink.receive(min(HELPING, len(message) - received)))
+                received += len(await sink.receive(min(PIECE, len(message) - received)))
                 await anyio.sleep(PAUSE)
             ping = await sink.receive_frame()
             assert ping.opcode is Opcode.PING
@@ -242,6 +243,8 @@ def test_a_slow_reader_that_is_blamed_gets_its_close_behind_what_waits(run_by_ha
         by_hand.settle()
         assert by_hand.client.received.startswith(MESSAGE)
         assert by_hand.client.received.endswith(b"reads too slowly")
+        (told,), _ = decode(bytes(by_hand.backend.received), masked=True)
+        assert told.payload == b"\x03\xe9the client was at fault"
 
 
 def test_a_client_that_has_stopped_sending_is_waited_for_while_it_takes(run_by_hand: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 import anyio
@@ -10,10 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.frames import Opcode
 
+from easews.testing import FakeWire
+from easews_wsproxy.relay import watchdog
 from easews_wsproxy.relay.frames import Walker
 from easews_wsproxy.relay.heartbeat import Heartbeat
+from easews_wsproxy.relay.leg import Leg
+from easews_wsproxy.relay.loop import Loop
 from easews_wsproxy.relay.rates import Meter, Rate
-from easews_wsproxy.relay.watchdog import Limits
+from easews_wsproxy.relay.watchdog import Due, Limits, Watchdog
 
 pytestmark = pytest.mark.slow  # on one Python is enough
 
@@ -120,17 +125,6 @@ async def test_a_ping_waits_for_the_end_of_a_frame(relaying: Any) -> None:
         assert (await relayed.client.receive_frame()).opcode is Opcode.PING
 
 
-async def test_clocks_stop_for_a_leg_that_is_not_read(relaying: Any) -> None:
-    async with relaying() as stage:
-        relayed = stage.open(Limits(ping_interval=0.2, ping_timeout=0.2, idle=0.4))
-        frame = relayed.backend.frame(Opcode.BINARY, bytes(60_000))
-        with anyio.move_on_after(1.5):  # the client takes nothing, so the backend is not read
-            while True:
-                await relayed.backend.send(frame)
-        assert not relayed.session.backend.wants_bytes
-        assert not relayed.endings or relayed.endings[0].cause == "the client does not answer"
-
-
 async def test_an_idle_session_ends_with_1001_whatever_pings_there_are(relaying: Any) -> None:
     async with relaying() as stage:
         relayed = stage.open(Limits(idle=0.4, close=0.3))
@@ -210,6 +204,74 @@ async def test_what_is_held_is_counted_and_counted_down_again(relaying: Any) -> 
         relayed.client.close()
         await relayed.backend.receive_close()
         assert held_bytes.count == 0
+
+
+WHOLE = b"\x82\x7e\x10\x00" + bytes(4096)
+ALIVE = {"client": b"\x8a\x80\0\0\0\0", "backend": b"\x8a\x00"}
+
+
+def _be_behind(by_hand: Any) -> None:
+    """The client takes nothing of what the backend has sent, up to a frame's end."""
+    while by_hand.session.client.pending is None:
+        by_hand.backend.outbox += WHOLE
+        by_hand.backend.push()
+        by_hand.turn()
+    assert not by_hand.session.client.other.walker.remaining
+    assert not by_hand.session.backend.wants_bytes
+
+
+def _pass_a_minute(by_hand: Any, *alive: str) -> None:
+    """In which these peers send something, and the client takes nothing."""
+    for _ in range(12):
+        for role in alive:
+            getattr(by_hand, role).outbox += ALIVE[role]
+            getattr(by_hand, role).push()
+        by_hand.turn()
+        by_hand.backend.pull()
+        by_hand.pass_time(5.0)
+
+
+def test_who_is_not_read_is_neither_silent_nor_idle(run_by_hand: Any) -> None:
+    limits = Limits(ping_interval=30, ping_timeout=20, idle=40, slow_reader=1e6)
+    with run_by_hand(Loop, limits, send_buffer=1) as by_hand:
+        _be_behind(by_hand)
+        _pass_a_minute(by_hand, "client")
+        assert not by_hand.backend.received.strip(b"\x8a\x80\0")  # no ping of ours
+        assert not by_hand.session.closing
+        for _ in range(10):
+            by_hand.settle()
+            by_hand.pass_time(5.0)
+        assert by_hand.session.closing  # it is idle, now that all is read
+
+
+@pytest.mark.parametrize("asked", [False, True], ids=["by the clock", "by somebody"])
+def test_a_ping_does_not_join_what_waits_for_its_peer(run_by_hand: Any, asked: bool) -> None:
+    limits = Limits(ping_interval=inf if asked else 30, slow_reader=1e6)
+    with run_by_hand(Loop, limits, send_buffer=1) as by_hand:
+        _be_behind(by_hand)
+        client = by_hand.session.client
+        waiting = len(client.pending)
+        if asked:
+            by_hand.session.ping()
+        _pass_a_minute(by_hand, "backend")
+        assert len(client.pending) == waiting
+        by_hand.settle()
+        by_hand.pass_time(2.0)
+        by_hand.client.pull()
+        assert by_hand.client.received[-10:-8] == b"\x89\x08"
+
+
+def test_sessions_reach_their_maximum_age_a_little_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    ages = []
+    wire = FakeWire()
+    leg = Leg("client", wire, Walker(masked=True))
+    for part in (0.0, 0.5, 1.0):
+        monkeypatch.setattr(watchdog, "random", lambda part=part: part)
+        decision = Watchdog(Limits(max_age=1000), 7.0).look(leg, leg, 7.0)
+        assert isinstance(decision, Due)
+        ages.append(decision.when - 7.0)
+    wire.close()
+    assert ages == [1000, 950, 900]
 
 
 class Peers:
