@@ -10,6 +10,7 @@ from websockets.frames import Opcode
 
 from easews.testing import FakeWire
 from easews_wsproxy.relay.frames import Walker
+from easews_wsproxy.relay.interest import is_direct
 from easews_wsproxy.relay.leg import Leg
 from easews_wsproxy.relay.watchdog import Limits
 
@@ -110,6 +111,6 @@ def test_a_leg_that_is_no_raw_socket_is_left_to_python() -> None:
         Leg("backend", backend, Walker(masked=False)),
     ]
     legs[0].other, legs[1].other = legs[1], legs[0]
-    assert not any(leg.is_direct for leg in legs)
+    assert not any(is_direct(leg) for leg in legs)
     client.close()
     backend.close()

@@ -18,6 +18,7 @@ from easews_wsproxy.relay import loop as loop_module
 from easews_wsproxy.relay import service as relay_module
 from easews_wsproxy.relay import splice
 from easews_wsproxy.relay.frames import Walker
+from easews_wsproxy.relay.interest import wants_bytes
 from easews_wsproxy.relay.leg import Leg
 from easews_wsproxy.relay.session import RelaySession
 from easews_wsproxy.relay.sizes import BUFFER_BYTES, FLOOD_BYTES, TURN_BYTES
@@ -44,7 +45,7 @@ async def _fill(relayed: Any) -> int:
     """Send from the backend until the relay stops reading it; how much that was."""
     frame = relayed.backend.frame(Opcode.BINARY, bytes(60_000))
     sent, rest = 0, b""
-    while relayed.session.backend.wants_bytes:
+    while wants_bytes(relayed.session.backend):
         try:
             rest = rest or frame
             count = relayed.backend.sock.send(rest)
@@ -133,7 +134,7 @@ async def test_a_flood_of_tiny_frames_arrives(relaying: Any) -> None:
         assert relayed.session.traffic()[0].messages == 40_000
 
 
-async def test_a_flood_gets_smaller_helpings_where_python_walks_it(relaying: Any) -> None:
+async def test_a_flood_is_read_in_smaller_pieces_where_python_walks_it(relaying: Any) -> None:
     async with relaying() as stage:
         session = stage.open().session
         client = session.client

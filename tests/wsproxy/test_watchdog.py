@@ -15,6 +15,7 @@ from easews.testing import FakeWire
 from easews_wsproxy.relay import watchdog
 from easews_wsproxy.relay.frames import Walker
 from easews_wsproxy.relay.heartbeat import Heartbeat
+from easews_wsproxy.relay.interest import wants_bytes
 from easews_wsproxy.relay.leg import Leg
 from easews_wsproxy.relay.loop import Loop
 from easews_wsproxy.relay.rates import Meter, Rate
@@ -179,7 +180,7 @@ async def test_a_client_that_sends_too_much_can_be_closed_instead(relaying: Any)
         assert await relayed.client.receive_close() == (1008, "sends more than it may")
 
 
-async def test_while_memory_is_scarce_sessions_go_on_in_small_helpings(relaying: Any) -> None:
+async def test_while_memory_is_scarce_sessions_go_on_in_small_pieces(relaying: Any) -> None:
     async with relaying() as stage:
         stage.relay._held_bytes.limit = -1
         stage.relay._held_bytes.add(0)
@@ -217,7 +218,7 @@ def _be_behind(by_hand: Any) -> None:
         by_hand.backend.push()
         by_hand.turn()
     assert not by_hand.session.client.other.walker.remaining
-    assert not by_hand.session.backend.wants_bytes
+    assert not wants_bytes(by_hand.session.backend)
 
 
 def _pass_a_minute(by_hand: Any, *alive: str) -> None:

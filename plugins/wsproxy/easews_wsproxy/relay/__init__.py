@@ -5,6 +5,7 @@ session      two legs, and what happens to them
 closing      how a session comes to an end
 forwarding   what happens to the bytes that a leg sends
 watchdog     what may end a session besides its peers; decides when the clock asks    (pure)
+interest     what to wait for of a leg, and how much to read of it                    (pure)
 leg          one side of a session: a socket and what waits for it
 
 heartbeat    is the peer still there? pings of our own                                (pure)

@@ -70,10 +70,8 @@ class Closing:
     def blame_sender(self, leg: Leg, code: int, reason: str, now: float) -> None:
         """The same for what `leg` has sent. What it had sent before is still answered: its Close
         comes behind what the other side sends until its own, or for as long as a Close may take.
+        (When no more answers can come, it has had its Close already.)
         """
-        if leg.other.receiving is not Receiving.OPEN:  # no more answers will come
-            self.blame(leg, code, reason, now)
-            return
         if leg.sending in (Sending.OPEN, Sending.LAST_FRAME):
             leg.queue_close(_close_to(leg, code, reason), Event.DEFER_CLOSE)
         self._send_close(leg.other, GOING_AWAY, f"the {leg.role} was at fault", now)

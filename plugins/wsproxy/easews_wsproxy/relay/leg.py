@@ -10,16 +10,16 @@ import errno
 import socket
 from typing import TYPE_CHECKING, Any, Literal
 
-from easews.lowlevel import READ, WRITE, Wire, raw_socket
+from easews.lowlevel import Wire, raw_socket
 
-from .endstates import FORWARDING, RECEIVING, SEALED, SENDING, Event, Receiving, Sending
+from .endstates import RECEIVING, SEALED, SENDING, Event, Receiving, Sending
 from .frames import Walker
 from .heartbeat import Heartbeat
 from .heldbytes import HeldBytes
 from .progress import Progress
 from .rates import Meter
 from .sendqueue import outstanding
-from .sizes import BUFFER_BYTES, LARGE_FRAME, SCARCE_BYTES, TURN_BYTES
+from .sizes import TURN_BYTES
 
 if TYPE_CHECKING:
     from .compiled import Loop
@@ -73,58 +73,7 @@ class Leg:
         self._written = 0  # what it was sent in all, once nothing may follow
         self.read_size = TURN_BYTES
 
-    # Reading
-
-    @property
-    def wants_bytes(self) -> bool:
-        """Whether to read it now. What is ignored is read all the same: a peer that is stuck in
-        sending would not see its Close, and unread bytes make a reset of our end.
-        """
-        if self.receiving is Receiving.ENDED or self.resume_at:
-            return False
-        ignored = self.receiving is not Receiving.OPEN or self.other.sending in SEALED
-        return ignored or self.other.pending is None
-
-    @property
-    def is_direct(self) -> bool:
-        """Whether what it sends may go straight to the other leg, as far as it is unremarkable."""
-        other = self.other
-        return (
-            self.sock is not None
-            and other.sock is not None
-            and self.receiving is Receiving.OPEN
-            and other.sending in FORWARDING
-            and not self.held
-            and self.meter is None
-        )
-
-    @property
-    def can_splice(self) -> bool:
-        """Whether the inside of a large frame may be forwarded without coming into the process."""
-        large = self.walker.remaining >= LARGE_FRAME
-        return large and self.is_direct and not self.held_bytes.scarce
-
-    def next_read_size(self) -> int:
-        """How many bytes to read now."""
-        remaining = self.walker.remaining
-        if self.held_bytes.scarce:
-            return min(remaining or SCARCE_BYTES, SCARCE_BYTES)
-        if not remaining:
-            return self.read_size
-        if self.other.sending is Sending.LAST_FRAME:
-            return min(remaining, self.read_size)  # stop at the frame's end: a Close goes there
-        if remaining >= LARGE_FRAME:
-            return min(remaining, BUFFER_BYTES)
-        return self.read_size
-
-    def update_interest(self) -> None:
-        """Wait for what is needed now: bytes, unless the other side is behind, and room for what
-        is pending.
-        """
-        if self.loop is not None:
-            reads = READ if self.wants_bytes else 0
-            writes = WRITE if self.pending is not None else 0
-            self.loop.update_interest(self.fd, reads | writes, self.is_direct)
+    # What it sends
 
     def get_close(self) -> None:
         """Its Close has come; what follows does not count (RFC 6455 §5.5.1)."""
@@ -139,7 +88,7 @@ class Leg:
         self.receiving = RECEIVING[self.receiving][Event.END]
         self.held = b""
 
-    # Writing
+    # What it is sent
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send, and keep what the socket does not take."""

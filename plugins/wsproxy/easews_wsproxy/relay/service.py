@@ -21,6 +21,7 @@ from easews.lowlevel import READ, WRITE
 from . import splice
 from .compiled import Loop
 from .heldbytes import HeldBytes
+from .interest import can_splice, next_read_size, wants_bytes
 from .leg import Leg
 from .session import RelaySession
 from .sizes import BUFFER_BYTES, LARGE_FRAME, TURN_BYTES
@@ -115,7 +116,7 @@ class Relay(Service):
         try:
             if events & ~READ and leg.pending is not None:
                 leg.flush()
-            if events & ~WRITE and leg.wants_bytes:
+            if events & ~WRITE and wants_bytes(leg):
                 self._read(session, leg, now)
             session.settle(now)
         except Exception:
@@ -142,13 +143,13 @@ class Relay(Service):
             return
         start = len(leg.held)
         try:
-            if self._pipe is not None and leg.can_splice:
+            if self._pipe is not None and can_splice(leg):
                 count = self._splice(self._pipe, session, leg, now)
             elif start:
                 self._buffer[:start] = leg.held
-                count = leg.wire.recv_into(self._view[start:], leg.next_read_size())
+                count = leg.wire.recv_into(self._view[start:], next_read_size(leg))
             else:
-                count = leg.wire.recv_into(self._buffer, leg.next_read_size())
+                count = leg.wire.recv_into(self._buffer, next_read_size(leg))
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
@@ -169,7 +170,7 @@ class Relay(Service):
         except BlockingIOError:
             if leg.wire is None:
                 return -1
-            return leg.wire.recv_into(self._buffer, leg.next_read_size())
+            return leg.wire.recv_into(self._buffer, next_read_size(leg))
         if not alive:
             leg.other.give_up()
         if came:

@@ -17,6 +17,7 @@ from .closing import LOST, NO_CODE, Closing
 from .deadpeer import find_dead_peer
 from .endstates import SEALED, Receiving
 from .forwarding import pass_on, send_ping
+from .interest import update_interest
 from .leg import Leg
 from .rates import Meter
 from .sizes import FLOOD_BYTES
@@ -177,8 +178,8 @@ class RelaySession:
                 return
             if closing.wake < self.wake:
                 self.clock.schedule(self, closing.wake)
-        self.client.update_interest()
-        self.backend.update_interest()
+        update_interest(self.client)
+        update_interest(self.backend)
 
     def cut(self) -> None:
         """Close both connections as they are."""

@@ -13,6 +13,7 @@ from random import random
 from typing import NamedTuple
 
 from .frames import Walker
+from .interest import wants_bytes
 from .leg import Leg
 from .rates import Rate
 
@@ -110,7 +111,7 @@ class Watchdog:
         """
         idle = self._limits.idle
         moved = (_data_of(client.walker), _data_of(backend.walker))
-        if moved != self._moved or not (client.wants_bytes and backend.wants_bytes):
+        if moved != self._moved or not (wants_bytes(client) and wants_bytes(backend)):
             self._moved, self._moved_at = moved, now
         if now >= self._moved_at + idle:
             return End(GOING_AWAY, f"no message for {idle:g} s")
@@ -128,7 +129,7 @@ class Watchdog:
 
     def _silence(self, leg: Leg, now: float) -> Due | End | Ping:
         limits, heartbeat, others = self._limits, leg.heartbeat, leg.other.walker
-        heartbeat.hear(leg.walker, others, leg.wants_bytes, now)
+        heartbeat.hear(leg.walker, others, wants_bytes(leg), now)
         stuck = heartbeat.is_asked and self._is_stuck(leg, now)
         due = heartbeat.look(others, leg.written, limits.ping_interval, limits.ping_timeout, now)
         if due < 0 or stuck:
@@ -143,7 +144,7 @@ class Watchdog:
     def _measurement(self, leg: Leg, now: float) -> Due | Ping:
         """The ping that somebody has asked for."""
         heartbeat, others = leg.heartbeat, leg.other.walker
-        heartbeat.hear(leg.walker, others, leg.wants_bytes, now)
+        heartbeat.hear(leg.walker, others, wants_bytes(leg), now)
         if others.remaining or leg.pending is not None or not heartbeat.may_measure(others):
             return Due(now + RETRY)
         return Ping(leg, heartbeat.measure(now))

@@ -1,0 +1,61 @@
+"""What to wait for of a leg, and how much to read of it."""
+
+from __future__ import annotations
+
+from easews.lowlevel import READ, WRITE
+
+from .endstates import FORWARDING, SEALED, Receiving, Sending
+from .leg import Leg
+from .sizes import BUFFER_BYTES, LARGE_FRAME, SCARCE_BYTES
+
+
+def wants_bytes(leg: Leg) -> bool:
+    """Whether to read it now: not while the other side is behind. What is ignored is read all the
+    same: a peer that is stuck in sending would not see its Close, and unread bytes make a reset
+    of our end.
+    """
+    if leg.receiving is Receiving.ENDED or leg.resume_at:
+        return False
+    ignored = leg.receiving is not Receiving.OPEN or leg.other.sending in SEALED
+    return ignored or leg.other.pending is None
+
+
+def is_direct(leg: Leg) -> bool:
+    """Whether what it sends may go straight to the other leg, as far as it is unremarkable."""
+    other = leg.other
+    return (
+        leg.sock is not None
+        and other.sock is not None
+        and leg.receiving is Receiving.OPEN
+        and other.sending in FORWARDING
+        and not leg.held
+        and leg.meter is None
+    )
+
+
+def update_interest(leg: Leg) -> None:
+    """Wait for what is needed now: bytes that it sends, and room for what is pending."""
+    if leg.loop is not None:
+        reads = READ if wants_bytes(leg) else 0
+        writes = WRITE if leg.pending is not None else 0
+        leg.loop.update_interest(leg.fd, reads | writes, is_direct(leg))
+
+
+def can_splice(leg: Leg) -> bool:
+    """Whether the inside of a large frame may be forwarded without coming into the process."""
+    large = leg.walker.remaining >= LARGE_FRAME
+    return large and is_direct(leg) and not leg.held_bytes.scarce
+
+
+def next_read_size(leg: Leg) -> int:
+    """How many bytes to read now."""
+    remaining = leg.walker.remaining
+    if leg.held_bytes.scarce:
+        return min(remaining or SCARCE_BYTES, SCARCE_BYTES)
+    if not remaining:
+        return leg.read_size
+    if leg.other.sending is Sending.LAST_FRAME:
+        return min(remaining, leg.read_size)  # stop at the frame's end: a Close goes there
+    if remaining >= LARGE_FRAME:
+        return min(remaining, BUFFER_BYTES)
+    return leg.read_size
