@@ -11,7 +11,12 @@ from hypothesis import strategies as st
 
 from easews import Address, ForwardedPolicy, Headers, Request
 from easews.addresses import is_within
-from easews.http.forwarded import Mode, forwarded_elements, forwarding_names
+from easews.http.forwarded import (
+    Mode,
+    forwarded_elements,
+    forwarded_for,
+    forwarding_names,
+)
 from easews.server.fields import received_fields
 
 TRUSTED = [ip_network("10.0.0.0/8")]
@@ -250,3 +255,23 @@ def test_a_trusted_peer_is_always_the_last_hop_that_is_told(
         assert headers.elements("x-forwarded-for")[-1] == "10.0.0.1"
     if policy.mode != "remove" and policy.forwarded:
         assert forwarded_elements(headers)[-1].startswith("for=10.0.0.1;")
+
+
+@pytest.mark.parametrize(
+    "name", ["Forwarded", "X-Forwarded-Any", "X-Real-IP", "Proxy", "X_Real_IP"]
+)
+def test_a_field_that_only_a_proxy_may_write_is_known_by_itself(name: str) -> None:
+    assert forwarding_names(Headers([("Accept", "*/*"), (name, "x")])) == {name.lower()}
+
+
+def test_elements_count_from_the_comma_behind_a_fault_on() -> None:
+    headers = Headers([("Forwarded", 'for=a, =, for="b", proto=http')])
+    assert forwarded_elements(headers) == ['for="b"', "proto=http"]
+
+
+@pytest.mark.parametrize(
+    ("element", "hop"),
+    [("for=a", "a"), ('proto=http;For="[::1]:80"', "[::1]:80"), ("for=a;for=b", ""), ("by=a", "")],
+)
+def test_an_element_names_one_hop_or_none(element: str, hop: str) -> None:
+    assert forwarded_for(element) == hop

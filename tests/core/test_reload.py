@@ -125,6 +125,12 @@ async def test_requests_see_the_new_config_and_sessions_keep_the_old_one() -> No
     assert LEFT == ["one", "two"]
 
 
+def test_a_plan_names_the_filters_that_are_new_or_changed() -> None:
+    before, after = (load_config(config(text), Says) for text in ("one", "two"))
+    assert plan(before, before).started == set()
+    assert plan(before, after).started == {("p", "says")}
+
+
 async def test_what_has_not_changed_is_not_touched() -> None:
     async with gateway(config("one"), Says) as running:
         address = running.address

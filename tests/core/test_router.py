@@ -308,3 +308,35 @@ def test_what_is_replaced_by_itself_stays_byte_for_byte_but_for_slashes(target: 
     expected = re.sub("^(/|%2F)+", "/", path) + mark + query
     assert sent_on(by_regexp("^/(.*)$", "/$1"), target) in (expected, 400)
     assert sent_on(by_prefix("/", "/"), target) in (expected, 400)
+
+
+def test_a_refusal_tells_what_was_wrong() -> None:
+    dots = one_path(PathSpec("b")).route(get("/a/%2e%2e/b"))
+    assert isinstance(dots, Refused)
+    assert "the path has a dot segment, `.` or `..`" in dots.detail
+    made = PathSpec("b", path_prefix="/files", rewrite_target="/data/")
+    rewritten = one_path(made).route(get("/files../x"))
+    assert isinstance(rewritten, Refused)
+    assert "the path has a dot segment, `.` or `..`" in rewritten.detail
+    null = one_path(PathSpec("b", path_prefix="/a")).route(get("/a%00"))
+    assert isinstance(null, Refused)
+    assert "the path has a null character" in null.detail
+    method = one_path(PathSpec("b", methods=("POST",))).route(get("/", method="PUT"))
+    assert isinstance(method, Refused)
+    assert "PUT" in method.detail
+
+
+def test_a_paths_regexp_knows_case() -> None:
+    assert sent_on(PathSpec("b", path_regexp="^/a$"), "/a") == "/a"
+    assert sent_on(PathSpec("b", path_regexp="^/a$"), "/A") == 404
+
+
+def test_a_host_that_ends_in_a_star_needs_all_that_stands_before_it() -> None:
+    one = router(RuleSpec(hosts=("www.*",), paths=(PathSpec("b"),)))
+    assert backend(one.route(get("/", host="www.example"))) == "b"
+    assert backend(one.route(get("/", host="wwwx.example"))) == 404
+
+
+def test_what_stands_before_the_first_match_stays() -> None:
+    spec = PathSpec("b", path_regexp="v[0-9]", rewrite_target="w")
+    assert sent_on(spec, "/v1/x/v2") == "/w/x/w"

@@ -26,8 +26,9 @@ def lines(*values: str) -> Headers:
         (lines('a; x="1,2", b'), ['a; x="1,2"', "b"]),
         (lines(r'a; x="\",", b'), [r'a; x="\","', "b"]),
         (lines('a; x="never closed, b'), ['a; x="never closed, b']),
+        (lines("X-one , twoX"), ["X-one", "twoX"]),
     ],
-    ids=["none", "empty", "several", "quoted comma", "quoted quote", "unclosed"],
+    ids=["none", "empty", "several", "quoted comma", "quoted quote", "unclosed", "letters stay"],
 )
 def test_elements_are_told_apart_by_commas_outside_of_quotes(
     headers: Headers, found: list[str]
@@ -36,7 +37,8 @@ def test_elements_are_told_apart_by_commas_outside_of_quotes(
 
 
 def test_deflate_is_known_by_its_whole_name() -> None:
-    headers = lines(f"x-{DEFLATE}, {DEFLATE}-2, {DEFLATE} ; client_max_window_bits, {DEFLATE}")
+    others = f"x-{DEFLATE}, {DEFLATE}-2, {DEFLATE}X"
+    headers = lines(f"{others}, {DEFLATE} ; client_max_window_bits, {DEFLATE}")
 
     assert deflate_elements(headers) == [f"{DEFLATE} ; client_max_window_bits", DEFLATE]
 
@@ -126,3 +128,11 @@ def test_what_wsproto_answers_to_an_offer_is_taken(
 
     answer = f"{DEFLATE}; {agreed}".removesuffix("; ")
     assert check([answer], ["; ".join(offer)]) is None
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    ["client_no_context_takeoverX", "server_max_window_bits=9X", 'server_max_window_bits="'],
+)
+def test_a_parameter_is_known_by_all_of_its_letters(parameter: str) -> None:
+    assert check([f"{DEFLATE}; {parameter}"], [DEFLATE]) is not None

@@ -372,3 +372,32 @@ def test_every_mask_is_a_fresh_one() -> None:
 
     assert len(masks) == 64
     assert {len(mask) for mask in masks} == {4}
+
+
+def test_control_frames_of_ours_are_empty_unless_told_otherwise() -> None:
+    assert encode_control(PING) == b"\x89\x00"
+    assert encode_close(1000) == b"\x88\x02\x03\xe8"
+    assert encode_close(None, mask=b"mask") == b"\x88\x80mask"
+
+
+def test_a_reason_may_fill_its_frame() -> None:
+    assert encode_close(1000, "x" * 123).endswith(b"x" * 123)
+    assert len(encode_close(1000, "x" * 124)) == 2 + 125
+
+
+def test_no_compression_is_agreed_unless_told_otherwise() -> None:
+    assert "reserved bit" in verdict(frame(TEXT, rsv=0x40), Walker(masked=False))
+
+
+def test_every_ping_and_pong_is_counted() -> None:
+    walker = from_server()
+    data = frame(PING) + frame(PONG) + frame(PING) + frame(PONG) + frame(PONG)
+    assert walker.walk(data, 0, len(data)) == len(data)
+    assert (walker.pings, walker.pongs) == (2, 3)
+
+
+def test_a_mask_goes_on_to_the_end_of_a_full_control_frame() -> None:
+    payload = bytes(range(125))
+    data = encode_control(PING, payload, MASK)
+    unmasked = bytes(byte ^ MASK[index % 4] for index, byte in enumerate(data[6:]))
+    assert unmasked == payload

@@ -428,3 +428,57 @@ def test_only_a_426_of_the_backend_keeps_its_upgrade() -> None:
     kept = [("A", "b"), ("Connection", "Upgrade"), ("Upgrade", "x/1, x/2")]
     assert passed_on(426, Headers(fields)) == Headers(kept)
     assert passed_on(426, Headers([("A", "b")])) == Headers([("A", "b")])
+
+
+def test_fields_are_spelled_as_the_rfc_does() -> None:
+    """Some servers and clients compare names as they are written."""
+    offered = asked(("Sec-WebSocket-Extensions", f"{DEFLATE}, {DEFLATE}; client_max_window_bits"))
+    _, onward = backend_request(
+        offered,
+        base_path="/base/",
+        host="b.example",
+        key=KEY,
+        default_origin="http://gateway.example",
+        headers=offered.headers,
+    )
+    assert list(onward) == [
+        ("Host", "b.example"),
+        ("Origin", "http://gateway.example"),
+        ("Sec-WebSocket-Extensions", f"{DEFLATE}, {DEFLATE}; client_max_window_bits"),
+        ("Connection", "Upgrade"),
+        ("Upgrade", "websocket"),
+        ("Sec-WebSocket-Version", "13"),
+        ("Sec-WebSocket-Key", KEY),
+    ]
+    answer = changed(
+        BACKEND, ("Sec-WebSocket-Protocol", "chat"), ("Sec-WebSocket-Extensions", DEFLATE)
+    )
+    assert list(client_answer(answer, KEY)) == [
+        ("Sec-WebSocket-Accept", ACCEPT),
+        ("Sec-WebSocket-Protocol", "chat"),
+        ("Sec-WebSocket-Extensions", DEFLATE),
+    ]
+
+
+def test_the_only_protocol_that_was_offered_may_be_agreed_to() -> None:
+    answer = changed(BACKEND, ("Sec-WebSocket-Protocol", "chat"))
+    for offered, fits in (["chat"], True), (["chat", "other"], True), (["other"], False):
+        fault = check_answer(101, answer, key=KEY, offered_protocols=offered, offered_extensions=())
+        assert (fault is None) is fits
+
+
+def test_a_length_beside_a_transfer_coding_is_not_passed_on() -> None:
+    length = Headers([("Content-Length", "5")])
+    both = Headers([("Content-Length", "5"), ("Transfer-Encoding", "chunked")])
+    assert list(passed_on(403, length)) == [("Content-Length", "5")]
+    assert list(passed_on(403, both)) == []
+
+
+def test_a_426_says_what_is_required() -> None:
+    required = Headers([("Upgrade", "h2c"), ("Upgrade", "x")])
+    assert list(passed_on(426, required)) == [
+        ("Connection", "Upgrade"),
+        ("Upgrade", "h2c"),
+        ("Upgrade", "x"),
+    ]
+    assert list(passed_on(400, required)) == []

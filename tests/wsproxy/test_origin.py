@@ -173,3 +173,26 @@ def test_a_long_origin_against_many_stars_costs_no_more_than_its_length() -> Non
     seconds(1000)
     # Backtracking over twenty stars would not end in this universe; linear is 16 times.
     assert seconds(16_000) < 200 * max(seconds(1000), 1e-3)
+
+
+def test_a_refusal_is_a_403_of_the_client_with_its_reason() -> None:
+    refusal = OriginPolicy().check(asked("http://elsewhere.example"))
+    assert refusal is not None
+    assert (refusal.status, refusal.headers, refusal.result) == (403, (), "clientError")
+    assert refusal.detail.startswith("the Origin of this handshake is refused: it is neither ")
+
+
+@pytest.mark.parametrize("origin", ["gateway.example", "://gateway.example"])
+def test_what_is_no_origin_passes_by_no_pattern(origin: str) -> None:
+    assert not passes(origin, "*")
+
+
+def test_the_host_of_an_origin_ends_before_its_path() -> None:
+    assert passes("http://gateway.example/page")
+    assert not passes("http://evil.example/gateway.example", "gateway.example")
+    assert not passes("http://evil.example://gateway.example", "gateway.example")
+
+
+def test_a_pattern_with_a_port_matches_that_port_only() -> None:
+    assert passes("http://a.example", "*:80")
+    assert not passes("http://a.example:8080", "*:80")

@@ -1,0 +1,45 @@
+"""Pools as values: what a spec makes, and who is asked after a server has failed."""
+
+from __future__ import annotations
+
+import pytest
+
+from easews import Request
+from easews.upstream import Pool, Server
+
+REQUEST = Request("GET", "/")
+
+
+@pytest.mark.parametrize(
+    ("url", "is_ip"),
+    [("ws://backend.example", False), ("ws://127.0.0.1", True), ("ws://[::1]:8080", True)],
+)
+def test_a_server_knows_whether_its_host_is_an_ip(url: str, is_ip: bool) -> None:
+    assert Server.at(url).is_ip is is_ip
+
+
+def test_a_server_has_weight_1_and_gets_its_own_host_unless_told_otherwise() -> None:
+    server = Server.at("ws://a")
+    assert (server.weight, server.keep_host) == (1, False)
+    server = Server.at("ws://a", weight=3, keep_host=True)
+    assert (server.weight, server.keep_host) == (3, True)
+
+
+def test_a_pool_is_made_from_its_spec() -> None:
+    entries = [
+        {"url": "ws://a", "weight": 2, "keepHost": True},
+        {"url": "ws://b", "keepHost": False},
+    ]
+    pool = Pool.from_spec({"servers": entries})
+    servers = [attempt.server for _ in range(3) if (attempt := pool.next(REQUEST))]
+    first, second = Server.at("ws://a", weight=2, keep_host=True), Server.at("ws://b")
+    assert servers == [first, second, first]
+
+
+def test_a_server_that_fails_is_replaced_by_the_one_that_is_owed_most() -> None:
+    pool = Pool([Server.at(f"ws://s{weight}", weight=weight) for weight in (5, 3, 1)])
+    first = pool.next(REQUEST)
+    assert first is not None
+    second = pool.next(REQUEST, [first.server])
+    assert second is not None
+    assert (first.server.host, second.server.host) == ("s5", "s3")
