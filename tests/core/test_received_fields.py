@@ -149,7 +149,7 @@ def test_whatever_is_sent_strangers_forge_nothing_and_connection_names_nothing(
     fields: list[tuple[str, str]], source: str | None
 ) -> None:
     received = received_fields(Headers(fields), False, source)
-    assert {name.lower() for name in FAMILY}.isdisjoint(map(hyphenated, received.names))
+    assert {name.lower() for name in FAMILY}.isdisjoint(map(hyphenated, received.by_name))
     assert {*received.tokens("connection")} <= {"close", "upgrade"}
     named = Headers(fields).tokens("connection")
-    assert received.names.isdisjoint({*named} - {"host", "connection"})
+    assert {*received.by_name}.isdisjoint({*named} - {"host", "connection"})

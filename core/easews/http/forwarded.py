@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Literal
 
 from ..addresses import Address, Network, is_within, parse_ip
-from .values import Headers, Request, hyphenated, may_be_respelled
+from .values import Headers, Request, hyphenated
 
 Mode = Literal["append", "replace", "remove"]
 Field = Literal["for", "host", "proto", "port"]
@@ -52,13 +52,15 @@ _node = re.compile(
 
 def forwarding_names(headers: Headers) -> frozenset[str]:
     """The fields that only a proxy may write, in any spelling, as lower-case names."""
-    names = headers.names
+    names = headers.by_name
+    written = "".join(names)
     # Most requests have none, and are not to be slowed down.
     if (
-        "forwarded" in "".join(names)
-        or "x-real-ip" in names
-        or "proxy" in names
-        or may_be_respelled(names)
+        "forwarded" in written
+        or "proxy" in written
+        or "x-real-ip" in written
+        or "_" in written
+        or "." in written
     ):
         return frozenset(filter(_is_forwarding, names))
     return frozenset()

@@ -15,8 +15,9 @@ from collections.abc import (
     Collection,
     Iterable,
     Iterator,
-    KeysView,
+    Mapping,
 )
+from functools import lru_cache
 from typing import ClassVar
 from urllib.parse import unquote_to_bytes
 
@@ -78,34 +79,34 @@ class Headers:
         return self._fields
 
     @property
-    def names(self) -> KeysView[str]:
-        """The names in lower case, each once."""
-        return self._index().keys()
+    def by_name(self) -> Mapping[str, tuple[str, ...]]:
+        """The values by lower-case name, each name once. Not a copy: read only."""
+        return self._found or self._index()
 
     def get(self, name: str, default: str = "") -> str:
         """The first value of `name`, or `default`."""
-        values = self._values(name)
+        values = (self._found or self._index()).get(name.lower())
         return values[0] if values else default
 
     def get_all(self, name: str) -> list[str]:
         """All values of `name`, one for each line, in order."""
-        return [*self._values(name)]
+        return [*(self._found or self._index()).get(name.lower(), ())]
 
     def elements(self, name: str) -> list[str]:
         """The comma-separated elements of all lines of `name` (RFC 9110 §5.6.1)."""
-        return _elements(",".join(self._values(name)))
+        values = (self._found or self._index()).get(name.lower())
+        return _elements(",".join(values)) if values else []
 
     def tokens(self, name: str) -> list[str]:
         """`elements` in lower case, for fields whose values are compared without case."""
-        return _elements(",".join(self._values(name)).lower())
+        values = (self._found or self._index()).get(name.lower())
+        return [*_tokens(values)] if values else []
 
     def add(self, name: str, value: str) -> None:
         """Append a field. ValueError when its name or value must not be sent."""
-        if not _NAME(name):
-            raise ValueError(f"{name!r} is no header name (RFC 9110 §5.1)")
+        key = _key(name)
         if not _VALUE(value):
             raise ValueError(f"the value of {name} has a character that no header may have")
-        key = name.lower()
         self._fields.append((key, name, value))
         if self._found is not None:
             self._found[key] = (*self._found.get(key, ()), value)
@@ -117,11 +118,12 @@ class Headers:
 
     def remove(self, *names: str) -> None:
         """Remove all fields of these names, in any spelling; absent ones are no error."""
-        if may_be_respelled([*self.names, *names]):
+        found = self._found or self._index()
+        if may_be_respelled([*found, *names]):
             wanted = {*map(hyphenated, names)}
-            keys = {key for key in self.names if hyphenated(key) in wanted}
+            keys = {key for key in found if hyphenated(key) in wanted}
         else:
-            keys = self.names & map(str.lower, names)
+            keys = found.keys() & map(str.lower, names)
         if keys:
             self._fields = [field for field in self._fields if field[0] not in keys]
             self._found = None
@@ -133,20 +135,21 @@ class Headers:
         return headers
 
     def __contains__(self, name: object) -> bool:
-        return bool(self._values(str(name)))
-
-    def _values(self, name: str) -> tuple[str, ...]:
-        return (self._found or self._index()).get(name.lower(), ())
+        return str(name).lower() in (self._found or self._index())
 
     def _index(self) -> dict[str, tuple[str, ...]]:
-        if self._found is None:
-            self._found = {key: (value,) for key, _, value in self._fields}
-            if len(self._found) < len(self._fields):  # some are repeated, which is rare
-                values: dict[str, list[str]] = {key: [] for key in self._found}
-                for key, _, value in self._fields:
-                    values[key].append(value)
-                self._found = {key: tuple(found) for key, found in values.items()}
-        return self._found
+        fields = self._fields
+        if not fields:
+            return {}
+        keys, _, values = zip(*fields, strict=True)
+        found: dict[str, tuple[str, ...]] = dict(zip(keys, zip(values, strict=True), strict=True))
+        if len(found) < len(fields):  # some are repeated, which is rare
+            lines: dict[str, list[str]] = {key: [] for key in found}
+            for key, _, value in fields:
+                lines[key].append(value)
+            found = {key: tuple(of_key) for key, of_key in lines.items()}
+        self._found = found
+        return found
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return ((name, value) for _, name, value in self._fields)
@@ -167,8 +170,20 @@ class Headers:
         return f"<Headers {', '.join(name for _, name, _ in self._fields)}>"
 
 
+@lru_cache(maxsize=128)  # filters set the same few fields again and again
+def _key(name: str) -> str:
+    if not _NAME(name):
+        raise ValueError(f"{name!r} is no header name (RFC 9110 §5.1)")
+    return name.lower()
+
+
 def _elements(text: str) -> list[str]:
     return [element for raw in text.split(",") if (element := raw.strip(" \t"))]
+
+
+@lru_cache(maxsize=128)  # what stands in Connection and Upgrade is hardly ever anything new
+def _tokens(values: tuple[str, ...]) -> list[str]:
+    return _elements(",".join(values).lower())
 
 
 class _Content:
@@ -357,14 +372,18 @@ def end_to_end(headers: Headers, *besides: str) -> Headers:
     The hop-by-hop fields are left out, those that `Connection` names, `Proxy-*`, and the fields
     named in `besides`; each in any spelling.
     """
-    drop = {*_HOP_BY_HOP, *map(str.lower, besides), *headers.tokens("connection")}
-    if may_be_respelled(headers.names):
-        drop = {*map(hyphenated, drop)}
-        drop = {
+    found = headers.by_name
+    drop: Collection[str] = _for_this_hop(besides, found.get("connection", ()))
+    names = "".join(found)
+    if "_" in names or "." in names or "proxy-" in names:
+        drop = [
             name
-            for name in headers.names
+            for name in found
             if (plain := hyphenated(name)) in drop or plain.startswith("proxy-")
-        }
-    return Headers.parsed(
-        [field for field in headers.triples if field[0] not in drop and field[0][:6] != "proxy-"]
-    )
+        ]
+    return Headers.parsed([field for field in headers.triples if field[0] not in drop])
+
+
+@lru_cache(maxsize=128)  # see `_tokens`
+def _for_this_hop(besides: tuple[str, ...], connection: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(map(hyphenated, (*_HOP_BY_HOP, *besides, *_tokens(connection))))

@@ -44,7 +44,8 @@ class RequestReader:
         _drop_empty_lines(received)
         end_of_idling = monotonic() + idle
         until = monotonic() + timeout if received else end_of_idling
-        while (end := find_head_end(received)) < 0 and len(received) <= self._max_header_bytes:
+        end = find_head_end(received) if received else -1
+        while end < 0 and len(received) <= self._max_header_bytes:
             try:
                 data = await receive(self._wire, until - monotonic())
             except TimeoutError:
@@ -59,6 +60,7 @@ class RequestReader:
             _drop_empty_lines(received)
             if not received:
                 until = end_of_idling
+            end = find_head_end(received)
         if not 0 <= end <= self._max_header_bytes:
             raise MessageError(431, f"the head is over {self._max_header_bytes} bytes")
         raw = received[:end]

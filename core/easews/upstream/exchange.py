@@ -46,11 +46,11 @@ class Answer:
         self.status: int = head.status
         self.headers: Headers = head.headers
         self.received: bytes = received
-        self._reader = BodyReader(response_framing(head, method))
+        self._framing = response_framing(head, method)
 
     async def body(self) -> AsyncIterator[bytes]:
         """The body, piece by piece. BadAnswer when it is malformed or incomplete."""
-        reader, data = self._reader, self.received
+        reader, data = BodyReader(self._framing), self.received
         try:
             while True:
                 if piece := reader.feed(data):
@@ -106,13 +106,15 @@ async def _read_head(sock: socket.socket, method: str, until: float) -> Answer:
 
 async def _read_raw_head(sock: socket.socket, buffer: bytearray, until: float) -> bytearray:
     """Take the next head out of `buffer`; receive more until it is complete."""
-    while (end := find_head_end(buffer)) < 0 and len(buffer) <= MAX_HEAD:
+    end = find_head_end(buffer) if buffer else -1
+    while end < 0 and len(buffer) <= MAX_HEAD:
         data = await receive(sock, until - monotonic())
         if not data and not buffer:
             raise ConnectError("it closed the connection without an answer")
         if not data:
             raise BadAnswer("it closed the connection in the middle of its answer")
         buffer += data
+        end = find_head_end(buffer)
     if not 0 <= end <= MAX_HEAD:
         raise BadAnswer(f"the head of its answer is over {MAX_HEAD} bytes")
     raw = buffer[:end]

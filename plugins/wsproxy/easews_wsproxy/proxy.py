@@ -24,7 +24,6 @@ from easews import (
 )
 from easews.upstream import Answer, Pool, Server, ask, dial, origin_of
 
-from .handshake import extensions
 from .handshake.origin import OriginPolicy
 from .handshake.rules import (
     Refusal,
@@ -107,13 +106,7 @@ class WebSocketProxy(Filter):
                 answer.status, headers, body=answer.body(), on_close=answer.close
             )
             return SERVER_ERROR
-        fault = check_answer(
-            answer.status,
-            answer.headers,
-            key=offer.key,
-            offered_protocols=offer.headers.elements("sec-websocket-protocol"),
-            offered_extensions=extensions.elements(offer.headers),
-        )
+        fault = check_answer(answer.status, answer.headers, key=offer.key, offer=offer.headers)
         if fault is not None:
             answer.close()
             return _report(ctx, BadAnswer(f"{offer.server.url}: {fault}"))

@@ -42,12 +42,13 @@ def response_framing(head: ResponseHead, method: str) -> Framing:
 
 
 def _declared(headers: Headers) -> Framing | None:
-    if "transfer-encoding" in headers:
+    found = headers.by_name
+    if "transfer-encoding" in found:
         return CHUNKED
-    length = headers.get("content-length")
-    if not length:
+    if "content-length" not in found:
         return None
-    return Framing("length", int(length)) if int(length) else NO_BODY
+    length = int(found["content-length"][0])
+    return Framing("length", length) if length else NO_BODY
 
 
 class BodyReader:

@@ -82,7 +82,7 @@ def parse_request_head(raw: bytes | bytearray) -> RequestHead:
     method, target, version, lines = match.groups()
     headers = Headers.parsed(_triples(lines))
     check_framing(headers, version, 400)
-    hosts = headers.get_all("host")
+    hosts = headers.by_name.get("host", ())
     # RFC 9112 §3.2: more than one is refused in any version, none at all only in HTTP/1.1.
     if len(hosts) > 1 or (not hosts and version == "1.1"):
         raise HeadError(400, f"there are {len(hosts)} Host fields, not one (RFC 9112 §3.2)")
@@ -131,13 +131,18 @@ def _encode(line: str, headers: Headers) -> bytes:
 
 def _triples(lines: str) -> list[tuple[str, str, str]]:
     """(lower-case name, name, value) of each line; there is a CRLF before every one of them."""
-    return [(name.lower(), name, value.rstrip(" \t")) for name, value in _lines(lines)]
+    if not lines:
+        return []
+    names, values = zip(*_lines(lines), strict=True)
+    if " \r" in lines or "\t\r" in lines or lines[-1] in " \t":  # which is rare
+        values = tuple(value.rstrip(" \t") for value in values)
+    return [*zip(map(str.lower, names), names, values, strict=True)]
 
 
 def check_framing(headers: Headers, version: str, status: int) -> None:
     """RFC 9112 §6: refuse what two readers could frame in two ways. HeadError with `status`."""
-    lengths = headers.get_all("content-length")
-    codings = headers.get_all("transfer-encoding")
+    lengths = headers.by_name.get("content-length", ())
+    codings = headers.by_name.get("transfer-encoding", ())
     if codings:
         if version == "1.0":
             raise HeadError(status, "Transfer-Encoding has no meaning in HTTP/1.0 (RFC 9112 §6.1)")

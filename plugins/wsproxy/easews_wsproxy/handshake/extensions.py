@@ -35,8 +35,11 @@ _IN_ANSWERS = _IN_OFFERS | {_CLIENT_BITS: _BITS}
 
 def elements(headers: Headers) -> list[str]:
     """The elements of all lines of Sec-WebSocket-Extensions, as they were written."""
+    lines = headers.by_name.get(_FIELD)
+    if lines is None:
+        return []
     found: list[str] = []
-    for line in headers.get_all(_FIELD):
+    for line in lines:
         found += _ELEMENTS(line) if '"' in line else line.split(",")
     return [element for raw in found if (element := raw.strip(" \t"))]
 

@@ -47,7 +47,7 @@ class OriginPolicy:
 
     def check(self, request: Request) -> Refusal | None:
         """The refusal of this handshake for its Origin, or None."""
-        origins = request.headers.get_all("origin")
+        origins = request.headers.by_name.get("origin")
         if self._skip or not origins:
             return None
         if len(origins) > 1:

@@ -17,9 +17,7 @@ session is `origin`'s concern, what compression may look like that of `extension
 from __future__ import annotations
 
 import os
-from base64 import b64encode
-from binascii import a2b_base64
-from collections.abc import Sequence
+from binascii import a2b_base64, b2a_base64
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha1
@@ -98,7 +96,7 @@ def check_request(request: Request) -> Refusal | None:
     The result `notWebSocket` means that no WebSocket was asked for at all: nothing is wrong
     with such a request, and the flow may send it elsewhere.
     """
-    headers = request.headers
+    headers, found = request.headers, request.headers.by_name
     upgrade, connection = headers.tokens("upgrade"), headers.tokens("connection")
     if "websocket" not in upgrade or "upgrade" not in connection:
         return _NOT_WEBSOCKET
@@ -107,11 +105,11 @@ def check_request(request: Request) -> Refusal | None:
     if request.method != "GET":
         return _NOT_GET
     # Bytes behind the head are frames. A body would be taken for frames, or frames for a body.
-    if headers.get("content-length").strip("0") or "transfer-encoding" in headers:
+    if "transfer-encoding" in found or headers.get("content-length").strip("0"):
         return _HAS_BODY
-    if headers.get_all(_VERSION) != ["13"]:
+    if found.get(_VERSION) != ("13",):
         return _WRONG_VERSION
-    keys = headers.get_all(_KEY)
+    keys = found.get(_KEY, ())
     if len(keys) != 1 or not _is_key(keys[0]):
         return _WRONG_KEY
     return None
@@ -126,12 +124,13 @@ def _is_key(text: str) -> bool:
 
 def new_key() -> str:
     """A fresh Sec-WebSocket-Key: never the client's, whose answer anyone could have seen."""
-    return b64encode(os.urandom(16)).decode("ascii")
+    return b2a_base64(os.urandom(16), newline=False).decode("ascii")
 
 
 def accept_for(key: str) -> str:
     """The Sec-WebSocket-Accept that answers `key` (RFC 6455 §4.2.2 step 5.4)."""
-    return b64encode(sha1(key.encode("ascii") + _GUID).digest()).decode("ascii")
+    digest = sha1(key.encode("ascii") + _GUID).digest()
+    return b2a_base64(digest, newline=False).decode("ascii")
 
 
 # What each of the two handshakes has of its own, whatever a Connection field says about it.
@@ -181,18 +180,11 @@ def backend_request(
     return base_path.rstrip("/") + request.target, Headers.parsed(onward)
 
 
-def check_answer(
-    status: int,
-    headers: Headers,
-    *,
-    key: str,
-    offered_protocols: Sequence[str],
-    offered_extensions: Sequence[str],
-) -> str | None:
+def check_answer(status: int, headers: Headers, *, key: str, offer: Headers) -> str | None:
     """What is wrong with the backend's answer 101, or None (RFC 6455 §4.1, the client's checks).
 
-    `offered_protocols` and `offered_extensions` are the elements of the two fields as they were
-    sent to the backend. A text that is returned is for the log and for a 502.
+    `offer` are the fields that were sent to the backend. A text that is returned is for the log
+    and for a 502.
     """
     if status != 101:
         return f"status {status} where 101 was expected"
@@ -200,12 +192,13 @@ def check_answer(
         return "its Upgrade is not `websocket`"
     if "upgrade" not in headers.tokens("connection"):
         return "its Connection lacks `Upgrade`"
-    if headers.get_all(_ACCEPT) != [accept_for(key)]:
+    if headers.by_name.get(_ACCEPT) != (accept_for(key),):
         return "its Sec-WebSocket-Accept does not answer our key"
-    protocols = headers.get_all(_PROTOCOL)
-    if len(protocols) > 1 or not set(protocols) <= set(offered_protocols):
+    protocols = headers.by_name.get(_PROTOCOL)
+    if protocols and (len(protocols) > 1 or protocols[0] not in offer.elements(_PROTOCOL)):
         return "its Sec-WebSocket-Protocol is not one that the client offered"
-    return extensions.check(extensions.elements(headers), offered_extensions)
+    agreed = extensions.elements(headers)
+    return extensions.check(agreed, extensions.elements(offer)) if agreed else None
 
 
 def passed_on(status: int, answer_headers: Headers) -> Headers:
@@ -234,7 +227,7 @@ def client_answer(answer_headers: Headers, client_key: str) -> Headers:
     answer = [(_ACCEPT, "Sec-WebSocket-Accept", accept_for(client_key))]
     answer += [
         (_PROTOCOL, "Sec-WebSocket-Protocol", protocol)
-        for protocol in answer_headers.get_all(_PROTOCOL)
+        for protocol in answer_headers.by_name.get(_PROTOCOL, ())
     ]
     if agreed := extensions.elements(answer_headers):
         answer.append((_EXTENSIONS, "Sec-WebSocket-Extensions", ", ".join(agreed)))
