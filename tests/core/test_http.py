@@ -21,6 +21,14 @@ from easews import (
 )
 
 
+def test_the_values_of_a_field_are_found_by_its_lower_case_name() -> None:
+    headers = Headers([("Host", "h"), ("X-A", "1"), ("x-a", "2")])
+    assert dict(headers.by_name) == {"host": ("h",), "x-a": ("1", "2")}
+    headers.extend([("x-a", "X-A", "3"), ("x-b", "X-B", "4")])
+    assert headers.by_name["x-a"] == ("1", "2", "3")
+    assert headers.get("X-B") == "4"
+
+
 def test_headers_keep_order_and_repeated_lines() -> None:
     headers = Headers([("Via", "a"), ("X", "1"), ("via", "b, c")])
     assert list(headers) == [("Via", "a"), ("X", "1"), ("via", "b, c")]

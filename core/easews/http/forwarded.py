@@ -152,21 +152,24 @@ class ForwardedPolicy:
         peer = _node_of(host)
         if "for" in self.fields:
             hops = [*headers.elements("x-forwarded-for"), peer]
-            headers.set("X-Forwarded-For", ", ".join(hops))
-        for name, value in self._about(request):
-            if value and name not in headers:
-                headers.add(name, value)
+            headers.remove("x-forwarded-for")
+            written = [("x-forwarded-for", "X-Forwarded-For", ", ".join(hops))]
+        else:
+            written = []
+        found = headers.by_name
+        written += [field for field in self._about(request) if field[2] and field[0] not in found]
+        headers.extend(written)
         if self.forwarded:
             elements = [*forwarded_elements(headers), _element_of(peer, request)]
             headers.set("Forwarded", ", ".join(elements))
 
-    def _about(self, request: Request) -> Iterator[tuple[str, str]]:
+    def _about(self, request: Request) -> Iterator[tuple[str, str, str]]:
         if "host" in self.fields:
-            yield "X-Forwarded-Host", request.host
+            yield "x-forwarded-host", "X-Forwarded-Host", request.host
         if "proto" in self.fields:
-            yield "X-Forwarded-Proto", request.scheme
+            yield "x-forwarded-proto", "X-Forwarded-Proto", request.scheme
         if "port" in self.fields and request.local.port:
-            yield "X-Forwarded-Port", str(request.local.port)
+            yield "x-forwarded-port", "X-Forwarded-Port", str(request.local.port)
 
 
 @lru_cache(maxsize=4096)  # the same few proxies and clients come again and again

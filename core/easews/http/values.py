@@ -111,6 +111,11 @@ class Headers:
         if self._found is not None:
             self._found[key] = (*self._found.get(key, ()), value)
 
+    def extend(self, fields: list[tuple[str, str, str]]) -> None:
+        """Append fields that are already checked, as `parsed` takes them."""
+        self._fields += fields
+        self._found = None
+
     def set(self, name: str, value: str) -> None:
         """Replace every field of that name, in any spelling, by this one."""
         self.remove(name)
@@ -138,16 +143,12 @@ class Headers:
         return str(name).lower() in (self._found or self._index())
 
     def _index(self) -> dict[str, tuple[str, ...]]:
-        fields = self._fields
-        if not fields:
-            return {}
-        keys, _, values = zip(*fields, strict=True)
-        found: dict[str, tuple[str, ...]] = dict(zip(keys, zip(values, strict=True), strict=True))
-        if len(found) < len(fields):  # some are repeated, which is rare
-            lines: dict[str, list[str]] = {key: [] for key in found}
-            for key, _, value in fields:
-                lines[key].append(value)
-            found = {key: tuple(of_key) for key, of_key in lines.items()}
+        found: dict[str, tuple[str, ...]] = {key: (value,) for key, _, value in self._fields}
+        if len(found) < len(self._fields):  # some are repeated, which is rare
+            values: dict[str, list[str]] = {key: [] for key in found}
+            for key, _, value in self._fields:
+                values[key].append(value)
+            found = {key: tuple(lines) for key, lines in values.items()}
         self._found = found
         return found
 

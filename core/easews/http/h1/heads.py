@@ -81,8 +81,10 @@ def parse_request_head(raw: bytes | bytearray) -> RequestHead:
         raise request_fault(text)
     method, target, version, lines = match.groups()
     headers = Headers.parsed(_triples(lines))
-    check_framing(headers, version, 400)
-    hosts = headers.by_name.get("host", ())
+    found = headers.by_name
+    if "content-length" in found or "transfer-encoding" in found:
+        check_framing(headers, version, 400)
+    hosts = found.get("host", ())
     # RFC 9112 §3.2: more than one is refused in any version, none at all only in HTTP/1.1.
     if len(hosts) > 1 or (not hosts and version == "1.1"):
         raise HeadError(400, f"there are {len(hosts)} Host fields, not one (RFC 9112 §3.2)")
@@ -131,12 +133,10 @@ def _encode(line: str, headers: Headers) -> bytes:
 
 def _triples(lines: str) -> list[tuple[str, str, str]]:
     """(lower-case name, name, value) of each line; there is a CRLF before every one of them."""
-    if not lines:
-        return []
-    names, values = zip(*_lines(lines), strict=True)
-    if " \r" in lines or "\t\r" in lines or lines[-1] in " \t":  # which is rare
-        values = tuple(value.rstrip(" \t") for value in values)
-    return [*zip(map(str.lower, names), names, values, strict=True)]
+    fields = _lines(lines)
+    if " \r" in lines or "\t\r" in lines or lines[-1:] in " \t":  # which is rare
+        fields = [(name, value.rstrip(" \t")) for name, value in fields]
+    return [(name.lower(), name, value) for name, value in fields]
 
 
 def check_framing(headers: Headers, version: str, status: int) -> None:

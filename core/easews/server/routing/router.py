@@ -49,6 +49,7 @@ class Router:
 
     def __init__(self, spec: ServerSpec) -> None:
         self._rules = [_Rule(rule, spec.client_max_body_size) for rule in spec.rules]
+        self._by_host = not all(rule.any_host for rule in self._rules)
 
     def route(self, request: Request) -> Match | Refused:
         """The first full match, or the refusal that tells most about what is missing."""
@@ -57,7 +58,8 @@ class Router:
         if fault := ambiguity(path):
             return _ambiguous(fault)
         allowed: dict[str, None] = {}
-        for entry in self._candidates(_host_name(request.host), merged(path)):
+        host = _host_name(request.host) if self._by_host else ""
+        for entry in self._candidates(host, merged(path)):
             # Header and query rules will be asked here, an ipFilter in `_candidates`: behind
             # a refusal of theirs (403, then 400) there is no 405.
             if request.method in entry.methods or not entry.methods:
@@ -76,7 +78,7 @@ class _Rule:
     def __init__(self, spec: RuleSpec, body_limit: int) -> None:
         self.paths = [_Path(path, body_limit) for path in spec.paths]
         hosts = [host.lower().removesuffix(".") for host in spec.hosts]
-        self._any_host = not hosts and spec.host_regexp is None
+        self.any_host = not hosts and spec.host_regexp is None
         self._names = frozenset(host for host in hosts if "*" not in host)
         self._suffixes = tuple(host[1:] for host in hosts if host.startswith("*"))
         self._prefixes = tuple(host[:-1] for host in hosts if host.endswith("*"))
@@ -84,7 +86,7 @@ class _Rule:
 
     def takes(self, host: str) -> bool:
         return (
-            self._any_host
+            self.any_host
             or host in self._names
             or host.endswith(self._suffixes)
             or host.startswith(self._prefixes)

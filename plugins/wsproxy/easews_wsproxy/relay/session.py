@@ -43,6 +43,7 @@ class RelaySession:
     """See `easews.Session`. Made by the filter, run by the relay."""
 
     __slots__ = (
+        "_checked",
         "_closing",
         "_connection",
         "_limits",
@@ -61,6 +62,7 @@ class RelaySession:
         self._opened = time.monotonic()
         self._watchdog = Watchdog(limits, self._opened)
         self._closing: Closing | None = None
+        self._checked = False
         self.client = client
         self.backend = backend
         self.clock: Clock  # the relay
@@ -109,11 +111,6 @@ class RelaySession:
 
     def on_open(self) -> None:
         """The relay has taken the session in."""
-        limits = self._limits
-        for leg in (self.client, self.backend):
-            if leg.sock is not None:  # pings of our own make probes of the kernel's unnecessary
-                probe = limits.ping_interval == inf
-                find_dead_peer(leg.sock, limits.slow_reader + KERNEL_GRACE, probe)
         self._connection.opened(self)
 
     def on_bytes(
@@ -161,11 +158,24 @@ class RelaySession:
 
     def check(self, now: float) -> None:
         """Act on time that has passed, and have the clock call again."""
+        if not self._checked:
+            self._checked = True
+            self._find_dead_peers()
         if self._closing is None:
             self.clock.schedule(self, self._watch(now))
         if self._closing is not None:  # what was due may have begun the end
             self._closing.pursue(now)
         self.settle(now)
+
+    def _find_dead_peers(self) -> None:
+        """Have the kernel end connections whose peer is gone. Done when the clock first looks:
+        many sessions do not live that long.
+        """
+        limits = self._limits
+        for leg in (self.client, self.backend):
+            if leg.sock is not None:  # pings of our own make probes of the kernel's unnecessary
+                probe = limits.ping_interval == inf
+                find_dead_peer(leg.sock, limits.slow_reader + KERNEL_GRACE, probe)
 
     def settle(self, now: float) -> None:
         """Take the session as far as it can go, and wait for what it needs then. To be called
