@@ -135,4 +135,4 @@ def test_a_close_waits_behind_what_a_slow_reader_has_still_to_take(
         by_hand.client.pull()
         assert by_hand.client.received.endswith(b"stopping") == reads
         assert (client.sock is not None) == reads
-        assert waited > 20 if reads else waited <= 5 + 7 + 1
+        assert waited > 20 if reads else waited <= 5 + 7 + 3  # the clock looks in steps
