@@ -98,6 +98,16 @@ def test_an_incomplete_header_is_withheld(masked: bool) -> None:
             assert walker.walk(data, 0, header) == header, "presented again, it is judged"
 
 
+@pytest.mark.parametrize("size", [0, 126, 0x10000])
+@pytest.mark.parametrize("masked", [False, True], ids=["from server", "from client"])
+def test_an_incomplete_header_is_withheld_behind_what_may_pass(masked: bool, size: int) -> None:
+    whole, next_one = frame(TEXT, b"hello", masked=masked), frame(TEXT, bytes(size), masked=masked)
+    for cut in range(1, len(next_one) - size):
+        walker = Walker(masked=masked)
+        data = whole + next_one[:cut]
+        assert walker.walk(data, 0, len(data)) == len(whole)
+
+
 def test_an_incomplete_control_frame_is_withheld_behind_what_may_pass() -> None:
     text, ping = frame(TEXT, b"hello"), frame(PING, b"are you there?")
     data = text + ping
@@ -255,13 +265,22 @@ def test_with_deflate_agreed_other_bits_and_places_stay_forbidden(data: bytes, r
     assert reason in verdict(data, from_server(deflate=True))
 
 
+def test_the_fault_of_a_long_frame_is_named() -> None:
+    assert "opcode 0x3 is reserved" in verdict(b"\x83\x7f" + bytes(8))
+
+
 def test_a_fault_is_seen_before_the_rest_of_its_frame_has_come() -> None:
     for data in (b"\xc1\x00", b"\x89\x7e", b"\x80\x05"):
         verdict(data)
 
 
-def test_what_stands_before_a_fault_may_be_forwarded() -> None:
-    data = frame(TEXT, b"hello") + frame(PING) + frame(0x3)
+@pytest.mark.parametrize(
+    "fault",
+    [frame(0x3), b"\x89\x7e\0\x7e", b"\x82\x7e\0\x7d", b"\x82\x7f\xff" + bytes(7)],
+    ids=["opcode", "long ping", "long length", "top bit"],
+)
+def test_what_stands_before_a_fault_may_be_forwarded(fault: bytes) -> None:
+    data = frame(TEXT, b"hello") + frame(PING) + fault
     walker = from_server()
 
     assert walker.walk(data, 0, len(data)) == 9

@@ -436,14 +436,15 @@ def test_only_a_426_of_the_backend_keeps_its_upgrade() -> None:
 def test_fields_are_spelled_as_the_rfc_does() -> None:
     """Some servers and clients compare names as they are written."""
     offered = asked(("Sec-WebSocket-Extensions", f"{DEFLATE}, {DEFLATE}; client_max_window_bits"))
-    _, onward = backend_request(
+    target, onward = backend_request(
         offered,
-        base_path="/base/",
+        base_path="/X/",
         host="b.example",
         key=KEY,
         default_origin="http://gateway.example",
         headers=offered.headers,
     )
+    assert target == "/X/chat"
     assert list(onward) == [
         ("Host", "b.example"),
         ("Origin", "http://gateway.example"),

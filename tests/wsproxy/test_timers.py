@@ -28,6 +28,25 @@ def test_an_item_is_due_after_its_time_and_only_once() -> None:
     assert wheel.due(200.0) == []
 
 
+def test_a_look_takes_what_is_due_and_nothing_of_the_next_slot() -> None:
+    wheel: Wheel[Item] = Wheel(0.0, 1.0)
+    items = [Item() for _ in range(4)]
+    for item, when in zip(items, (2.5, 3.5, 4.5, 5.5), strict=True):
+        wheel.schedule(item, when)
+
+    assert wheel.due(3.0) == items[:1]
+    assert wheel.due(6.0) == items[1:]
+
+
+def test_a_wheel_may_turn_slowly() -> None:
+    wheel: Wheel[Item] = Wheel(100.0, 2.0)
+    item = Item()
+    wheel.schedule(item, 110.0)
+
+    assert wheel.due(109.0) == []
+    assert wheel.due(112.0) == [item]
+
+
 def test_a_time_that_has_passed_is_due_at_the_next_look() -> None:
     wheel: Wheel[Item] = Wheel(100.0, RESOLUTION)
     item = Item()
