@@ -186,6 +186,17 @@ class Acts(Filter):
 
         ctx.response = Upgrade(Headers(), "x", "backend", takeover, lambda: None)
 
+    async def tells_its_options(self, ctx: Context) -> None:
+        def takeover(connection: Connection) -> None:
+            sock = raw_socket(connection.wire)
+            assert sock is not None
+            nodelay = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            connection.wire.send(b"nodelay" if nodelay else b"nagle")
+            connection.wire.close()
+            connection.over(Ending("client", 1000, "closed", 0.0))
+
+        ctx.response = Upgrade(Headers(), "x", "backend", takeover, lambda: None)
+
     async def fails_to_take_over(self, ctx: Context) -> None:
         async def takeover(connection: Connection) -> None:
             raise ValueError("secret")
@@ -444,6 +455,19 @@ async def test_a_pipeline_that_takes_too_long_is_504(
         answers = parsed(await ask(running, get("/acts?hangs") + LAST))
         assert [status for status, _ in answers] == [504, 200]
     assert "it was at filter acts" in caplog.text
+
+
+async def test_an_upgrade_that_takes_too_long_is_504(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange, "FLOW_DEADLINE", 0.2)
+    async with serving() as running:
+        answers = parsed(await ask(running, get("/acts?hangs", *UPGRADE)))
+        assert [status for status, _ in answers] == [504]
+
+
+async def test_what_a_filter_sends_to_the_client_goes_out_at_once() -> None:
+    async with serving() as running:
+        answer = await ask(running, get("/acts?tells_its_options", *UPGRADE))
+        assert answer.endswith(b"\r\n\r\nnodelay")
 
 
 @pytest.mark.parametrize(

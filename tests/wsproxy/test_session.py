@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from typing import Any
 
 import anyio
 import pytest
 from websockets.frames import Opcode
 
+from easews.lowlevel import raw_socket
 from easews_wsproxy.relay.watchdog import Limits
 
 SOON = Limits(close=0.3)
@@ -22,6 +25,16 @@ async def test_messages_pass_byte_for_byte_both_ways(relaying: Any) -> None:
         answered = relayed.backend.frame(Opcode.BINARY, bytes(70_000))
         await relayed.backend.send(answered)
         assert await relayed.client.receive_exactly(len(answered)) == answered
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="an option of Linux")
+async def test_the_kernel_gives_up_on_a_dead_peer_later_than_we_do(relaying: Any) -> None:
+    async with relaying() as stage:
+        relayed = stage.open(Limits(slow_reader=2))
+        sock = raw_socket(relayed.session.backend.wire)
+        assert sock is not None
+        relayed.session.check(time.monotonic())  # as the clock does
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 32_000
 
 
 async def test_what_came_behind_the_handshakes_is_delivered(relaying: Any) -> None:

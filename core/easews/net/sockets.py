@@ -29,8 +29,8 @@ async def connect(sock: socket.socket, address: Any, timeout: float = inf) -> No
 
 def _is_connected(sock: socket.socket) -> bool:
     try:
-        sock.getpeername()
-    except OSError:
+        sock.send(b"")  # OSError with its reason when the connection was refused
+    except BlockingIOError:
         return False
     return True
 

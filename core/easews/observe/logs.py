@@ -93,7 +93,7 @@ def log_event(log: logging.Logger, name: str, fields: Mapping[str, Any]) -> None
         record = logging.LogRecord.__new__(logging.LogRecord)
         now = time.time()
         what = {"name": log.name, "msg": name, "created": now, "msecs": now % 1 * 1000}
-        vars(record).update(_EVENT | what | {FIELDS: fields})
+        record.__dict__ = {**_EVENT, **what, FIELDS: fields}
         log.handle(record)
 
 
@@ -109,6 +109,11 @@ class _WritingHandler(logging.Handler):
         self._wanted = Event()
         self._thread = Thread(target=self._run, name="easews-log", daemon=True)
         self._thread.start()
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Without the lock of other handlers: a deque needs none."""
+        self.emit(record)
+        return True
 
     def emit(self, record: logging.LogRecord) -> None:
         if len(self._records) >= MAX_WAITING:

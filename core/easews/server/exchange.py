@@ -105,12 +105,19 @@ class Exchange:
 
     async def _run_in_time(self, pipeline: Pipeline) -> None:
         ctx = self.ctx
-        with anyio.move_on_after(FLOW_DEADLINE) as running:
+        with anyio.CancelScope() as running:
+
+            def limit() -> bool:
+                running.deadline = anyio.current_time() + FLOW_DEADLINE
+                return True
+
             if self._upgrades and self._body is not None and self._body.done:
                 watch = self._site.services[ClientWatch]
                 left = partial(self._on_left, running)
-                await watch.during(self._run(pipeline), self._wire, self._reader, left)
+                # A timer costs more than most handshakes wait.
+                await watch.during(self._run(pipeline), self._wire, self._reader, left, limit)
             else:
+                limit()
                 await self._run(pipeline)
         if self._left:
             self.status = CLIENT_LEFT

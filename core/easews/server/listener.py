@@ -29,6 +29,8 @@ IDLE_TASKS = 64
 #: Seconds to wait when the process or the system is out of descriptors.
 BREATHER = 0.5
 _BACKLOG = 1024
+#: Bound to one of these, a socket accepts connections to any address of the machine.
+_ANY = ("0.0.0.0", "::")
 
 _REMEDIES = {
     errno.EADDRINUSE: "another process listens there; stop it, or choose another port",
@@ -66,11 +68,11 @@ def _listen(family: int, address: Any, dual: bool = False) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        configure(sock)  # accepted sockets inherit TCP_NODELAY
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not dual)
         sock.bind(address)
         sock.listen(_BACKLOG)
-        sock.setblocking(False)
     except BaseException:
         sock.close()
         raise
@@ -133,6 +135,8 @@ class Listener:
         self._serving.cancel()
 
     async def _accept(self, listening: socket.socket, connections: TaskGroup) -> None:
+        bound = Address(*listening.getsockname()[:2])
+        here = None if bound.host in _ANY else bound
         while True:
             await anyio.wait_readable(listening)
             for _ in range(ACCEPTS_PER_TURN):
@@ -149,10 +153,9 @@ class Listener:
                     await anyio.sleep(BREATHER)
                     break
                 self._open += 1
-                local = Address(*sock.getsockname()[:2])
-                connection = HttpConnection(
-                    configure(sock), _peer(address), local, self._site, self._ended
-                )
+                sock.setblocking(False)
+                local = here or Address(*sock.getsockname()[:2])
+                connection = HttpConnection(sock, _peer(address), local, self._site, self._ended)
                 if self._idle:
                     self._idle.pop().give(connection)
                 else:

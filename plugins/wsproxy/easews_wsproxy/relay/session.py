@@ -28,20 +28,18 @@ KERNEL_GRACE = 30.0
 class RelaySession(Closing):
     """See `easews.Session`. Made by the filter, run by the relay."""
 
-    __slots__ = ("_connection", "_guard", "forget", "schedule", "slot", "wake")
+    __slots__ = ("_checked", "_connection", "_guard", "forget", "schedule", "slot", "wake")
 
     def __init__(self, connection: Connection, client: Leg, backend: Leg, limits: Limits) -> None:
         super().__init__(client, backend, limits)
         self._connection = connection
         client.session = backend.session = self
         client.other, backend.other = backend, client
-        for leg in (client, backend):
-            # Our own pings make probes of the kernel's unnecessary.
-            leg.find_dead_peer(limits.slow_reader + KERNEL_GRACE, limits.ping_interval == inf)
         self.wake = inf  # the wheel's, as is its slot
         self.slot = 0
         self.schedule: Callable[[RelaySession, float], None]  # the relay's
         self.forget: Callable[[RelaySession], None]  # the relay's
+        self._checked = False
         self._guard = Guard(limits, self._opened)
         if limits.client_rate is not None:
             client.meter = Meter(limits.client_rate, self._opened)
@@ -149,6 +147,9 @@ class RelaySession(Closing):
 
     def check(self, now: float) -> float:
         """Act on what is due; return when to look again."""
+        if not self._checked:
+            self._checked = True
+            self._find_dead_peers()
         wake = inf if self.closing else self._guard.look(self, now)
         return self._pursue(now) if self.closing else wake  # what was due may have begun the end
 
@@ -157,7 +158,14 @@ class RelaySession(Closing):
         self.client.watch()
         self.backend.watch()
 
-    # What `receive` and the guard need
+    # What `receive`, `check` and the guard need
+
+    def _find_dead_peers(self) -> None:
+        """Only once the clock has struck: many sessions do not live so long."""
+        limits = self._limits
+        for leg in (self.client, self.backend):
+            # Our own pings make probes of the kernel's unnecessary.
+            leg.find_dead_peer(limits.slow_reader + KERNEL_GRACE, limits.ping_interval == inf)
 
     def send_ping(self, leg: Leg, payload: bytes, now: float) -> None:
         """Send `leg` a ping of ours; we are in between two frames that go to it."""
