@@ -141,7 +141,7 @@ class Headers:
         return str(name).lower() in (self._found or self._index())
 
     def _index(self) -> dict[str, tuple[str, ...]]:
-        found = {key: (value,) for key, _, value in self._fields}
+        found: dict[str, tuple[str, ...]] = {key: (value,) for key, _, value in self._fields}
         if len(found) < len(self._fields):  # some are repeated, which is rare
             values: dict[str, list[str]] = {key: [] for key in found}
             for key, _, value in self._fields:
