@@ -35,6 +35,7 @@ from easews.observe.logs import (
     JsonFormatter,
     TextFormatter,
     escaped,
+    log_event,
     writing_logs,
 )
 from easews.testing import OpenSession, gateway, make_context
@@ -134,6 +135,24 @@ def test_the_end_of_a_session_is_one_line(caplog: pytest.LogCaptureFixture) -> N
     assert (fields["seconds"], fields["handshake_ms"]) == (2.5, 2.1)
     traffic = [fields[f"{what}_{way}"] for way in ("in", "out") for what in ("messages", "bytes")]
     assert traffic == [1, 2, 3, 4]
+
+
+def test_events_are_written_with_and_without_other_listeners(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    log = logging.getLogger("easews.test")
+    streams = (io.StringIO(), io.StringIO())
+    with writing_logs("text", streams[0]):
+        log_event(log, "told", {"what": "a"})
+    with writing_logs("text", streams[1]):
+        log.addHandler(caplog.handler)
+        log_event(log, "told", {"what": "b"})
+        log.removeHandler(caplog.handler)
+    assert [stream.getvalue().partition(" ")[2] for stream in streams] == [
+        "INFO told what=a\n",
+        "INFO told what=b\n",
+    ]
+    assert [vars(record)[FIELDS] for record in caplog.records] == [{"what": "b"}]
 
 
 def test_an_exception_is_indented_below_its_line() -> None:

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from threading import Event, Thread
-from typing import Any, NoReturn, TextIO
+from typing import Any, NamedTuple, NoReturn, TextIO
 
 FIELDS = "easews_fields"
 FORMATS = ("text", "json")
@@ -30,34 +30,46 @@ GATHERING_SECONDS = 0.02
 STOP_SECONDS = 5.0
 
 
-class TextFormatter(logging.Formatter):
-    """``2026-01-31T12:00:00.123Z INFO request id=… status=101``"""
-
-    def format(self, record: logging.LogRecord) -> str:
-        fields = getattr(record, FIELDS, {})
-        pairs = [f"{key}={_quoted(value)}" for key, value in fields.items() if value != ""]
-        message = escaped(record.getMessage())
-        line = " ".join([_timestamp(record), record.levelname, message, *pairs])
-        if record.exc_info:
-            trace = self.formatException(record.exc_info)
-            line += "".join(f"\n    {escaped(part)}" for part in trace.splitlines())
-        return line
-
-
-class JsonFormatter(logging.Formatter):
-    """One object a line: ``time``, ``level``, ``event``, and the event's fields."""
+class LineFormatter(logging.Formatter):
+    """A record as `line` says."""
 
     def format(self, record: logging.LogRecord) -> str:
         fields: Mapping[str, Any] = getattr(record, FIELDS, {})
-        line = {"time": _timestamp(record), "level": record.levelname.lower()}
-        line |= {"event": record.getMessage(), **fields}
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line)
+        trace = self.formatException(record.exc_info) if record.exc_info else ""
+        return self.line(record.created, record.levelname, record.getMessage(), fields, trace)
+
+    def line(
+        self, at: float, level: str, message: str, fields: Mapping[str, Any], trace: str = ""
+    ) -> str:
+        """`at` is a reading of `time.time`."""
+        raise NotImplementedError
 
 
-def _timestamp(record: logging.LogRecord) -> str:
-    return f"{_to_the_second(int(record.created))}.{int(record.msecs):03d}Z"
+class TextFormatter(LineFormatter):
+    """``2026-01-31T12:00:00.123Z INFO request id=… status=101``"""
+
+    def line(
+        self, at: float, level: str, message: str, fields: Mapping[str, Any], trace: str = ""
+    ) -> str:
+        pairs = [f"{key}={_quoted(value)}" for key, value in fields.items() if value != ""]
+        line = " ".join([_timestamp(at), level, escaped(message), *pairs])
+        return line + "".join(f"\n    {escaped(part)}" for part in trace.splitlines())
+
+
+class JsonFormatter(LineFormatter):
+    """One object a line: ``time``, ``level``, ``event``, and the event's fields."""
+
+    def line(
+        self, at: float, level: str, message: str, fields: Mapping[str, Any], trace: str = ""
+    ) -> str:
+        shown = {"time": _timestamp(at), "level": level.lower(), "event": message, **fields}
+        if trace:
+            shown["exception"] = trace
+        return json.dumps(shown)
+
+
+def _timestamp(at: float) -> str:
+    return f"{_to_the_second(int(at))}.{int(at % 1 * 1000):03d}Z"
 
 
 @lru_cache(maxsize=4)
@@ -87,11 +99,26 @@ def escaped(text: str) -> str:
 _EVENT = vars(logging.LogRecord("", logging.INFO, "", 0, "", None, None))
 
 
+_all = logging.getLogger("easews")
+
+
+class _Event(NamedTuple):
+    """What is left of an event's record where nobody but our writer sees it."""
+
+    at: float
+    name: str
+    fields: Mapping[str, Any]
+
+
 def log_event(log: logging.Logger, name: str, fields: Mapping[str, Any]) -> None:
     """Log an event: as ``log.info`` with FIELDS, without finding out the caller's line."""
     if log.isEnabledFor(logging.INFO):
-        record = logging.LogRecord.__new__(logging.LogRecord)
         now = time.time()
+        writer = None if _all.propagate or log.handlers or log.filters else _sole_writer()
+        if writer is not None:
+            writer.put(_Event(now, name, fields))
+            return
+        record = logging.LogRecord.__new__(logging.LogRecord)
         what = {"name": log.name, "msg": name, "created": now, "msecs": now % 1 * 1000}
         record.__dict__ = {**_EVENT, **what, FIELDS: fields}
         log.handle(record)
@@ -100,22 +127,21 @@ def log_event(log: logging.Logger, name: str, fields: Mapping[str, Any]) -> None
 class _WritingHandler(logging.Handler):
     """Passes records to a thread that formats and writes them, many at a time."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, formatter: LineFormatter) -> None:
         super().__init__()
         self._stream = stream
-        self._records: deque[logging.LogRecord] = deque()
+        self._formatter = formatter
+        self._records: deque[logging.LogRecord | _Event] = deque()
         self._dropped = 0
         self._stopping = False
         self._wanted = Event()
         self._thread = Thread(target=self._run, name="easews-log", daemon=True)
         self._thread.start()
 
-    def handle(self, record: logging.LogRecord) -> bool:
-        """Without the lock of other handlers: a deque needs none."""
-        self.emit(record)
-        return True
-
     def emit(self, record: logging.LogRecord) -> None:
+        self.put(record)
+
+    def put(self, record: logging.LogRecord | _Event) -> None:
         if len(self._records) >= MAX_WAITING:
             self._dropped += 1
             return
@@ -154,18 +180,26 @@ class _WritingHandler(logging.Handler):
             except (OSError, ValueError):
                 return  # nobody reads any more, which is no reason to stop serving
 
-    def _line(self, record: logging.LogRecord) -> str:
+    def _line(self, record: logging.LogRecord | _Event) -> str:
+        if isinstance(record, _Event):
+            return self._formatter.line(record.at, "INFO", record.name, record.fields)
         try:
-            return self.format(record)
+            return self._formatter.format(record)
         except Exception as error:  # arguments that do not fit their text
-            return (
-                f"{_timestamp(record)} ERROR {escaped(repr(record.msg))} cannot be shown: {error}"
-            )
+            what = escaped(repr(record.msg))
+            return f"{_timestamp(record.created)} ERROR {what} cannot be shown: {error}"
+
+
+def _sole_writer() -> _WritingHandler | None:
+    """The writer, if there is no other handler."""
+    handlers = _all.handlers
+    writer = handlers[0] if len(handlers) == 1 else None
+    return writer if isinstance(writer, _WritingHandler) else None
 
 
 def end_process(status: int) -> NoReturn:
     """End the process even if tasks or threads do not end; write the log first."""
-    for handler in logging.getLogger("easews").handlers:
+    for handler in _all.handlers:
         if isinstance(handler, _WritingHandler):
             handler.stop()
     sys.stdout.flush()
@@ -175,9 +209,9 @@ def end_process(status: int) -> NoReturn:
 @contextmanager
 def writing_logs(format: str, stream: TextIO | None = None) -> Iterator[None]:
     """Write the log of `easews` to `stream` (standard error) while the block runs."""
-    handler = _WritingHandler(stream or sys.stderr)
-    handler.setFormatter(JsonFormatter() if format == "json" else TextFormatter())
-    logger = logging.getLogger("easews")
+    formatter = JsonFormatter() if format == "json" else TextFormatter()
+    handler = _WritingHandler(stream or sys.stderr, formatter)
+    logger = _all
     before = (logger.level, logger.propagate)
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
