@@ -67,7 +67,12 @@ class HttpConnection:
         """Serve the client until its connection ends, or is the filter's."""
         fate = Fate.DROP
         try:
-            fate = await self._serve_all()
+            site = self._site()
+            idle = site.spec.header_timeout
+            while (fate := await self._serve_one(site, idle)) is Fate.KEEP:
+                await checkpoint()  # a client that always has another request waits its turn
+                site = self._site()
+                idle = site.spec.keep_alive_timeout
             if fate is Fate.LINGER:
                 await linger(self._wire, LINGER)
         except OSError:
@@ -80,15 +85,6 @@ class HttpConnection:
             if fate is not Fate.HANDED_OVER:
                 self._wire.close()
                 self._on_end()
-
-    async def _serve_all(self) -> Fate:
-        site = self._site()
-        idle = site.spec.header_timeout
-        while (fate := await self._serve_one(site, idle)) is Fate.KEEP:
-            await checkpoint()  # a client that always has another request waits its turn
-            site = self._site()
-            idle = site.spec.keep_alive_timeout
-        return fate
 
     async def _serve_one(self, site: Site, idle: float) -> Fate:
         """Read and serve one request."""

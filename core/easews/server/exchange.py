@@ -111,14 +111,17 @@ class Exchange:
                 running.deadline = anyio.current_time() + FLOW_DEADLINE
                 return True
 
-            if self._upgrades and self._body is not None and self._body.done:
-                watch = self._site.services[ClientWatch]
-                left = partial(self._on_left, running)
-                # A timer costs more than most handshakes wait.
-                await watch.during(self._run(pipeline), self._wire, self._reader, left, limit)
-            else:
-                limit()
-                await self._run(pipeline)
+            try:
+                if self._upgrades and self._body is not None and self._body.done:
+                    watch = self._site.services[ClientWatch]
+                    left = partial(self._on_left, running)
+                    # A timer costs more than most handshakes wait.
+                    await watch.during(pipeline.run(ctx), self._wire, self._reader, left, limit)
+                else:
+                    limit()
+                    await pipeline.run(ctx)
+            except MessageError as error:
+                self._give_up(error)
         if self._left:
             self.status = CLIENT_LEFT
             ctx.response = None
@@ -135,12 +138,6 @@ class Exchange:
     def _on_left(self, scope: anyio.CancelScope) -> None:
         self._left = True
         scope.cancel()
-
-    async def _run(self, pipeline: Pipeline) -> None:
-        try:
-            await pipeline.run(self.ctx)
-        except MessageError as error:
-            self._give_up(error)
 
     def _give_up(self, error: MessageError) -> None:
         """What the client sends cannot be followed any further."""

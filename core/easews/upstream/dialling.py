@@ -28,7 +28,9 @@ async def dial(server: Server, timeout: float = inf) -> socket.socket:
     """
     until = monotonic() + timeout
     failure = ConnectError(f"{server.url}: its name has no address")
-    for family, address in await _addresses(server, timeout):
+    # A literal needs no look-up, which costs a thread.
+    addresses = [_literal(server)] if server.is_ip else await _addresses(server, timeout)
+    for family, address in addresses:
         try:
             return await _connected(family, address, until - monotonic())
         except OSError as error:  # out of descriptors is one of them
@@ -45,13 +47,15 @@ def _too_late(server: Server, timeout: float) -> ConnectTimeout:
 
 
 async def _addresses(server: Server, timeout: float) -> list[tuple[int, _Address]]:
-    """(family, address) pairs. An IP address needs no look-up, and so no thread."""
-    if not server.is_ip:
-        with anyio.move_on_after(timeout):
-            return await _look_up(server)
-        raise _too_late(server, timeout)
+    """(family, address) pairs of a name."""
+    with anyio.move_on_after(timeout):
+        return await _look_up(server)
+    raise _too_late(server, timeout)
+
+
+def _literal(server: Server) -> tuple[int, _Address]:
     family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
-    return [(family, (server.host, server.port))]
+    return family, (server.host, server.port)
 
 
 async def _look_up(server: Server) -> list[tuple[int, _Address]]:

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from math import inf
 from time import monotonic
 
+from anyio.lowlevel import checkpoint
+
 from ..errors import BadAnswer, ConnectError, UpstreamTimeout
 from ..http import Headers
 from ..http.h1 import (
@@ -82,6 +84,7 @@ async def ask(
     until = monotonic() + timeout
     try:
         await send_all(sock, encode_request_head(method, target, headers), timeout)
+        await checkpoint()  # no server has answered by now
         return await _read_head(sock, method, until)
     except OSError as error:
         # The kernel's ETIMEDOUT is a TimeoutError too: a connection that was lost, as by a reset.
