@@ -341,6 +341,25 @@ def test_the_diagram_shows_the_tables() -> None:
     assert drawn == state_diagram.draw(), "run: python scripts/state_diagram.py"
 
 
+@pytest.mark.parametrize("leave", [send_close, half_close])
+def test_what_is_queued_is_sent_before_the_connection_is_shut_down(
+    run_by_hand: Any, leave: Callable[[Any, str], None]
+) -> None:
+    with run_by_hand(Loop, LIMITS, send_buffer=1) as by_hand:
+        leave(by_hand, "client")
+        message = frame("backend", Opcode.BINARY, bytes(200_000))
+        send(by_hand, "backend", message + frame("backend", Opcode.CLOSE, b"\x03\xe8"))
+        while by_hand.backend.outbox:
+            by_hand.client.pull(5000)
+            by_hand.turn()
+            by_hand.backend.push()
+        by_hand.turn()
+        assert by_hand.session.client.pending is not None
+        by_hand.settle()
+        assert by_hand.client.received == message + b"\x88\x02\x03\xe8"
+        assert by_hand.client.at_end
+
+
 # What is not in the tables
 
 ACTS: dict[Event, Callable[[Leg], None]] = {

@@ -101,7 +101,7 @@ class Closing:
     def settle(self, now: float) -> bool:
         """Take each connection as far as it can go by now. Whether both are closed then."""
         for leg in (self._backend, self._client):
-            if leg.wire is None or leg.sending not in SEALED or leg.pending is not None:
+            if leg.sending not in SEALED or leg.pending is not None:
                 continue
             if leg.receiving is Receiving.ENDED and not leg.gauge(now).waiting:
                 leg.close()
