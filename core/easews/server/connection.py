@@ -36,7 +36,7 @@ from .reader import RequestReader
 from .site import Site
 from .writer import SEND_TIMEOUT, ResponseWriter
 
-log = logging.getLogger("easews.server")
+log: logging.Logger = logging.getLogger("easews.server")
 
 #: Seconds to wait for the client's end of a connection that we end.
 LINGER = 5.0

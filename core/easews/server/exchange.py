@@ -26,7 +26,7 @@ from .site import Site
 from .watch import ClientWatch
 from .writer import ClientGone, ResponseWriter
 
-log = logging.getLogger("easews.server")
+log: logging.Logger = logging.getLogger("easews.server")
 
 #: Seconds that a pipeline has to come to an answer.
 FLOW_DEADLINE = 30.0
@@ -61,8 +61,8 @@ class Exchange:
             or head.version == "1.0"
             or "close" in head.headers.tokens("connection")
         )
-        self.status = 0
-        self.ctx = Context(
+        self.status: int = 0
+        self.ctx: Context = Context(
             request,
             id=site.ids.new(),
             route=Route(server=site.spec.name),

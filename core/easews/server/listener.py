@@ -20,7 +20,7 @@ from ..pipeline.isolation import isolated, must_go_on
 from .connection import HttpConnection
 from .site import Site
 
-log = logging.getLogger("easews.server")
+log: logging.Logger = logging.getLogger("easews.server")
 
 #: How many connections to accept before everybody else gets a turn.
 ACCEPTS_PER_TURN = 16

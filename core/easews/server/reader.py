@@ -31,8 +31,8 @@ class RequestReader:
     def __init__(self, wire: Wire, max_header_bytes: int) -> None:
         self._wire = wire
         self._max_header_bytes = max_header_bytes
-        self.received = bytearray()
-        self.waits = False
+        self.received: bytearray = bytearray()
+        self.waits: bool = False
 
     async def read_head(self, idle: float, timeout: float) -> RequestHead | None:
         """The next head; None when the client left or sent nothing for `idle` seconds.

@@ -27,8 +27,8 @@ class ResponseWriter:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
         self._head = b""  # what has still to be sent of it
-        self.started = False
-        self.sent = 0
+        self.started: bool = False
+        self.sent: int = 0
 
     async def write(self, response: Response, *, method: str, version: str, close: bool) -> None:
         """Send it all.

@@ -45,7 +45,7 @@ from .relay.session import RelaySession
 from .relay.watchdog import Limits
 from .spec import spec_faults
 
-log = logging.getLogger("easews.wsproxy")
+log: logging.Logger = logging.getLogger("easews.wsproxy")
 
 CLIENT_ERROR = "clientError"
 SERVER_ERROR = "serverError"

@@ -28,7 +28,7 @@ from .sizes import BUFFER_BYTES, LARGE_FRAME, TURN_BYTES
 from .splice import Pipe
 from .timers import Wheel
 
-log = logging.getLogger("easews.wsproxy")
+log: logging.Logger = logging.getLogger("easews.wsproxy")
 
 #: Seconds of work before the event loop gets its turn.
 TURN = 0.002
