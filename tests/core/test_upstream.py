@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from easews import BadAnswer, ConnectError, ConnectTimeout, Headers, Request, UpstreamTimeout
 from easews.upstream import Answer, Pool, Server, ask, dial
+from easews.upstream.pool import Standing
 
 WEIGHTS = st.lists(st.integers(0, 9), min_size=1, max_size=6).filter(any)
 
@@ -77,6 +78,27 @@ def test_a_request_that_is_tried_again_takes_nobody_elses_turn(weights: list[int
 
 def test_a_pool_may_be_empty() -> None:
     assert Pool([]).next(REQUEST) is None
+
+
+def test_what_is_known_of_a_server_is_shared_by_all_pools_that_name_it() -> None:
+    one, other = Pool([Server.at("ws://S:80/a")]), Pool([Server.at("ws://s/a", weight=5)])
+    elsewhere = Pool([Server.at("ws://s/b")])
+    attempt = one.next(REQUEST)
+    assert attempt is not None
+    attempt.failed(ConnectError("no route"))
+    failures = [
+        standing.failures for pool in (other, elsewhere) for standing in pool.standings.values()
+    ]
+    assert failures == [1, 0]
+
+
+def test_a_server_that_no_pool_names_any_more_is_forgotten() -> None:
+    pool = Pool([Server.at("ws://gone:1")])
+    attempt = pool.next(REQUEST)
+    assert attempt is not None
+    attempt.failed(ConnectError("no route"))
+    del pool, attempt
+    assert [*Pool([Server.at("ws://gone:1")]).standings.values()] == [Standing()]
 
 
 def test_failures_in_a_row_are_counted() -> None:

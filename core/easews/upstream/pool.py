@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakValueDictionary
 
 from ..addresses import parse_ip
 from ..filters import SpecFault
@@ -43,12 +44,27 @@ class Server:
         return cls(url, host, port, path, is_ip, weight, keep_host)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True)
 class Standing:
     """What is known of a server: failures in a row, and what the last one was."""
 
     failures: int = 0
     last_error: str = ""
+
+
+# One for each server of this process, however many pools and generations name it. It is forgotten
+# with the last of them.
+_standings: WeakValueDictionary[str, Standing] = WeakValueDictionary()
+
+
+def _standing_of(server: Server) -> Standing:
+    """A server is known by its scheme, host, port and path: all that its URL says."""
+    scheme, host, port, path = server_url(server.url)
+    identity = f"{scheme} {host} {port} {path}"
+    standing = _standings.get(identity)
+    if standing is None:
+        standing = _standings[identity] = Standing()
+    return standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +97,7 @@ class Pool:
 
     def __init__(self, servers: Iterable[Server]) -> None:
         self._servers = [server for server in servers if server.weight > 0]
-        self._attempts = [Attempt(server, Standing()) for server in self._servers]
+        self._attempts = [Attempt(server, _standing_of(server)) for server in self._servers]
         self._shares = [0] * len(self._servers)
         self._total = sum(server.weight for server in self._servers)
 
