@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -232,3 +233,19 @@ async def test_a_connection_that_is_handed_over_is_the_filters_to_close() -> Non
         client.wire.close()
         connection.over(Ending("client", 1000, "closed", 0.0))
         assert len(client.sessions) == 0
+
+
+async def test_a_session_keeps_neither_its_request_nor_its_context() -> None:
+    kept: list[weakref.ref[object]] = []
+    started: list[Connection] = []
+
+    def upgrade(ctx: Context) -> Upgrade:
+        kept.append(weakref.ref(ctx))
+        return Upgrade(Headers(), "x", "", started.append, lambda: None)
+
+    asked = b"GET /ws HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n"
+    async with serving(asked, act=upgrade) as client:
+        await client.until(lambda: started)
+        await client.until(lambda: not any(reference() for reference in kept))
+        client.wire.close()
+        started.pop().over(Ending("client", 1000, "closed", 0.0))

@@ -152,10 +152,11 @@ class HttpConnection:
             exchange.status = CLIENT_LEFT
             return Fate.DROP
 
-        on_end, release = self._on_end, exchange.release
+        on_end, pipeline = self._on_end, exchange.pipeline
 
-        def over() -> None:  # what lives as long as the session keeps nothing else alive
-            release()
+        def over() -> None:  # lives as long as the session: it must not keep the exchange alive
+            if pipeline is not None:
+                pipeline.release()
             on_end()
 
         opening, received = exchange.opening(upgrade), bytes(self._reader.received)

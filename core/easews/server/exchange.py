@@ -52,7 +52,7 @@ class Exchange:
         self._began = perf_counter()
         self._writer = ResponseWriter(wire)
         self._body: RequestBody | None = None
-        self._pipeline: ServedPipeline | None = None
+        self.pipeline: ServedPipeline | None = None
         self._left = False
         self._upgrades = request.wants_upgrade
         self._last = (
@@ -84,7 +84,7 @@ class Exchange:
             self.answer(match.status, match.detail, match.headers)
             return
         spec = self._site.spec
-        served = self._pipeline = self._site.generation.pipelines[match.path.backend]
+        served = self.pipeline = self._site.generation.pipelines[match.path.backend]
         served.hold()
         pipeline = served.flow
         key = match.path.key
@@ -221,7 +221,7 @@ class Exchange:
 
     def release(self) -> None:
         """Let go of the filters. Safe to call twice."""
-        pipeline, self._pipeline = self._pipeline, None
+        pipeline, self.pipeline = self.pipeline, None
         if pipeline is not None:
             pipeline.release()
 
