@@ -258,7 +258,7 @@ def test_a_trusted_peer_is_always_the_last_hop_that_is_told(
 
 
 @pytest.mark.parametrize(
-    "name", ["Forwarded", "X-Forwarded-Any", "X-Real-IP", "Proxy", "X_Real_IP"]
+    "name", ["Forwarded", "X-Forwarded-Any", "X-Real-IP", "Proxy", "X_Real_IP", "X.Real.IP"]
 )
 def test_a_field_that_only_a_proxy_may_write_is_known_by_itself(name: str) -> None:
     assert forwarding_names(Headers([("Accept", "*/*"), (name, "x")])) == {name.lower()}
