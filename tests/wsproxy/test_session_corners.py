@@ -76,6 +76,20 @@ def test_a_frame_that_comes_byte_by_byte_counts_once(run_by_hand: Any) -> None:
         assert not by_hand.session.client.resume_at
 
 
+def test_a_session_that_is_closing_is_looked_at_a_few_times_only(run_by_hand: Any) -> None:
+    with run_by_hand(Loop, Limits(close=8.0)) as by_hand:
+        by_hand.session.close(1001, "stopping")
+        looks = 0
+        while by_hand.session.client.wire is not None:
+            wait = by_hand.session._closing.wake - by_hand.now
+            assert wait > 0
+            by_hand.pass_time(wait)
+            by_hand.client.pull()
+            by_hand.backend.pull()
+            looks += 1
+        assert 4 <= looks <= 20
+
+
 def test_the_clock_lets_go_of_a_session_that_is_over(run_by_hand: Any) -> None:
     with run_by_hand(Loop, Limits(max_age=3600)) as by_hand:
         by_hand.session.cut()

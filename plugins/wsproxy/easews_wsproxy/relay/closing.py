@@ -12,8 +12,6 @@ Which state a leg is in, and which may follow, is told by the tables of `endstat
 
 from __future__ import annotations
 
-from math import inf
-
 from easews import Side
 
 from .endstates import SEALED, SHUTS_DOWN, Event, Receiving, Sending
@@ -127,7 +125,6 @@ class Closing:
         """Close both connections as they are."""
         self._backend.close()
         self._client.close()
-        self._deadline = inf
 
     def _extend(self, now: float) -> None:
         self._deadline = now + self._limits.close
