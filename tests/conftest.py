@@ -66,12 +66,18 @@ def find_chromium() -> str | None:
     return next(filter(None, map(shutil.which, names)), None)
 
 
+def find_haproxy() -> str | None:
+    """The path of HAProxy, which Debian installs where only root looks."""
+    return shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
+
+
 PARTS = {
     "C compiler": Part(
         lambda: importlib.util.find_spec("easews_wsproxy.relay._loop") is not None,
         "apt-get install gcc libc6-dev, remove .venv, then run scripts/test",
     ),
     "curl": Part(lambda: shutil.which("curl") is not None, "apt-get install curl"),
+    "haproxy": Part(lambda: find_haproxy() is not None, "apt-get install haproxy"),
     "node": Part(lambda: shutil.which("node") is not None, "apt-get install nodejs npm"),
     "ws (npm)": Part(lambda: (NODE_MODULES / "ws").is_dir(), NPM),
     "chromium": Part(
@@ -150,6 +156,13 @@ def curl() -> str:
     """The curl program."""
     need("curl")
     return shutil.which("curl") or ""
+
+
+@pytest.fixture(scope="session")
+def haproxy_program() -> str:
+    """The haproxy program."""
+    need("haproxy")
+    return find_haproxy() or ""
 
 
 @pytest.fixture(scope="session")

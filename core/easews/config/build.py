@@ -69,6 +69,7 @@ def _server(given: Fields, document: Document) -> ServerSpec:
         max_header_bytes=given["maxHeaderBytes"],
         trusted_proxies=tuple(map(parse_network, given["trustedProxies"])),
         client_address_from=given.get("clientAddressFrom"),
+        proxy_protocol=given["proxyProtocol"],
         rules=_with_keys(given["name"], map(_rule, given["rules"])),
         place=_place(document, ("port",)),
     )

@@ -15,7 +15,7 @@ from ..filters import END
 from ..plugins import Kinds
 from .documents import Document, Node, Path
 from .schemas import OBJECT_KINDS, kind_of
-from .trust import check_trust, servers_by_pipeline
+from .trust import check_proxy_protocol, check_trust, servers_by_pipeline
 from .wording import did_you_mean, listed
 
 UNLIMITED = -1
@@ -36,6 +36,7 @@ def check_crossrefs(documents: Sequence[Document], kinds: Kinds) -> Iterator[Pro
     for document in documents:
         if _is(document, "HTTPServer"):
             yield from _check_backends(document, documents, pipelines, kinds)
+            yield from check_proxy_protocol(document)
         elif _is(document, "Pipeline"):
             yield from _same_filters(document)
             yield from _check_flow(document, kinds)

@@ -62,6 +62,7 @@ class ServerSpec:
     max_header_bytes: int
     trusted_proxies: tuple[Network, ...]
     client_address_from: str | None
+    proxy_protocol: bool
     rules: tuple[RuleSpec, ...]
     place: str = field(default="", compare=False)
 

@@ -44,6 +44,16 @@ def check_trust(pipeline: Document, leading: Sequence[Document], kinds: Kinds) -
                 yield pipeline.problem(("filters", number, field, at), wrong, accepted)
 
 
+def check_proxy_protocol(server: Document) -> Iterator[Problem]:
+    """A server whose connections have to come from proxies, of which it trusts none."""
+    asked, trusted = server.root.get("proxyProtocol"), server.root.get("trustedProxies")
+    if asked is None or asked.value is not True or (trusted is not None and trusted.value != []):
+        return
+    wrong = "without trustedProxies nobody may connect"
+    accepted = "list there the proxies that send the header of the PROXY protocol"
+    yield server.problem(("proxyProtocol",), wrong, accepted)
+
+
 def _backends(server: Document) -> Iterator[str]:
     for _, rule in server.root.items("rules"):
         for _, path in rule.items("paths"):

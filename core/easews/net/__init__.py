@@ -1,7 +1,8 @@
 """Connections: the only room that makes a socket.
 
-wire     what a connection is read from and written to
-waiting  reading and writing one, awaited through anyio
-sockets  their options, and connecting one
-poller   many descriptors behind one: epoll or kqueue
+wire           what a connection is read from and written to
+waiting        reading and writing one, awaited through anyio
+sockets        their options, and connecting one
+poller         many descriptors behind one: epoll or kqueue
+proxyprotocol  what a proxy in front sends first: whose connection it is        (pure)
 """

@@ -17,6 +17,7 @@ from ..config.model import ServerSpec
 from ..errors import ListenError
 from ..net.sockets import configure
 from ..pipeline.isolation import isolated, must_go_on
+from .arrival import Arrival
 from .connection import HttpConnection
 from .site import Site
 
@@ -79,6 +80,10 @@ def _listen(family: int, address: Any, dual: bool = False) -> socket.socket:
     return sock
 
 
+#: An accepted connection. The plain case has no more steps than it needs.
+Served = HttpConnection | Arrival
+
+
 class _Place:
     """Where a task waits for its next connection, or for None: then it ends."""
 
@@ -86,9 +91,9 @@ class _Place:
 
     def __init__(self) -> None:
         self.filled = anyio.Event()
-        self.connection: HttpConnection | None = None
+        self.connection: Served | None = None
 
-    def give(self, connection: HttpConnection | None) -> None:
+    def give(self, connection: Served | None) -> None:
         self.connection = connection
         self.filled.set()
 
@@ -154,21 +159,23 @@ class Listener:
                     break
                 self._open += 1
                 sock.setblocking(False)
-                local = here or Address(*sock.getsockname()[:2])
-                connection = HttpConnection(sock, _peer(address), local, self._site, self._ended)
+                local = here or _address(sock.getsockname())
+                peer = _address(address)
+                kind = Arrival if self.site.spec.proxy_protocol else HttpConnection
+                connection = kind(sock, peer, local, self._site, self._ended)
                 if self._idle:
                     self._idle.pop().give(connection)
                 else:
                     connections.start_soon(self._work, connection)
             await checkpoint()
 
-    async def _work(self, connection: HttpConnection | None) -> None:
+    async def _work(self, connection: Served | None) -> None:
         """Serve this connection, and then others: a task for each would cost more than its I/O."""
         while connection is not None:
             await isolated(connection.serve())
             connection = await self._next()
 
-    async def _next(self) -> HttpConnection | None:
+    async def _next(self) -> Served | None:
         if self.site.stopping or len(self._idle) >= IDLE_TASKS:
             return None
         place = _Place()
@@ -191,6 +198,7 @@ class Listener:
         self._room.set()
 
 
-def _peer(address: tuple[str, int]) -> Address:
-    """A socket for both families reports 127.0.0.1 as ::ffff:127.0.0.1."""
-    return Address(address[0].removeprefix("::ffff:"), address[1])
+def _address(name: tuple[Any, ...]) -> Address:
+    """What a socket reports. One for both families reports 127.0.0.1 as ::ffff:127.0.0.1."""
+    host: str = name[0]
+    return Address(host.removeprefix("::ffff:") if "." in host else host, name[1])
