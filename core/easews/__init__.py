@@ -2,7 +2,7 @@
 
 What filter packages import, from here and from the four rooms in the second list:
 
-    filters   sessions   services   http   errors   addresses
+    filters   templates   sessions   services   http   errors   addresses
     upstream   testing   lowlevel   schema (through JSON: `urn:easews:common`)
 
 The rooms of the engine, from the top down:
@@ -18,6 +18,7 @@ The rooms of the engine, from the top down:
     lowlevel   connections, and many of them behind one descriptor
     upstream   backends for any filter: pools, dialling, one exchange
     observe    the log
+    templates  text with {{Name}} in it, filled in from a request               (pure)
     filters    the contract: Filter, Context
     sessions   what outlives a request: Session, Sessions, Upgrade, Connection
     services   what a plugin keeps for the life of the process
@@ -25,6 +26,7 @@ The rooms of the engine, from the top down:
     net        sockets, and many of them behind one descriptor
     schema     JSON Schemas, and what is done with one                          (pure)
     addresses  IP addresses and networks                                        (pure)
+    spelling   which known word a misspelt one is meant to be                   (pure)
     errors     one class for each thing that a caller handles differently
 """
 
@@ -59,6 +61,7 @@ from .sessions import (
     Traffic,
     Upgrade,
 )
+from .templates import Template, TemplateFault
 
 __all__ = [
     "Address",
@@ -88,6 +91,8 @@ __all__ = [
     "Sessions",
     "Side",
     "SpecFault",
+    "Template",
+    "TemplateFault",
     "Traffic",
     "Upgrade",
     "UpstreamError",

@@ -11,6 +11,7 @@ import pytest
 import reference_pages
 from easews import Ending, Opening, Route
 from easews.observe.accesslog import AccessLog
+from easews.observe.formatted import NAMES
 from easews.observe.logs import FIELDS
 from easews.testing import OpenSession, make_context
 
@@ -60,3 +61,9 @@ def test_the_page_on_the_log_has_every_field(caplog: pytest.LogCaptureFixture) -
     fields = [name for record in caplog.records for name in getattr(record, FIELDS)]
     assert len(caplog.records) == 2
     assert not [name for name in fields if f"`{name}`" not in page]
+
+
+def test_the_page_on_templates_has_every_name() -> None:
+    page = (ROOT / "docs" / "reference" / "templates.md").read_text()
+    assert not [name for name in NAMES.plain if f"`{name}`" not in page]
+    assert not [name for name in NAMES.with_argument if f"`{name}." not in page]

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from ..config.schemas import OBJECT_KINDS
-from ..config.wording import did_you_mean, listed
+from ..config.wording import listed
 from ..plugins import Kinds, discover
+from ..spelling import did_you_mean
 from .report import complain
 
 PROBLEMS, USAGE = 1, 2

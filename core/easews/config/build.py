@@ -70,6 +70,7 @@ def _server(given: Fields, document: Document) -> ServerSpec:
         trusted_proxies=tuple(map(parse_network, given["trustedProxies"])),
         client_address_from=given.get("clientAddressFrom"),
         proxy_protocol=given["proxyProtocol"],
+        access_log_format=given["accessLogFormat"],
         rules=_with_keys(given["name"], map(_rule, given["rules"])),
         place=_place(document, ("port",)),
     )

@@ -7,13 +7,16 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ..errors import Problem
+from ..observe.formatted import check_format
 from ..plugins import GROUP, Kind, Kinds, raised_at
 from ..schema import Schema, complete, errors, is_write_only
+from ..spelling import did_you_mean, nearest
+from ..templates import TemplateFault
 from .documents import Document, Node, Path, type_name
 from .easegress import instead_of
 from .findings import Finding, causes, reliable
 from .schemas import OBJECT_KINDS, entry_schema, object_schema
-from .wording import Wording, did_you_mean, either, listed, nearest, words_for
+from .wording import Wording, either, listed, words_for
 
 #: Who brings the kinds that people know from the documentation.
 #: Lower than for other keys: that the value is a kind tells enough.
@@ -58,9 +61,21 @@ def _findings(
         yield from _kind_finding(document, (), *_unknown_object(root, kinds))
         return
     yield from _schema_findings(document, (), object_schema(kind))
+    if kind == "HTTPServer":
+        yield from _format_findings(root.get("accessLogFormat"))
     if kind == "Pipeline":
         for number, _ in root.items("filters"):
             yield from _check_filter(document, number, kinds, specs)
+
+
+def _format_findings(node: Node | None) -> Iterator[Finding]:
+    if node is None or node.void or not isinstance(node.value, str):
+        return
+    try:
+        check_format(node.value)
+    except TemplateFault as fault:
+        wrong = "this format (not shown) is no template" if node.hidden else fault.wrong
+        yield Finding(("accessLogFormat",), Wording(wrong, fault.accepted))
 
 
 def _misspelt_kinds(document: Document, kinds: Kinds) -> Iterator[Finding]:

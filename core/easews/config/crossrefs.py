@@ -13,10 +13,11 @@ from ipaddress import ip_address
 from ..errors import Problem
 from ..filters import END
 from ..plugins import Kinds
+from ..spelling import did_you_mean
 from .documents import Document, Node, Path
 from .schemas import OBJECT_KINDS, kind_of
 from .trust import check_proxy_protocol, check_trust, servers_by_pipeline
-from .wording import did_you_mean, listed
+from .wording import listed
 
 UNLIMITED = -1
 

@@ -15,10 +15,10 @@ from dataclasses import replace
 from ..errors import Problem
 from ..plugins import Kinds
 from ..schema import Schema, all_within, is_write_only, known_keys
+from ..spelling import nearest
 from .documents import MASK, Document, Path, Place, without_url_secrets
 from .schemas import OBJECT_KINDS, kind_schema, schema_around
 from .sources import Source
-from .wording import nearest
 
 #: What every object and filter has, and what is no secret without a schema, either.
 _PUBLIC = (("kind",), ("name",))

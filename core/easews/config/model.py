@@ -63,6 +63,7 @@ class ServerSpec:
     trusted_proxies: tuple[Network, ...]
     client_address_from: str | None
     proxy_protocol: bool
+    access_log_format: str
     rules: tuple[RuleSpec, ...]
     place: str = field(default="", compare=False)
 

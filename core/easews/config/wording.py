@@ -5,13 +5,13 @@ Nothing here shows a hidden value, so jsonschema's own messages, which do, are n
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..schema import Schema, description_of, known_keys
+from ..spelling import ALIKE, did_you_mean, nearest
 from .documents import Node, Path
 from .scalars import typed
 
@@ -20,8 +20,6 @@ Error = Any
 
 NOT_SUPPORTED = "Not supported yet"
 _MOST_LISTED = 16
-#: How alike two words have to be before the one is taken for a slip of the other.
-_ALIKE = 0.7
 
 # A text that YAML takes as it stands, where it begins no other thing, ends none and is no comment.
 _PLAIN = re.compile(
@@ -62,19 +60,6 @@ class Wording(NamedTuple):
     missing: str = ""
     replaces: str = ""
     vague: bool = False
-
-
-def did_you_mean(word: str, candidates: Iterable[str]) -> str:
-    """``did you mean 'port'?``, or nothing when no candidate is near."""
-    near = nearest(word, candidates, _ALIKE)
-    return f"did you mean {near!r}?" if near else ""
-
-
-def nearest(word: str, candidates: Iterable[str], alike: float) -> str:
-    """The candidate that `word` may be a slip of, or nothing; `alike` is from 0 to 1."""
-    by_folded = {candidate.lower(): candidate for candidate in candidates}
-    near = difflib.get_close_matches(word.lower(), by_folded, n=1, cutoff=alike)
-    return by_folded[near[0]] if near else ""
 
 
 def listed(words: Iterable[str], nothing: str = "none") -> str:
@@ -146,7 +131,7 @@ def _unknown_keys(error: Error, node: Node, schema: Schema, path: Path) -> Itera
 def _unknown_key(
     key: str, home: _Home | None, known: list[str], schema: Schema, path: Path
 ) -> Wording:
-    near = "" if home else nearest(key, known, _ALIKE)
+    near = "" if home else nearest(key, known, ALIKE)
     accepted = (
         f"it belongs in {'an entry of ' * home.is_list}{home.key!r}"
         if home

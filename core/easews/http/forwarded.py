@@ -108,12 +108,40 @@ def forwarded_elements(headers: Headers) -> list[str]:
 
 def forwarded_for(element: str) -> str:
     """The `for` of an element of Forwarded, unquoted; empty when it has none, or several."""
+    return _parameter(element, "for")
+
+
+def _parameter(element: str, wanted: str) -> str:
     found = [
         token or re.sub(r"\\(.)", r"\1", quoted)
         for name, token, quoted in _pairs(element)
-        if name.lower() == "for"
+        if name.lower() == wanted
     ]
     return found[0] if len(found) == 1 else ""
+
+
+def asked_scheme(request: Request) -> Literal["http", "https"]:
+    """The scheme that the client used: the trusted proxies' word, or that of the connection.
+
+    A proxy that terminates TLS tells it in X-Forwarded-Proto, or in Forwarded. The first one of
+    several is the client's own.
+    """
+    said = request.scheme
+    if "x-forwarded-proto" in request.vouched:
+        said = next(iter(request.headers.tokens("x-forwarded-proto")), said)
+    elif "forwarded" in request.vouched and (elements := forwarded_elements(request.headers)):
+        said = _parameter(elements[0], "proto").lower() or said
+    return "https" if said in ("https", "wss") else "http"
+
+
+def asked_host(request: Request) -> str:
+    """The host[:port] that the client asked for, in lower case.
+
+    A trusted proxy that asks for another Host says in X-Forwarded-Host what it was asked for; of
+    several the first one is the client's. What untrusted peers say there never gets here.
+    """
+    asked = request.headers.elements("x-forwarded-host")
+    return (asked[0] if asked else request.host).lower()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 from ..filters import Context
 from ..http import Response
+from ..http.h1 import RequestHead
 from ..sessions import Ending, Session
 from .logs import log_event
 
@@ -27,28 +28,35 @@ class AccessLog:
     """Its methods fit the places where things end: a request, and a session (`Sessions.on_end`)."""
 
     def request(
-        self, ctx: Context, status: int, sent: int, seconds: float, target: str = ""
+        self,
+        ctx: Context,
+        status: int,
+        sent: int,
+        seconds: float,
+        head: RequestHead | None = None,
+        received: int = 0,
     ) -> None:
-        """`sent` is the size of the answer's body in bytes. A status of 101 opens a session; 499
-        is a client that left before its answer, 0 an answer that never came. `target` is what the
-        client asked for, where that was rewritten.
+        """`sent` and `received` are the sizes of the answer's and the request's body in bytes. A
+        status of 101 opens a session; 499 is a client that left before its answer, 0 an answer
+        that never came. `head` is what the client has sent; filters change `ctx.request`.
         """
         request, route = ctx.request, ctx.route
+        asked = head or request
         fields = {
             "id": ctx.id,
             "client": request.client.host,
-            "host": request.host,
-            "method": request.method,
-            "target": without_query_values(target or request.target),
+            "host": asked.headers.get("host"),
+            "method": asked.method,
+            "target": without_query_values(asked.target),
             "status": status,
-            "reason": _reason(ctx, status),
+            "reason": reason_of(ctx, status),
             "sent": sent,
             "ms": round(seconds * 1000, 3),
             "server": route.server,
             "route": route.path,
             "pipeline": route.pipeline,
             "backend": ctx.backend,
-            "flow": " ".join(f"{name}:{result}" if result else name for name, result in ctx.trace),
+            "flow": flow_of(ctx),
         }
         if ctx.labels:
             fields |= _labelled(ctx.labels)
@@ -82,11 +90,16 @@ class AccessLog:
         log_event(log, "session", fields)
 
 
+def flow_of(ctx: Context) -> str:
+    """The filters that were called, each with its result."""
+    return " ".join(f"{name}:{result}" if result else name for name, result in ctx.trace)
+
+
 def _labelled(labels: Mapping[str, str]) -> dict[str, str]:
     return {f"label.{name}": value for name, value in labels.items()}
 
 
-def _reason(ctx: Context, status: int) -> str:
+def reason_of(ctx: Context, status: int) -> str:
     """Why the client was refused, if that is what it was told."""
     response = ctx.response
     if isinstance(response, Response) and response.status == status:

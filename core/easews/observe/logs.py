@@ -20,6 +20,8 @@ from typing import Any, NamedTuple, NoReturn, TextIO
 
 FIELDS = "easews_fields"
 FORMATS = ("text", "json")
+#: A field whose value is the whole line of the text format: what `accessLogFormat` has made.
+LINE = "line"
 
 #: Lines that may wait to be written; further ones are counted and dropped.
 MAX_WAITING = 20_000
@@ -51,8 +53,10 @@ class TextFormatter(LineFormatter):
     def line(
         self, at: float, level: str, message: str, fields: Mapping[str, Any], trace: str = ""
     ) -> str:
+        if LINE in fields:
+            return escaped(fields[LINE])
         pairs = [f"{key}={_quoted(value)}" for key, value in fields.items() if value != ""]
-        line = " ".join([_timestamp(at), level, escaped(message), *pairs])
+        line = " ".join([timestamp(at), level, escaped(message), *pairs])
         return line + "".join(f"\n    {escaped(part)}" for part in trace.splitlines())
 
 
@@ -62,13 +66,13 @@ class JsonFormatter(LineFormatter):
     def line(
         self, at: float, level: str, message: str, fields: Mapping[str, Any], trace: str = ""
     ) -> str:
-        shown = {"time": _timestamp(at), "level": level.lower(), "event": message, **fields}
+        shown = {"time": timestamp(at), "level": level.lower(), "event": message, **fields}
         if trace:
             shown["exception"] = trace
         return json.dumps(shown)
 
 
-def _timestamp(at: float) -> str:
+def timestamp(at: float) -> str:
     return f"{_to_the_second(int(at))}.{int(at % 1 * 1000):03d}Z"
 
 
@@ -187,7 +191,7 @@ class _WritingHandler(logging.Handler):
             return self._formatter.format(record)
         except Exception as error:  # arguments that do not fit their text
             what = escaped(repr(record.msg))
-            return f"{_timestamp(record.created)} ERROR {what} cannot be shown: {error}"
+            return f"{timestamp(record.created)} ERROR {what} cannot be shown: {error}"
 
 
 def _sole_writer() -> _WritingHandler | None:

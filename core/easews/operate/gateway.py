@@ -20,6 +20,7 @@ from anyio.abc import TaskGroup, TaskStatus
 from ..config.model import Config, Drain, ServerSpec
 from ..errors import EasewsError
 from ..observe.accesslog import AccessLog
+from ..observe.formatted import FormattedAccessLog
 from ..pipeline import Generation
 from ..server import ClientWatch, Listener, RequestIds, Site, bind
 from ..services import Services
@@ -154,7 +155,9 @@ class Gateway:
         self._tasks.start_soon(listener.serve)
 
     def _site(self, spec: ServerSpec) -> Site:
-        return Site(spec, self._generation, self.services, self.sessions, self._access, self._ids)
+        form = spec.access_log_format
+        access = FormattedAccessLog(form) if form else self._access
+        return Site(spec, self._generation, self.services, self.sessions, access, self._ids)
 
     async def _close_slowly(self, sessions: list[Session], reason: str) -> None:
         now = anyio.current_time()

@@ -243,4 +243,7 @@ class Exchange:
     def write_log(self) -> None:
         """One line in the access log."""
         took = perf_counter() - self._began
-        self._site.access.request(self.ctx, self.status, self._writer.sent, took, self._head.target)
+        received = 0 if self._body is None else self._body.size
+        self._site.access.request(
+            self.ctx, self.status, self._writer.sent, took, self._head, received
+        )

@@ -79,13 +79,16 @@ def _drop_empty_lines(received: bytearray) -> None:
 
 
 class RequestBody:
-    """An async iterator over a request's body. `limit` is in bytes, -1 for none."""
+    """An async iterator over a request's body. `limit` is in bytes, -1 for none.
+
+    `size` is how many bytes of it have been read.
+    """
 
     def __init__(self, reader: RequestReader, wire: Wire, head: RequestHead, limit: int) -> None:
         self._source = reader
         self._wire = wire
         self._limit = limit
-        self._size = 0
+        self.size: int = 0
         framing = request_framing(head)
         self._check_size(framing.length)
         self._reader = BodyReader(framing)
@@ -113,8 +116,8 @@ class RequestBody:
             except OSError:
                 raise BodyError(400, "the connection was lost before the body's end") from None
             self._source.received += self._reader.leftover
-            self._size += len(piece)
-            self._check_size(self._size)
+            self.size += len(piece)
+            self._check_size(self.size)
             if piece:
                 return piece
         raise StopAsyncIteration
