@@ -6,7 +6,6 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
-from typing import Any
 
 import anyio
 import pytest
@@ -41,15 +40,18 @@ class Tells(Filter):
 
 
 @asynccontextmanager
-async def serving(trusted: str = "127.0.0.1", header_timeout: str = "10s") -> AsyncIterator[Any]:
+async def serving(
+    trusted: str = "127.0.0.1", header_timeout: str = "10s", proxy: str = "true", more: str = ""
+) -> AsyncIterator[Running]:
     config = f"""
 kind: HTTPServer
 name: server
 port: 80
-proxyProtocol: true
+proxyProtocol: {proxy}
 trustedProxies: [{trusted}]
 clientAddressFrom: x-forwarded-for
 headerTimeout: {header_timeout}
+{more}
 rules:
 - paths:
   - backend: tells
@@ -168,3 +170,68 @@ async def test_connections_count_until_they_have_ended() -> None:
         with anyio.fail_after(PATIENCE):
             while listener._open:
                 await anyio.lowlevel.checkpoint()
+
+
+def knocking(peer: str) -> bytes:
+    return LINE.replace(b"203.0.113.5", peer.encode()) + GET.replace(b"Connection: close\r\n", b"")
+
+
+async def open_one(running: Running, peer: str) -> SocketStream | None:
+    """A connection that is kept, or None when it was closed without an answer."""
+    stream = await anyio.connect_tcp(*running.address)
+    await stream.send(knocking(peer))
+    with anyio.fail_after(PATIENCE):
+        try:
+            assert (await stream.receive()).startswith(b"HTTP/1.1 200")
+        except (anyio.EndOfStream, anyio.BrokenResourceError):
+            await stream.aclose()
+            return None
+    return stream
+
+
+async def test_a_client_may_have_so_many_connections_and_others_too(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with serving(more="maxConnectionsPerClient: 2") as running:
+        peers = ["203.0.113.5", "203.0.113.5", "203.0.113.5", "203.0.113.5", "203.0.113.6"]
+        opened = [await open_one(running, peer) for peer in peers]
+        assert [stream is not None for stream in opened] == [True, True, False, False, True]
+        refused = [text for text in caplog.messages if "was closed" in text]
+        (line,) = refused
+        assert "203.0.113.5 has 2 connections, which is maxConnectionsPerClient" in line
+        assert opened[0] is not None
+        await opened[0].aclose()
+        again = None
+        while again is None:
+            again = await open_one(running, "203.0.113.5")
+        for stream in [*opened[1:], again]:
+            if stream is not None:
+                await stream.aclose()
+
+
+async def test_connections_of_trusted_proxies_are_not_limited() -> None:
+    async with serving(more="maxConnectionsPerClient: 1") as running:
+        opened = [await open_one(running, "127.0.0.1") for _ in range(3)]
+        for stream in opened:
+            assert stream is not None
+            await stream.aclose()
+
+
+async def test_without_proxies_the_limit_is_on_the_peers() -> None:
+    async with serving(more="maxConnectionsPerClient: 1", trusted="", proxy="false") as running:
+
+        async def answer() -> bytes:
+            stream = await anyio.connect_tcp(*running.address)
+            await stream.send(GET.replace(b"close", b"keep-alive"))
+            kept.append(stream)
+            with anyio.fail_after(PATIENCE):
+                try:
+                    return await stream.receive()
+                except (anyio.EndOfStream, anyio.BrokenResourceError):
+                    return b""
+
+        kept: list[SocketStream] = []
+        assert (await answer()).startswith(b"HTTP/1.1 200")
+        assert await answer() == b""
+        for stream in kept:
+            await stream.aclose()

@@ -147,8 +147,8 @@ def test_every_field_arrives_in_its_own_unit() -> None:
     loaded = config(FULL, PORT="8080")
     (server,) = loaded.servers
     assert (server.port, server.address, server.keep_alive) == (8080, "127.0.0.1", False)
-    assert (server.keep_alive_timeout, server.header_timeout) == (90.0, 0.5)
-    assert (server.client_max_body_size, server.max_header_bytes) == (1024, 8192)
+    assert (server.keep_alive_timeout, server.limits.header_timeout) == (90.0, 0.5)
+    assert (server.client_max_body_size, server.limits.max_header_bytes) == (1024, 8192)
     assert (server.max_connections, server.client_address_from) == (7, "forwarded")
     assert server.trusted_proxies == (ip_network("10.0.0.0/8"),)
     (rule,) = server.rules
@@ -181,8 +181,8 @@ def test_defaults_are_those_of_the_contract_and_an_empty_flow_is_written_out() -
         60,
         10240,
     )
-    assert (server.client_max_body_size, server.header_timeout) == (4 * 1024**2, 10)
-    assert (server.max_header_bytes, server.address, server.rules) == (64 * 1024, "", ())
+    assert (server.client_max_body_size, server.limits.header_timeout) == (4 * 1024**2, 10)
+    assert (server.limits.max_header_bytes, server.address, server.rules) == (64 * 1024, "", ())
     assert [(step.filter, step.alias) for step in loaded.pipelines[0].flow] == [
         ("a", "a"),
         ("b", "b"),

@@ -16,6 +16,7 @@ from anyio.abc import SocketAttribute, SocketStream
 from anyio.lowlevel import checkpoint
 
 from easews import Address, Connection, Context, Ending, Filter, Headers, Response, Upgrade
+from easews.config.model import RequestLimits
 from easews.http.h1 import RequestHead
 from easews.lowlevel import raw_socket
 from easews.server import exchange, listener, watch, writer
@@ -23,6 +24,7 @@ from easews.server.reader import RequestReader
 from easews.testing import Running, gateway
 
 PATIENCE = 30
+LIMITS = RequestLimits(PATIENCE, 1000, 1000, 100, PATIENCE, 0)
 
 LATE: list[str] = []
 CLOSED: list[str] = []
@@ -427,7 +429,7 @@ async def test_an_empty_line_does_not_begin_a_head() -> None:
     near, far = socket.socketpair()
     with near, far:
         near.setblocking(False)
-        reader = RequestReader(near, 1000)
+        reader = RequestReader(near, LIMITS)
         heads: list[RequestHead | None] = []
 
         async def read() -> None:

@@ -9,12 +9,14 @@ import anyio
 import pytest
 
 from easews import Response, Services
+from easews.config.model import RequestLimits
 from easews.net.waiting import receive
 from easews.server.reader import RequestReader
 from easews.server.watch import ClientWatch
 from easews.server.writer import ResponseWriter
 
 PATIENCE = 30
+LIMITS = RequestLimits(PATIENCE, 1024, 1024, 100, PATIENCE, 0)
 
 
 async def pieces() -> AsyncIterator[bytes]:
@@ -37,7 +39,7 @@ async def write(response: Response, sock: socket.socket) -> None:
 
     async with anyio.create_task_group() as tasks:
         await tasks.start(serve)
-        reader = RequestReader(sock, 1024)
+        reader = RequestReader(sock, LIMITS)
         await watch.during(writing, sock, reader, lambda: None, writer.send_head)
         tasks.cancel_scope.cancel()
 

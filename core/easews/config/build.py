@@ -19,6 +19,7 @@ from .model import (
     GatewaySpec,
     PathSpec,
     PipelineSpec,
+    RequestLimits,
     RuleSpec,
     ServerSpec,
     StepSpec,
@@ -65,14 +66,25 @@ def _server(given: Fields, document: Document) -> ServerSpec:
         max_connections=given["maxConnections"],
         expects_connections="maxConnections" in document.root.value,
         client_max_body_size=given["clientMaxBodySize"],
-        header_timeout=given["headerTimeout"],
-        max_header_bytes=given["maxHeaderBytes"],
+        limits=_limits(given),
+        max_connections_per_client=given.get("maxConnectionsPerClient"),
         trusted_proxies=tuple(map(parse_network, given["trustedProxies"])),
         client_address_from=given.get("clientAddressFrom"),
         proxy_protocol=given["proxyProtocol"],
         access_log_format=given["accessLogFormat"],
         rules=_with_keys(given["name"], map(_rule, given["rules"])),
         place=_place(document, ("port",)),
+    )
+
+
+def _limits(given: Fields) -> RequestLimits:
+    return RequestLimits(
+        header_timeout=given["headerTimeout"],
+        max_header_bytes=given["maxHeaderBytes"],
+        max_request_line=given["maxRequestLine"],
+        max_headers=given["maxHeaders"],
+        body_timeout=given["bodyTimeout"],
+        min_body_rate=given["minBodyRate"],
     )
 
 

@@ -44,6 +44,18 @@ class RuleSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestLimits:
+    """How large and how slow a request may be. A `min_body_rate` of 0 bytes a second is none."""
+
+    header_timeout: float
+    max_header_bytes: int
+    max_request_line: int
+    max_headers: int
+    body_timeout: float
+    min_body_rate: int
+
+
+@dataclass(frozen=True, slots=True)
 class ServerSpec:
     """An HTTPServer object. An empty address listens on every interface, IPv4 and IPv6.
 
@@ -58,8 +70,8 @@ class ServerSpec:
     max_connections: int
     expects_connections: bool
     client_max_body_size: int
-    header_timeout: float
-    max_header_bytes: int
+    limits: RequestLimits
+    max_connections_per_client: int | None
     trusted_proxies: tuple[Network, ...]
     client_address_from: str | None
     proxy_protocol: bool

@@ -1,7 +1,8 @@
 """HTTPServer: from a listening socket to a pipeline, and the answer back.
 
 listener    bind -> accept -> a task for each connection
-arrival     what stands in front of HTTP on a connection: a PROXY header
+arrival     what comes before HTTP on a connection: a PROXY header, a client's limit
+clients     how many connections each client has                                (pure)
 connection  request after request, until its fate is not to be kept
 fate        what becomes of a connection after a request
 exchange    one request: route -> pipeline -> answer -> log

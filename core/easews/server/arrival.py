@@ -1,22 +1,24 @@
-"""What stands in front of HTTP on a connection: the header of the PROXY protocol.
+"""What comes before HTTP on a connection: the PROXY protocol, and whether the client may have
+one more.
 
-The listener makes an `Arrival` only where something stands there; other connections are an
-`HttpConnection` from the start.
+The listener makes an `Arrival` only where the config asks for something of it (`Site.plain`);
+other connections are an `HttpConnection` from the start.
 """
 
 from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from time import monotonic
 
 import anyio
 
-from ..addresses import Address, is_within
+from ..addresses import Address, Network, is_within, parse_ip
 from ..net.proxyprotocol import ProxyHeader, parse_proxy_header
 from ..net.waiting import wait_for
 from ..pipeline.isolation import must_go_on
+from .clients import ClientCounts
 from .connection import HttpConnection
 from .site import Site
 
@@ -33,7 +35,7 @@ class NotLetIn(Exception):
 class Arrival:
     """Owns `sock` until it is closed or an `HttpConnection`; `on_end` is called once, then."""
 
-    __slots__ = ("_local", "_on_end", "_peer", "_site", "_sock")
+    __slots__ = ("_clients", "_local", "_on_end", "_peer", "_site", "_sock")
 
     def __init__(
         self,
@@ -42,12 +44,14 @@ class Arrival:
         local: Address,
         site: Callable[[], Site],
         on_end: Callable[[], None],
+        clients: ClientCounts,
     ) -> None:
         self._sock = sock
         self._peer = peer
         self._local = local
         self._site = site
         self._on_end = on_end
+        self._clients = clients
 
     async def serve(self) -> None:
         """Read what comes first, then serve the client until its connection ends."""
@@ -75,9 +79,27 @@ class Arrival:
         if spec.proxy_protocol:
             if not is_within(peer.host, spec.trusted_proxies):
                 raise NotLetIn("with proxyProtocol only trustedProxies may connect")
-            header = await read_proxy_header(self._sock, spec.header_timeout)
+            header = await read_proxy_header(self._sock, spec.limits.header_timeout)
             peer, local = header.source or peer, header.destination or local
+        if spec.max_connections_per_client is not None:
+            self._count(peer.host, spec.max_connections_per_client, spec.trusted_proxies)
         return HttpConnection(self._sock, peer, local, self._site, self._on_end)
+
+    def _count(self, host: str, most: int, trusted: Collection[Network]) -> None:
+        """Proxies speak for many clients, and those of unix sockets have no address."""
+        if parse_ip(host) is None or is_within(host, trusted):
+            return
+        if not self._clients.enter(host, most):
+            if self._clients.is_first_refusal(host):
+                raise NotLetIn(f"{host} has {most} connections, which is maxConnectionsPerClient")
+            raise ConnectionAbortedError("one more, as the log has it already")
+        ended = self._on_end
+
+        def leave() -> None:
+            self._clients.leave(host)
+            ended()
+
+        self._on_end = leave
 
 
 async def read_proxy_header(sock: socket.socket, timeout: float) -> ProxyHeader:

@@ -61,14 +61,14 @@ class HttpConnection:
         self._local = local
         self._site = site
         self._on_end = on_end
-        self._reader = RequestReader(wire, site().spec.max_header_bytes)
+        self._reader = RequestReader(wire, site().spec.limits)
 
     async def serve(self) -> None:
         """Serve the client until its connection ends, or is the filter's."""
         fate = Fate.DROP
         try:
             site = self._site()
-            idle = site.spec.header_timeout
+            idle = site.spec.limits.header_timeout
             while (fate := await self._serve_one(site, idle)) is Fate.KEEP:
                 await checkpoint()  # a client that always has another request waits its turn
                 site = self._site()
@@ -89,7 +89,7 @@ class HttpConnection:
     async def _serve_one(self, site: Site, idle: float) -> Fate:
         """Read and serve one request."""
         try:
-            head = await self._reader.read_head(idle, site.spec.header_timeout)
+            head = await self._reader.read_head(idle, site.spec.limits.header_timeout)
         except MessageError as error:
             await self._refuse(site, error)
             return Fate.LINGER

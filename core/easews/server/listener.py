@@ -18,6 +18,7 @@ from ..errors import ListenError
 from ..net.sockets import configure
 from ..pipeline.isolation import isolated, must_go_on
 from .arrival import Arrival
+from .clients import ClientCounts
 from .connection import HttpConnection
 from .site import Site
 
@@ -108,6 +109,7 @@ class Listener:
         self.addresses: list[Address] = [Address(*sock.getsockname()[:2]) for sock in socks]
         self.site = site
         self._open = 0
+        self._clients = ClientCounts()
         self._idle: list[_Place] = []
         self._room = anyio.Event()
         self._accepting = anyio.CancelScope()
@@ -161,8 +163,11 @@ class Listener:
                 sock.setblocking(False)
                 local = here or _address(sock.getsockname())
                 peer = _address(address)
-                kind = Arrival if self.site.spec.proxy_protocol else HttpConnection
-                connection = kind(sock, peer, local, self._site, self._ended)
+                connection: Served
+                if self.site.plain:
+                    connection = HttpConnection(sock, peer, local, self._site, self._ended)
+                else:
+                    connection = Arrival(sock, peer, local, self._site, self._ended, self._clients)
                 if self._idle:
                     self._idle.pop().give(connection)
                 else:

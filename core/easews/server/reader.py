@@ -7,6 +7,7 @@ from time import monotonic
 
 from anyio.lowlevel import checkpoint
 
+from ..config.model import RequestLimits
 from ..errors import MessageError
 from ..http.h1 import (
     BodyError,
@@ -28,24 +29,24 @@ class RequestReader:
     `waits` tells that somebody waits for more of a body: what comes is then not for others.
     """
 
-    def __init__(self, wire: Wire, max_header_bytes: int) -> None:
+    def __init__(self, wire: Wire, limits: RequestLimits) -> None:
         self._wire = wire
-        self._max_header_bytes = max_header_bytes
+        self.limits: RequestLimits = limits
         self.received: bytearray = bytearray()
         self.waits: bool = False
 
     async def read_head(self, idle: float, timeout: float) -> RequestHead | None:
         """The next head; None when the client left or sent nothing for `idle` seconds.
 
-        MessageError when it is malformed (400), too large (431), or did not come in whole
+        MessageError when it is malformed (400), too large (414, 431), or did not come in whole
         within `timeout` seconds of its first byte (408).
         """
-        received = self.received
+        received, most = self.received, self.limits.max_header_bytes
         _drop_empty_lines(received)
         end_of_idling = monotonic() + idle
         until = monotonic() + timeout if received else end_of_idling
         end = find_head_end(received) if received else -1
-        while end < 0 and len(received) <= self._max_header_bytes:
+        while end < 0 and len(received) <= most:
             try:
                 data = await receive(self._wire, until - monotonic())
             except TimeoutError:
@@ -61,9 +62,10 @@ class RequestReader:
             if not received:
                 until = end_of_idling
             end = find_head_end(received)
-        if not 0 <= end <= self._max_header_bytes:
-            raise MessageError(431, f"the head is over {self._max_header_bytes} bytes")
-        raw = received[:end]
+        raw = received[:end] if 0 <= end <= most else received
+        _check_head(raw, self.limits)
+        if raw is received:
+            raise MessageError(431, f"the head is over {most} bytes")
         del received[:end]
         return parse_request_head(raw)
 
@@ -72,10 +74,27 @@ class RequestReader:
         return RequestBody(self, self._wire, head, limit)
 
 
+def _check_head(head: bytearray, limits: RequestLimits) -> None:
+    """MessageError when a head, of which there may be more, is too large in one of its parts."""
+    if head.find(b"\r\n", 0, limits.max_request_line + 2) < 0:
+        raise MessageError(414, f"the request line is over {limits.max_request_line} bytes")
+    if head.count(b"\r\n") - 2 > limits.max_headers:  # the request line's, and the empty line's
+        raise MessageError(431, f"there are more than {limits.max_headers} header fields")
+
+
 def _drop_empty_lines(received: bytearray) -> None:
     """RFC 9112 §2.2: what stands before a request line. Some clients end a body with a CRLF."""
     while received.startswith(b"\r\n"):
         del received[:2]
+
+
+def patience(limits: RequestLimits, size: int, waited: float) -> float:
+    """How many seconds to wait for more of a body, of which `size` bytes have come and which was
+    waited for `waited` seconds. Every byte earns the time that it may take at `minBodyRate`.
+    """
+    if not limits.min_body_rate:
+        return limits.body_timeout
+    return limits.body_timeout + min(0.0, size / limits.min_body_rate - waited)
 
 
 class RequestBody:
@@ -89,6 +108,7 @@ class RequestBody:
         self._wire = wire
         self._limit = limit
         self.size: int = 0
+        self._waited = 0.0
         framing = request_framing(head)
         self._check_size(framing.length)
         self._reader = BodyReader(framing)
@@ -105,7 +125,9 @@ class RequestBody:
         return self
 
     async def __anext__(self) -> bytes:
-        """MessageError when the body is malformed, cut short (400), or too large (413)."""
+        """MessageError when the body is malformed, cut short (400), too slow (408) or too large
+        (413).
+        """
         while not self._reader.done:
             await checkpoint()  # a body that is always ready lets others have a turn
             try:
@@ -131,10 +153,22 @@ class RequestBody:
             self._continue_first = False
             await send_all(self._wire, _CONTINUE)
         self._source.waits = True
+        began = monotonic()
         try:
-            return await receive(self._wire)
+            time_left = patience(self._source.limits, self.size, self._waited)
+            return await receive(self._wire, time_left)
+        except TimeoutError:
+            raise self._too_slow() from None
         finally:
             self._source.waits = False
+            self._waited += monotonic() - began
+
+    def _too_slow(self) -> MessageError:
+        limits = self._source.limits
+        if patience(limits, self.size, self._waited) >= limits.body_timeout:
+            return MessageError(408, f"nothing of the body came for {limits.body_timeout:g} s")
+        rate = limits.min_body_rate
+        return MessageError(408, f"the body came at less than {rate} bytes a second")
 
     def _check_size(self, size: int) -> None:
         if 0 <= self._limit < size:

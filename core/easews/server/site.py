@@ -34,7 +34,9 @@ class RequestIds:
 
 @dataclass(slots=True)
 class Site:
-    """`stopping`: connections end after the request that they are at."""
+    """`stopping`: connections end after the request that they are at. `plain`: a connection is
+    HTTP from its first byte, and every client may have one more.
+    """
 
     spec: ServerSpec
     generation: Generation
@@ -43,7 +45,10 @@ class Site:
     access: AccessLog
     ids: RequestIds
     router: Router = field(init=False)
+    plain: bool = field(init=False)
     stopping: bool = False
 
     def __post_init__(self) -> None:
-        self.router = Router(self.spec)
+        spec = self.spec
+        self.router = Router(spec)
+        self.plain = not spec.proxy_protocol and spec.max_connections_per_client is None
