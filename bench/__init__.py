@@ -1,16 +1,18 @@
 """The benchmark: what a proxy's relay costs, beside other proxies, in one run.
 
-    loads     what is asked of a proxy, and which figures come of it       (tables)
-    subjects  the proxies: where they come from, how each is started       (a table)
-    measure   CPU and memory of a process and its children, from /proc
-    tools     the load generator and the echo backend: built from c/, told what to do
-    rounds    each subject under each load, in turn, round after round
-    summary   samples of all rounds -> medians, ratios, rows of tables  (pure)
-    against   another commit as a subject, built in a venv of its own
-    compare   is a row worse than before?                               (pure)
-    report    what the terminal shows, and JSON                         (pure)
-    charts    bars as SVG                                               (pure)
-    page      docs/explanation/performance.md with its charts, from the JSON
+    loads       what is asked of a proxy, and which figures come of it       (tables)
+    subjects    the proxies: where they come from, how each is started       (a table)
+    measure     CPU and memory of a process and its children, from /proc
+    running     a subject's config for a load, its process, and when it relays
+    tools       load generators and backends: built from c/; ports, a certificate
+    generators  load generators and backends while they run, told what to do
+    rounds      each subject under each load, in turn, round after round
+    summary     samples of all rounds -> medians, ratios, rows of tables  (pure)
+    against     another commit as a subject, built in a venv of its own
+    compare     is a row worse than before?                               (pure)
+    report      what the terminal shows, and JSON                         (pure)
+    charts      bars as SVG                                               (pure)
+    page        docs/explanation/performance.md with its charts, from the JSON
 
 `bench/run` sets up and starts it; `README.md` says what the figures mean.
 """

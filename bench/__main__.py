@@ -7,19 +7,19 @@ import json
 import resource
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from .against import NOW, Commit, build, find_commit
+from .against import NOW, Commit, able, build, find_commit
 from .compare import Row, compare, confirmed
-from .loads import LOADS, Load
+from .loads import GROUPS, LOADS, Ability, Load
 from .measure import cores, machine
 from .report import as_json, report
-from .rounds import Effort, Ports, Sample, measure_all
+from .rounds import Effort, Ports, Sample, measure_all, taking_part
 from .subjects import SUBJECTS, Subject, missing_distributions, version
-from .tools import BenchError, build_tools, refuse_taken
+from .tools import BenchError, build_tools, make_certificate, refuse_taken
 
 DEFAULT_SUBJECTS = "nginx,easews"
 #: Descriptors that a proxy needs for 5,500 sessions, and some to spare.
@@ -29,8 +29,9 @@ Named = TypeVar("Named", Load, Subject)
 
 EPILOG = """\
 examples:
-  bench/run                                      easews beside nginx, all loads, 5 to 9 minutes
+  bench/run                                      easews beside nginx, loads of ws, 5 to 9 minutes
   bench/run --quick --loads 64x125,idle          a first look
+  bench/run --loads tls,http                     the same over TLS, and plain HTTP, 7 minutes
   bench/run --subjects all --json figures.json   everybody, some 35 minutes
   bench/run --against HEAD~1                     is any row worse than there? 10 minutes
 """
@@ -46,8 +47,9 @@ def main(arguments: Sequence[str]) -> int:
         commit = find_commit(options.against) if options.against else None
         if commit and NOW not in options.subjects:
             raise BenchError(f"--against compares a commit with {NOW.name}: name it in --subjects")
-        _prepare(options.subjects, ports)
-        before = build(commit) if commit else None
+        needs = {load.needs for load in options.loads}
+        _prepare(options.subjects, needs, ports)
+        before = able(build(commit), needs) if commit else None
         subjects = (*options.subjects, before) if before else options.subjects
         _introduce(subjects, commit, effort)
         samples = _measure(subjects, options.loads, effort, ports)
@@ -80,14 +82,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, metavar="N", help="5 unless told")
     parser.add_argument(
         "--loads",
-        type=_chooser("load", LOADS),
-        default=LOADS,
+        type=_chooser("load", LOADS, GROUPS),
+        default="ws",
         metavar="NAME,…",
-        help=", ".join(load.name for load in LOADS),
+        help=f"{', '.join(GROUPS)} (ws), or some of {', '.join(load.name for load in LOADS)}",
     )
     parser.add_argument(
         "--subjects",
-        type=_chooser("subject", SUBJECTS),
+        type=_chooser("subject", SUBJECTS, {"all": SUBJECTS}),
         default=DEFAULT_SUBJECTS,
         metavar="NAME,…",
         help=f"all, or some of {', '.join(s.name for s in SUBJECTS)} ({DEFAULT_SUBJECTS})",
@@ -103,23 +105,27 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _chooser(what: str, known: tuple[Named, ...]) -> Callable[[str], tuple[Named, ...]]:
+def _chooser(
+    what: str, known: tuple[Named, ...], groups: Mapping[str, tuple[Named, ...]]
+) -> Callable[[str], tuple[Named, ...]]:
+    by_name = {**{one.name: (one,) for one in known}, **groups}
+
     def choose(text: str) -> tuple[Named, ...]:
-        by_name = {one.name: one for one in known}
-        names = list(by_name) if text == "all" else text.split(",")
-        for name in names:
+        chosen: dict[str, Named] = {}
+        for name in text.split(","):
             if name not in by_name:
                 raise argparse.ArgumentTypeError(
                     f"no {what} is called {name!r}; there are {', '.join(by_name)}"
                 )
-        return tuple(by_name[name] for name in names)
+            chosen.update({one.name: one for one in by_name[name]})
+        return tuple(chosen.values())
 
     return choose
 
 
-def _prepare(subjects: Sequence[Subject], ports: Ports) -> None:
+def _prepare(subjects: Sequence[Subject], needs: Collection[Ability], ports: Ports) -> None:
     """Everything that can be refused before the first measurement."""
-    for port, who in ((ports.proxy, "the proxy"), (ports.backend, "the echo backend")):
+    for port, who in ((ports.proxy, "the proxy"), (ports.backend, "the backend")):
         if port is not None:
             refuse_taken(port, who)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -128,7 +134,9 @@ def _prepare(subjects: Sequence[Subject], ports: Ports) -> None:
             f"at most {hard} open files are allowed (ulimit -Hn); {DESCRIPTORS} needed"
         )
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    build_tools()
+    build_tools(needs)
+    if "tls" in needs:
+        make_certificate()
     _install(missing_distributions(subjects))
 
 
@@ -168,7 +176,7 @@ def _measure(
     ports: Ports,
     first: int = 1,
 ) -> list[Sample]:
-    total = effort.rounds * len(loads) * len(subjects)
+    total = effort.rounds * sum(len(taking_part(subjects, load)) for load in loads)
     started = 0
 
     def progress(number: int, load: Load, subject: Subject) -> None:
@@ -185,7 +193,12 @@ def _compare(
     samples: list[Sample], before: Subject, loads: Sequence[Load], effort: Effort, ports: Ports
 ) -> Iterator[Row]:
     """The rows now and before. What seems different is measured again, and joins `samples`."""
-    rows = [compare(samples, load, before.name, NOW.name) for load in loads]
+    rows = [
+        compare(samples, load, before.name, NOW.name)
+        if load.needs in before.does
+        else Row(load, verdict="new")
+        for load in loads
+    ]
     doubtful = [row.load for row in rows if row.verdict in ("WORSE", "better")]
     again: list[Sample] = []
     if doubtful:

@@ -6,10 +6,13 @@ import importlib.metadata
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from .loads import Ability
+from .running import values_for, write_configs
 from .subjects import SUBJECTS, Subject
 from .tools import BUILT, BenchError
 
@@ -52,6 +55,20 @@ def build(commit: Commit) -> Subject:
         built.write_text(wanted, encoding="utf-8")
     command = tuple(str(python) if word == "@PYTHON@" else word for word in NOW.command)
     return Subject(f"easews@{commit.sha[:SHORT]}", (), command, configs=NOW.configs)
+
+
+def able(before: Subject, needs: Iterable[Ability]) -> Subject:
+    """The subject, with what it does of what loads need: the commit accepts the config for it."""
+    new = {need for need in needs if need != "ws" and not _accepts(before, need)}
+    return replace(before, does=before.does - new)
+
+
+def _accepts(before: Subject, need: Ability) -> bool:
+    python, *module, _, config = before.command
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        write_configs(before, need, values_for(before, 1, 2), Path(folder))
+        command = [python, *module, "validate", config]
+        return not subprocess.run(command, cwd=folder, capture_output=True).returncode
 
 
 def _unpack(commit: Commit, tree: Path) -> None:

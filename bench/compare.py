@@ -21,7 +21,8 @@ from .summary import NOTHING, by_round
 #: What a row has to differ by at least: less is nobody's concern.
 FLOOR = 0.03
 
-Verdict = Literal["same", "better", "WORSE", "unknown"]
+#: A row is `new` when the commit before cannot do what the load needs.
+Verdict = Literal["same", "better", "WORSE", "new", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,24 @@
 """The loads, and what is measured under each.
 
-An *echo* load has sessions exchange messages; *idle* opens sessions and weighs them; *churn*
-opens and ends them, one after the other; *flood* has sessions exchange messages, and others
-opened and closed, beside one that sends tiny frames as fast as it can; *crowd* has sessions
-exchange messages while many others end at once.
+An *echo* load has sessions exchange messages; *idle* opens sessions and weighs them, once each has
+echoed a message where the load has a size; *churn* opens and ends them, one after the other;
+*flood* has sessions exchange messages, and others opened and closed, beside one that sends tiny
+frames as fast as it can; *crowd* has sessions exchange messages while many others end at once.
+*request* has connections that are kept alive send one HTTP request after the other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, get_args
 
-LoadKind = Literal["echo", "idle", "churn", "flood", "crowd"]
+LoadKind = Literal["echo", "idle", "churn", "flood", "crowd", "request"]
+#: What a proxy has to be able to do: relay WebSocket sessions, have them over TLS, relay HTTP
+#: requests, or answer them by itself.
+Ability = Literal["ws", "tls", "http", "answer"]
+#: The loads that are chosen together.
+GroupName = Literal["ws", "tls", "http"]
 #: How a session ends: a Close from both sides, or the client closes its TCP connection.
 EndingKind = Literal["close", "tcp"]
 
@@ -21,7 +27,8 @@ EndingKind = Literal["close", "tcp"]
 class Load:
     """One load. `size` is in bytes, `in_flight` in messages of each session. `flood` is what the
     one session sends, once (`-` for nothing) and then without end: frames in hex, unmasked.
-    `crowd` is how many others end at once.
+    `crowd` is how many others end at once. `resumed` TLS sessions begin with a ticket. A request
+    sends `size` bytes to `path`, and `answered` come back.
     """
 
     name: str
@@ -33,6 +40,14 @@ class Load:
     flood: tuple[str, str] = ("", "")
     ending: EndingKind = "close"
     crowd: int = 0
+    needs: Ability = "ws"
+    resumed: bool = False
+    path: str = ""
+    answered: int = 0
+
+    @property
+    def group(self) -> GroupName:
+        return "http" if self.needs == "answer" else self.needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +62,18 @@ class Figure:
 def _beside(flood: str, frames: tuple[str, str]) -> Load:
     title = f"16 sessions echo 125 B beside a flood of {flood.replace('-', ' ')}"
     return Load(f"flood-{flood}", title, "flood", 16, 125, flood=frames)
+
+
+def _over_tls(name: str, title: str, kind: LoadKind, sessions: int, **rest: Any) -> Load:
+    return Load(f"tls-{name}", f"TLS: {title}", kind, sessions, needs="tls", **rest)
+
+
+def _asked(name: str, title: str, path: str, answered: int, size: int = 0) -> Load:
+    needs: Ability = "answer" if path == "/answer" else "http"
+    title = f"64 connections {title}"
+    return Load(
+        f"http-{name}", title, "request", 64, size, 1, needs=needs, path=path, answered=answered
+    )
 
 
 LOADS: tuple[Load, ...] = (
@@ -64,7 +91,27 @@ LOADS: tuple[Load, ...] = (
     _beside("pings", ("-", "8900")),
     _beside("empty-messages", ("-", "8200")),
     _beside("fragments", ("0200", "000178")),
+    _over_tls("64x125", "64 sessions echo 125 B", "echo", 64, size=125),
+    _over_tls(
+        "64x8x125", "64 sessions echo 125 B, 8 in flight each", "echo", 64, size=125, in_flight=8
+    ),
+    _over_tls("64x4k", "64 sessions echo 4 KiB", "echo", 64, size=4096),
+    _over_tls("8x1m", "8 sessions echo 1 MiB", "echo", 8, size=1024 * 1024),
+    _over_tls("idle", "5,000 idle sessions", "idle", 5000),
+    _over_tls("idle-16k", "5,000 idle sessions after an echo of 16 KiB", "idle", 5000, size=16384),
+    _over_tls("churn-full", "sessions opened and ended", "churn", 16),
+    _over_tls("churn-resumed", "sessions opened by a ticket and ended", "churn", 16, resumed=True),
+    _asked("get-100", "GET 100 B", "/100", 100),
+    _asked("get-64k", "GET 64 KiB", "/65536", 65536),
+    _asked("post-64k", "POST 64 KiB", "/100", 100, 65536),
+    _asked("answer-100", "GET 100 B that the proxy answers by itself", "/answer", 100),
 )
+
+#: What `--loads` may name besides a load: several at once.
+GROUPS: Mapping[str, tuple[Load, ...]] = {
+    "all": LOADS,
+    **{name: tuple(load for load in LOADS if load.group == name) for name in get_args(GroupName)},
+}
 
 #: The first figure of each kind is the one that subjects are compared by; less is better.
 FIGURES: Mapping[LoadKind, tuple[Figure, ...]] = {
@@ -99,6 +146,14 @@ FIGURES: Mapping[LoadKind, tuple[Figure, ...]] = {
         Figure("p50_us", "p50 µs", ",.0f"),
         Figure("worst_us", "worst µs", ",.0f"),
         Figure("quiet_p99_us", "p99 µs before", ",.0f"),
+        Figure("others_busy", "others busy", ".0%"),
+    ),
+    "request": (
+        Figure("cpu_us", "CPU µs/request", ".2f"),
+        Figure("per_second", "requests/s", ",.0f"),
+        Figure("p50_us", "p50 µs", ",.0f"),
+        Figure("p99_us", "p99 µs", ",.0f"),
+        Figure("busy", "proxy busy", ".0%"),
         Figure("others_busy", "others busy", ".0%"),
     ),
 }

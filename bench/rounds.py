@@ -7,14 +7,16 @@ the subjects take turns within a round, so that what the machine does meanwhile 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
 
+from .generators import Backend, LoadGenerator
 from .loads import Load, LoadKind
 from .measure import all_cpu_seconds, cores, cpu_seconds, pss_kib
-from .subjects import Subject, running
-from .tools import BenchError, EchoBackend, LoadGenerator, free_port
+from .running import running
+from .subjects import Subject
+from .tools import BenchError, free_port
 
 #: How many handshakes are under way at once while sessions are opened.
 OPENING = 16
@@ -61,21 +63,24 @@ def measure_all(
     progress: Callable[[int, Load, Subject], None],
     first: int = 1,
 ) -> Iterator[Sample]:
-    """Measure everything; a measurement that fails is a sample, too. `first` is the number of the
-    first round.
+    """Measure everything that the subjects do; a measurement that fails is a sample, too. `first`
+    is the number of the first round.
     """
-    _, load_core = cores()
-    with EchoBackend(load_core, ports.backend or free_port()) as backend:
-        for number in range(first, first + effort.rounds):
-            for load in loads:
-                for subject in _in_turn(subjects, number):
-                    progress(number, load, subject)
-                    try:
-                        figures = _measure(subject, load, effort, ports, backend)
-                    except BenchError as error:
-                        yield Sample(number, load.name, subject.name, failure=str(error))
-                    else:
-                        yield Sample(number, load.name, subject.name, figures)
+    for number in range(first, first + effort.rounds):
+        for load in loads:
+            for subject in taking_part(_in_turn(subjects, number), load):
+                progress(number, load, subject)
+                try:
+                    figures = _measure(subject, load, effort, ports)
+                except BenchError as error:
+                    yield Sample(number, load.name, subject.name, failure=str(error))
+                else:
+                    yield Sample(number, load.name, subject.name, figures)
+
+
+def taking_part(subjects: Sequence[Subject], load: Load) -> Sequence[Subject]:
+    """The subjects that do what the load needs."""
+    return [subject for subject in subjects if load.needs in subject.does]
 
 
 def _in_turn(subjects: Sequence[Subject], number: int) -> Sequence[Subject]:
@@ -90,33 +95,31 @@ class Setting:
 
     proxy: tuple[int, ...]
     generator: LoadGenerator
-    backend: EchoBackend
+    backend: Backend
 
     @property
     def tools(self) -> tuple[int, ...]:
         return (self.generator.pid, self.backend.pid)
 
 
-def _measure(
-    subject: Subject, load: Load, effort: Effort, ports: Ports, backend: EchoBackend
-) -> dict[str, float]:
-    with _setting(subject, ports, backend) as setting:
+def _measure(subject: Subject, load: Load, effort: Effort, ports: Ports) -> dict[str, float]:
+    with _setting(subject, load, ports) as setting:
         return MEASURES[load.kind](setting, load, effort)
 
 
 @contextmanager
-def _setting(subject: Subject, ports: Ports, backend: EchoBackend) -> Iterator[Setting]:
+def _setting(subject: Subject, load: Load, ports: Ports) -> Iterator[Setting]:
     proxy_core, load_core = cores()
-    if not subject.command:
-        with LoadGenerator(load_core, backend.port) as generator:
-            yield Setting((), generator, backend)
-        return
-    port = ports.proxy or free_port()
-    with (
-        running(subject, proxy_core, port, backend.port) as pid,
-        LoadGenerator(load_core, port) as generator,
-    ):
-        yield Setting((pid,), generator, backend)
+    with ExitStack() as stack:
+        backend = Backend(load_core, ports.backend or free_port(), load.needs)
+        stack.enter_context(backend)
+        port, pids = backend.port, []
+        if subject.command:
+            port = ports.proxy or free_port()
+            proxy = running(subject, load.needs, proxy_core, port, backend.port)
+            pids = [stack.enter_context(proxy)]
+        generator = stack.enter_context(LoadGenerator(load_core, port, load.needs))
+        yield Setting(tuple(pids), generator, backend)
 
 
 def _echo(setting: Setting, load: Load, effort: Effort) -> dict[str, float]:
@@ -138,12 +141,17 @@ def _idle(setting: Setting, load: Load, effort: Effort) -> dict[str, float]:
         return {}
     before = pss_kib(setting.proxy)
     setting.generator.open(load.sessions, OPENING)
+    if load.size:
+        setting.generator.each(load.size, OPENING)
     growth = pss_kib(setting.proxy) - before
     return {"kib": growth / load.sessions, "baseline_mib": before / 1024}
 
 
 def _churn(setting: Setting, load: Load, effort: Effort) -> dict[str, float]:
     setting.generator.churn(effort.churned // 10, load.sessions, load.ending)
+    if load.resumed:
+        setting.generator.resume()
+        setting.generator.churn(effort.churned // 10, load.sessions, load.ending)
     setting.backend.wait_for_endings(left=0)
     with _accounted(setting) as used:
         done = setting.generator.churn(effort.churned, load.sessions, load.ending)
@@ -189,12 +197,27 @@ def _crowd(setting: Setting, load: Load, effort: Effort) -> dict[str, float]:
     }
 
 
+def _request(setting: Setting, load: Load, effort: Effort) -> dict[str, float]:
+    generator = setting.generator
+    generator.open(load.sessions, OPENING)
+    generator.ask(load.path, load.size, load.answered, effort.warm_up)
+    with _accounted(setting) as used:
+        done = generator.ask(load.path, load.size, load.answered, effort.seconds)
+    return {
+        **used.figures(done["answers"]),
+        "per_second": done["answers"] / done["seconds"],
+        "p50_us": done["p50_us"],
+        "p99_us": done["p99_us"],
+    }
+
+
 MEASURES: dict[LoadKind, Callable[[Setting, Load, Effort], dict[str, float]]] = {
     "echo": _echo,
     "idle": _idle,
     "churn": _churn,
     "flood": _flood,
     "crowd": _crowd,
+    "request": _request,
 }
 
 

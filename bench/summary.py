@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from statistics import median
 
 from .loads import FIGURES, Load
-from .rounds import Sample
+from .rounds import Sample, taking_part
 from .subjects import Subject
 
 #: The subject that the others are compared with, when it takes part.
@@ -36,10 +36,12 @@ def ratio(samples: Sequence[Sample], load: Load, subject: str, reference: str) -
 def table_rows(
     samples: Sequence[Sample], load: Load, subjects: Sequence[Subject]
 ) -> Iterator[list[str]]:
-    """The headings, then a row for each subject: medians, and the range of the first figure."""
+    """The headings, then a row for each subject that does what the load needs: medians, and the
+    range of the first figure.
+    """
     first, *others = FIGURES[load.kind]
-    names = [subject.name for subject in subjects]
-    reference = REFERENCE if REFERENCE in names else names[0]
+    names = [subject.name for subject in taking_part(subjects, load)]
+    reference = REFERENCE if REFERENCE in names else next(iter(names), REFERENCE)
     yield ["", first.heading, "range", f"vs {reference}", *(figure.heading for figure in others)]
     for name in names:
         compared = ratio(samples, load, name, reference)

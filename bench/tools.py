@@ -1,33 +1,49 @@
-"""The load generator and the echo backend, which are C so that they are not what is measured."""
+"""Load generators and backends, which are C so that they are not what is measured: how they are
+built and started. What else a run needs: a port, a certificate.
+"""
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
 import socket
 import subprocess
-import time
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Self
+from typing import IO
 
-from .loads import EndingKind
+from .loads import Ability
 
 SOURCES = Path(__file__).parent / "c"
 BUILT = Path(__file__).parent.parent / ".cache" / "bench"
-#: How long a proxy may take to end sessions at the backend that have no client any more.
-ENDING_SECONDS = 20.0
+#: The load generator and the backend for what a load needs.
+PROGRAMS: Mapping[Ability, tuple[str, str]] = {
+    "ws": ("load", "echo"),
+    "tls": ("load-tls", "echo"),
+    "http": ("load-http", "origin"),
+    "answer": ("load-http", "origin"),
+}
+#: Their sources with the compiler's arguments, where they are not what the name says.
+SOURCE: Mapping[str, tuple[str, ...]] = {
+    "load-tls": ("load.c", "-DWITH_TLS", "-lssl", "-lcrypto"),
+}
+#: One key for all: P-256, as most sites have it.
+CERTIFICATE = (
+    *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"),
+    *("-days", "30", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"),
+    *("-keyout", "key.pem", "-out", "certificate.pem"),
+)
 
 
 class BenchError(Exception):
     """Why the benchmark, or one measurement, cannot go on. The text is for the user."""
 
 
-def build_tools() -> None:
-    """Compile what is older than its sources. BenchError without a compiler."""
+def build_tools(needs: Iterable[Ability] = ("ws",)) -> None:
+    """Compile what is older than its sources, as far as loads need it. BenchError without a
+    compiler, or without OpenSSL for those over TLS.
+    """
     compiler = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
         raise BenchError(
@@ -36,14 +52,39 @@ def build_tools() -> None:
         )
     BUILT.mkdir(parents=True, exist_ok=True)
     newest = max(source.stat().st_mtime for source in SOURCES.iterdir())
-    for name in ("echo", "load"):
+    for name in sorted({name for need in needs for name in PROGRAMS[need]}):
         program = BUILT / name
-        if program.exists() and program.stat().st_mtime > newest:
-            continue
-        command = [compiler, "-O2", "-Wall", "-o", str(program), str(SOURCES / f"{name}.c")]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            raise BenchError(f"{' '.join(command)} failed:\n{done.stderr}")
+        if not program.exists() or program.stat().st_mtime <= newest:
+            _compile(compiler, name, program)
+
+
+def _compile(compiler: str, name: str, program: Path) -> None:
+    source, *arguments = SOURCE.get(name, (f"{name}.c",))
+    command = [compiler, "-O2", "-Wall", "-o", str(program), str(SOURCES / source), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if "openssl/" in done.stderr or "-lssl" in done.stderr:
+        raise BenchError(
+            "the loads over TLS need OpenSSL's headers; "
+            "on Debian and Ubuntu: apt-get install libssl-dev openssl"
+        )
+    if done.returncode:
+        raise BenchError(f"{' '.join(command)} failed:\n{done.stderr}")
+
+
+def make_certificate() -> None:
+    """A certificate for localhost with its key, in `BUILT`: `certificate.pem`, `key.pem`, and both
+    in one file. BenchError without openssl.
+    """
+    if shutil.which("openssl") is None:
+        raise BenchError(
+            "the loads over TLS need the openssl program, to make a certificate; "
+            "on Debian and Ubuntu: apt-get install openssl"
+        )
+    done = subprocess.run(CERTIFICATE, cwd=BUILT, capture_output=True, text=True)
+    if done.returncode:
+        raise BenchError(f"openssl could not make a certificate: {done.stderr}")
+    both = (BUILT / "certificate.pem").read_bytes() + (BUILT / "key.pem").read_bytes()
+    (BUILT / "certificate-and-key.pem").write_bytes(both)
 
 
 def refuse_taken(port: int, who: str) -> None:
@@ -100,94 +141,3 @@ def end(process: subprocess.Popen[bytes]) -> None:
     for pipe in (process.stdin, process.stdout, process.stderr):
         if pipe is not None:
             pipe.close()
-
-
-class EchoBackend(AbstractContextManager["EchoBackend"]):
-    """The echo backend, while the context lasts."""
-
-    def __init__(self, core: int, port: int) -> None:
-        refuse_taken(port, "the echo backend")
-        self.port = port
-        self._process = start_pinned([str(BUILT / "echo"), str(port)], core, stdout=subprocess.PIPE)
-        self.pid = self._process.pid
-        assert self._process.stdout is not None
-        if self._process.stdout.readline() != b"ready\n":
-            raise BenchError("the echo backend did not start; its message is above")
-        self._descriptors = len(os.listdir(f"/proc/{self.pid}/fd"))
-
-    def __exit__(self, *_: object) -> None:
-        end(self._process)
-
-    def wait_for_endings(self, left: int) -> None:
-        """Return once at most `left` connections are open. BenchError when that takes too long."""
-        deadline = time.monotonic() + ENDING_SECONDS
-        while (open_ones := self._connections()) > left:
-            if time.monotonic() > deadline:
-                raise BenchError(
-                    f"{open_ones} sessions are open at the backend that their clients have ended"
-                )
-            time.sleep(0.001)
-
-    def _connections(self) -> int:
-        return len(os.listdir(f"/proc/{self.pid}/fd")) - self._descriptors
-
-
-class LoadGenerator(AbstractContextManager["LoadGenerator"]):
-    """The load generator; each command waits until it is done. Its sessions end with it."""
-
-    def __init__(self, core: int, port: int) -> None:
-        self._process = start_pinned(
-            [str(BUILT / "load"), str(port)],
-            core,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        self.pid = self._process.pid
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        end(self._process)
-
-    def open(self, sessions: int, parallel: int) -> Mapping[str, float]:
-        """Open sessions and keep them."""
-        return self._tell(f"open {sessions} {parallel}")
-
-    def churn(self, sessions: int, parallel: int, ending: EndingKind) -> Mapping[str, float]:
-        """Open and end sessions: `churned` of them in `seconds`."""
-        return self._tell(f"churn {sessions} {parallel} {ending}")
-
-    def crowd(self, sessions: int, parallel: int) -> Mapping[str, float]:
-        """Open sessions that say nothing, and end all of them during the next `talk`."""
-        return self._tell(f"crowd {sessions} {parallel}")
-
-    def talk(self, size: int, every_ms: float, seconds: float) -> Mapping[str, float]:
-        """Have every open session send a message each `every_ms`, whether or not the one before
-        it has come back. Answers as `echo`, and `worst_us`; a message counts from when it was due.
-        """
-        return self._tell(f"talk {size} {every_ms} {seconds}")
-
-    def echo(self, size: int, in_flight: int, seconds: float) -> Mapping[str, float]:
-        """Have every open session echo: `echoes` in `seconds`, `p50_us` and `p99_us`; meanwhile
-        `flooded` bytes of a flood are sent.
-        """
-        return self._tell(f"echo {size} {in_flight} {seconds}")
-
-    def flood(self, first: str, frame: str) -> Mapping[str, float]:
-        """From now on have one more session send `frame` without end, behind `first`."""
-        return self._tell(f"flood {first} {frame}")
-
-    def _tell(self, command: str) -> Mapping[str, float]:
-        process = self._process
-        assert process.stdin is not None
-        assert process.stdout is not None
-        assert process.stderr is not None
-        process.stdin.write(f"{command}\n".encode())
-        process.stdin.flush()
-        answer = process.stdout.readline()
-        if not answer:
-            raise BenchError(process.stderr.read().decode(errors="replace").strip())
-        result: Mapping[str, float] = json.loads(answer)
-        return result

@@ -76,6 +76,9 @@ PARTS = {
         lambda: importlib.util.find_spec("easews_wsproxy.relay._loop") is not None,
         "apt-get install gcc libc6-dev, remove .venv, then run scripts/test",
     ),
+    "OpenSSL headers": Part(
+        lambda: Path("/usr/include/openssl/ssl.h").is_file(), "apt-get install libssl-dev openssl"
+    ),
     "curl": Part(lambda: shutil.which("curl") is not None, "apt-get install curl"),
     "haproxy": Part(lambda: find_haproxy() is not None, "apt-get install haproxy"),
     "node": Part(lambda: shutil.which("node") is not None, "apt-get install nodejs npm"),

@@ -152,15 +152,6 @@ static void accept_all(int listener) {
     if (errno != EAGAIN && errno != ECONNABORTED) die("accept");
 }
 
-static int listen_on(int port) {
-    struct sockaddr_in address = loopback(port);
-    int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1;
-    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (bind(listener, (struct sockaddr *)&address, sizeof address) < 0) die("echo: bind");
-    if (listen(listener, 4096) < 0) die("echo: listen");
-    return listener;
-}
-
 int main(int count, char **arguments) {
     if (count != 2) {
         fprintf(stderr, "usage: echo PORT\n");

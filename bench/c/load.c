@@ -1,7 +1,10 @@
-/* The load generator: `load PORT`, told what to do line by line on stdin.
+/* The load generator: `load PORT`, told what to do line by line on stdin. `load-tls PORT`, which is
+ * this with WITH_TLS, has its sessions over TLS.
  *
  *   open COUNT PARALLEL              opens sessions and keeps them
  *   echo SIZE IN_FLIGHT SECONDS      has every open session echo binary messages
+ *   each SIZE PARALLEL               has every open session echo one message, PARALLEL at a time
+ *   resume                           from now on TLS sessions are resumed by the newest ticket
  *   churn COUNT PARALLEL ENDING      opens and ends sessions: `close` has whole Closes both ways,
  *                                    `tcp` closes the connection as soon as the session is open
  *   crowd COUNT PARALLEL             opens sessions that say nothing, for `talk` to end
@@ -13,24 +16,26 @@
  * Each is answered by one line of JSON on stdout. Anything a WebSocket server must not do is
  * told on stderr and ends the program with status 1. The end of stdin ends it with 0.
  */
-#include "wire.h"
+#ifdef WITH_TLS
+#include "tls.h"
+#else
+#include "plain.h"
+#endif
 
-#include <stdarg.h>
 #include <sys/random.h>
 
 #include "accept_key.h"
+#include "asking.h"
 
 #define MAX_SESSIONS 20000
 #define MAX_IN_FLIGHT 64
 #define LEAVING_AT_ONCE 64
-#define PATIENCE_NS (20 * 1000000000ULL)
-#define HISTOGRAM_US 2000000
 #define FLOOD_BYTES (64 * 1024)
 
-enum state { CONNECTING, SHAKING, OPEN, CLOSING, FLOODING };
+enum state { CONNECTING, SECURING, SHAKING, OPEN, CLOSING, FLOODING };
 
 struct session {
-    int fd;
+    struct link link;
     enum state state;
     char head[2048]; /* of the answer to the handshake, then of a frame that was cut */
     size_t held;
@@ -38,7 +43,8 @@ struct session {
     uint64_t due[MAX_IN_FLIGHT];  /* when each message in flight was meant to go out, a ring */
     unsigned oldest, in_flight;
     unsigned owed;                /* messages that are still to be sent */
-    size_t sent;                  /* bytes of the first of them that are on their way */
+    unsigned frame;               /* of `wire`: the first of them */
+    size_t sent;                  /* bytes of it that are on their way */
     bool waits;                   /* for room to send */
 };
 
@@ -54,19 +60,10 @@ static uint8_t *const received = space + 64; /* what was held goes in front */
 /* What is being done now */
 static unsigned to_start, under_way, completed;
 static bool churning, by_tcp, issuing;
+static unsigned next_one; /* the session whose turn it is in `each`; none when it is the last */
 static uint8_t *payload, *wire; /* the message; in_flight masked frames of it */
 static size_t payload_size, frame_size;
-static uint64_t now, progress, echoes, latest, worst_us;
-static uint32_t histogram[HISTOGRAM_US + 1]; /* microseconds; the last is all above */
-
-static void fail(const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    fputs("load: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-    exit(1);
-}
+static unsigned frame_count;
 
 /* Opening and closing */
 
@@ -75,7 +72,8 @@ static void start_session(struct session *session) {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) die("load: socket");
     no_delay(fd);
-    *session = (struct session){.fd = fd, .state = CONNECTING};
+    *session = (struct session){.state = CONNECTING};
+    link_begin(&session->link, fd);
     if (connect(fd, (struct sockaddr *)&address, sizeof address) < 0 && errno != EINPROGRESS)
         die("load: connect");
     watch(poller, EPOLL_CTL_ADD, fd, EPOLLOUT, session);
@@ -85,9 +83,12 @@ static void start_session(struct session *session) {
 
 static void shake(struct session *session) {
     size_t size = strlen(request);
-    if (send(session->fd, request, size, MSG_NOSIGNAL) != (ssize_t)size) die("load: handshake");
+    if (session->state == CONNECTING)
+        watch(poller, EPOLL_CTL_MOD, session->link.fd, EPOLLIN, session);
+    session->state = SECURING;
+    if (!link_secure(&session->link)) return;
+    if (link_send(&session->link, request, size) != (ssize_t)size) die("load: handshake");
     session->state = SHAKING;
-    watch(poller, EPOLL_CTL_MOD, session->fd, EPOLLIN, session);
 }
 
 /* A session has come as far as it should: the next one, in its place or in a new one. */
@@ -104,60 +105,68 @@ static void send_close(struct session *session) {
     uint8_t mask[4] = {1, 2, 3, 4}, code[2] = {1000 >> 8, 1000 & 0xFF};
     memcpy(frame + 2, mask, 4);
     unmask(frame + 6, code, 2, mask);
-    if (send(session->fd, frame, sizeof frame, MSG_NOSIGNAL) != sizeof frame) die("load: Close");
+    if (link_send(&session->link, frame, sizeof frame) != sizeof frame) die("load: Close");
     session->state = CLOSING;
 }
 
-static void on_answer(struct session *session) {
+/* This and the next two read once. Whether there was something to read. */
+static bool on_answer(struct session *session) {
     size_t room = sizeof session->head - 1 - session->held;
-    ssize_t count = recv(session->fd, session->head + session->held, room, 0);
-    if (count < 0 && errno == EAGAIN) return;
+    ssize_t count = link_recv(&session->link, session->head + session->held, room);
+    if (count < 0 && errno == EAGAIN) return false;
     if (count <= 0) fail("the connection ended before the handshake was answered");
     session->head[session->held += (size_t)count] = '\0';
-    if (!strstr(session->head, "\r\n\r\n")) return;
+    if (!strstr(session->head, "\r\n\r\n")) return true;
     if (strncmp(session->head, "HTTP/1.1 101 ", 13) || !strstr(session->head, expected_accept))
         fail("the handshake was answered so:\n%s", session->head);
     session->state = OPEN;
     session->held = 0;
     if (churning && !by_tcp) {
         send_close(session);
-        return;
+        return true;
     }
-    if (churning) close(session->fd);
+    if (churning) link_close(&session->link);
     complete(session);
+    return true;
 }
 
 /* Wait for our Close to come back, code and all, then for the end of the connection. */
-static void on_closing(struct session *session) {
+static bool on_closing(struct session *session) {
     static const char echoed[] = {(char)(FIN | CLOSE), 2, 1000 >> 8, (char)(1000 & 0xFF)};
     size_t room = sizeof session->head - session->held;
-    ssize_t count = recv(session->fd, session->head + session->held, room, 0);
-    if (count < 0 && errno == EAGAIN) return;
+    ssize_t count = link_recv(&session->link, session->head + session->held, room);
+    if (count < 0 && errno == EAGAIN) return false;
     if (count < 0) die("load: after Close");
     session->held += (size_t)count;
-    if (count) return;
+    if (count) return true;
     if (session->held != sizeof echoed || memcmp(session->head, echoed, sizeof echoed))
         fail("a Close 1000 was not answered by one, but by %zu bytes", session->held);
-    close(session->fd);
+    link_close(&session->link);
     complete(session);
+    return true;
 }
 
 /* Echoing */
 
+static unsigned min(unsigned one, unsigned other) { return one < other ? one : other; }
+
 /* Send what is owed, as far as it goes, in one write. */
 static void send_owed(struct session *session) {
-    size_t size = session->owed * frame_size - session->sent;
-    ssize_t sent = send(session->fd, wire + session->sent, size, MSG_NOSIGNAL);
+    unsigned frames = min(session->owed, frame_count - session->frame);
+    size_t size = frames * frame_size - session->sent;
+    const uint8_t *from = wire + session->frame * frame_size + session->sent;
+    ssize_t sent = link_send(&session->link, from, size);
     if (sent < 0 && errno != EAGAIN) die("load: send");
     if (sent > 0) {
-        session->sent += (size_t)sent;
-        session->owed -= (unsigned)(session->sent / frame_size);
-        session->sent %= frame_size;
+        unsigned whole = (unsigned)((session->sent + (size_t)sent) / frame_size);
+        session->owed -= whole;
+        session->sent = (session->sent + (size_t)sent) % frame_size;
+        session->frame = session->sent ? session->frame + whole : 0;
     }
     if (session->waits != (session->owed > 0)) {
         session->waits = session->owed > 0;
         uint32_t events = EPOLLIN | (session->waits ? EPOLLOUT : 0);
-        watch(poller, EPOLL_CTL_MOD, session->fd, events, session);
+        watch(poller, EPOLL_CTL_MOD, session->link.fd, events, session);
     }
 }
 
@@ -168,16 +177,20 @@ static void issue(struct session *session, uint64_t due) {
     session->owed++;
 }
 
+/* `each`: the next session's message. */
+static void issue_next(void) {
+    struct session *session = sessions[--next_one];
+    issue(session, now);
+    send_owed(session);
+}
+
 static void message_ended(struct session *session) {
     if (!session->in_flight) fail("an echo that nobody asked for");
-    uint64_t us = (now - session->due[session->oldest]) / 1000;
-    histogram[us < HISTOGRAM_US ? us : HISTOGRAM_US]++;
-    if (us > worst_us) worst_us = us;
+    count_answer(session->due[session->oldest]);
     session->oldest = (session->oldest + 1) % MAX_IN_FLIGHT;
     session->in_flight--;
-    echoes++;
-    latest = now;
     if (issuing) issue(session, now);
+    if (next_one) issue_next();
 }
 
 /* The header of the next frame. Returns its size, 0 when it is not whole yet. */
@@ -215,13 +228,14 @@ static void take(struct session *session, const uint8_t *data, size_t size) {
     memcpy(session->head, data, size);
 }
 
-static void on_echo(struct session *session) {
+static bool on_echo(struct session *session) {
     uint8_t *start = received - session->held;
     memcpy(start, session->head, session->held);
-    ssize_t count = recv(session->fd, received, BUFFER_BYTES, 0);
-    if (count < 0 && errno == EAGAIN) return;
+    ssize_t count = link_recv(&session->link, received, BUFFER_BYTES);
+    if (count < 0 && errno == EAGAIN) return false;
     if (count <= 0) fail("the server closed a session: %s", count ? strerror(errno) : "end");
     take(session, start, session->held + (size_t)count);
+    return true;
 }
 
 /* Flooding */
@@ -232,37 +246,35 @@ static uint64_t flooded;
 
 /* Send on, and throw away what comes back. */
 static void on_flood(struct session *session, uint32_t events) {
-    if (events & EPOLLIN && recv(session->fd, received, BUFFER_BYTES, 0) == 0)
+    if (events & EPOLLIN && link_recv(&session->link, received, BUFFER_BYTES) == 0)
         fail("the server ended the session that floods it");
-    ssize_t sent = send(session->fd, flood + session->sent, flood_size - session->sent, MSG_NOSIGNAL);
+    ssize_t sent = link_send(&session->link, flood + session->sent, flood_size - session->sent);
     if (sent < 0 && errno != EAGAIN) die("load: flood");
     if (sent < 0) return;
     flooded += (uint64_t)sent;
     session->sent = (session->sent + (size_t)sent) % flood_size;
 }
 
+static bool on_readable(struct session *session) {
+    if (session->state == SHAKING) return on_answer(session);
+    return session->state == CLOSING ? on_closing(session) : on_echo(session);
+}
+
 static void on_event(struct session *session, uint32_t events) {
-    if (session->state == CONNECTING) {
+    if (session->state == CONNECTING || session->state == SECURING) {
         shake(session);
-    } else if (session->state == SHAKING) {
-        on_answer(session);
-    } else if (session->state == CLOSING) {
-        on_closing(session);
     } else if (session->state == FLOODING) {
         on_flood(session, events);
     } else {
-        if (events & ~(uint32_t)EPOLLOUT) on_echo(session);
+        if (events & ~(uint32_t)EPOLLOUT)
+            while (on_readable(session) && link_pending(&session->link)) continue;
         if (session->owed && (!session->waits || events & EPOLLOUT)) send_owed(session);
     }
 }
 
 static void step(int timeout_ms) {
     struct epoll_event events[MAX_EVENTS];
-    int ready = next_events(poller, events, timeout_ms);
-    if (ready < 0) die("load: epoll_wait");
-    now = clock_ns();
-    if (ready) progress = now;
-    if (now - progress > PATIENCE_NS) fail("nothing has happened for 20 seconds");
+    int ready = await_events(poller, events, timeout_ms);
     for (int i = 0; i < ready; i++) on_event(events[i].data.ptr, events[i].events);
 }
 
@@ -309,7 +321,7 @@ static void gather_crowd(unsigned count, unsigned parallel) {
 static void let_some_leave(void) {
     for (int i = 0; crowd_size && i < LEAVING_AT_ONCE; i++) {
         struct session *session = crowd[--crowd_size];
-        close(session->fd);
+        link_close(&session->link);
         free(session);
     }
 }
@@ -322,7 +334,7 @@ static void prepare(size_t size, unsigned in_flight) {
     wire = malloc(in_flight * (size + MAX_HEADER));
     if (!payload || !wire) die("malloc");
     payload_size = size;
-    for (size_t i = 0; i < size; i++) payload[i] = (uint8_t)(i * 31 + i / 251);
+    fill(payload, size);
     uint8_t *end = wire;
     for (unsigned i = 0; i < in_flight; i++) {
         uint8_t mask[4];
@@ -332,22 +344,16 @@ static void prepare(size_t size, unsigned in_flight) {
         unmask(end + 4, payload, size, mask);
         end += 4 + size;
     }
+    frame_count = in_flight;
     frame_size = (size_t)(end - wire) / in_flight;
-}
-
-static uint64_t percentile_us(double share) {
-    uint64_t wanted = (uint64_t)((double)echoes * share), seen = 0, us = 0;
-    while (us < HISTOGRAM_US && (seen += histogram[us]) <= wanted) us++;
-    return us;
 }
 
 static uint64_t begin(size_t size, unsigned in_flight) {
     if (in_flight > MAX_IN_FLIGHT) fail("at most %d messages in flight", MAX_IN_FLIGHT);
     if (!size) fail("a message has at least one byte");
     prepare(size, in_flight);
-    memset(histogram, 0, sizeof histogram);
-    echoes = flooded = worst_us = 0;
-    return now = progress = clock_ns();
+    flooded = 0;
+    return begin_counting();
 }
 
 /* Wait for the echoes that are still to come, and tell how long all of them took. */
@@ -356,7 +362,7 @@ static void finish(uint64_t start) {
         while (sessions[i]->in_flight) step(1000);
     printf("{\"echoes\": %lu, \"seconds\": %.6f, \"p50_us\": %lu, \"p99_us\": %lu, "
            "\"worst_us\": %lu, \"flooded\": %lu}\n",
-           echoes, (double)(latest - start) / 1e9, percentile_us(0.50), percentile_us(0.99),
+           answers, (double)(latest - start) / 1e9, percentile_us(0.50), percentile_us(0.99),
            worst_us, flooded);
 }
 
@@ -369,6 +375,14 @@ static void echo(size_t size, unsigned in_flight, double seconds) {
     }
     while (now < end) step(1000);
     issuing = false;
+    finish(start);
+}
+
+static void each(size_t size, unsigned parallel) {
+    uint64_t start = begin(size, 1);
+    next_one = session_count;
+    for (unsigned i = 0; i < parallel && next_one; i++) issue_next();
+    while (next_one) step(1000);
     finish(start);
 }
 
@@ -408,12 +422,17 @@ static void start_flood(const char *first, const char *frame) {
     open_sessions(1, 1);
     struct session *session = sessions[--session_count];
     size_t size = strcmp(first, "-") ? parse_frame(first, once) : 0;
-    if (send(session->fd, once, size, MSG_NOSIGNAL) != (ssize_t)size) die("load: flood");
+    if (size && link_send(&session->link, once, size) != (ssize_t)size) die("load: flood");
     size = parse_frame(frame, once);
     for (flood_size = 0; flood_size + size <= FLOOD_BYTES; flood_size += size)
         memcpy(flood + flood_size, once, size);
     session->state = FLOODING;
-    watch(poller, EPOLL_CTL_MOD, session->fd, EPOLLIN | EPOLLOUT, session);
+    watch(poller, EPOLL_CTL_MOD, session->link.fd, EPOLLIN | EPOLLOUT, session);
+}
+
+static void resume(void) {
+    if (!link_resume()) fail("there is no ticket to resume a TLS session by");
+    puts("{}");
 }
 
 static void greet(void) {
@@ -424,10 +443,10 @@ static void greet(void) {
     strcpy(key + 21, "A==");
     accept_key(key, expected_accept);
     snprintf(request, sizeof request,
-             "GET /ws HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nConnection: Upgrade\r\n"
+             "GET /ws HTTP/1.1\r\nHost: " HOST ":%d\r\nConnection: Upgrade\r\n"
              "Pragma: no-cache\r\nCache-Control: no-cache\r\n"
              "User-Agent: Mozilla/5.0 (X11; Linux x86_64) benchmark\r\nUpgrade: websocket\r\n"
-             "Origin: http://127.0.0.1:%d\r\nSec-WebSocket-Version: 13\r\n"
+             "Origin: " SCHEME "://" HOST ":%d\r\nSec-WebSocket-Version: 13\r\n"
              "Accept-Encoding: gzip, deflate, br\r\nAccept-Language: en-GB,en;q=0.9\r\n"
              "Cookie: session=0123456789abcdef\r\nSec-WebSocket-Key: %s\r\n\r\n",
              port, port, key);
@@ -444,6 +463,7 @@ int main(int count, char **arguments) {
     }
     port = atoi(arguments[1]);
     poller = epoll_create1(EPOLL_CLOEXEC);
+    link_setup();
     greet();
     while (fgets(line, sizeof line, stdin)) {
         if (sscanf(line, "open %u %u", &number, &parallel) == 2) {
@@ -456,6 +476,10 @@ int main(int count, char **arguments) {
             talk(size, every_ms, seconds);
         } else if (sscanf(line, "echo %zu %u %lf", &size, &number, &seconds) == 3) {
             echo(size, number, seconds);
+        } else if (sscanf(line, "each %zu %u", &size, &parallel) == 2) {
+            each(size, parallel);
+        } else if (!strcmp(line, "resume\n")) {
+            resume();
         } else if (sscanf(line, "flood %31s %31s", first, frame) == 2) {
             start_flood(first, frame);
         } else {

@@ -1,10 +1,11 @@
-/* What the echo backend and the load generator share: sockets, and frame headers. */
+/* What backends and load generators share: sockets, what is sent, and frame headers. */
 #ifndef WIRE_H
 #define WIRE_H
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
@@ -34,6 +35,20 @@ static inline struct sockaddr_in loopback(int port) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     return address;
+}
+
+static inline int listen_on(int port) {
+    struct sockaddr_in address = loopback(port);
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1;
+    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (bind(listener, (struct sockaddr *)&address, sizeof address) < 0) die("backend: bind");
+    if (listen(listener, 4096) < 0) die("backend: listen");
+    return listener;
+}
+
+/* The bytes of every message and body. */
+static inline void fill(uint8_t *to, size_t size) {
+    for (size_t i = 0; i < size; i++) to[i] = (uint8_t)(i * 31 + i / 251);
 }
 
 static inline void no_delay(int fd) {

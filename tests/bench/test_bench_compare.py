@@ -79,3 +79,8 @@ def test_the_comparison_is_reported_behind_the_tables() -> None:
     _, told = report([], [ECHO], subjects, [row([10] * 5, [11] * 5)])
     assert told.startswith("Against the commit\n")
     assert told.endswith("WORSE")
+
+
+def test_a_row_that_the_commit_cannot_do_is_new() -> None:
+    *_, new = comparison([Row(ECHO, verdict="new")])
+    assert new == ["64x125", "CPU µs/echo", *"-----", "new"]

@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 from xml.etree import ElementTree
 
-from bench.loads import LOADS
+from bench.loads import GROUPS, LOADS
 from bench.page import write_page
 from bench.report import as_json, report
 from bench.rounds import Effort, Sample
+from bench.running import MODES, in_modes
 from bench.subjects import SUBJECTS
 from bench.summary import ratio
 
@@ -65,3 +66,24 @@ def test_a_run_becomes_a_page_with_charts(tmp_path: Path) -> None:
     (picture,) = (tmp_path / "performance").iterdir()
     assert f"](performance/{picture.name})" in page
     assert "easews 13.00" in ElementTree.parse(picture).findtext("{*}title", "")
+
+
+def test_a_subject_that_cannot_do_a_load_has_no_row() -> None:
+    (over_tls,) = [load for load in LOADS if load.name == "tls-64x125"]
+    direct = next(subject for subject in SUBJECTS if subject.name == "direct")
+    (table,) = report([], [over_tls], [direct, EASEWS])
+    assert [line.split()[0] for line in table.splitlines()[2:]] == ["easews"]
+
+
+def test_every_load_is_in_one_group() -> None:
+    groups = [load for name, loads in GROUPS.items() if name != "all" for load in loads]
+    assert sorted(load.name for load in groups) == sorted(load.name for load in LOADS)
+
+
+def test_a_config_has_the_lines_of_its_mode_only() -> None:
+    config = "port: 1\nhttps: true #tls\nkind: WebSocketProxy #ws\nkind: Proxy #http\n"
+    kept = {need: in_modes(config, modes).splitlines()[1:] for need, modes in MODES.items()}
+    assert kept["ws"] == ["kind: WebSocketProxy #ws"]
+    assert kept["tls"] == ["https: true #tls", "kind: WebSocketProxy #ws"]
+    assert kept["http"] == ["kind: Proxy #http"]
+    assert kept["answer"] == []

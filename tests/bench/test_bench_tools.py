@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
+from queue import Queue
 from threading import Thread
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
+from bench.generators import Backend, LoadGenerator
 from bench.loads import EndingKind
 from bench.measure import cores, cpu_seconds, process_trees, pss_kib
 from bench.tools import (
+    BUILT,
     BenchError,
-    EchoBackend,
-    LoadGenerator,
     build_tools,
     free_port,
+    make_certificate,
     refuse_taken,
 )
+from tests.conftest import need
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="the benchmark is for Linux"),
@@ -30,14 +36,14 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def backend() -> Iterator[EchoBackend]:
+def backend() -> Iterator[Backend]:
     build_tools()
-    with EchoBackend(cores()[1], free_port()) as backend:
+    with Backend(cores()[1], free_port()) as backend:
         yield backend
 
 
 @pytest.fixture
-def generator(backend: EchoBackend) -> Iterator[LoadGenerator]:
+def generator(backend: Backend) -> Iterator[LoadGenerator]:
     with LoadGenerator(cores()[1], backend.port) as load:
         yield load
     backend.wait_for_endings(left=0)
@@ -45,7 +51,7 @@ def generator(backend: EchoBackend) -> Iterator[LoadGenerator]:
 
 def test_every_open_session_echoes(generator: LoadGenerator) -> None:
     assert generator.open(3, 2)["opened"] == 3
-    for size in (1, 125, 126, 65535, 65536, 300_000):
+    for size in (1, 125, 126, 65535, 65536, 300_000, 3_000_000):
         done = generator.echo(size, 4, 0.01)
         assert done["echoes"] >= 3 * 4
         assert done["p50_us"] <= done["p99_us"]
@@ -56,8 +62,13 @@ def test_sessions_are_opened_and_ended(generator: LoadGenerator, ending: EndingK
     assert generator.churn(50, 4, ending)["churned"] == 50
 
 
+def test_every_open_session_echoes_one_message(generator: LoadGenerator) -> None:
+    generator.open(20, 4)
+    assert generator.each(16384, 3)["echoes"] == 20
+
+
 def test_sessions_talk_at_set_times_while_a_crowd_ends(
-    generator: LoadGenerator, backend: EchoBackend
+    generator: LoadGenerator, backend: Backend
 ) -> None:
     assert generator.open(2, 2)["opened"] == 2
     assert generator.crowd(200, 8)["opened"] == 200
@@ -68,9 +79,9 @@ def test_sessions_talk_at_set_times_while_a_crowd_ends(
 
 
 def test_sessions_that_outlive_their_clients_are_told(
-    generator: LoadGenerator, backend: EchoBackend, monkeypatch: pytest.MonkeyPatch
+    generator: LoadGenerator, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bench.tools.ENDING_SECONDS", 0.0)
+    monkeypatch.setattr("bench.generators.ENDING_SECONDS", 0.0)
     generator.open(3, 1)
     with pytest.raises(BenchError, match="3 sessions are open at the backend"):
         backend.wait_for_endings(left=0)
@@ -104,6 +115,96 @@ def answer_once(server: socket.socket, answer: bytes) -> None:
     with connection:
         connection.recv(4096)
         connection.sendall(answer)
+
+
+@pytest.fixture
+def over_tls(backend: Backend) -> Iterator[LoadGenerator]:
+    need("OpenSSL headers")
+    build_tools({"tls"})
+    make_certificate()
+    with terminator(backend.port) as port, LoadGenerator(cores()[1], port, "tls") as load:
+        yield load
+
+
+def test_sessions_over_tls_echo(over_tls: LoadGenerator) -> None:
+    assert over_tls.open(3, 2)["opened"] == 3
+    for size in (1, 125, 16384, 300_000):
+        assert over_tls.echo(size, 4, 0.01)["echoes"] >= 3 * 4
+        assert over_tls.each(size, 2)["echoes"] == 3
+
+
+def test_sessions_over_tls_are_resumed(over_tls: LoadGenerator) -> None:
+    assert over_tls.churn(20, 4, "close")["churned"] == 20
+    over_tls.resume()
+    assert over_tls.churn(50, 8, "close")["churned"] == 50
+
+
+def test_a_session_without_tls_has_no_ticket(generator: LoadGenerator) -> None:
+    with pytest.raises(BenchError, match="no ticket"):
+        generator.resume()
+
+
+@contextmanager
+def terminator(backend_port: int) -> Iterator[int]:
+    """A proxy that takes TLS away, in a thread; gives its port."""
+    ports: Queue[int] = Queue()
+    loop = asyncio.new_event_loop()
+    stop = asyncio.Event()
+    thread = Thread(target=run, args=(loop, terminate_tls(backend_port, ports.put, stop)))
+    thread.start()
+    yield ports.get()
+    loop.call_soon_threadsafe(stop.set)
+    thread.join()
+
+
+def run(loop: asyncio.AbstractEventLoop, program: Coroutine[Any, Any, None]) -> None:
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(program)
+
+
+async def terminate_tls(
+    backend_port: int, tell: Callable[[int], None], stop: asyncio.Event
+) -> None:
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        back_reader, back_writer = await asyncio.open_connection("127.0.0.1", backend_port)
+        try:
+            await asyncio.gather(copy(reader, back_writer), copy(back_reader, writer))
+        finally:
+            writer.transport.abort()
+            back_writer.transport.abort()
+
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(BUILT / "certificate.pem", BUILT / "key.pem")
+    server = await asyncio.start_server(relay, "127.0.0.1", 0, ssl=context)
+    async with server:
+        tell(server.sockets[0].getsockname()[1])
+        await stop.wait()
+
+
+async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("path", "size", "answered"), [("/1", 0, 1), ("/65536", 0, 65536), ("/100", 65536, 100)]
+)
+def test_connections_ask_and_are_answered(path: str, size: int, answered: int) -> None:
+    build_tools({"http"})
+    core = cores()[1]
+    with (
+        Backend(core, free_port(), "http") as backend,
+        LoadGenerator(core, backend.port, "http") as load,
+    ):
+        assert load.open(4, 1)["opened"] == 4
+        done = load.ask(path, size, answered, 0.02)
+        assert done["answers"] >= 4
+        assert done["p50_us"] <= done["p99_us"]
+        with pytest.raises(BenchError, match=f"(?s)answered so:.*Content-Length: {answered}"):
+            load.ask(path, size, answered + 1, 0.02)
 
 
 def test_a_taken_port_is_refused() -> None:
