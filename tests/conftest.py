@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from tests.e2e.cable import Cable, can_be_laid, can_be_slow
+from tests.e2e.peers import find_program
 
 # A shared machine may stall anywhere: a slow example is no failure.
 settings.register_profile("easews", deadline=None)
@@ -38,6 +39,7 @@ TOGETHER = {
     "tests/bench/test_bench_tools.py": "bench",  # they build the tools
     "tests/e2e/test_browser.py": "demo",  # they install the page
     "tests/e2e/test_demo.py": "demo",
+    "tests/e2e/test_chains.py": "chains",  # they share the proxies
     "tests/e2e/test_node.py": "node",  # they share a backend
     "tests/e2e/test_third_party.py": "wheels",  # they share an environment
 }
@@ -66,11 +68,6 @@ def find_chromium() -> str | None:
     return next(filter(None, map(shutil.which, names)), None)
 
 
-def find_haproxy() -> str | None:
-    """The path of HAProxy, which Debian installs where only root looks."""
-    return shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
-
-
 PARTS = {
     "C compiler": Part(
         lambda: importlib.util.find_spec("easews_wsproxy.relay._loop") is not None,
@@ -80,13 +77,14 @@ PARTS = {
         lambda: Path("/usr/include/openssl/ssl.h").is_file(), "apt-get install libssl-dev openssl"
     ),
     "curl": Part(lambda: shutil.which("curl") is not None, "apt-get install curl"),
-    "haproxy": Part(lambda: find_haproxy() is not None, "apt-get install haproxy"),
     "node": Part(lambda: shutil.which("node") is not None, "apt-get install nodejs npm"),
     "ws (npm)": Part(lambda: (NODE_MODULES / "ws").is_dir(), NPM),
     "chromium": Part(
         lambda: find_chromium() is not None, "apt-get install chromium, or set CHROMIUM to its path"
     ),
     "playwright-core (npm)": Part(lambda: (NODE_MODULES / "playwright-core").is_dir(), NPM),
+    "nginx": Part(lambda: find_program("nginx") is not None, "apt-get install nginx-light"),
+    "haproxy": Part(lambda: find_program("haproxy") is not None, "apt-get install haproxy"),
     "network namespaces": Part(
         can_be_laid, "apt-get install iproute2, then run the tests as root, on Linux"
     ),
@@ -165,7 +163,7 @@ def curl() -> str:
 def haproxy_program() -> str:
     """The haproxy program."""
     need("haproxy")
-    return find_haproxy() or ""
+    return find_program("haproxy") or ""
 
 
 @pytest.fixture(scope="session")
@@ -182,6 +180,13 @@ def browser() -> tuple[str, str]:
     for part in ("node", "playwright-core (npm)", "chromium"):
         need(part)
     return shutil.which("node") or "", find_chromium() or ""
+
+
+@pytest.fixture(scope="session")
+def peers() -> None:
+    """nginx and HAProxy, which peers.py starts."""
+    need("nginx")
+    need("haproxy")
 
 
 @pytest.fixture

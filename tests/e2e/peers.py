@@ -1,0 +1,156 @@
+"""easews, nginx and HAProxy, alone and in chains, in front of HTTP and WebSocket backends."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from tests.e2e.gateway import LOOPBACK, PATIENCE, config, free_port, proxied, running
+
+# Connections to the backend are reused, without which nothing could be smuggled, and what waits
+# for more of a request gives up soon.
+NGINX = """
+daemon off;
+master_process off;
+pid nginx.pid;
+error_log stderr crit;
+events {{ worker_connections 256; }}
+http {{
+    access_log off;
+    client_body_temp_path body;
+    proxy_temp_path proxy;
+    fastcgi_temp_path fastcgi;
+    uwsgi_temp_path uwsgi;
+    scgi_temp_path scgi;
+    client_header_timeout 500ms;
+    client_body_timeout 500ms;
+    lingering_timeout 500ms;
+    map $http_upgrade $connection_upgrade {{ default upgrade; '' ''; }}
+    upstream behind {{ server {host}:{backend}; keepalive 4; }}
+    server {{
+        listen {host}:{port};
+        location / {{
+            proxy_pass http://behind;
+            proxy_http_version 1.1;
+            proxy_set_header Host $host;
+            proxy_set_header Upgrade $http_upgrade;
+            proxy_set_header Connection $connection_upgrade;
+            proxy_request_buffering off;
+            proxy_ignore_client_abort on;
+        }}
+    }}
+}}
+"""
+
+HAPROXY = """
+global
+    maxconn 256
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 500ms
+    timeout client-fin 500ms
+    timeout server 10s
+    timeout tunnel 60s
+    timeout http-request 500ms
+    http-reuse always
+frontend clients
+    bind {host}:{port}
+    default_backend behind
+backend behind
+    server behind {host}:{backend}
+"""
+
+
+def _nginx(port: int, backend: int, folder: Path) -> list[str]:
+    file = folder / "nginx.conf"
+    file.write_text(NGINX.format(host=LOOPBACK, port=port, backend=backend))
+    return [find_program("nginx") or "", "-e", "stderr", "-p", str(folder), "-c", str(file)]
+
+
+def _haproxy(port: int, backend: int, folder: Path) -> list[str]:
+    file = folder / "haproxy.cfg"
+    file.write_text(HAPROXY.format(host=LOOPBACK, port=port, backend=backend))
+    return [find_program("haproxy") or "", "-db", "-q", "-f", str(file)]
+
+
+COMMANDS = {"nginx": _nginx, "haproxy": _haproxy}
+
+
+def find_program(name: str) -> str | None:
+    """The path of a program that may be among those of root."""
+    return shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"]))
+
+
+def easews_config(backend: int) -> str:
+    return config(free_port(), proxied("/", f"ws://{LOOPBACK}:{backend}"))
+
+
+class Chains:
+    """Servers one behind the other, with one backend behind them all."""
+
+    def __init__(self, backend: int, loop: str, make_folder: Callable[[str], Path]) -> None:
+        self._backend = backend
+        self._loop = loop
+        self._make_folder = make_folder
+        self._ports: dict[tuple[str, ...], int] = {}
+        self._running = ExitStack()
+
+    def port(self, *names: str) -> int:
+        """Where a client finds this chain. Its servers are named from the client on."""
+        if not names:
+            return self._backend
+        if names not in self._ports:
+            started = self._start(names[0], self.port(*names[1:]))
+            self._ports[names] = self._running.enter_context(started)
+        return self._ports[names]
+
+    @contextmanager
+    def _start(self, name: str, backend: int) -> Iterator[int]:
+        folder = self._make_folder(name)
+        if name == "easews":
+            with running(easews_config(backend), folder, "--backend", self._loop) as gateway:
+                yield gateway.port
+        else:
+            port = free_port()
+            with serving(COMMANDS[name](port, backend, folder), port):
+                yield port
+
+    def close(self) -> None:
+        self._running.close()
+
+
+@contextmanager
+def serving(command: Sequence[str], port: int, *, cwd: Path | None = None) -> Iterator[None]:
+    """A process that serves on that port: it is listening now, and ended afterwards.
+
+    AssertionError with what it said when it ends by itself.
+    """
+    with subprocess.Popen(
+        command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as process:
+        try:
+            _wait_until_it_listens(process, port)
+            yield
+        finally:
+            process.kill()
+
+
+def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            socket.create_connection((LOOPBACK, port)).close()
+            return
+        except OSError:
+            if process.poll() is not None or time.monotonic() > deadline:
+                process.kill()
+                said = process.stdout.read().decode(errors="replace") if process.stdout else ""
+                raise AssertionError(f"{process.args!r} does not listen:\n{said}") from None
+            time.sleep(0.02)
