@@ -19,6 +19,10 @@ WANTED = {
         "easews_wsproxy/py.typed",
         "easews_wsproxy/schemas/WebSocketProxy.json",
     ],
+    "easews_httpproxy": [
+        "easews_httpproxy/py.typed",
+        "easews_httpproxy/schemas/Proxy.json",
+    ],
     "easews_headers": [
         "easews_headers/py.typed",
         "easews_headers/schemas/XForwarded.json",

@@ -24,6 +24,7 @@ TESTS = (
     "not trio",
     "tests/core",
     "tests/headers",
+    "tests/httpproxy",
     "tests/wsproxy",
 )
 

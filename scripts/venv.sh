@@ -46,7 +46,7 @@ make_venv() {
     "$python" -m venv --clear "$venv" || fail "could not make $venv"
 }
 
-# install WHAT EXTRAS [ARGUMENT ...]: the three packages with the root's extras, straight from this
+# install WHAT EXTRAS [ARGUMENT ...]: the packages with the root's extras, straight from this
 # folder, so that edits count at once, and what else these arguments of pip name. Done again only
 # when a pyproject.toml, what is compiled, or the folder's place changed.
 install() {
@@ -58,7 +58,7 @@ install() {
     [ "$(cat "$stamp" 2>/dev/null)" = "$state" ] && return
     say "Installing easews and what it needs for the $what into $venv (a minute, the first time) ..."
     "$venv/bin/python" -m pip install --quiet --no-input --disable-pip-version-check \
-        -e ".[$extras]" -e ./plugins/wsproxy -e ./plugins/headers "$@" ||
+        -e ".[$extras]" -e ./plugins/wsproxy -e ./plugins/headers -e ./plugins/httpproxy "$@" ||
         fail "pip could not install; its message is above"
     printf '%s\n' "$state" >"$stamp"
 }

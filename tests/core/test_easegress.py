@@ -54,6 +54,16 @@ FIELDS = {
         flow filters resilience data
         flow[].filter flow[].alias flow[].namespace flow[].jumpIf
     """,
+    "Proxy": """
+        name kind pools mirrorPool compression mtls maxIdleConns maxIdleConnsPerHost
+        serverMaxBodySize
+        pools[].spanName pools[].serverTags pools[].servers pools[].setUpstreamHost
+        pools[].serviceRegistry pools[].serviceName pools[].loadBalance pools[].memoryCache
+        pools[].filter pools[].serverMaxBodySize pools[].timeout pools[].retryPolicy
+        pools[].circuitBreakerPolicy pools[].failureCodes pools[].healthCheck
+        pools[].servers[].url pools[].servers[].tags pools[].servers[].weight
+        pools[].servers[].keepHost
+    """,
     "WebSocketProxy": """
         name kind defaultOrigin pools
         pools[].serverTags pools[].servers pools[].setUpstreamHost pools[].serviceRegistry
@@ -67,7 +77,7 @@ FIELDS = {
 }
 POLICIES = ["roundRobin", "random", "weightedRandom", "ipHash", "headerHash", "cookieHash"]
 
-OURS = ("easews-wsproxy", "easews-headers")
+OURS = ("easews-wsproxy", "easews-headers", "easews-httpproxy")
 KINDS = Kinds(kind for kind in discover().values() if kind.distribution in OURS)
 PIPELINE = "{kind: Pipeline, name: p, filters: [{kind: XForwarded, name: x}]}"
 PROXY = "{kind: Pipeline, name: p, filters: [{kind: WebSocketProxy, name: w, pools: [%s]}]}"

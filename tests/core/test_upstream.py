@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 
 from easews import BadAnswer, ConnectError, ConnectTimeout, Headers, Request, UpstreamTimeout
 from easews.upstream import Answer, Pool, Server, ask, dial
-from easews.upstream.pool import Standing
 
 WEIGHTS = st.lists(st.integers(0, 9), min_size=1, max_size=6).filter(any)
 
@@ -98,7 +97,8 @@ def test_a_server_that_no_pool_names_any_more_is_forgotten() -> None:
     assert attempt is not None
     attempt.failed(ConnectError("no route"))
     del pool, attempt
-    assert [*Pool([Server.at("ws://gone:1")]).standings.values()] == [Standing()]
+    (standing,) = Pool([Server.at("ws://gone:1")]).standings.values()
+    assert (standing.failures, standing.last_error) == (0, "")
 
 
 def test_failures_in_a_row_are_counted() -> None:
@@ -165,7 +165,7 @@ async def test_a_connection_that_the_kernel_gives_up_is_told_as_that(
     async def gives_up(*_: object) -> bytes:
         raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
 
-    monkeypatch.setattr("easews.upstream.exchange.receive", gives_up)
+    monkeypatch.setattr("easews.upstream.answers.receive", gives_up)
     monkeypatch.setattr("easews.upstream.dialling.connect", gives_up)
     near, far = socket.socketpair()
     near.setblocking(False)
@@ -206,7 +206,7 @@ async def test_being_out_of_descriptors_is_a_reason_as_any_other(
 async def test_a_server_that_falls_silent_within_its_answer_is_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("easews.upstream.exchange.BODY_TIMEOUT", 0.1)
+    monkeypatch.setattr("easews.upstream.answers.BODY_TIMEOUT", 0.1)
     near, far = socket.socketpair()
     near.setblocking(False)
     with near, far:

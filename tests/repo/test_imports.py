@@ -14,6 +14,7 @@ import pytest
 from tests.repo.pages import ROOT, blocks_of
 
 ARCHITECTURE = ROOT / "docs" / "explanation" / "architecture.md"
+PACKAGES = ("easews", "easews_headers", "easews_httpproxy", "easews_wsproxy")
 Graph = Mapping[str, set[str]]
 
 
@@ -21,7 +22,7 @@ Graph = Mapping[str, set[str]]
 def imports() -> Graph:
     """Each of our modules, and what it imports: for type checkers and inside functions, too."""
     graph = grimp.build_graph(
-        *("easews", "easews_wsproxy", "easews_headers"),
+        *PACKAGES,
         exclude_type_checking_imports=False,
         cache_dir=None,
     )
@@ -56,7 +57,7 @@ def test_a_circle_is_found_with_all_its_modules() -> None:
     assert list(circles(graph)) == [["a", "b", "c"]]
 
 
-@pytest.mark.parametrize("package", ["easews", "easews_headers", "easews_wsproxy"])
+@pytest.mark.parametrize("package", PACKAGES)
 def test_no_modules_import_each_other(package: str, imports: Graph) -> None:
     found = [circle for circle in circles(imports) if circle[0].partition(".")[0] == package]
     assert not found

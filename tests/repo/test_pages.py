@@ -33,6 +33,7 @@ FRAMES = {
     "Pipeline": ("", 0, ""),
     "Gateway": ("", 0, ""),
     "WebSocketProxy": (_FILTER.format("WebSocketProxy"), 2, ""),
+    "Proxy": (_FILTER.format("Proxy"), 2, ""),
     "XForwarded": (_FILTER.format("XForwarded"), 2, ""),
 }
 

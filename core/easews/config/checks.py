@@ -21,7 +21,11 @@ from .wording import Wording, either, listed, words_for
 #: Who brings the kinds that people know from the documentation.
 #: Lower than for other keys: that the value is a kind tells enough.
 _ALIKE = 0.5
-KNOWN_PLUGINS = {"WebSocketProxy": "easews-wsproxy", "XForwarded": "easews-headers"}
+KNOWN_PLUGINS = {
+    "Proxy": "easews-httpproxy",
+    "WebSocketProxy": "easews-wsproxy",
+    "XForwarded": "easews-headers",
+}
 
 
 class Checked(NamedTuple):

@@ -112,7 +112,7 @@ class Exchange:
                 return True
 
             try:
-                if self._upgrades and self._body is not None and self._body.done:
+                if self._body is not None and self._body.done:
                     watch = self._site.services[ClientWatch]
                     left = partial(self._on_left, running)
                     # A timer costs more than most handshakes wait.

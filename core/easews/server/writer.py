@@ -106,7 +106,9 @@ def _framed(response: Response, method: str, version: str, close: bool) -> tuple
     if _has_no_body(response.status):
         return headers, False
     if response.content_length is not None:
-        headers.set("Content-Length", str(response.content_length))
+        length = str(response.content_length)
+        if lengths != [length]:
+            headers.set("Content-Length", length)
     chunked = "content-length" not in headers and version == "1.1" and method != "HEAD"
     if chunked:
         headers.add("Transfer-Encoding", "chunked")

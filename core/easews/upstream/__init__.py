@@ -1,20 +1,59 @@
 """Backends, for any filter that talks to one.
 
-    pool      Pool, Attempt, Server: which server next (pure)
-    dialling  dial(server) -> a connected socket
-    exchange  ask(socket, …) -> Answer: one HTTP/1.1 request and its answer
+    pool       Pool, Attempt, Server: which server next (pure)
+    onward     what goes on to a server, and back to the client (pure)
+    turns      first_answer: one server of a pool after the other
+    dialling   dial(server) -> a connected socket
+    exchange   ask(socket, …) -> Answer: one HTTP/1.1 request and its answer
+    answers    Answer, and how its head and its body are read
+    upload     a request's body on its way to a server
+    keeping    which connections are kept between requests (pure)
+    kept       KeptConnections, the service that keeps them
+    roundtrip  Client: a request with its body over a kept connection
 
 The filter's schema refers to ``urn:easews:common#/$defs/pool`` (or to its properties), its
-`check` calls `pool_faults`, and `Pool.from_spec` makes the pool. For each request the filter
-calls `Pool.next` for an attempt. After `easews.ConnectError` it calls it again for the next
-server; `UpstreamTimeout` and `BadAnswer` end the request.
+`check` calls `pool_faults`, and `Pool.from_spec` makes the pool. `first_answer` asks one server
+after the other: it goes on to the next one after `easews.ConnectError`; `UpstreamTimeout` and
+`BadAnswer` end the request, and `told_of` says what the client is told.
+
+A filter that sends plain HTTP on names `KeptConnections` among its services, makes a `Client`, and
+gives it an `Onward` for each attempt.
 
 `origin_of` gives the Origin of a URL.
 """
 
 from ..http.urls import origin_of
+from .answers import Answer
 from .dialling import dial
-from .exchange import Answer, ask
+from .exchange import ask
+from .keeping import KeepLimits
+from .kept import KeptConnections
+from .onward import NoServer, onward_headers, onward_target, passed_on, told_of
 from .pool import Attempt, Pool, Server, pool_faults
+from .roundtrip import Client, Onward, RoundTrip, Timeouts
+from .turns import first_answer
+from .upload import Upload
 
-__all__ = ["Answer", "Attempt", "Pool", "Server", "ask", "dial", "origin_of", "pool_faults"]
+__all__ = [
+    "Answer",
+    "Attempt",
+    "Client",
+    "KeepLimits",
+    "KeptConnections",
+    "NoServer",
+    "Onward",
+    "Pool",
+    "RoundTrip",
+    "Server",
+    "Timeouts",
+    "Upload",
+    "ask",
+    "dial",
+    "first_answer",
+    "onward_headers",
+    "onward_target",
+    "origin_of",
+    "passed_on",
+    "pool_faults",
+    "told_of",
+]

@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 from ..addresses import parse_ip
 from ..filters import SpecFault
 from ..http import Request
-from ..http.urls import server_url
+from ..http.urls import DEFAULT_PORTS, server_url
 
 Spec = Mapping[str, Any]
 
@@ -26,6 +26,7 @@ class Server:
     is_ip      whether `host` is an IP address
     weight     its share of the requests; 0 gets none
     keep_host  whether it gets the client's Host
+    own_host   the Host that it gets; empty where that is the client's
     """
 
     url: str
@@ -35,16 +36,25 @@ class Server:
     is_ip: bool
     weight: int = 1
     keep_host: bool = False
+    own_host: str = ""
 
     @classmethod
     def at(cls, url: str, *, weight: int = 1, keep_host: bool = False) -> Server:
-        """The server at `url`. ValueError, which says what is wrong, when the URL is not valid."""
-        _, host, port, path = server_url(url)
+        """The server at `url`. ValueError, which says what is wrong, when the URL is not valid.
+
+        Servers behind one name choose their site by Host. An IP names no site, so a server with
+        one gets the client's Host, as any does with `keep_host`. A port is written into Host when
+        it is not the scheme's own.
+        """
+        scheme, host, port, path = server_url(url)
         is_ip = parse_ip(host) is not None
-        return cls(url, host, port, path, is_ip, weight, keep_host)
+        own_host = host if port == DEFAULT_PORTS[scheme] else f"{host}:{port}"
+        if keep_host or is_ip:
+            own_host = ""
+        return cls(url, host, port, path, is_ip, weight, keep_host, own_host)
 
 
-@dataclass(slots=True, weakref_slot=True)
+@dataclass(slots=True, weakref_slot=True, eq=False)
 class Standing:
     """What is known of a server: failures in a row, and what the last one was."""
 
@@ -71,21 +81,22 @@ def _standing_of(server: Server) -> Standing:
 class Attempt:
     """One try to have `server` answer a request. Call `succeeded` or `failed` afterwards.
 
-    server  the server to ask
+    server    the server to ask
+    standing  what this process knows of it
     """
 
     server: Server
-    _standing: Standing
+    standing: Standing
 
     def succeeded(self) -> None:
         """The server has answered, with whatever status."""
-        if self._standing.failures:
-            self._standing.failures = 0
+        if self.standing.failures:
+            self.standing.failures = 0
 
     def failed(self, cause: Exception) -> None:
         """The server could not be reached, or did not answer."""
-        self._standing.failures += 1
-        self._standing.last_error = str(cause)
+        self.standing.failures += 1
+        self.standing.last_error = str(cause)
 
 
 class Pool:
@@ -112,7 +123,7 @@ class Pool:
     @property
     def standings(self) -> dict[str, Standing]:
         """What is known of each server, by its URL: failures in a row, and the last error."""
-        return {attempt.server.url: attempt._standing for attempt in self._attempts}
+        return {attempt.server.url: attempt.standing for attempt in self._attempts}
 
     def next(self, request: Request, tried: Collection[Server] = ()) -> Attempt | None:
         """An attempt at the server to ask for `request` now, or None when no server is left.

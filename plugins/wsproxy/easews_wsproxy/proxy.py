@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 from easews import (
     BadAnswer,
-    ConnectError,
     Connection,
     Context,
     Filter,
@@ -19,22 +18,33 @@ from easews import (
     SpecFault,
     Upgrade,
     UpstreamError,
-    UpstreamTimeout,
     problem,
 )
-from easews.upstream import Answer, Pool, Server, ask, dial, origin_of
+from easews.upstream import (
+    Answer,
+    Attempt,
+    NoServer,
+    Pool,
+    Server,
+    ask,
+    dial,
+    first_answer,
+    onward_headers,
+    onward_target,
+    origin_of,
+    passed_on,
+    told_of,
+)
 
 from .handshake.origin import OriginPolicy
 from .handshake.rules import (
     Refusal,
-    backend_host,
     backend_request,
     check_answer,
     check_request,
     client_answer,
     deflate_agreed,
     new_key,
-    passed_on,
 )
 from .relay.compiled import COMPILED
 from .relay.frames import Walker
@@ -115,43 +125,24 @@ class WebSocketProxy(Filter):
 
     async def _ask_servers(self, ctx: Context) -> tuple[_Offer, Answer]:
         """The first answer that a server of the pool gives. UpstreamError when none does."""
-        headers = ctx.request.headers
-        if not ctx.forwarded:
-            headers = headers.copy()
-            self._forwarded.apply(headers, ctx.request)
-        failure: UpstreamError = _NoServer("the pool has no server")
-        tried: list[Server] = []
-        while (attempt := self._pool.next(ctx.request, tried)) is not None:
-            server = attempt.server
-            if tried:
-                log.warning("request %s: %s; asking %s", ctx.id, failure, server.url)
-            ctx.backend = server.url
-            offer = self._offer(ctx, server, headers)
-            try:
-                answer = await self._ask(offer)
-            except ConnectError as error:
-                attempt.failed(error)
-                failure = error.with_traceback(None)
-                tried.append(server)
-            else:
-                attempt.succeeded()
-                return offer, answer
-        try:
-            raise failure
-        finally:
-            del failure  # its traceback leads here: together they would be garbage
+        headers = onward_headers(ctx, self._forwarded)
+
+        async def ask_one(attempt: Attempt) -> tuple[_Offer, Answer]:
+            offer = self._offer(ctx, attempt.server, headers)
+            return offer, await self._ask(offer)
+
+        return await first_answer(self._pool, ctx, ask_one)
 
     def _offer(self, ctx: Context, server: Server, headers: Headers) -> _Offer:
         key = new_key()
-        target, onward = backend_request(
+        onward = backend_request(
             ctx.request,
-            base_path=server.path,
-            host="" if server.keep_host else backend_host(server.url),
+            host=server.own_host,
             key=key,
             default_origin=self._default_origin,
             headers=headers,
         )
-        return _Offer(server, target, onward, key)
+        return _Offer(server, onward_target(server, ctx.request.target), onward, key)
 
     async def _ask(self, offer: _Offer) -> Answer:
         sock = await dial(offer.server, self._connect_timeout)
@@ -207,10 +198,6 @@ def _rate(spec: Mapping[str, Any]) -> Rate:
     return Rate(spec.get("messages", inf), size if size > 0 else inf, spec["over"] == "close")
 
 
-class _NoServer(UpstreamError):
-    """There is no server to try."""
-
-
 def _refuse(ctx: Context, refusal: Refusal) -> str:
     """Refuse the client's handshake, unless the flow has another use for a plain request."""
     if refusal.result != NOT_WEBSOCKET or not ctx.routes(NOT_WEBSOCKET):
@@ -220,21 +207,7 @@ def _refuse(ctx: Context, refusal: Refusal) -> str:
     return refusal.result
 
 
-# What the client is told of each error. Names and addresses of servers are for the log only.
-_ANSWERS: tuple[tuple[type[UpstreamError], int, str, str], ...] = (
-    (_NoServer, 503, "no server is available", INTERNAL_ERROR),
-    (UpstreamTimeout, 504, "the server did not answer in time", SERVER_ERROR),
-    (ConnectError, 502, "no server could be reached", SERVER_ERROR),
-    (UpstreamError, 502, "the server gave an invalid answer", SERVER_ERROR),
-)
-
-
 def _report(ctx: Context, error: UpstreamError) -> str:
     log.warning("request %s: %s", ctx.id, error)
-    status, detail, result = next(
-        (status, detail, result)
-        for kind, status, detail, result in _ANSWERS
-        if isinstance(error, kind)
-    )
-    ctx.response = problem(ctx.request, status, detail, id=ctx.id)
-    return result
+    ctx.response = problem(ctx.request, *told_of(error), id=ctx.id)
+    return INTERNAL_ERROR if isinstance(error, NoServer) else SERVER_ERROR

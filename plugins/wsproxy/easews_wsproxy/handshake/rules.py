@@ -19,10 +19,7 @@ from __future__ import annotations
 import os
 from binascii import a2b_base64, b2a_base64
 from dataclasses import dataclass
-from functools import lru_cache
 from hashlib import sha1
-from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 from easews import Headers, Request, end_to_end
 
@@ -137,34 +134,16 @@ def accept_for(key: str) -> str:
 _OF_THE_REQUEST = ("host", _KEY, _VERSION, _ACCEPT, _EXTENSIONS)
 # RFC 9110 §8.6: no Content-Length in a 1xx.
 _OF_THE_ANSWER = (_KEY, _VERSION, _ACCEPT, _PROTOCOL, _EXTENSIONS, "content-length")
-_DEFAULT_PORTS = {"ws": 80, "http": 80, "wss": 443, "https": 443}
-
-
-@lru_cache(maxsize=1024)  # a request is for one of the few servers in the config
-def backend_host(url: str) -> str:
-    """The Host that the server at `url` is asked for, or "" when that is the client's Host.
-
-    Servers behind one name choose their site by Host; an IP literal names no site. A port is
-    written when it is not the scheme's own. For `keepHost: true` the caller passes "" instead.
-    """
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    try:
-        ip_address(host)
-    except ValueError:
-        port = parts.port or _DEFAULT_PORTS[parts.scheme]
-        return host if port == _DEFAULT_PORTS[parts.scheme] else f"{host}:{port}"
-    return ""
 
 
 def backend_request(
-    request: Request, *, base_path: str, host: str, key: str, default_origin: str, headers: Headers
-) -> tuple[str, Headers]:
-    """Target and headers of the handshake with the backend.
+    request: Request, *, host: str, key: str, default_origin: str, headers: Headers
+) -> Headers:
+    """The headers of the handshake with the backend.
 
-    `headers` are the client's, X-Forwarded-* already decided on. `base_path` is the path of
-    the server's url, `host` is from `backend_host`, `key` from `new_key`; `default_origin` ("" is
-    none) is for clients that sent no Origin. `check_answer` wants the result back.
+    `headers` are the client's, X-Forwarded-* already decided on. `host` is the server's own Host,
+    or "" for the client's, `key` is from `new_key`; `default_origin` ("" is none) is for clients
+    that sent no Origin. `check_answer` wants the result back.
     """
     # Host is first, where RFC 9110 §7.2 wants it.
     onward = [("host", "Host", host or request.host)]
@@ -177,7 +156,7 @@ def backend_request(
     onward += _UPGRADE_FIELDS
     onward.append((_VERSION, "Sec-WebSocket-Version", "13"))
     onward.append((_KEY, "Sec-WebSocket-Key", key))
-    return base_path.rstrip("/") + request.target, Headers.parsed(onward)
+    return Headers.parsed(onward)
 
 
 def check_answer(status: int, headers: Headers, *, key: str, offer: Headers) -> str | None:
@@ -199,19 +178,6 @@ def check_answer(status: int, headers: Headers, *, key: str, offer: Headers) -> 
         return "its Sec-WebSocket-Protocol is not one that the client offered"
     agreed = extensions.elements(headers)
     return extensions.check(agreed, extensions.elements(offer)) if agreed else None
-
-
-def passed_on(status: int, answer_headers: Headers) -> Headers:
-    """The headers of a refusal for the client, from those of the backend's."""
-    # RFC 9112 §6.1: a length beside a transfer coding is not forwarded.
-    doubtful = ("content-length",) if "transfer-encoding" in answer_headers else ()
-    onward = end_to_end(answer_headers, *doubtful)
-    if status == 426 and (protocols := answer_headers.get_all("upgrade")):
-        # RFC 9110 §15.5.22: without Upgrade nobody knows what is required.
-        onward.add("Connection", "Upgrade")
-        for protocol in protocols:
-            onward.add("Upgrade", protocol)
-    return onward
 
 
 def deflate_agreed(headers: Headers) -> bool:

@@ -1,0 +1,75 @@
+"""Connections that stay open between two requests: one service for the process.
+
+They belong to a server, by its `Standing`, and not to a pool: two filters and two generations of
+a config that name the same server use the same connections.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from math import inf
+from time import monotonic
+
+import anyio
+
+from ..services import Service, Services
+from .keeping import KeepLimits, Shelf
+from .pool import Standing
+
+#: Seconds between two looks for connections whose time is over.
+SWEEP = 1.0
+
+
+class KeptConnections(Service):
+    """The open connections that no request uses."""
+
+    def __init__(self, services: Services) -> None:
+        super().__init__(services)
+        self._shelf: Shelf[socket.socket] = Shelf()
+        self._any = anyio.Event()
+
+    def __len__(self) -> int:
+        return len(self._shelf)
+
+    def take(self, standing: Standing) -> socket.socket | None:
+        """A connection to the server that is still open, or None."""
+        while (sock := self._shelf.take(standing)) is not None:
+            if _is_silent(sock):
+                return sock
+            sock.close()
+        return None
+
+    def give(self, standing: Standing, sock: socket.socket, *, limits: KeepLimits) -> None:
+        """Keep `sock`, on which the server waits for the next request."""
+        for old in self._shelf.put(standing, sock, monotonic(), limits):
+            old.close()
+        self._any.set()
+
+    async def serve(self, ready: Callable[[], None]) -> None:
+        """Close connections in time, until cancelled; then all that are left."""
+        ready()
+        try:
+            while True:
+                await self._any.wait()
+                await anyio.sleep(SWEEP)
+                self._close_expired(monotonic())
+                if not self._shelf:
+                    self._any = anyio.Event()
+        finally:
+            self._close_expired(inf)
+
+    def _close_expired(self, now: float) -> None:
+        for sock in self._shelf.expired(now):
+            sock.close()
+
+
+def _is_silent(sock: socket.socket) -> bool:
+    """Whether the server neither ended the connection nor sent what nobody asked for."""
+    try:
+        sock.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False

@@ -1,0 +1,74 @@
+"""A request's body on its way to a server, never more than one piece of it in memory."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import anyio
+from anyio.lowlevel import checkpoint
+
+from ..errors import MessageError
+from ..http.h1 import LAST_CHUNK, encode_chunk
+from ..net.waiting import wait_for
+from ..net.wire import Wire
+
+
+class Upload:
+    """Sends `body`, framed by its `length`, or in chunks when that is None.
+
+    begun  whether some of it was taken from the client, so that it cannot be sent once more
+    done   whether all of it was sent
+
+    `send` may be cancelled anywhere, and called again to go on.
+    """
+
+    def __init__(self, body: AsyncIterator[bytes], length: int | None, timeout: float) -> None:
+        self._body = body
+        self._length = length
+        self._timeout = timeout
+        self._size = 0
+        self._unsent = memoryview(b"")
+        self._read = False
+        self.begun: bool = False
+        self.done: bool = False
+
+    async def send(self, wire: Wire) -> None:
+        """Send what is left. OSError when the server is gone, TimeoutError when it takes nothing.
+
+        MessageError when the client's body is malformed, cut short or too large.
+        """
+        while not self.done:
+            while self._unsent:
+                await self._send_some(wire)
+            if self._read:
+                self.done = True
+            else:
+                self.begun = True
+                self._unsent = memoryview(await self._next())
+                await checkpoint()  # a body that is always ready lets others have a turn
+
+    async def _send_some(self, wire: Wire) -> None:
+        try:
+            self._unsent = self._unsent[wire.send(self._unsent) :]
+        except BlockingIOError:
+            await wait_for(anyio.wait_writable, wire, self._timeout)
+
+    async def _next(self) -> bytes:
+        """What is to be sent next, framed."""
+        async for piece in self._body:
+            self._size += len(piece)
+            if self._length is None:
+                return encode_chunk(piece)
+            if self._size > self._length:
+                raise self._wrong_length()
+            return piece
+        self._read = True
+        if self._length is None:
+            return LAST_CHUNK
+        if self._size < self._length:
+            raise self._wrong_length()
+        return b""
+
+    def _wrong_length(self) -> MessageError:
+        # The engine's own bodies are as long as they say: a filter has put another in place.
+        return MessageError(500, "the body is not as long as its Content-Length says")

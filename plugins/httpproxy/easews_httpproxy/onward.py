@@ -1,0 +1,65 @@
+"""The request as a server gets it, and the framing of its body (RFC 9110 §7.6, RFC 9112 §6).
+
+No I/O happens here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from easews import BadAnswer, Headers, Request, end_to_end
+
+_CHUNKED = ("transfer-encoding", "Transfer-Encoding", "chunked")
+_NO_PIECES: tuple[bytes, ...] = ()
+_LAST = ("connection", "Connection", "close")
+
+
+def server_headers(request: Request, host: str, headers: Headers, *, last: bool) -> Headers:
+    """The headers of the request to a server.
+
+    `headers` are the client's, X-Forwarded-* already decided on. `host` is the server's own Host,
+    or "" for the client's. `last` says that the connection serves no other request.
+    """
+    # Host is first, where RFC 9110 §7.2 wants it.
+    onward = [("host", "Host", host or request.host)]
+    onward += end_to_end(headers, "host", "expect").triples
+    if "transfer-encoding" in headers:
+        onward.append(_CHUNKED)
+    if last:
+        onward.append(_LAST)
+    return Headers.parsed(onward)
+
+
+def has_body(request: Request) -> bool:
+    """Whether a body follows the request's head (RFC 9112 §6.3), if only an empty one in chunks."""
+    found = request.headers.by_name
+    return "transfer-encoding" in found or found.get("content-length", ("0",))[0].strip("0") != ""
+
+
+def body_length(request: Request) -> int | None:
+    """The length that the request's head announces, None when its body comes in chunks."""
+    headers = request.headers
+    if "transfer-encoding" in headers:
+        return None
+    return int(headers.get("content-length", "0"))
+
+
+async def within(body: AsyncIterator[bytes], limit: int) -> AsyncIterator[bytes]:
+    """`body`, as long as it has no more than `limit` bytes. BadAnswer otherwise."""
+    size = 0
+    async for piece in body:
+        size += len(piece)
+        if size > limit:
+            raise BadAnswer(over(limit))
+        yield piece
+
+
+def over(limit: int) -> str:
+    """Why an answer is refused whose body is over `limit`."""
+    return f"the body of its answer is over {limit} bytes (serverMaxBodySize)"
+
+
+async def nothing() -> AsyncIterator[bytes]:
+    """The body of an answer that has none, whatever length its head announces."""
+    for piece in _NO_PIECES:
+        yield piece

@@ -1,0 +1,144 @@
+"""The filter: a request goes on to a server, and its answer back."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import anyio
+
+from easews import (
+    BadAnswer,
+    Context,
+    Filter,
+    ForwardedPolicy,
+    Response,
+    SpecFault,
+    UpstreamError,
+    UpstreamTimeout,
+    problem,
+)
+from easews.upstream import (
+    Attempt,
+    Client,
+    KeepLimits,
+    KeptConnections,
+    NoServer,
+    Onward,
+    Pool,
+    RoundTrip,
+    Timeouts,
+    Upload,
+    first_answer,
+    onward_headers,
+    onward_target,
+    passed_on,
+    told_of,
+)
+
+from .onward import body_length, has_body, nothing, over, server_headers, within
+from .spec import spec_faults
+
+log: logging.Logger = logging.getLogger("easews.httpproxy")
+
+CLIENT_ERROR = "clientError"
+SERVER_ERROR = "serverError"
+INTERNAL_ERROR = "internalError"
+FAILURE_CODE = "failureCode"
+TIMEOUT = "timeout"
+
+
+class Proxy(Filter):
+    """Sends plain HTTP requests on to the servers of a pool."""
+
+    kind = "Proxy"
+    schema = "Proxy.json"
+    results = (CLIENT_ERROR, SERVER_ERROR, FAILURE_CODE, TIMEOUT)
+    services = (KeptConnections,)
+
+    @classmethod
+    def check(cls, spec: Mapping[str, Any]) -> Iterable[SpecFault]:
+        return spec_faults(spec)
+
+    def __init__(self, name: str, spec: Mapping[str, Any]) -> None:
+        super().__init__(name, spec)
+        pool = spec["pools"][0]
+        self._pool = Pool.from_spec(pool)
+        self._forwarded = ForwardedPolicy()
+        self._timeouts = Timeouts(**pool["timeouts"])
+        limits = KeepLimits(
+            spec["maxIdleConnsPerHost"], spec["maxIdleConns"], spec["idleConnTimeout"]
+        )
+        self._client = Client(self._timeouts, limits)
+        self._timeout: float = pool["timeout"]
+        self._failure_codes = frozenset(pool["failureCodes"])
+        self._server_limit: int = pool.get("serverMaxBodySize", spec["serverMaxBodySize"])
+
+    async def handle(self, ctx: Context) -> str | None:
+        """Ask a server; `ctx.response` is then its answer, or says why there is none."""
+        try:
+            if self._timeout:
+                trip = await self._ask_in_time(ctx)
+            else:
+                trip = await self._ask_servers(ctx)
+            ctx.response = self._response(ctx, trip)
+        except UpstreamError as error:
+            return _report(ctx, error)
+        if trip.answer.status in self._failure_codes:
+            return FAILURE_CODE
+        return None
+
+    async def _ask_in_time(self, ctx: Context) -> RoundTrip:
+        with anyio.move_on_after(self._timeout):
+            return await self._ask_servers(ctx)
+        raise UpstreamTimeout(f"{ctx.backend}: no answer within {self._timeout:g} s (timeout)")
+
+    async def _ask_servers(self, ctx: Context) -> RoundTrip:
+        """The answer of the first server that gives one. UpstreamError when none does."""
+        request, kept = ctx.request, ctx.services[KeptConnections]
+        headers = onward_headers(ctx, self._forwarded)
+        upload = None
+        if has_body(request):
+            upload = Upload(request.body, body_length(request), self._timeouts.idle)
+
+        async def ask_one(attempt: Attempt) -> RoundTrip:
+            server, last = attempt.server, request.wants_upgrade
+            return await self._client.ask(
+                kept,
+                attempt,
+                Onward(
+                    request.method,
+                    onward_target(server, request.target),
+                    server_headers(request, server.own_host, headers, last=last),
+                    upload,
+                    last,
+                ),
+            )
+
+        return await first_answer(self._pool, ctx, ask_one)
+
+    def _response(self, ctx: Context, trip: RoundTrip) -> Response:
+        """The answer for the client, whose body comes as the server sends it."""
+        answer = trip.answer
+        status, headers = answer.status, passed_on(answer.status, answer.headers)
+        limit = self._server_limit
+        if 0 <= limit < answer.length:
+            trip.finish()
+            raise BadAnswer(f"{ctx.backend}: {over(limit)}")
+        content = answer.content()
+        if content is not None:
+            trip.finish()
+            if ctx.request.method == "HEAD":  # its Content-Length is that of another answer
+                return Response(status, headers, body=nothing())
+            return Response(status, headers, content)
+        body = answer.body() if limit < 0 else within(answer.body(), limit)
+        return Response(status, headers, body=body, on_close=trip.finish)
+
+
+def _report(ctx: Context, error: UpstreamError) -> str:
+    log.warning("request %s: %s", ctx.id, error)
+    ctx.response = problem(ctx.request, *told_of(error), id=ctx.id)
+    if isinstance(error, NoServer):
+        return INTERNAL_ERROR
+    return TIMEOUT if isinstance(error, UpstreamTimeout) else SERVER_ERROR
