@@ -77,6 +77,7 @@ PARTS = {
         lambda: Path("/usr/include/openssl/ssl.h").is_file(), "apt-get install libssl-dev openssl"
     ),
     "curl": Part(lambda: shutil.which("curl") is not None, "apt-get install curl"),
+    "openssl": Part(lambda: shutil.which("openssl") is not None, "apt-get install openssl"),
     "node": Part(lambda: shutil.which("node") is not None, "apt-get install nodejs npm"),
     "ws (npm)": Part(lambda: (NODE_MODULES / "ws").is_dir(), NPM),
     "chromium": Part(
@@ -164,6 +165,13 @@ def haproxy_program() -> str:
     """The haproxy program."""
     need("haproxy")
     return find_program("haproxy") or ""
+
+
+@pytest.fixture(scope="session")
+def openssl() -> str:
+    """The openssl program."""
+    need("openssl")
+    return shutil.which("openssl") or ""
 
 
 @pytest.fixture(scope="session")

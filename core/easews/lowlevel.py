@@ -1,7 +1,10 @@
 """For filters that relay data by themselves: connections, and pollers for many of them.
 
     Wire         reads from and writes to a connection; a non-blocking socket is one
-    raw_socket   the socket behind a wire, if there is nothing in between
+    raw_socket   the socket that a wire is, if there is nothing in between
+    socket_of    the socket below a wire, for its options
+    pending      whether a layered wire has bytes that no poll tells of
+    TlsWire      TLS on a socket
     Poller       waits for many descriptors, and has a descriptor itself; `make_poller` makes one
     READ, WRITE  the events to wait for
 
@@ -10,6 +13,17 @@ and code that does not yield stops every other request.
 """
 
 from .net.poller import READ, WRITE, Poller, make_poller
-from .net.wire import Wire, raw_socket
+from .net.tls import TlsWire
+from .net.wire import Wire, pending, raw_socket, socket_of
 
-__all__ = ["READ", "WRITE", "Poller", "Wire", "make_poller", "raw_socket"]
+__all__ = [
+    "READ",
+    "WRITE",
+    "Poller",
+    "TlsWire",
+    "Wire",
+    "make_poller",
+    "pending",
+    "raw_socket",
+    "socket_of",
+]

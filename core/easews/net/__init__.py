@@ -1,6 +1,7 @@
-"""Connections: the only room that makes a socket.
+"""Connections: the only room that makes a socket or speaks TLS.
 
 wire           what a connection is read from and written to
+tls            TLS on a socket, as such a wire
 waiting        reading and writing one, awaited through anyio
 sockets        their options, and connecting one
 poller         many descriptors behind one: epoll or kqueue

@@ -54,12 +54,20 @@ async def linger(wire: Wire, seconds: float) -> None:
     last answer with it (RFC 9112 §9.6).
     """
     try:
-        wire.shutdown(socket.SHUT_WR)
         with anyio.move_on_after(seconds):
+            await _end(wire)
             while await receive(wire):
                 await checkpoint()
     except OSError:
         pass  # the other end is gone: nothing to wait for
+
+
+async def _end(wire: Wire) -> None:
+    while True:
+        try:
+            return wire.shutdown(socket.SHUT_WR)
+        except BlockingIOError:
+            await anyio.wait_writable(wire)
 
 
 async def wait_for(ready: Callable[[Any], Awaitable[None]], wire: Wire, timeout: float) -> None:

@@ -16,6 +16,14 @@ class Wire(Protocol):
     `recv`, `recv_into` and `send` raise BlockingIOError when there is nothing to receive, or no
     room to send, and OSError when the connection is lost. At the end of the stream `recv` returns
     b"" and `recv_into` 0. `fileno` is the descriptor to poll before calling them again.
+
+    A layered wire has more rules:
+
+    - Polls tell nothing of bytes that the layer has already. They are there while `pending(wire)`
+      is true: then read on, before polling. After a BlockingIOError it is false.
+    - What `send` has refused it may have sent in part. The next call has to begin with the same
+      bytes, more may follow; what `send` returns has been sent, as always.
+    - `shutdown` may raise BlockingIOError: call it again when there is room.
     """
 
     def fileno(self) -> int: ...
@@ -33,3 +41,16 @@ def raw_socket(wire: Wire) -> socket.socket | None:
     `splice` do.
     """
     return wire if isinstance(wire, socket.socket) else None
+
+
+def socket_of(wire: Wire) -> socket.socket | None:
+    """The socket that carries `wire`: for its options and counters, not for its bytes."""
+    if isinstance(wire, socket.socket):
+        return wire
+    sock = getattr(wire, "sock", None)
+    return sock if isinstance(sock, socket.socket) else None
+
+
+def pending(wire: Wire) -> bool:
+    """Whether bytes may be received from `wire` that no poll tells of."""
+    return bool(getattr(wire, "pending", False))

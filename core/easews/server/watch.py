@@ -17,7 +17,7 @@ from typing import Any
 import anyio
 
 from ..net.poller import READ, WRITE, make_poller
-from ..net.wire import Wire
+from ..net.wire import Wire, pending
 from ..pipeline.isolation import Action, driven
 from ..services import Service, Services
 from .reader import RequestReader
@@ -102,7 +102,9 @@ class ClientWatch(Service):
     def _begin(self, client: _Client) -> None:
         client.waits = True
         self._watched[client.fd] = client
-        self._poller.register(client.fd, READ if client.flush() else READ | WRITE)
+        # Of pending bytes no poll tells: that there is room is told soon, and then they are seen.
+        idles = client.flush() and not pending(client.wire)
+        self._poller.register(client.fd, READ if idles else READ | WRITE)
 
     def _end(self, client: _Client) -> None:
         if self._watched.get(client.fd) is client:
@@ -112,10 +114,16 @@ class ClientWatch(Service):
     def _attend(self, client: _Client, events: int) -> None:
         if events & WRITE and client.flush():
             self._poller.modify(client.fd, READ)
-        if events & ~WRITE and not client.reader.waits:
+        if (events & ~WRITE or pending(client.wire)) and not client.reader.waits:
             self._hold(client)
 
     def _hold(self, client: _Client) -> None:
+        """Add what has come to what is held."""
+        self._hold_some(client)
+        while pending(client.wire) and self._watched.get(client.fd) is client:
+            self._hold_some(client)
+
+    def _hold_some(self, client: _Client) -> None:
         held = client.reader.received
         if len(held) >= HELD_BYTES:
             self._end(client)
