@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from functools import lru_cache
 from ipaddress import (
     IPv4Address,
@@ -66,3 +66,31 @@ def is_within(host: str, networks: Collection[Network]) -> bool:
         return False
     ip = parse_ip(host)
     return ip is not None and any(ip in network for network in networks)
+
+
+class NetworkSet:
+    """Networks that addresses are looked up in.
+
+    A lookup costs one step for each prefix length that occurs, however many networks there are.
+    """
+
+    __slots__ = ("_groups",)
+
+    def __init__(self, networks: Iterable[Network]) -> None:
+        groups: dict[tuple[int, int], set[int]] = {}
+        for network in networks:
+            host_bits = network.max_prefixlen - network.prefixlen
+            prefix = int(network.network_address) >> host_bits
+            groups.setdefault((network.version, host_bits), set()).add(prefix)
+        self._groups = {
+            family: [
+                (bits, prefixes)
+                for (version, bits), prefixes in groups.items()
+                if version == family
+            ]
+            for family in (4, 6)
+        }
+
+    def __contains__(self, ip: IPv4Address | IPv6Address) -> bool:
+        number = int(ip)
+        return any(number >> bits in prefixes for bits, prefixes in self._groups[ip.version])

@@ -152,7 +152,7 @@ def test_every_field_arrives_in_its_own_unit() -> None:
     assert (server.max_connections, server.client_address_from) == (7, "forwarded")
     assert server.trusted_proxies == (ip_network("10.0.0.0/8"),)
     (rule,) = server.rules
-    assert (rule.hosts, rule.host_regexp) == (("example.org", "*.example.org"), "^api")
+    assert (rule.hosts, rule.host_regexps) == (("example.org", "*.example.org"), ("^api",))
     first, second = rule.paths
     assert (first.path, first.methods, first.client_max_body_size) == ("/a", ("GET",), None)
     assert (second.path, second.path_regexp, second.rewrite_target) == (None, "^/b/(.*)", "/$1")

@@ -177,8 +177,6 @@ def test_every_refusal_of_a_field_says_what_to_do_instead(kind: str) -> None:
         "globalFilter: g",
         "xForwardedFor: true",
         "version: easegress.megaease.com/v2",
-        "rules: [{hosts: [{isRegexp: true, value: ^a}], paths: [{backend: p}]}]",
-        "rules: [{paths: [{backend: p, matchAllHeader: true}]}]",
     ],
 )
 def test_a_field_of_a_server_that_is_missing_is_told_so(field: str) -> None:

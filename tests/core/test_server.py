@@ -44,6 +44,8 @@ rules:
 - paths:
   - {{path: /acts, backend: acts}}
   - {{path: /posts, methods: [POST, PUT], backend: acts}}
+  - {{path: /versions, headers: [{{key: X-Version, values: ["2"]}}], backend: acts}}
+  - {{path: /inside, ipFilter: {{allowIPs: [10.0.0.0/8]}}, backend: acts}}
   - {{path: /open, clientMaxBodySize: -1, backend: acts}}
 ---
 kind: Pipeline
@@ -316,6 +318,9 @@ async def test_pipelined_requests_are_answered_in_order() -> None:
     [
         (get("/nowhere"), 404),
         (get("/posts"), 405),
+        (get("/versions"), 400),
+        (get("/versions", "X-Version: 2"), 200),
+        (get("/inside"), 403),
         (get("/acts/%2e%2E/x"), 400),
         (get("/acts?nothing"), 503),
         (get("/acts?raises"), 500),
@@ -360,6 +365,8 @@ async def test_answers_that_end_the_connection(request_: bytes, status: int) -> 
     [
         (get("/nowhere"), 404, "path"),
         (get("/posts"), 405, "GET is not allowed on this path; allowed: POST, PUT"),
+        (get("/versions"), 400, "no path here takes the values of: header X-Version"),
+        (get("/inside"), 403, "clients at 127.0.0.1 are not allowed here"),
         (get("/acts/../x"), 400, "dot segment"),
         (get("/acts?nothing"), 503, "the pipeline ended without an answer"),
         (get("/acts?raises"), 500, "a filter failed"),

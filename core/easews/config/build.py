@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,10 +13,12 @@ from ..schema import complete
 from .checks import Checked
 from .documents import Document, Path
 from .model import (
+    Condition,
     Config,
     Drain,
     FilterSpec,
     GatewaySpec,
+    IpFilterSpec,
     PathSpec,
     PipelineSpec,
     RequestLimits,
@@ -72,6 +74,7 @@ def _server(given: Fields, document: Document) -> ServerSpec:
         client_address_from=given.get("clientAddressFrom"),
         proxy_protocol=given["proxyProtocol"],
         access_log_format=given["accessLogFormat"],
+        ip_filter=_ip_filter(given.get("ipFilter")),
         rules=_with_keys(given["name"], map(_rule, given["rules"])),
         place=_place(document, ("port",)),
     )
@@ -89,11 +92,26 @@ def _limits(given: Fields) -> RequestLimits:
 
 
 def _rule(given: Fields) -> RuleSpec:
-    host = [given["host"]] if "host" in given else []
+    hosts = [{"value": host} if isinstance(host, str) else host for host in given["hosts"]]
+    if "host" in given:
+        hosts.insert(0, {"value": given["host"]})
+    if "hostRegexp" in given:
+        hosts.append({"value": given["hostRegexp"], "isRegexp": True})
     return RuleSpec(
-        hosts=(*host, *given["hosts"]),
-        host_regexp=given.get("hostRegexp"),
+        hosts=tuple(host["value"] for host in hosts if not host.get("isRegexp")),
+        host_regexps=tuple(host["value"] for host in hosts if host.get("isRegexp")),
         paths=tuple(map(_path, given["paths"])),
+        ip_filter=_ip_filter(given.get("ipFilter")),
+    )
+
+
+def _ip_filter(given: Fields | None) -> IpFilterSpec | None:
+    if given is None:
+        return None
+    return IpFilterSpec(
+        block_by_default=given["blockByDefault"],
+        allow=tuple(map(parse_network, given["allowIPs"])),
+        block=tuple(map(parse_network, given["blockIPs"])),
     )
 
 
@@ -102,15 +120,23 @@ def _with_keys(server: str, rules: Iterable[RuleSpec]) -> tuple[RuleSpec, ...]:
     times: Counter[str] = Counter()
 
     def keyed(rule: RuleSpec, path: PathSpec) -> PathSpec:
-        hosts = (*rule.hosts, *filter(None, [rule.host_regexp])) or ("*",)
+        hosts = (*rule.hosts, *rule.host_regexps) or ("*",)
         matches = path.path, path.path_prefix, path.path_regexp
-        key = " ".join(map(str, (server, *hosts, *matches, *path.methods)))
+        key = " ".join(map(str, (server, *hosts, *matches, *path.methods, *_asked(path))))
         times[key] += 1
         return replace(path, key=f"{key} #{times[key]}")
 
     return tuple(
         replace(rule, paths=tuple(keyed(rule, path) for path in rule.paths)) for rule in rules
     )
+
+
+def _asked(path: PathSpec) -> Iterator[object]:
+    """What the path asks of headers and queries, as far as it does."""
+    if path.headers:
+        yield from ("headers", path.match_all_header, *path.headers)
+    if path.queries:
+        yield from ("queries", path.match_all_query, *path.queries)
 
 
 def _path(given: Fields) -> PathSpec:
@@ -122,7 +148,16 @@ def _path(given: Fields) -> PathSpec:
         rewrite_target=given.get("rewriteTarget"),
         methods=tuple(given["methods"]),
         client_max_body_size=given.get("clientMaxBodySize"),
+        headers=tuple(map(_condition, given["headers"])),
+        queries=tuple(map(_condition, given["queries"])),
+        match_all_header=given["matchAllHeader"],
+        match_all_query=given["matchAllQuery"],
+        ip_filter=_ip_filter(given.get("ipFilter")),
     )
+
+
+def _condition(given: Fields) -> Condition:
+    return Condition(given["key"], tuple(given.get("values", ())), given.get("regexp"))
 
 
 def _pipeline(given: Fields, checked: Checked, kinds: Kinds) -> PipelineSpec:

@@ -17,11 +17,32 @@ from ..plugins import Kind
 
 
 @dataclass(frozen=True, slots=True)
+class Condition:
+    """One entry of `headers` or `queries`: its value is one of `values`, or `regexp` matches it.
+
+    At least one of the two is there.
+    """
+
+    key: str
+    values: tuple[str, ...] = ()
+    regexp: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IpFilterSpec:
+    """Which clients are let in. Without any network in `allow`, all that are not in `block` are."""
+
+    block_by_default: bool = False
+    allow: tuple[Network, ...] = ()
+    block: tuple[Network, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class PathSpec:
     """One entry of `paths`. At most one of path, path_prefix and path_regexp is not None.
 
     `key` names the entry: by its server and by what it matches, so that it has the same key in
-    the next config unless that has changed.
+    the next config unless that has changed. Who may use it (`ip_filter`) is no part of that.
     """
 
     backend: str
@@ -31,6 +52,11 @@ class PathSpec:
     rewrite_target: str | None = None
     methods: tuple[str, ...] = ()
     client_max_body_size: int | None = None
+    headers: tuple[Condition, ...] = ()
+    queries: tuple[Condition, ...] = ()
+    match_all_header: bool = False
+    match_all_query: bool = False
+    ip_filter: IpFilterSpec | None = None
     key: str = ""
 
 
@@ -39,8 +65,14 @@ class RuleSpec:
     """One entry of `rules`: paths that hold for some hosts. No host at all matches every host."""
 
     hosts: tuple[str, ...] = ()
-    host_regexp: str | None = None
+    host_regexps: tuple[str, ...] = ()
     paths: tuple[PathSpec, ...] = ()
+    ip_filter: IpFilterSpec | None = None
+
+    @property
+    def any_host(self) -> bool:
+        """Whether the paths hold for every host."""
+        return not self.hosts and not self.host_regexps
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +108,7 @@ class ServerSpec:
     client_address_from: str | None
     proxy_protocol: bool
     access_log_format: str
+    ip_filter: IpFilterSpec | None
     rules: tuple[RuleSpec, ...]
     place: str = field(default="", compare=False)
 

@@ -4,6 +4,8 @@ values     Headers, Request, Response, end_to_end
 problems   answers that easews makes itself: problem+json or plain text
 forwarded  X-Forwarded-* and Forwarded (RFC 7239), read and written
 paths      what paths are compared as, and which are ambiguous
+hosts      what hosts are compared as
+queries    the parameters of a query
 urls       URLs of servers, and origins
 h1/        HTTP/1.1 as bytes in, values out, and back (RFC 9112)
 """

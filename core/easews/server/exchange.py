@@ -21,7 +21,7 @@ from ..pipeline.isolation import must_go_on
 from ..sessions import Opening, Route, Upgrade
 from .fate import Fate
 from .reader import RequestBody, RequestReader
-from .routing.router import Refused
+from .routing import Refused
 from .site import Site
 from .watch import ClientWatch
 from .writer import ClientGone, ResponseWriter

@@ -1,0 +1,95 @@
+"""One path of the config: what it asks of a request, and what is sent on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from ...config.model import PathSpec
+from ...http import Request
+from ...http.paths import ambiguity, decoded, merged
+from ...http.queries import Queries
+from .conditions import Conditions
+from .ipfilter import IpFilter
+from .refusals import NOT_LET_IN, Failure, Refused, ambiguous
+from .regexps import compiled
+from .rewrite import rewriter
+
+
+class Match(NamedTuple):
+    """The path that is responsible.
+
+    `target` is to be sent on, `name` is the path as the config has it, for logs; `body_limit`
+    is in bytes, -1 is unlimited.
+    """
+
+    path: PathSpec
+    target: str
+    name: str
+    body_limit: int
+
+
+class Entry:
+    """A path of the config, compiled.
+
+    number  its place in written order
+    path    what a request's path has to be, or None
+    prefix  what it has to begin with, or None; empty where every path matches
+    regexp  what has to be found in it, or None
+    plain   whether host and path are all that it asks for
+    """
+
+    __slots__ = (
+        *("number", "path", "prefix", "regexp", "plain", "_spec", "_name", "_methods"),
+        *("_filters", "_headers", "_queries", "_body_limit", "_rewrite"),
+    )
+
+    def __init__(
+        self, number: int, spec: PathSpec, body_limit: int, filters: Sequence[IpFilter]
+    ) -> None:
+        limit = spec.client_max_body_size
+        self.number = number
+        self.path = None if spec.path is None else merged(spec.path)
+        self.regexp: Any = None if spec.path_regexp is None else compiled(spec.path_regexp)
+        everywhere = spec.path is None and self.regexp is None
+        self.prefix = merged(spec.path_prefix or "") if everywhere else None
+        self.plain = not (spec.methods or spec.headers or spec.queries or filters)
+        self._spec = spec
+        self._name = spec.path or spec.path_prefix or spec.path_regexp or "*"
+        self._methods = spec.methods
+        self._filters = filters
+        self._headers = Conditions(spec.headers, spec.match_all_header)
+        self._queries = Conditions(spec.queries, spec.match_all_query)
+        self._body_limit = body_limit if limit is None else limit
+        self._rewrite = rewriter(spec, self.regexp)
+
+    def takes(self, path: str) -> bool:
+        """Whether its `regexp`, if it has one, is found in `path`."""
+        return self.regexp is None or self.regexp.search(path) is not None
+
+    def failure(self, request: Request, queries: Queries) -> Failure | None:
+        """What else than host and path is not as it asks for; None when nothing is."""
+        if self._filters and not all(it.allows(request.client.host) for it in self._filters):
+            return NOT_LET_IN
+        if self._methods and request.method not in self._methods:
+            return Failure(405, self._methods)
+        headers = request.headers
+        if self._headers.keys and not self._headers.hold(lambda key: _text(headers.get(key))):
+            return Failure(400, tuple(f"header {key}" for key in self._headers.keys))
+        if self._queries.keys and not self._queries.hold(queries.get):
+            return Failure(400, tuple(f"query parameter {key}" for key in self._queries.keys))
+        return None
+
+    def match(self, raw_path: str, query: str) -> Match | Refused:
+        """The match, with the path rewritten; `query` has its question mark."""
+        if self._rewrite is not None:
+            raw_path = self._rewrite(raw_path)
+            # `/files../x` has no dot segment, but with `/files` replaced by `/data/` it has.
+            if fault := ambiguity(decoded(raw_path)):
+                return ambiguous(fault)
+        return Match(self._spec, raw_path + query, self._name, self._body_limit)
+
+
+def _text(value: str) -> str:
+    """A header's value as a config has it: UTF-8, and U+FFFD for what is none."""
+    return value if value.isascii() else value.encode("latin-1").decode("utf-8", "replace")
