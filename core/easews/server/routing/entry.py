@@ -9,7 +9,7 @@ from ...config.model import PathSpec
 from ...http import Request
 from ...http.paths import ambiguity, decoded, merged
 from ...http.queries import Queries
-from .conditions import Conditions
+from .conditions import conditions, texts_of
 from .ipfilter import IpFilter
 from .refusals import NOT_LET_IN, Failure, Refused, ambiguous
 from .regexps import compiled
@@ -58,8 +58,8 @@ class Entry:
         self._name = spec.path or spec.path_prefix or spec.path_regexp or "*"
         self._methods = spec.methods
         self._filters = filters
-        self._headers = Conditions(spec.headers, spec.match_all_header)
-        self._queries = Conditions(spec.queries, spec.match_all_query)
+        self._headers = conditions("header", spec.headers, spec.match_all_header)
+        self._queries = conditions("query parameter", spec.queries, spec.match_all_query)
         self._body_limit = body_limit if limit is None else limit
         self._rewrite = rewriter(spec, self.regexp)
 
@@ -73,11 +73,10 @@ class Entry:
             return NOT_LET_IN
         if self._methods and request.method not in self._methods:
             return Failure(405, self._methods)
-        headers = request.headers
-        if self._headers.keys and not self._headers.hold(lambda key: _text(headers.get(key))):
-            return Failure(400, tuple(f"header {key}" for key in self._headers.keys))
-        if self._queries.keys and not self._queries.hold(queries.get):
-            return Failure(400, tuple(f"query parameter {key}" for key in self._queries.keys))
+        if self._headers is not None and not self._headers.hold(texts_of(request.headers)):
+            return self._headers.failure
+        if self._queries is not None and not self._queries.hold(queries.get):
+            return self._queries.failure
         return None
 
     def match(self, raw_path: str, query: str) -> Match | Refused:
@@ -88,8 +87,3 @@ class Entry:
             if fault := ambiguity(decoded(raw_path)):
                 return ambiguous(fault)
         return Match(self._spec, raw_path + query, self._name, self._body_limit)
-
-
-def _text(value: str) -> str:
-    """A header's value as a config has it: UTF-8, and U+FFFD for what is none."""
-    return value if value.isascii() else value.encode("latin-1").decode("utf-8", "replace")
