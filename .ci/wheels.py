@@ -25,6 +25,9 @@ WANTED = {
     ],
     "easews_headers": [
         "easews_headers/py.typed",
+        "easews_headers/schemas/RequestAdaptor.json",
+        "easews_headers/schemas/ResponseAdaptor.json",
+        "easews_headers/schemas/SecurityHeaders.json",
         "easews_headers/schemas/XForwarded.json",
     ],
 }

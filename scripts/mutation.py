@@ -28,12 +28,12 @@ PACKAGES = {
 RULES = {
     "core/easews/http/forwarded.py": ("tests/core/test_forwarded.py",),
     "core/easews/http/paths.py": ("tests/core/test_router.py",),
+    "core/easews/http/rewriting.py": ("tests/core/test_rewriting.py", "tests/core/test_router.py"),
     "core/easews/http/urls.py": ("tests/core/test_formats.py", "tests/core/test_urls.py"),
     "core/easews/operate/drain.py": ("tests/core/test_reload.py",),
     "core/easews/operate/reload.py": ("tests/core/test_reload.py",),
     "core/easews/schema/units.py": ("tests/core/test_units.py",),
     "core/easews/server/address.py": ("tests/core/test_client_address.py",),
-    "core/easews/server/routing/rewrite.py": ("tests/core/test_router.py",),
     "core/easews/server/routing/router.py": ("tests/core/test_router.py",),
     "core/easews/upstream/pool.py": (
         "tests/core/test_pool.py",

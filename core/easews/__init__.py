@@ -2,7 +2,7 @@
 
 What filter packages import, from here and from the four rooms in the second list:
 
-    filters   templates   sessions   services   http   errors   addresses
+    filters   changes   templates   sessions   services   http   errors   addresses
     upstream   testing   lowlevel   schema (through JSON: `urn:easews:common`)
 
 The rooms of the engine, from the top down:
@@ -18,6 +18,7 @@ The rooms of the engine, from the top down:
     lowlevel   connections, and many of them behind one descriptor
     upstream   backends for any filter: pools, dialling, one exchange
     observe    the log
+    changes    changes of headers, with templates as values                     (pure)
     templates  text with {{Name}} in it, filled in from a request               (pure)
     filters    the contract: Filter, Context
     sessions   what outlives a request: Session, Sessions, Upgrade, Connection
@@ -31,6 +32,7 @@ The rooms of the engine, from the top down:
 """
 
 from .addresses import Address, parse_network
+from .changes import HeaderChanges
 from .errors import (
     BadAnswer,
     ConfigError,
@@ -47,8 +49,15 @@ from .errors import (
 from .filters import Context, Filter, Notes, SpecFault
 from .hookspecs import hookimpl
 from .http import Headers, Request, Response, end_to_end
-from .http.forwarded import ForwardedPolicy
+from .http.forwarded import ForwardedPolicy, asked_host, asked_scheme
 from .http.problems import problem
+from .http.rewriting import (
+    replace_in_path,
+    replace_in_text,
+    replace_path,
+    replace_path_prefix,
+    rewrite_target,
+)
 from .services import Service, Services
 from .sessions import (
     Connection,
@@ -76,6 +85,7 @@ __all__ = [
     "Filter",
     "FilterError",
     "ForwardedPolicy",
+    "HeaderChanges",
     "Headers",
     "ListenError",
     "MessageError",
@@ -97,8 +107,15 @@ __all__ = [
     "Upgrade",
     "UpstreamError",
     "UpstreamTimeout",
+    "asked_host",
+    "asked_scheme",
     "end_to_end",
     "hookimpl",
     "parse_network",
     "problem",
+    "replace_in_path",
+    "replace_in_text",
+    "replace_path",
+    "replace_path_prefix",
+    "rewrite_target",
 ]

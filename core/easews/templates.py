@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Generic, NamedTuple, TypeVar
-from urllib.parse import unquote_to_bytes
 
 from .filters import Context, SpecFault
 from .http import Headers
 from .http.forwarded import asked_scheme
+from .http.queries import Queries
 from .spelling import did_you_mean
 
 S = TypeVar("S")
@@ -114,16 +114,7 @@ def header_text(headers: Headers, name: str) -> str:
 
 
 def _parameter(ctx: Context, name: str) -> str:
-    wanted = as_bytes(name)
-    for part in ctx.request.query.split("&"):
-        written, _, value = part.partition("=")
-        if _unquoted(written) == wanted:
-            return _unquoted(value)
-    return ""
-
-
-def _unquoted(text: str) -> str:
-    return unquote_to_bytes(text.replace("+", " ")).decode("latin-1")
+    return as_bytes(Queries(ctx.request.query).get(name))
 
 
 #: What a template says of the client's certificate, and the attribute that holds it.

@@ -49,6 +49,15 @@ FIELDS = {
         rules[].paths[].backend rules[].paths[].clientMaxBodySize rules[].paths[].headers
         rules[].paths[].queries rules[].paths[].matchAllHeader rules[].paths[].matchAllQuery
     """,
+    "RequestAdaptor": """
+        name kind host method path header body compress decompress sign template leftDelim
+        rightDelim path.replace path.addPrefix path.trimPrefix path.regexpReplace
+        path.regexpReplace.regexp path.regexpReplace.replace header.del header.set header.add
+    """,
+    "ResponseAdaptor": """
+        name kind header body compress decompress template leftDelim rightDelim
+        header.del header.set header.add
+    """,
     "Pipeline": """
         name kind version createdAt
         flow filters resilience data

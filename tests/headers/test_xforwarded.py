@@ -33,7 +33,7 @@ async def told(*filters: XForwarded) -> Headers:
 
 
 def test_the_plugin_brings_this_filter_and_a_valid_schema() -> None:
-    assert easews_filters() == [XForwarded]
+    assert XForwarded in easews_filters()
     check_schema(SCHEMA)
 
 

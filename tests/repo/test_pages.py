@@ -32,9 +32,7 @@ FRAMES = {
     "HTTPServer": ("", 0, _PIPELINE),
     "Pipeline": ("", 0, ""),
     "Gateway": ("", 0, ""),
-    "WebSocketProxy": (_FILTER.format("WebSocketProxy"), 2, ""),
-    "Proxy": (_FILTER.format("Proxy"), 2, ""),
-    "XForwarded": (_FILTER.format("XForwarded"), 2, ""),
+    **{kind: (_FILTER.format(kind), 2, "") for kind in discover()},
 }
 
 

@@ -23,6 +23,9 @@ from .wording import Wording, either, listed, words_for
 _ALIKE = 0.5
 KNOWN_PLUGINS = {
     "Proxy": "easews-httpproxy",
+    "RequestAdaptor": "easews-headers",
+    "ResponseAdaptor": "easews-headers",
+    "SecurityHeaders": "easews-headers",
     "WebSocketProxy": "easews-wsproxy",
     "XForwarded": "easews-headers",
 }

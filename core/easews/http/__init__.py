@@ -6,6 +6,8 @@ forwarded  X-Forwarded-* and Forwarded (RFC 7239), read and written
 paths      what paths are compared as, and which are ambiguous
 hosts      what hosts are compared as
 queries    the parameters of a query
+regexps    regular expressions, as those of all configs are compiled
+rewriting  what becomes of a path, and of other texts
 urls       URLs of servers, and origins
 h1/        HTTP/1.1 as bytes in, values out, and back (RFC 9112)
 """

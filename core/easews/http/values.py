@@ -356,7 +356,7 @@ class Response:
 
 
 # RFC 9110 §7.6.1, and the Proxy-* fields, which are meant for this hop only.
-_HOP_BY_HOP = (
+HOP_BY_HOP = (
     "connection",
     "keep-alive",
     "te",
@@ -387,4 +387,4 @@ def end_to_end(headers: Headers, *besides: str) -> Headers:
 
 @lru_cache(maxsize=128)  # see `_tokens`
 def _for_this_hop(besides: tuple[str, ...], connection: tuple[str, ...]) -> frozenset[str]:
-    return frozenset(map(hyphenated, (*_HOP_BY_HOP, *besides, *_tokens(connection))))
+    return frozenset(map(hyphenated, (*HOP_BY_HOP, *besides, *_tokens(connection))))

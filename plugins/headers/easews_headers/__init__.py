@@ -1,8 +1,12 @@
-"""easews-headers: filters that set headers.
+"""easews-headers: filters that change headers, and filters that answer by themselves.
 
-    plugin       the entry point: which filters this package brings
-    xforwarded   XForwarded: what the backend is told about the client
-    schemas/     the schemas of their configs
+    plugin           the entry point: which filters this package brings
+    requestadaptor   RequestAdaptor: method, path, host and headers of a request
+    responseadaptor  ResponseAdaptor: headers of the answer
+    securityheaders  SecurityHeaders: what tells browsers to be careful
+    xforwarded       XForwarded: what the backend is told about the client
+    schemas/         the schemas of their configs
 
-The rules are part of the engine (`easews.ForwardedPolicy`), because WebSocketProxy uses them, too.
+The rules are part of the engine (`easews.HeaderChanges`, `easews.Template`,
+`easews.ForwardedPolicy`), so that other filters can use them, too.
 """

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from easews import Filter, hookimpl
 
+from .requestadaptor import RequestAdaptor
+from .responseadaptor import ResponseAdaptor
+from .securityheaders import SecurityHeaders
 from .xforwarded import XForwarded
 
 
 @hookimpl
 def easews_filters() -> list[type[Filter]]:
-    return [XForwarded]
+    return [RequestAdaptor, ResponseAdaptor, SecurityHeaders, XForwarded]

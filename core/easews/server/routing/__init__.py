@@ -9,7 +9,6 @@ ipfilter    which clients are let in
 refusals    several reasons why nothing matched -> the one that the client is told
 rewrite     the target that is sent on
 prefixes    values by prefix
-regexps     regular expressions, as those of all rules are compiled
 """
 
 from .entry import Match

@@ -10,8 +10,8 @@ from typing import Any
 
 from ...config.model import Condition
 from ...http import Headers
+from ...http.regexps import compiled
 from .refusals import Failure
-from .regexps import compiled
 
 Test = Callable[[str], Any]
 

@@ -9,10 +9,10 @@ from ...config.model import PathSpec
 from ...http import Request
 from ...http.paths import ambiguity, decoded, merged
 from ...http.queries import Queries
+from ...http.regexps import compiled
 from .conditions import conditions, texts_of
 from .ipfilter import IpFilter
 from .refusals import NOT_LET_IN, Failure, Refused, ambiguous
-from .regexps import compiled
 from .rewrite import rewriter
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from ...config.model import RuleSpec
 from ...http.hosts import host_name
+from ...http.regexps import compiled
 from .pathindex import PathIndex, Rule
 from .prefixes import Prefixes
-from .regexps import compiled
 
 #: How a host is compared, and with what.
 Pattern = tuple[str, str]

@@ -1,4 +1,4 @@
-"""Regular expressions of rules: RE2, which takes linear time whatever a client sends."""
+"""Regular expressions of configs: RE2, which takes linear time whatever a client sends."""
 
 from __future__ import annotations
 
