@@ -45,6 +45,7 @@ GROUPS = (
         "References between objects, filters and steps",
         ("backend-", "flow-", "two-", "name-", "filter-name"),
     ),
+    ("TLS", ("tls-",)),
     ("Fields and values", ("",)),
 )
 

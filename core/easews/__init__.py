@@ -35,6 +35,7 @@ from .addresses import Address, parse_network
 from .changes import HeaderChanges
 from .errors import (
     BadAnswer,
+    CertificateError,
     ConfigError,
     ConnectError,
     ConnectTimeout,
@@ -48,7 +49,7 @@ from .errors import (
 )
 from .filters import Context, Filter, Notes, SpecFault
 from .hookspecs import hookimpl
-from .http import Headers, Request, Response, end_to_end
+from .http import ClientCertificate, Headers, Request, Response, end_to_end
 from .http.forwarded import ForwardedPolicy, asked_host, asked_scheme
 from .http.problems import problem
 from .http.rewriting import (
@@ -75,6 +76,8 @@ from .templates import Template, TemplateFault
 __all__ = [
     "Address",
     "BadAnswer",
+    "CertificateError",
+    "ClientCertificate",
     "ConfigError",
     "ConnectError",
     "ConnectTimeout",

@@ -4,6 +4,7 @@ EasewsError
 ├── ConfigError      the config cannot be used: every problem, with its place
 ├── PluginError      an installed plugin is at fault: names its distribution
 ├── ListenError      an address cannot be listened on
+├── CertificateError a certificate or key cannot be used: its file, and why
 └── UpstreamError    a backend has failed
     ├── ConnectError     no connection: try the next server
     ├── UpstreamTimeout  no answer in time: 504
@@ -76,6 +77,10 @@ class PluginError(EasewsError):
 
 class ListenError(EasewsError):
     """An address cannot be listened on: taken, privileged, or not of this machine."""
+
+
+class CertificateError(EasewsError):
+    """A certificate or key cannot be used; the text names its file and says why."""
 
 
 class FilterError(EasewsError):

@@ -21,8 +21,9 @@ WALKS = [page for page in PAGES if any(map(runs, blocks_of(page)))]
 def test_a_page_does_what_it_says(
     page: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    if any("curl " in block.text for block in blocks_of(page) if runs(block)):
-        request.getfixturevalue("curl")
+    for program in ("curl", "openssl"):
+        if any(f"{program} " in block.text for block in blocks_of(page) if runs(block)):
+            request.getfixturevalue(program)
     with reader(tmp_path) as somebody:
         for block in blocks_of(page):
             step(somebody.do, block)

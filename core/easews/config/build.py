@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..addresses import parse_network
+from ..http import hyphenated
 from ..plugins import Kinds
 from ..schema import complete
 from .checks import Checked
@@ -27,6 +28,7 @@ from .model import (
     StepSpec,
 )
 from .schemas import object_schema
+from .tls import tls_spec
 
 Fields = Mapping[str, Any]
 
@@ -39,8 +41,8 @@ def build(checked: Iterable[Checked], kinds: Kinds) -> Config:
     ]
     gateways = [given for given, _ in objects if given["kind"] == "Gateway"]
     return Config(
-        servers=tuple(
-            _server(given, it.document) for given, it in objects if given["kind"] == "HTTPServer"
+        servers=_with_reserved(
+            [_server(given, it.document) for given, it in objects if given["kind"] == "HTTPServer"]
         ),
         pipelines=tuple(
             _pipeline(given, it, kinds) for given, it in objects if given["kind"] == "Pipeline"
@@ -76,6 +78,7 @@ def _server(given: Fields, document: Document) -> ServerSpec:
         access_log_format=given["accessLogFormat"],
         ip_filter=_ip_filter(given.get("ipFilter")),
         rules=_with_keys(given["name"], map(_rule, given["rules"])),
+        tls=tls_spec(given, document.file),
         place=_place(document, ("port",)),
     )
 
@@ -89,6 +92,13 @@ def _limits(given: Fields) -> RequestLimits:
         body_timeout=given["bodyTimeout"],
         min_body_rate=given["minBodyRate"],
     )
+
+
+def _with_reserved(servers: Sequence[ServerSpec]) -> tuple[ServerSpec, ...]:
+    """The servers, none of which takes over what one of them says of clients' certificates."""
+    told = [name for spec in servers if spec.tls for name in spec.tls.client_fields.values()]
+    reserved = frozenset(map(hyphenated, told))
+    return tuple(replace(spec, reserved=reserved) for spec in servers)
 
 
 def _rule(given: Fields) -> RuleSpec:

@@ -16,6 +16,7 @@ from ..plugins import Kinds
 from ..spelling import did_you_mean
 from .documents import Document, Node, Path
 from .schemas import OBJECT_KINDS, kind_of
+from .tls import check_tls
 from .trust import check_proxy_protocol, check_trust, servers_by_pipeline
 from .wording import listed
 
@@ -36,6 +37,7 @@ def check_crossrefs(documents: Sequence[Document], kinds: Kinds) -> Iterator[Pro
     leading = servers_by_pipeline(servers)
     for document in documents:
         if _is(document, "HTTPServer"):
+            yield from check_tls(document)
             yield from _check_backends(document, documents, pipelines, kinds)
             yield from check_proxy_protocol(document)
         elif _is(document, "Pipeline"):

@@ -88,10 +88,60 @@ class RequestLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class PemSpec:
+    """A text in PEM, or the base64 of one: as the config has it, or the path of its file."""
+
+    text: str = field(default="", repr=False)
+    file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPairSpec:
+    """A certificate and its private key."""
+
+    certificate: PemSpec
+    key: PemSpec
+
+
+@dataclass(frozen=True, slots=True)
+class TlsSpec:
+    """TLS to clients.
+
+    pairs              the first one is for clients that name no server, or one that is not known
+    key_password       opens those keys that are encrypted
+    authorities        who signs clients' certificates; None: clients are not asked for one
+    client_required    whether a client without a certificate is refused
+    minimum            the oldest version of TLS
+    ciphers            OpenSSL's list for TLS 1.2
+    handshake_timeout  seconds that a client has for its handshake
+    max_handshakes     how many may be in progress at a time
+    client_fields      the header fields that tell of a client's certificate: what -> name
+    """
+
+    pairs: tuple[KeyPairSpec, ...]
+    key_password: str = field(repr=False)
+    authorities: PemSpec | None
+    client_required: bool
+    minimum: str
+    ciphers: str
+    handshake_timeout: float
+    max_handshakes: int
+    client_fields: Mapping[str, str]
+
+    @property
+    def files(self) -> list[str]:
+        """The files that it is made of."""
+        pems = [pem for pair in self.pairs for pem in (pair.certificate, pair.key)]
+        return [pem.file for pem in (*pems, self.authorities) if pem is not None and pem.file]
+
+
+@dataclass(frozen=True, slots=True)
 class ServerSpec:
     """An HTTPServer object. An empty address listens on every interface, IPv4 and IPv6.
 
     `expects_connections` tells that `max_connections` is not the default but was asked for.
+    `reserved` are the names, in the form of `hyphenated`, of header fields that no client may
+    send: those in which a server of the config tells of clients' certificates.
     """
 
     name: str
@@ -110,6 +160,8 @@ class ServerSpec:
     access_log_format: str
     ip_filter: IpFilterSpec | None
     rules: tuple[RuleSpec, ...]
+    tls: TlsSpec | None = None
+    reserved: frozenset[str] = frozenset()
     place: str = field(default="", compare=False)
 
 

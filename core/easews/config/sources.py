@@ -73,8 +73,13 @@ def _decoded(name: str, content: bytes) -> Source | Problem:
         return Problem(name, line, column, "", "is not UTF-8", "save the file as UTF-8")
 
 
+def why_unreadable(error: OSError) -> tuple[str, str]:
+    """What is wrong with a file, and what to do about it."""
+    return f"cannot be read: {error.strerror}", _REMEDIES.get(error.errno or 0, "")
+
+
 def _unreadable(name: str, error: OSError) -> Problem:
-    return _fault(name, f"cannot be read: {error.strerror}", _REMEDIES.get(error.errno or 0, ""))
+    return _fault(name, *why_unreadable(error))
 
 
 def _fault(name: str, wrong: str, accepted: str = "") -> Problem:

@@ -1,6 +1,7 @@
 """HTTP as values and rules: nothing here reads, writes or waits.
 
 values     Headers, Request, Response, end_to_end
+certificates  a client's certificate
 problems   answers that easews makes itself: problem+json or plain text
 forwarded  X-Forwarded-* and Forwarded (RFC 7239), read and written
 paths      what paths are compared as, and which are ambiguous
@@ -12,6 +13,7 @@ urls       URLs of servers, and origins
 h1/        HTTP/1.1 as bytes in, values out, and back (RFC 9112)
 """
 
+from .certificates import ClientCertificate
 from .values import Headers, Request, Response, end_to_end, hyphenated
 
-__all__ = ["Headers", "Request", "Response", "end_to_end", "hyphenated"]
+__all__ = ["ClientCertificate", "Headers", "Request", "Response", "end_to_end", "hyphenated"]

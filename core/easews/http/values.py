@@ -22,6 +22,7 @@ from typing import ClassVar
 from urllib.parse import unquote_to_bytes
 
 from ..addresses import Address
+from .certificates import ClientCertificate
 
 # RFC 9110 §5.1 and §5.5. Checked when a field is set by hand; parsed heads come checked.
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
@@ -208,21 +209,23 @@ class _Content:
 class Request:
     """What the client asked for, and who it is.
 
-    method   the method, such as ``GET``
-    target   path and query in the client's own encoding, as they are sent to the backend
-    headers  the header fields, without those that a client must not set
-    version  the version of HTTP, such as ``1.1``
-    scheme   ``http``, or ``https`` when the client came over TLS
-    peer     the other end of the TCP connection
-    client   the client's address as trusted proxies report it; without any, the peer
-    local    our end of the connection
-    body     the body, to be read with ``async for``
-    vouched  the names, in lower case, of `X-Forwarded-*` and similar fields in `headers` that a
-             trusted peer has sent
+    method       the method, such as ``GET``
+    target       path and query in the client's own encoding, as they are sent to the backend
+    headers      the header fields, without those that a client must not set
+    version      the version of HTTP, such as ``1.1``
+    scheme       ``http``, or ``https`` when the client came over TLS
+    peer         the other end of the TCP connection
+    client       the client's address as trusted proxies report it; without any, the peer
+    local        our end of the connection
+    certificate  the certificate that the client has shown, None without one
+    body         the body, to be read with ``async for``
+    vouched      the names, in lower case, of `X-Forwarded-*` and similar fields in `headers` that
+                 a trusted peer has sent
     """
 
     __slots__ = (
         "body",
+        "certificate",
         "client",
         "headers",
         "local",
@@ -245,6 +248,7 @@ class Request:
         peer: Address = _LOOPBACK,
         client: Address | None = None,
         local: Address = _LOOPBACK,
+        certificate: ClientCertificate | None = None,
         body: AsyncIterator[bytes] | None = None,
         vouched: Collection[str] = (),
     ) -> None:
@@ -256,6 +260,7 @@ class Request:
         self.peer: Address = peer
         self.client: Address = client or peer
         self.local: Address = local
+        self.certificate: ClientCertificate | None = certificate
         self.body: AsyncIterator[bytes] = _Content() if body is None else body
         self.vouched: Collection[str] = vouched
 

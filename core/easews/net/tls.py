@@ -22,6 +22,10 @@ RECORD_PAYLOAD = 16 * 1024
 RECORD_SIZE = 5 + RECORD_PAYLOAD + 256
 
 
+class SpeaksHttp(ConnectionError):
+    """The peer speaks plain HTTP, in which it may be answered."""
+
+
 class TlsWire:
     """A TLS connection on `sock`, which is non-blocking, connected and from now on this wire's.
 
@@ -121,7 +125,8 @@ class TlsWire:
         """Send the alert, as far as there is room. Returns what to raise in place of `error`."""
         self._ended = True
         self._flush_some()
-        return ConnectionError(_words(error))
+        kind = SpeaksHttp if error.reason == "HTTP_REQUEST" else ConnectionError
+        return kind(_words(error))
 
     # What it is sent
 
@@ -237,7 +242,7 @@ async def _fill(wire: TlsWire) -> None:
         try:
             if wire.fill():
                 return
-            raise ConnectionError("the connection ended in the middle of the TLS handshake")
+            raise ConnectionAbortedError("the connection ended in the middle of the TLS handshake")
         except BlockingIOError:
             await anyio.wait_readable(wire)
 

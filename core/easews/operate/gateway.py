@@ -22,11 +22,12 @@ from ..errors import EasewsError
 from ..observe.accesslog import AccessLog
 from ..observe.formatted import FormattedAccessLog
 from ..pipeline import Generation
-from ..server import ClientWatch, Listener, RequestIds, Site, bind
+from ..server import ClientWatch, Listener, RequestIds, ServerTls, Site, bind
 from ..services import Services
 from ..sessions import Session, Sessions
 from .drain import schedule
 from .reload import Plan, plan
+from .renewal import renew
 
 Sockets = Mapping[str, list[socket.socket]]
 
@@ -59,6 +60,7 @@ class Gateway:
         self._sockets = sockets
         self._generation = Generation(config)
         self._retired: list[Generation] = []
+        self._tls: dict[str, ServerTls] = {}
         self._access = AccessLog()
         self._ids = RequestIds()
         self.drain: Drain = config.gateway.drain
@@ -71,18 +73,20 @@ class Gateway:
     async def serving(self) -> AsyncIterator[None]:
         """Serve while the block runs; leaving it ends at once what `stop` has not ended.
 
-        FilterError when a filter cannot start.
+        FilterError when a filter cannot start, CertificateError when a certificate cannot be used.
         """
         failure: EasewsError | None = None
         async with anyio.create_task_group() as self._lives:
             services: anyio.CancelScope = await self._lives.start(self._host_services)
             try:
+                self._tls = self._tls_of(self.config)
                 await self._start(self._generation)
             except EasewsError as error:  # raised below: a task group would wrap it up
                 failure = error
                 _close_all(self._sockets)
             else:
                 async with anyio.create_task_group() as self._tasks:
+                    self._tasks.start_soon(renew, lambda: self._tls.values())
                     for spec in self.config.servers:
                         self._listen(spec, self._sockets[spec.name])
                     try:
@@ -100,10 +104,11 @@ class Gateway:
         """Serve `config` from now on; returns what that has changed.
 
         Sessions stay with the filters that they were opened by. Those whose path or pipeline is
-        gone are drained. When this raises ListenError or FilterError, nothing has changed.
+        gone are drained. When this raises an EasewsError, nothing has changed.
         """
         async with self._replacing:
             changes = plan(self.config, config)
+            tls = self._tls_of(config)
             sockets = bind_all(changes.opens)
             generation = Generation(config, self._generation)
             try:
@@ -111,6 +116,7 @@ class Gateway:
             except BaseException:
                 _close_all(sockets)
                 raise
+            self._tls = tls
             self._swap(generation, changes, sockets)
         lost = [session for session in self.sessions if changes.drops(session.opening.route)]
         self._tasks.start_soon(self._close_slowly, lost, "its path is gone")
@@ -126,6 +132,11 @@ class Gateway:
         with anyio.move_on_after(self.drain.deadline):
             for generation in (*self._retired, self._generation):
                 await generation.wait_unused()
+
+    @property
+    def tls(self) -> Mapping[str, ServerTls]:
+        """The certificates that are served, by the name of the server."""
+        return self._tls
 
     async def _start(self, generation: Generation) -> None:
         entries = [entry for spec in generation.config.pipelines for entry in spec.filters]
@@ -157,7 +168,21 @@ class Gateway:
     def _site(self, spec: ServerSpec) -> Site:
         form = spec.access_log_format
         access = FormattedAccessLog(form) if form else self._access
-        return Site(spec, self._generation, self.services, self.sessions, access, self._ids)
+        return Site(
+            *(spec, self._generation, self.services, self.sessions, access, self._ids),
+            tls=self._tls.get(spec.name),
+        )
+
+    def _tls_of(self, config: Config) -> dict[str, ServerTls]:
+        """TLS for the servers that have it. What has not changed stays, with its tickets."""
+        before = {it.name: it for it in self._tls.values()}
+        return {
+            spec.name: it
+            if (it := before.get(spec.name)) and it.spec == spec.tls
+            else ServerTls(spec.name, spec.tls)
+            for spec in config.servers
+            if spec.tls is not None
+        }
 
     async def _close_slowly(self, sessions: list[Session], reason: str) -> None:
         now = anyio.current_time()

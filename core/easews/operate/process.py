@@ -20,6 +20,7 @@ from ..errors import EasewsError
 from ..observe.logs import end_process, writing_logs
 from ..plugins import build_notes
 from .gateway import Gateway, bind_all
+from .renewal import told, warn_of_old
 
 log: logging.Logger = logging.getLogger("easews")
 
@@ -92,6 +93,8 @@ async def _run(gateway: Gateway) -> None:
             try:
                 async with gateway.serving():
                     _announce(gateway)
+                    for tls in gateway.tls.values():
+                        warn_of_old(tls)
                     await _told_to_stop(signals)
                     stopping = anyio.CancelScope()
                     tasks.start_soon(_insist, signals, stopping, gateway.drain.deadline)
@@ -113,11 +116,18 @@ async def _told_to_stop(signals: AsyncIterator[signal.Signals]) -> None:
 def _announce(gateway: Gateway) -> None:
     try:
         for name, listener in gateway.listeners.items():
+            tls = gateway.tls.get(name)
+            scheme = "https" if tls else "http"
             for address in listener.addresses:
-                line = f"{name} listens on {_url(address.host, address.port)}\n"
-                print(line, end="", flush=True)  # in one piece: others may write there, too
+                _say(f"{name} listens on {scheme}://{_location(address.host, address.port)}")
+            for pair in tls.pairs if tls else ():
+                _say(told(name, pair))
     except BrokenPipeError:  # nobody reads it, which is no reason not to serve
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _say(line: str) -> None:
+    print(f"{line}\n", end="", flush=True)  # in one piece: others may write there, too
 
 
 async def _tell_what_is_open(gateway: Gateway) -> None:
@@ -140,10 +150,10 @@ async def _insist(
     end_process(1)
 
 
-def _url(host: str, port: int) -> str:
+def _location(host: str, port: int) -> str:
     if host in ("::", "0.0.0.0"):
-        return f"http://localhost:{port} (every interface)"
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        return f"localhost:{port} (every interface)"
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _expected_connections(spec: ServerSpec) -> int:

@@ -1,7 +1,7 @@
 """HTTPServer: from a listening socket to a pipeline, and the answer back.
 
 listener    bind -> accept -> a task for each connection
-arrival     what comes before HTTP on a connection: a PROXY header, a client's limit
+arrival     what comes before HTTP on a connection: a PROXY header, a limit, TLS
 clients     how many connections each client has                                (pure)
 connection  request after request, until its fate is not to be kept
 fate        what becomes of a connection after a request
@@ -9,14 +9,20 @@ exchange    one request: route -> pipeline -> answer -> log
 reader      heads within their limits, bodies as they come
 writer      a response as bytes
 watch       clients that wait for an answer: when they leave is noticed
+secure      TLS on a connection that has come in
+certificates  TLS contexts from a server's certificates, and again when their files change
+handshakes  those of TLS that are in progress
+clientcert  a client's certificate, read                                          (pure)
+sni         which certificate is for which server name                            (pure)
 site        what is served: a router in front of a generation's pipelines
 fields      the header fields that are believed                                 (pure)
 address     who the client is, behind proxies                                   (pure)
 routing/    which path is responsible, and the target that is sent on           (pure)
 """
 
+from .certificates import ServerTls
 from .listener import Listener, bind
 from .site import RequestIds, Site
 from .watch import ClientWatch
 
-__all__ = ["ClientWatch", "Listener", "RequestIds", "Site", "bind"]
+__all__ = ["ClientWatch", "Listener", "RequestIds", "ServerTls", "Site", "bind"]

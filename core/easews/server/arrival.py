@@ -1,5 +1,5 @@
-"""What comes before HTTP on a connection: the PROXY protocol, and whether the client may have
-one more.
+"""What comes before HTTP on a connection: the PROXY protocol, whether the client may have one
+more, and TLS.
 
 The listener makes an `Arrival` only where the config asks for something of it (`Site.plain`);
 other connections are an `HttpConnection` from the start.
@@ -20,6 +20,7 @@ from ..net.waiting import wait_for
 from ..pipeline.isolation import must_go_on
 from .clients import ClientCounts
 from .connection import HttpConnection
+from .secure import HandshakeError, secured
 from .site import Site
 
 log: logging.Logger = logging.getLogger("easews.server")
@@ -60,6 +61,8 @@ class Arrival:
             connection = await self._enter()
         except NotLetIn as reason:
             log.warning("a connection from %s was closed: %s", self._peer, reason)
+        except HandshakeError as reason:
+            log.info("a connection from %s was closed: %s", self._peer, reason)
         except OSError:
             pass  # the client is gone
         except BaseException as error:
@@ -74,7 +77,8 @@ class Arrival:
             await connection.serve()
 
     async def _enter(self) -> HttpConnection:
-        spec = self._site().spec
+        site = self._site()
+        spec, tls = site.spec, site.tls
         peer, local = self._peer, self._local
         if spec.proxy_protocol:
             if not is_within(peer.host, spec.trusted_proxies):
@@ -83,7 +87,11 @@ class Arrival:
             peer, local = header.source or peer, header.destination or local
         if spec.max_connections_per_client is not None:
             self._count(peer.host, spec.max_connections_per_client, spec.trusted_proxies)
-        return HttpConnection(self._sock, peer, local, self._site, self._on_end)
+        if tls is None:
+            return HttpConnection(self._sock, peer, local, self._site, self._on_end)
+        self._peer = peer  # in the log, if there is no agreement
+        wire, certificate = await secured(self._sock, tls)
+        return HttpConnection(wire, peer, local, self._site, self._on_end, "https", certificate)
 
     def _count(self, host: str, most: int, trusted: Collection[Network]) -> None:
         """Proxies speak for many clients, and those of unix sockets have no address."""

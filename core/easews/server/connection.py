@@ -18,9 +18,10 @@ from time import perf_counter
 from anyio.lowlevel import checkpoint
 
 from ..addresses import Address, is_within
+from ..config.model import ServerSpec
 from ..errors import MessageError
 from ..filters import Context
-from ..http import Headers, Request
+from ..http import ClientCertificate, Headers, Request
 from ..http.forwarded import forwarding_names
 from ..http.h1 import RequestHead, encode_response_head
 from ..http.problems import problem
@@ -31,7 +32,7 @@ from ..sessions import Connection, Ending, Route, Upgrade
 from .address import client_address
 from .exchange import CLIENT_LEFT, Exchange
 from .fate import Fate
-from .fields import received_fields
+from .fields import add_certificate, received_fields, without_reserved
 from .reader import RequestReader
 from .site import Site
 from .writer import SEND_TIMEOUT, ResponseWriter
@@ -45,7 +46,8 @@ LINGER = 5.0
 class HttpConnection:
     """Owns `wire` until it is closed or handed over; then `on_end` is called, once.
 
-    `site` is asked anew for every request. `peer` and `local` are the two ends.
+    `site` is asked anew for every request. `peer` and `local` are the two ends. `certificate` is
+    the client's, if it has shown one.
     """
 
     def __init__(
@@ -55,12 +57,16 @@ class HttpConnection:
         local: Address,
         site: Callable[[], Site],
         on_end: Callable[[], None],
+        scheme: str = "http",
+        certificate: ClientCertificate | None = None,
     ) -> None:
         self._wire = wire
         self._peer = peer
         self._local = local
         self._site = site
         self._on_end = on_end
+        self._scheme = scheme
+        self._certificate = certificate
         self._reader = RequestReader(wire, site().spec.limits)
 
     async def serve(self) -> None:
@@ -116,16 +122,27 @@ class HttpConnection:
         spec, peer = site.spec, self._peer
         trusted = is_within(peer.host, spec.trusted_proxies)
         headers = received_fields(head.headers, trusted, spec.client_address_from)
+        if spec.reserved:
+            headers = self._with_certificate(spec, headers)
         return Request(
             head.method,
             head.target,
             headers,
             version=head.version,
+            scheme=self._scheme,
             peer=peer,
             client=client_address(headers, peer, spec.trusted_proxies, spec.client_address_from),
             local=self._local,
+            certificate=self._certificate,
             vouched=forwarding_names(headers) if trusted else (),
         )
+
+    def _with_certificate(self, spec: ServerSpec, headers: Headers) -> Headers:
+        """What is said of certificates is said by us; also where nobody is asked for one."""
+        headers = without_reserved(headers, spec.reserved)
+        if self._certificate is not None and spec.tls is not None:
+            add_certificate(headers, spec.tls.client_fields, self._certificate)
+        return headers
 
     async def _refuse(self, site: Site, error: MessageError) -> None:
         """Answer what could not be read as a request."""

@@ -14,6 +14,7 @@ from ..observe.accesslog import AccessLog
 from ..pipeline import Generation
 from ..services import Services
 from ..sessions import Sessions
+from .certificates import ServerTls
 from .routing import Router
 
 
@@ -44,6 +45,7 @@ class Site:
     sessions: Sessions
     access: AccessLog
     ids: RequestIds
+    tls: ServerTls | None = None
     router: Router = field(init=False)
     plain: bool = field(init=False)
     stopping: bool = False
@@ -51,4 +53,6 @@ class Site:
     def __post_init__(self) -> None:
         spec = self.spec
         self.router = Router(spec)
-        self.plain = not spec.proxy_protocol and spec.max_connections_per_client is None
+        self.plain = not (
+            spec.proxy_protocol or spec.tls or spec.max_connections_per_client is not None
+        )

@@ -1,0 +1,36 @@
+"""TLS handshakes in progress: each has its time, and there are only so many at once."""
+
+from __future__ import annotations
+
+from anyio import CancelScope
+
+from ..net.tls import TlsWire, handshake
+
+
+class Handshakes:
+    """At most `limit` at a time, each of at most `timeout` seconds.
+
+    With one more the oldest is given up. Waiting for a place instead would let a few clients that
+    never finish keep everybody else out.
+    """
+
+    def __init__(self, limit: int, timeout: float) -> None:
+        self._limit = limit
+        self._timeout = timeout
+        self._running: dict[CancelScope, None] = {}
+
+    async def run(self, wire: TlsWire) -> None:
+        """OSError with the reason when it fails, TimeoutError when it takes too long."""
+        running = self._running
+        if len(running) >= self._limit:
+            oldest = next(iter(running))
+            del running[oldest]
+            oldest.cancel()
+        with CancelScope() as scope:
+            running[scope] = None
+            try:
+                await handshake(wire, self._timeout)
+                return
+            finally:
+                running.pop(scope, None)
+        raise TimeoutError("it was the oldest of too many handshakes")

@@ -1,0 +1,50 @@
+"""TLS on a connection that has come in: the handshake, and what a client is told when it fails."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import suppress
+
+from ..http import ClientCertificate
+from ..http.problems import problem
+from ..net.tls import SpeaksHttp, TlsWire
+from ..net.waiting import linger
+from .certificates import ServerTls
+from .writer import ResponseWriter
+
+#: Seconds to wait for the client's end, so that it reads why it was refused.
+_LINGER = 5.0
+
+
+class HandshakeError(Exception):
+    """There is no agreement on TLS; the text says why."""
+
+
+async def secured(sock: socket.socket, tls: ServerTls) -> tuple[TlsWire, ClientCertificate | None]:
+    """TLS over `sock`, and the client's certificate. HandshakeError when there is no agreement,
+    which the client was told as far as it can be; OSError when the client has left.
+    """
+    front = tls.context
+    wire = TlsWire(sock, front)
+    try:
+        await tls.handshakes.run(wire)
+        return wire, tls.client(wire)
+    except TimeoutError as error:
+        raise HandshakeError(error) from None
+    except SpeaksHttp as error:
+        await _answer_in_plain_text(sock)
+        await linger(sock, _LINGER)
+        raise HandshakeError(error) from None
+    except (ConnectionAbortedError, ConnectionResetError) as error:
+        if wire.ssl.context is front:  # nothing has come: somebody looks whether the port is open
+            raise
+        raise HandshakeError(f"{error}; perhaps it does not trust the certificate") from None
+    except ConnectionError as error:
+        await linger(sock, _LINGER)
+        raise HandshakeError(error) from None
+
+
+async def _answer_in_plain_text(sock: socket.socket) -> None:
+    response = problem(None, 400, "this port speaks TLS: write https:// or wss://")
+    with suppress(OSError):
+        await ResponseWriter(sock).write(response, method="GET", version="1.1", close=True)
