@@ -11,9 +11,9 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from types import TracebackType
-from typing import Any, ClassVar, NamedTuple, Self, TypeVar, cast
+from typing import Any, ClassVar, NamedTuple, Protocol, Self, TypeVar, cast
 
-from .http import Request, Response
+from .http import Headers, Request, Response
 from .services import Service, Services
 from .sessions import Route, Sessions, Upgrade
 
@@ -80,6 +80,16 @@ class Notes:
         return kind in self._values
 
 
+class Line(Protocol):
+    """What the engine does for a filter that is at a request."""
+
+    rests: bool
+
+    async def inform(self, status: int, headers: Headers) -> None: ...
+    def rest(self) -> None: ...
+    def go_on(self) -> None: ...
+
+
 class Context:
     """One request on its way through a pipeline.
 
@@ -119,7 +129,9 @@ class Context:
         self.backend: str = ""
         self.trace: list[tuple[str, str]] = []
         self.routed_results: frozenset[str] = frozenset()
-        # The engine's: the step that is at work, answers to be closed, filters to ask `on_answer`.
+        # The engine's: what filters may ask of it, the step that is at work, answers to be closed,
+        # filters to ask `on_answer`.
+        self.line: Line | None = None
         self.step: str = ""
         self.replaced: list[tuple[str, Response | Upgrade]] = []
         self.entered: list[tuple[str, Filter]] = []
@@ -148,6 +160,26 @@ class Context:
     def answered_by(self) -> str:
         """The step that has set `response`; empty when the engine did, or nobody."""
         return self._answered_by
+
+    async def inform(self, status: int, headers: Headers | None = None) -> None:
+        """Send the client an interim answer at once, such as 103 Early Hints (RFC 9110 §15.2).
+
+        Clients that speak HTTP/1.0 get none. Call it from `handle`, before there is an answer.
+        ValueError for a status that is not from 102 to 199: 100 is sent by the engine when
+        somebody reads the body, and 101 is an `Upgrade`.
+        """
+        if not 102 <= status <= 199:
+            raise ValueError(f"{status} is no status of an interim answer that filters send")
+        if self.line is not None and self.request.version != "1.0":
+            await self.line.inform(status, Headers() if headers is None else headers)
+
+    def rest(self) -> None:
+        """Suspend the deadline of the flow until `handle` returns.
+
+        For a filter that waits under timeouts of its own, such as a proxy.
+        """
+        if self.line is not None:
+            self.line.rest()
 
     def routes(self, result: str) -> bool:
         """Whether the flow has a `jumpIf` for `result` of the current filter."""

@@ -35,6 +35,7 @@ class Route(NamedTuple):
     key              identifies the path entry: entries with the same `path` have different keys,
                      and an entry keeps its key when a new config replaces the served one
     trusted_proxies  the server's `trustedProxies`
+    body_limit       the path's `clientMaxBodySize`; -1 is none
     """
 
     server: str = ""
@@ -42,6 +43,7 @@ class Route(NamedTuple):
     pipeline: str = ""
     key: str = ""
     trusted_proxies: tuple[Network, ...] = ()
+    body_limit: int = -1
 
 
 class Opening(NamedTuple):

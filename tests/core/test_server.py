@@ -87,6 +87,30 @@ class Acts(Filter):
 
         ctx.response = Response(200, body=pieces())
 
+    async def hints(self, ctx: Context) -> None:
+        await ctx.inform(103, Headers([("Link", "</a.css>")]))
+        ctx.response = Response(200, content=b"done")
+
+    async def continues(self, ctx: Context) -> None:
+        await ctx.inform(100)
+
+    async def rests(self, ctx: Context) -> None:
+        ctx.rest()
+        await anyio.sleep(0.4)  # longer than a flow may take, in the test
+        ctx.response = Response(200, content=b"rested")
+
+    async def trailed(self, ctx: Context) -> None:
+        async def pieces() -> AsyncIterator[bytes]:
+            yield b"one"
+
+        trailers = Headers([("X-Sum", "1")])
+        ctx.response = Response(200, body=pieces(), trailers=lambda: trailers)
+
+    async def echoes_trailers(self, ctx: Context) -> None:
+        async for _ in ctx.request.body:
+            pass
+        ctx.response = Response(200, content=repr([*ctx.request.trailers]))
+
     async def breaks(self, ctx: Context) -> None:
         async def pieces() -> AsyncIterator[bytes]:
             yield b"one "
@@ -828,3 +852,36 @@ async def test_stopping_lets_a_request_end_and_takes_no_other() -> None:
         assert b"\r\nConnection: close\r\n" in data
         with pytest.raises(OSError, match="connection attempts failed"):
             await anyio.connect_tcp(*running.address)
+
+
+async def test_a_filter_may_send_an_interim_answer_to_those_who_know_it() -> None:
+    async with serving() as running:
+        new = await ask(running, get("/acts?hints") + LAST)
+        old = await ask(running, b"GET /acts?hints HTTP/1.0\r\n\r\n")
+    assert new.startswith(b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\nHTTP/1.1 200 OK\r\n")
+    assert old.startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+async def test_a_filter_cannot_send_100() -> None:
+    async with serving() as running:
+        assert b" 500 " in await ask(running, get("/acts?continues") + LAST)
+
+
+async def test_the_flows_deadline_rests_while_a_filter_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(exchange, "FLOW_DEADLINE", 0.2)
+    async with serving() as running:
+        (answer, _) = parsed(await ask(running, get("/acts?rests") + LAST))
+        assert answer == (200, b"rested")
+
+
+async def test_trailers_go_both_ways() -> None:
+    async with serving() as running:
+        answer = await ask(running, get("/acts?trailed") + LAST)
+        assert b"3\r\none\r\n0\r\nX-Sum: 1\r\n\r\n" in answer
+        post = (
+            b"POST /acts?echoes_trailers HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"1\r\na\r\n0\r\nX-Sum:  1 \r\nX-Forwarded-For: me\r\n\r\n"
+        )
+        assert b"[('X-Sum', '1')]" in await ask(running, post + LAST)

@@ -1,6 +1,6 @@
 """HTTP as values and rules: nothing here reads, writes or waits.
 
-values     Headers, Request, Response, end_to_end
+values     Headers, Request, Response, end_to_end, passing_trailers
 certificates  a client's certificate
 problems   answers that easews makes itself: problem+json or plain text
 forwarded  X-Forwarded-* and Forwarded (RFC 7239), read and written
@@ -14,6 +14,14 @@ h1/        HTTP/1.1 as bytes in, values out, and back (RFC 9112)
 """
 
 from .certificates import ClientCertificate
-from .values import Headers, Request, Response, end_to_end, hyphenated
+from .values import Headers, Request, Response, end_to_end, hyphenated, passing_trailers
 
-__all__ = ["ClientCertificate", "Headers", "Request", "Response", "end_to_end", "hyphenated"]
+__all__ = [
+    "ClientCertificate",
+    "Headers",
+    "Request",
+    "Response",
+    "end_to_end",
+    "hyphenated",
+    "passing_trailers",
+]

@@ -302,6 +302,16 @@ class Request:
             and "upgrade" in headers.tokens("connection")
         )
 
+    @property
+    def trailers(self) -> Headers:
+        """The fields behind a chunked `body`, once that was read to its end (RFC 9110 §6.5).
+
+        Not a copy: do not change them. A client can name them as it likes, so decide nothing by
+        them.
+        """
+        found = getattr(self.body, "trailers", None)
+        return found if isinstance(found, Headers) else Headers()
+
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.raw_path}>"
 
@@ -313,15 +323,18 @@ class Response:
     headers         the header fields; the server adds those that frame the body
     body            the body in pieces; `content` makes one of a single piece
     content_length  the length of `content`, None for a `body`
+    trailers        gives the fields behind the body, None when there are none
     reason          why the client is refused, for the access log
 
     Pass `content` for a body that is known in full, or `body` for one that comes in pieces: each
-    piece is sent as it comes, and the iterator is closed when the client leaves. `on_close`
+    piece is sent as it comes, and the iterator is closed when the client leaves. `trailers` is
+    asked for the fields behind such a body when it has ended; they are sent if the body goes in
+    chunks. `on_close`
     releases what the body is read from. It may be async; it is called once, when the answer was
     sent, replaced or given up.
     """
 
-    __slots__ = ("_on_close", "body", "content_length", "headers", "reason", "status")
+    __slots__ = ("_on_close", "body", "content_length", "headers", "reason", "status", "trailers")
 
     def __init__(
         self,
@@ -330,10 +343,12 @@ class Response:
         content: bytes | str = b"",
         *,
         body: AsyncIterable[bytes] | None = None,
+        trailers: Callable[[], Headers] | None = None,
         on_close: Callable[[], Awaitable[object] | None] | None = None,
         reason: str = "",
     ) -> None:
         self.status: int = status
+        self.trailers: Callable[[], Headers] | None = trailers
         self.reason: str = reason
         self.headers: Headers = headers if isinstance(headers, Headers) else Headers(headers)
         self._on_close = on_close
@@ -393,3 +408,31 @@ def end_to_end(headers: Headers, *besides: str) -> Headers:
 @lru_cache(maxsize=128)  # see `_tokens`
 def _for_this_hop(besides: tuple[str, ...], connection: tuple[str, ...]) -> frozenset[str]:
     return frozenset(map(hyphenated, (*HOP_BY_HOP, *besides, *_tokens(connection))))
+
+
+# RFC 9110 §6.5.1: what frames, routes, authenticates or describes a message stands in its head.
+_NO_TRAILER = frozenset(
+    {
+        *("content-length", "host", "max-forwards", "expect", "range"),
+        *("authorization", "cookie", "set-cookie", "cache-control"),
+        *("content-encoding", "content-range", "content-type"),
+    }
+)
+
+
+def passing_trailers(trailers: Headers, headers: Headers) -> Headers:
+    """Those of `trailers` that go on behind the body of a message with these `headers`.
+
+    Some recipients take trailers for header fields. So those that only belong into a head are left
+    out, and those with the name of a field that is there, in any spelling.
+    """
+    if not trailers:
+        return trailers
+    head = {*map(hyphenated, headers.by_name)}
+    return Headers.parsed(
+        [
+            field
+            for field in end_to_end(trailers).triples
+            if (name := hyphenated(field[0])) not in _NO_TRAILER and name not in head
+        ]
+    )

@@ -74,6 +74,8 @@ class Pipeline:
             if ctx.response is not None and not (node.sees_answers or jumped):
                 position += 1
                 continue
+            if ctx.line is not None and ctx.line.rests:  # an earlier filter had timeouts of its own
+                ctx.line.go_on()
             ctx.routed_results = node.routed
             result = await self._step(node, ctx)
             ctx.trace.append((node.name, result))

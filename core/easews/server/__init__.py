@@ -6,6 +6,7 @@ clients     how many connections each client has                                
 connection  request after request, until its fate is not to be kept
 fate        what becomes of a connection after a request
 exchange    one request: route -> pipeline -> answer -> log
+line        what a filter may ask of the engine while it is at a request
 reader      heads within their limits, bodies as they come
 writer      a response as bytes
 watch       clients that wait for an answer: when they leave is noticed

@@ -20,6 +20,7 @@ from ..pipeline import Pipeline, ServedPipeline, ask_on_answer, close_answer, cl
 from ..pipeline.isolation import must_go_on
 from ..sessions import Opening, Route, Upgrade
 from .fate import Fate
+from .line import RequestLine
 from .reader import RequestBody, RequestReader
 from .routing import Refused
 from .site import Site
@@ -88,7 +89,7 @@ class Exchange:
         served.hold()
         pipeline = served.flow
         key = match.path.key
-        ctx.route = Route(spec.name, match.name, pipeline.name, key, spec.trusted_proxies)
+        ctx.route = Route(spec.name, match.name, pipeline.name, key, spec.trusted_proxies, limit)
         ctx.data = pipeline.data
         ctx.request.target = match.target
         ctx.request.body = self._body
@@ -106,20 +107,12 @@ class Exchange:
     async def _run_in_time(self, pipeline: Pipeline) -> None:
         ctx = self.ctx
         with anyio.CancelScope() as running:
-
-            def limit() -> bool:
-                running.deadline = anyio.current_time() + FLOW_DEADLINE
-                return True
-
+            ctx.line = line = RequestLine(running, self._writer, FLOW_DEADLINE)
+            watch = self._site.services[ClientWatch]
+            left = partial(self._left_early, running)
             try:
-                if self._body is not None and self._body.done:
-                    watch = self._site.services[ClientWatch]
-                    left = partial(self._on_left, running)
-                    # A timer costs more than most handshakes wait.
-                    await watch.during(pipeline.run(ctx), self._wire, self._reader, left, limit)
-                else:
-                    limit()
-                    await pipeline.run(ctx)
+                # A timer costs more than most requests wait.
+                await watch.during(pipeline.run(ctx), self._wire, self._reader, left, line.start)
             except MessageError as error:
                 self._give_up(error)
         if self._left:
@@ -135,9 +128,14 @@ class Exchange:
         elif ctx.response is None:
             self.answer(503, "the pipeline ended without an answer")
 
-    def _on_left(self, scope: anyio.CancelScope) -> None:
+    def _left_early(self, scope: anyio.CancelScope) -> bool:
+        """A client may end its side behind a body that nobody has read yet."""
+        return self._body is not None and self._body.done and self._on_left(scope)
+
+    def _on_left(self, scope: anyio.CancelScope) -> bool:
         self._left = True
         scope.cancel()
+        return True
 
     def _give_up(self, error: MessageError) -> None:
         """What the client sends cannot be followed any further."""

@@ -18,8 +18,11 @@ _OPTIONS = frozenset({"close", "keep-alive", "upgrade"})
 
 # What Connection cannot remove. RFC 9110 §7.6.1 forbids to name a field that is for all recipients
 # there, and without these the request would be another one: Host decides on the route, the framing
-# has been read by now, and the Sec-WebSocket-* fields belong to the Upgrade.
-_ESSENTIAL = frozenset({"connection", "content-length", "host", "transfer-encoding", "upgrade"})
+# has been read by now, and the Sec-WebSocket-* fields belong to the Upgrade. TE, which has to be
+# named there, tells whether the client takes trailers; no proxy sends it on as it is.
+_ESSENTIAL = frozenset(
+    {"connection", "content-length", "host", "te", "transfer-encoding", "upgrade"}
+)
 
 # A name's text is the client's choice. What no header may have, and the comma, which divides names.
 _ODD = re.compile(r"[^\x20-\x7e]|[,%]")

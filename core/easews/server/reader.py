@@ -9,6 +9,8 @@ from anyio.lowlevel import checkpoint
 
 from ..config.model import RequestLimits
 from ..errors import MessageError
+from ..http import Headers
+from ..http.forwarded import forwarding_names
 from ..http.h1 import (
     BodyError,
     BodyReader,
@@ -120,6 +122,14 @@ class RequestBody:
     def done(self) -> bool:
         """Whether the body was read to its end, so that another request may follow."""
         return self._reader.done
+
+    @property
+    def trailers(self) -> Headers:
+        """The fields behind the body, once it is done. No client may say whom it came through."""
+        trailers = self._reader.trailers
+        if not trailers or not (forged := forwarding_names(trailers)):
+            return trailers
+        return Headers.parsed([field for field in trailers.triples if field[0] not in forged])
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self

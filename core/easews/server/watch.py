@@ -22,8 +22,8 @@ from ..pipeline.isolation import Action, driven
 from ..services import Service, Services
 from .reader import RequestReader
 
-#: What a client may send behind a request before that is answered. With more it is watched no
-#: longer: the kernel holds the rest, and lets the client wait.
+#: What a client may send behind a request before that is answered. With more it is not watched
+#: until that is used up: the kernel holds the rest, and lets the client wait.
 HELD_BYTES = 64 * 1024
 
 
@@ -36,7 +36,7 @@ class _Client:
     wire: Wire
     fd: int
     reader: RequestReader
-    left: Callable[[], None]
+    left: Callable[[], object]
     flush: Callable[[], bool]
     passes: bool = False
     waits: bool = False
@@ -68,12 +68,13 @@ class ClientWatch(Service):
         running: Coroutine[Any, Any, None],
         wire: Wire,
         reader: RequestReader,
-        left: Callable[[], None],
+        left: Callable[[], object],
         flush: Callable[[], bool] = _nothing,
     ) -> None:
         """Await `running`. Once that has to wait for something, add to `reader.received` what the
-        client sends, up to 64 KiB, and call `left` when it is gone. (One pass of the event loop is
-        no waiting: a handshake with a server near by takes no more.)
+        client sends, up to 64 KiB, and call `left` when it ends its side: then it is gone, unless
+        that returns False, and it is watched on. (One pass of the event loop is no waiting: a
+        handshake with a server near by takes no more.)
 
         `flush` is called at that moment, and whenever the client takes more until it says that
         all has gone.
@@ -85,7 +86,7 @@ class ClientWatch(Service):
                 awaited = action(value)
             finally:
                 del value  # see `driven`
-            if not client.waits:
+            if not client.waits and len(reader.received) < HELD_BYTES:
                 # asyncio has a task that yields None run again in its next pass.
                 if awaited is None and not client.passes:
                     client.passes = True
@@ -96,8 +97,7 @@ class ClientWatch(Service):
         try:
             await driven(running, step)
         finally:
-            if client.waits:
-                self._end(client)
+            self._end(client)
 
     def _begin(self, client: _Client) -> None:
         client.waits = True
@@ -125,8 +125,9 @@ class ClientWatch(Service):
 
     def _hold_some(self, client: _Client) -> None:
         held = client.reader.received
-        if len(held) >= HELD_BYTES:
+        if len(held) >= HELD_BYTES:  # until there is room again
             self._end(client)
+            client.waits = False
             return
         try:
             data = client.wire.recv(HELD_BYTES - len(held))
@@ -137,4 +138,4 @@ class ClientWatch(Service):
         held += data
         if not data:
             self._end(client)
-            client.left()
+            client.waits = client.left() is not False

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from email.utils import formatdate
 
 from anyio.lowlevel import checkpoint
 
 from ..http import Headers, Response
-from ..http.h1 import LAST_CHUNK, encode_chunk, encode_response_head
+from ..http.h1 import LAST_CHUNK, encode_chunk, encode_last_chunk, encode_response_head
 from ..net.waiting import send_all
 from ..net.wire import Wire
 
@@ -47,7 +47,16 @@ class ResponseWriter:
                     await checkpoint()  # a body that is always ready lets others have a turn
                 await self._send(encode_chunk(piece) if chunked else piece)
                 self.sent += len(piece)
-        await self._send(LAST_CHUNK if chunked else b"")
+        if chunked and response.trailers is not None:
+            await self._send(encode_last_chunk(response.trailers()))
+        else:
+            await self._send(LAST_CHUNK if chunked else b"")
+
+    async def inform(self, status: int, headers: Headers) -> None:
+        """Send an interim answer, before the final one."""
+        # An error is for the next to read or write, which will have it, too.
+        with suppress(OSError):
+            await send_all(self._wire, encode_response_head(status, headers), SEND_TIMEOUT)
 
     def send_head(self) -> bool:
         """Send the head now, as far as the socket takes it; whether all of it has gone.

@@ -7,6 +7,7 @@
     exchange   ask(socket, …) -> Answer: one HTTP/1.1 request and its answer
     answers    Answer, and how its head and its body are read
     upload     a request's body on its way to a server
+    uploads    Uploads, the service that listens to servers meanwhile
     keeping    which connections are kept between requests (pure)
     kept       KeptConnections, the service that keeps them
     roundtrip  Client: a request with its body over a kept connection

@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 from time import monotonic
 
 from ..errors import BadAnswer, ConnectError
-from ..http import Headers
+from ..http import Headers, passing_trailers
 from ..http.h1 import (
+    NO_TRAILERS,
     BodyError,
     BodyReader,
     ResponseHead,
@@ -69,6 +70,11 @@ class Answer:
             return self._framing.kind == "none" and not self.received
         return self._reader.done and not self._reader.leftover
 
+    def trailers(self) -> Headers:
+        """The fields behind the body, once it was read to its end, as far as they may go on."""
+        found = NO_TRAILERS if self._reader is None else self._reader.trailers
+        return passing_trailers(found, self.headers)
+
     def content(self) -> bytes | None:
         """The body, if there is none or all of it came with the head; else None: `body` has it."""
         framing = self._framing
@@ -123,6 +129,11 @@ class AnswerReader:
             if self._interim >= MAX_INTERIM:
                 raise BadAnswer(f"it sent {MAX_INTERIM} interim answers and none that is final")
         return head
+
+    @property
+    def holds(self) -> bool:
+        """Whether something came behind the last head, such as the next one."""
+        return bool(self._buffer)
 
     def rest(self) -> bytes:
         """What came behind the last head."""

@@ -16,16 +16,23 @@ import anyio
 from ..services import Service, Services
 from .keeping import KeepLimits, Shelf
 from .pool import Standing
+from .uploads import Uploads
 
 #: Seconds between two looks for connections whose time is over.
 SWEEP = 1.0
 
 
 class KeptConnections(Service):
-    """The open connections that no request uses."""
+    """The open connections that no request uses.
+
+    uploads  the service that requests with a body need besides
+    """
+
+    needs = (Uploads,)
 
     def __init__(self, services: Services) -> None:
         super().__init__(services)
+        self.uploads: Uploads = services[Uploads]
         self._shelf: Shelf[socket.socket] = Shelf()
         self._any = anyio.Event()
 

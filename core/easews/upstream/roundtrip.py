@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
@@ -11,8 +11,8 @@ from time import monotonic
 from anyio.lowlevel import checkpoint
 
 from ..errors import BadAnswer, ConnectError, UpstreamError, UpstreamTimeout
-from ..http import Headers
-from ..http.h1 import HeadError, encode_request_head
+from ..http import Headers, end_to_end
+from ..http.h1 import HeadError, ResponseHead, encode_request_head
 from ..net.waiting import send_all
 from .answers import Answer, AnswerReader
 from .dialling import dial
@@ -20,6 +20,11 @@ from .keeping import KeepLimits
 from .kept import KeptConnections
 from .pool import Attempt
 from .upload import Upload
+from .uploads import Rest, Uploads
+
+#: Seconds for which a server that was told of `Expect: 100-continue` may say nothing. Many know
+#: nothing of it and wait for the body.
+CONTINUE_TIMEOUT = 1.0
 
 # RFC 9110 §9.2.2: asking twice has the effect of asking once.
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
@@ -43,8 +48,10 @@ class Timeouts:
 class Onward:
     """A request as a server gets it.
 
-    upload  its body, None when there is none
-    single  whether the connection serves this request only
+    upload   its body, None when there is none
+    single   whether the connection serves this request only
+    expects  whether the client waits for 100 before it sends its body (RFC 9110 §10.1.1)
+    inform   is called with each interim answer
     """
 
     method: str
@@ -52,15 +59,21 @@ class Onward:
     headers: Headers
     upload: Upload | None = None
     single: bool = False
+    expects: bool = False
+    inform: Callable[[int, Headers], Awaitable[None]] | None = None
     sent: bool = field(default=False, init=False)
 
     @property
     def repeatable(self) -> bool:
         """Whether it may be sent once more, when a server did not answer it."""
-        if not self.sent:
-            return True
-        begun = self.upload is not None and self.upload.begun
-        return self.method in _IDEMPOTENT and not begun
+        return may_repeat(self.method, self.sent, self.upload is not None and self.upload.begun)
+
+
+def may_repeat(method: str, sent: bool, begun: bool) -> bool:
+    """Whether a request without an answer may be sent once more: when nothing of it was `sent`, or
+    when asking twice does no harm and its body was not `begun`, which would be gone.
+    """
+    return not sent or (method in _IDEMPOTENT and not begun)
 
 
 class _Unanswered(UpstreamError):
@@ -81,57 +94,104 @@ class RoundTrip:
         sock: socket.socket,
         request: Onward,
         timeouts: Timeouts,
+        uploads: Uploads,
         keep: Callable[[socket.socket], None],
     ) -> None:
         self._sock = sock
         self._request = request
         self._timeouts = timeouts
+        self._uploads = uploads
         self._keep = keep
+        self._reader = AnswerReader(sock)
+        self._rest: Rest | None = None
 
     async def run(self) -> None:
         """Send the request and wait for the head of the final answer."""
-        request, reader = self._request, AnswerReader(self._sock)
         try:
-            await self._send()
-            until = monotonic() + self._timeouts.response
-            while (head := await reader.head(until)).status < 200:
-                if head.status == 101:
-                    raise BadAnswer("it switches protocols, which nobody asked for")
-            answer = Answer(self._sock, head, reader.rest(), request.method, self._timeouts.idle)
+            await self._send_head()
+            head = await self._final_head()
+            rest = self._reader.rest()
+            self.answer = Answer(self._sock, head, rest, self._request.method, self._timeouts.idle)
         except HeadError as error:
             raise BadAnswer(f"the head of its answer is refused: {error.detail}") from None
         except ConnectError as error:
             raise _Unanswered(str(error)) from None
         except OSError as error:
-            raise self._failure(error, reader.begun) from None
-        self.answer = answer
+            raise self._failure(error) from None
+        upload = self._request.upload
+        if upload is not None and upload.begun and not upload.done and head.status < 300:
+            self._rest = self._uploads.go_on(upload, self._sock)
 
-    async def _send(self) -> None:
-        request, sock = self._request, self._sock
-        head = encode_request_head(request.method, request.target, request.headers)
-        count = _send_some(sock, head)
-        request.sent = count > 0
-        if count < len(head):
-            await send_all(sock, head[count:], self._timeouts.idle)
-        if request.upload is not None:
-            await request.upload.send(sock)
-        await checkpoint()  # no server has answered by now
-
-    def finish(self) -> None:
-        """The answer was read as far as anybody wants to."""
+    def finish(self) -> Awaitable[None] | None:
+        """The answer was read as far as anybody wants to. To be awaited, if there is what to."""
+        if self._rest is not None:
+            return self._finish_both(self._rest)
         upload = self._request.upload
         sent = upload is None or upload.done
         if sent and not self._request.single and self.answer.reusable:
             self._keep(self._sock)
         else:
             self._sock.close()
+        return None
 
-    def _failure(self, error: OSError, begun: bool) -> UpstreamError:
+    async def _finish_both(self, rest: Rest) -> None:
+        self._rest = None
+        await rest.stop()
+        self.finish()
+
+    async def _send_head(self) -> None:
+        request, sock = self._request, self._sock
+        head = encode_request_head(request.method, request.target, request.headers)
+        count = _send_some(sock, head)
+        request.sent = count > 0
+        if count < len(head):
+            await send_all(sock, head[count:], self._timeouts.idle)
+
+    async def _final_head(self) -> ResponseHead:
+        """Send the body, if there is one, and pass interim answers on until the final one."""
+        request = self._request
+        upload = request.upload
+        if upload is None:
+            await checkpoint()  # no server has answered by now
+        waits = request.expects
+        while True:
+            if upload is not None and not (waits or self._reader.holds):
+                upload = await self._send_body(upload)
+            try:
+                head = await self._reader.head(monotonic() + self._patience(waits))
+            except TimeoutError as error:
+                if error.errno or not waits:
+                    raise
+                waits = False  # a server that does not know of 100
+                continue
+            if head.status >= 200:
+                return head
+            if head.status == 101:
+                raise BadAnswer("it switches protocols, which nobody asked for")
+            waits = waits and head.status != 100
+            if head.status != 100 and request.inform is not None:
+                await request.inform(head.status, end_to_end(head.headers, "content-length"))
+
+    def _patience(self, waits: bool) -> float:
+        return min(CONTINUE_TIMEOUT, self._timeouts.response) if waits else self._timeouts.response
+
+    async def _send_body(self, upload: Upload) -> Upload | None:
+        """Send until all is sent or the server says something; what there is left to be sent."""
+        try:
+            await self._uploads.until_answer(upload, self._sock)
+        except OSError as error:
+            if isinstance(error, TimeoutError) and not error.errno:
+                idle = self._timeouts.idle
+                raise UpstreamTimeout(f"it took nothing of the body for {idle:g} s") from None
+            return None  # it takes no more, and may have said why
+        return None if upload.done else upload
+
+    def _failure(self, error: OSError) -> UpstreamError:
         # The kernel's ETIMEDOUT is a TimeoutError too: a connection that was lost, as by a reset.
         if isinstance(error, TimeoutError) and not error.errno:
             return UpstreamTimeout(f"no answer within {self._timeouts.response:g} s")
         lost = error.strerror or str(error)
-        return BadAnswer(f"it broke its answer off: {lost}") if begun else _Unanswered(lost)
+        return BadAnswer(f"it broke off: {lost}") if self._reader.begun else _Unanswered(lost)
 
 
 def _send_some(sock: socket.socket, data: bytes) -> int:
@@ -164,7 +224,7 @@ class Client:
             if sock is None:
                 sock = await dial(server, self._timeouts.connect)
             keep = partial(kept.give, attempt.standing, limits=self._limits)
-            trip = RoundTrip(sock, request, self._timeouts, keep)
+            trip = RoundTrip(sock, request, self._timeouts, kept.uploads, keep)
             try:
                 await trip.run()
                 return trip

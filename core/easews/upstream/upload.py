@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import anyio
 from anyio.lowlevel import checkpoint
 
 from ..errors import MessageError
-from ..http.h1 import LAST_CHUNK, encode_chunk
+from ..http import Headers, Request, passing_trailers
+from ..http.h1 import encode_chunk, encode_last_chunk
 from ..net.waiting import wait_for
 from ..net.wire import Wire
 
 
 class Upload:
-    """Sends `body`, framed by its `length`, or in chunks when that is None.
+    """Sends the body of `request`, framed by its `length`, or in chunks when that is None.
 
     begun  whether some of it was taken from the client, so that it cannot be sent once more
     done   whether all of it was sent
 
-    `send` may be cancelled anywhere, and called again to go on.
+    `headers` are the fields of the head that the server gets: no trailer may have the name of one.
+    A body over `limit` bytes raises MessageError 413, here when its `length` says so; -1 is no
+    limit. The server may take nothing of it for `timeout` seconds. `send` may be cancelled
+    anywhere, and called again to go on.
     """
 
-    def __init__(self, body: AsyncIterator[bytes], length: int | None, timeout: float) -> None:
-        self._body = body
+    def __init__(
+        self,
+        request: Request,
+        length: int | None,
+        headers: Headers,
+        limit: int = -1,
+        timeout: float = 60.0,
+    ) -> None:
+        self._request = request
         self._length = length
+        self._headers = headers
+        self._limit = limit
         self._timeout = timeout
+        self._check_size(length or 0)
         self._size = 0
         self._unsent = memoryview(b"")
         self._read = False
@@ -55,8 +67,9 @@ class Upload:
 
     async def _next(self) -> bytes:
         """What is to be sent next, framed."""
-        async for piece in self._body:
+        async for piece in self._request.body:
             self._size += len(piece)
+            self._check_size(self._size)
             if self._length is None:
                 return encode_chunk(piece)
             if self._size > self._length:
@@ -64,10 +77,14 @@ class Upload:
             return piece
         self._read = True
         if self._length is None:
-            return LAST_CHUNK
+            return encode_last_chunk(passing_trailers(self._request.trailers, self._headers))
         if self._size < self._length:
             raise self._wrong_length()
         return b""
+
+    def _check_size(self, size: int) -> None:
+        if 0 <= self._limit < size:
+            raise MessageError(413, f"the body is over {self._limit} bytes")
 
     def _wrong_length(self) -> MessageError:
         # The engine's own bodies are as long as they say: a filter has put another in place.

@@ -12,6 +12,11 @@ from easews import BadAnswer, Headers, Request, end_to_end
 _CHUNKED = ("transfer-encoding", "Transfer-Encoding", "chunked")
 _NO_PIECES: tuple[bytes, ...] = ()
 _LAST = ("connection", "Connection", "close")
+_EXPECT = ("expect", "Expect", "100-continue")
+_TAKES_TRAILERS = [("te", "TE", "trailers"), ("connection", "Connection", "TE")]
+
+#: `clientMaxBodySize` of a server, when a config says nothing of it.
+DEFAULT_BODY_LIMIT = 4 * 1024 * 1024
 
 
 def server_headers(request: Request, host: str, headers: Headers, *, last: bool) -> Headers:
@@ -23,11 +28,37 @@ def server_headers(request: Request, host: str, headers: Headers, *, last: bool)
     # Host is first, where RFC 9110 §7.2 wants it.
     onward = [("host", "Host", host or request.host)]
     onward += end_to_end(headers, "host", "expect").triples
+    if expects_continue(request):
+        onward.append(_EXPECT)
     if "transfer-encoding" in headers:
         onward.append(_CHUNKED)
+        onward += [("trailer", "Trailer", names) for names in headers.get_all("trailer")]
     if last:
         onward.append(_LAST)
+    if "trailers" in headers.tokens("te"):  # RFC 9110 §10.1.4
+        onward += _TAKES_TRAILERS
     return Headers.parsed(onward)
+
+
+def expects_continue(request: Request) -> bool:
+    """Whether the client waits for a 100 before it sends its body (RFC 9110 §10.1.1)."""
+    return (
+        "expect" in request.headers
+        and request.version != "1.0"
+        and has_body(request)
+        and "100-continue" in request.headers.tokens("expect")
+    )
+
+
+def body_limit(pool_limit: int | None, path_limit: int) -> int:
+    """The most bytes that a client's body may have: the pool's own limit, else the path's.
+
+    A path without one leads to a WebSocketProxy, too, which wants that. It says nothing about
+    bodies, so the default of other paths holds.
+    """
+    if pool_limit is not None:
+        return pool_limit
+    return path_limit if path_limit >= 0 else DEFAULT_BODY_LIMIT
 
 
 def has_body(request: Request) -> bool:

@@ -13,6 +13,7 @@ from easews import (
     Context,
     Filter,
     ForwardedPolicy,
+    Headers,
     Response,
     SpecFault,
     UpstreamError,
@@ -37,7 +38,16 @@ from easews.upstream import (
     told_of,
 )
 
-from .onward import body_length, has_body, nothing, over, server_headers, within
+from .onward import (
+    body_length,
+    body_limit,
+    expects_continue,
+    has_body,
+    nothing,
+    over,
+    server_headers,
+    within,
+)
 from .spec import spec_faults
 
 log: logging.Logger = logging.getLogger("easews.httpproxy")
@@ -73,10 +83,12 @@ class Proxy(Filter):
         self._client = Client(self._timeouts, limits)
         self._timeout: float = pool["timeout"]
         self._failure_codes = frozenset(pool["failureCodes"])
+        self._client_limit: int | None = pool.get("clientMaxBodySize")
         self._server_limit: int = pool.get("serverMaxBodySize", spec["serverMaxBodySize"])
 
     async def handle(self, ctx: Context) -> str | None:
         """Ask a server; `ctx.response` is then its answer, or says why there is none."""
+        ctx.rest()  # its own timeouts hold
         try:
             if self._timeout:
                 trip = await self._ask_in_time(ctx)
@@ -98,25 +110,27 @@ class Proxy(Filter):
         """The answer of the first server that gives one. UpstreamError when none does."""
         request, kept = ctx.request, ctx.services[KeptConnections]
         headers = onward_headers(ctx, self._forwarded)
-        upload = None
-        if has_body(request):
-            upload = Upload(request.body, body_length(request), self._timeouts.idle)
+        upload = self._upload(ctx, headers) if has_body(request) else None
 
         async def ask_one(attempt: Attempt) -> RoundTrip:
             server, last = attempt.server, request.wants_upgrade
-            return await self._client.ask(
-                kept,
-                attempt,
-                Onward(
-                    request.method,
-                    onward_target(server, request.target),
-                    server_headers(request, server.own_host, headers, last=last),
-                    upload,
-                    last,
-                ),
+            onward = Onward(
+                request.method,
+                onward_target(server, request.target),
+                server_headers(request, server.own_host, headers, last=last),
+                upload,
+                last,
+                expects_continue(request),
+                ctx.inform,
             )
+            return await self._client.ask(kept, attempt, onward)
 
         return await first_answer(self._pool, ctx, ask_one)
+
+    def _upload(self, ctx: Context, headers: Headers) -> Upload:
+        limit = body_limit(self._client_limit, ctx.route.body_limit)
+        length = body_length(ctx.request)
+        return Upload(ctx.request, length, headers, limit, self._timeouts.idle)
 
     def _response(self, ctx: Context, trip: RoundTrip) -> Response:
         """The answer for the client, whose body comes as the server sends it."""
@@ -133,7 +147,9 @@ class Proxy(Filter):
                 return Response(status, headers, body=nothing())
             return Response(status, headers, content)
         body = answer.body() if limit < 0 else within(answer.body(), limit)
-        return Response(status, headers, body=body, on_close=trip.finish)
+        for names in answer.headers.get_all("trailer"):
+            headers.add("Trailer", names)
+        return Response(status, headers, body=body, trailers=answer.trailers, on_close=trip.finish)
 
 
 def _report(ctx: Context, error: UpstreamError) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..values import Headers
-from .chunks import ChunkDecoder
+from .chunks import NO_TRAILERS, ChunkDecoder
 from .faults import BodyError
 from .heads import RequestHead, ResponseHead, check_framing
 
@@ -55,7 +55,7 @@ class BodyReader:
     """Takes what was received behind a head and gives the body's bytes.
 
     Feed it until `done`. What came behind the body's end is then in `leftover`: the next
-    request, or the first bytes of another protocol.
+    request, or the first bytes of another protocol. `trailers` are the fields behind it.
     """
 
     def __init__(self, framing: Framing) -> None:
@@ -63,6 +63,11 @@ class BodyReader:
         self.leftover: bytes = b""
         self._missing = framing.length if framing.kind == "length" else None
         self._chunked = ChunkDecoder() if framing.kind == "chunked" else None
+
+    @property
+    def trailers(self) -> Headers:
+        """The trailer fields of a chunked body that is done; otherwise none. Not to be changed."""
+        return NO_TRAILERS if self._chunked is None else self._chunked.trailers
 
     def feed(self, data: bytes) -> bytes:
         """The part of the body in `data`, without chunks' framing. BodyError when malformed."""

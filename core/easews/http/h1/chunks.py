@@ -9,12 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from ..values import Headers
 from .faults import TOKEN, BodyError
 
-#: What ends a chunked body; we send no trailers.
+#: What most bodies end with. Never changed.
+NO_TRAILERS = Headers()
+
+#: What ends a chunked body without trailers.
 LAST_CHUNK = b"0\r\n\r\n"
 
-# Extensions and trailers are skipped, and long ones are not needed.
+# Extensions are skipped, and neither they nor trailers need to be long.
 _MAX_LINE = 4096
 _MAX_TRAILERS = 64
 
@@ -28,14 +32,23 @@ def encode_chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
 
 
+def encode_last_chunk(trailers: Headers) -> bytes:
+    """What ends a chunked body with these trailer fields (RFC 9112 §7.1.2)."""
+    fields = [f"{name}: {value}\r\n" for _, name, value in trailers.triples]
+    return f"0\r\n{''.join(fields)}\r\n".encode("latin-1")
+
+
 class ChunkDecoder:
-    """Removes the framing of chunks. Feed it until `done`; `held` then has the bytes behind."""
+    """Removes the framing of chunks. Feed it until `done`; `held` then has the bytes behind.
+
+    trailers  the trailer fields, once it is done
+    """
 
     def __init__(self) -> None:
         self.done: bool = False
         self.held: bytearray = bytearray()
         self._missing = 0  # bytes of the current chunk's data
-        self._trailers = 0
+        self.trailers: Headers = NO_TRAILERS
         # Unbound, because a bound method would be a reference cycle.
         self._on_line: Callable[[ChunkDecoder, bytes], None] = ChunkDecoder._size
 
@@ -83,10 +96,15 @@ class ChunkDecoder:
         self._on_line = ChunkDecoder._size
 
     def _trailer(self, line: bytes) -> None:
-        self._trailers += 1
-        if line and (self._trailers > _MAX_TRAILERS or not _trailer_line(line)):
+        if not line:
+            self.done = True
+            return
+        if len(self.trailers) >= _MAX_TRAILERS or not _trailer_line(line):
             raise _malformed("what stands behind the last chunk is no trailer field")
-        self.done = not line
+        name, _, value = line.decode("latin-1").partition(":")
+        if self.trailers is NO_TRAILERS:
+            self.trailers = Headers()
+        self.trailers.extend([(name.lower(), name, value.strip(" \t"))])
 
 
 def _malformed(why: str) -> BodyError:
