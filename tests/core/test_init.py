@@ -50,6 +50,29 @@ def test_every_setting_to_try_is_valid() -> None:
     assert {"originPatterns", "clientMaxMsgSize", "clientRateLimit", "timeouts"} <= pool.keys()
 
 
+def test_an_http_url_gets_both_kinds_in_one_pipeline() -> None:
+    text = starter("http://127.0.0.1:9000", "easews.yaml").text
+    tried, count = re.subn(r"^( *)#(?=\S)", r"\1", text, flags=re.MULTILINE)
+    assert count == 10
+    for made in (text, tried):
+        (pipeline,) = load_config(made).pipelines
+        assert [entry.kind.name for entry in pipeline.filters] == ["Proxy", "WebSocketProxy"]
+        assert [(step.filter, dict(step.jump_if)) for step in pipeline.flow] == [
+            ("sockets", {"notWebSocket": "pages"}),
+            ("pages", {}),
+        ]
+        urls = {entry.spec["pools"][0]["servers"][0]["url"] for entry in pipeline.filters}
+        assert urls == {"http://127.0.0.1:9000"}
+
+
+def test_what_is_said_to_be_the_default_of_a_proxy_is() -> None:
+    text = starter("http://127.0.0.1:9000", "easews.yaml").text
+    tried = text.replace("#timeouts: {connect: 5s, resp", "timeouts: {connect: 5s, resp")
+    assert tried != text
+    specs = [load_config(made).pipelines[0].filters[0].spec for made in (text, tried)]
+    assert specs[0] == specs[1]
+
+
 @pytest.mark.parametrize("field", ["timeouts", "keepAlive"])
 def test_what_is_said_to_be_the_default_is(field: str) -> None:
     text = starter("ws://127.0.0.1:9000", "easews.yaml").text
@@ -63,7 +86,8 @@ def test_what_is_said_to_be_the_default_is(field: str) -> None:
     ("url", "server", "path", "port"),
     [
         ("ws://127.0.0.1:9000/chat", "ws://127.0.0.1:9000", "/chat", 8080),
-        ("http://localhost:8080", "ws://localhost:8080", "/", 8081),
+        ("http://localhost:8080", "http://localhost:8080", "/", 8081),
+        ("HTTP://localhost/app", "http://localhost", "/app", 8080),
         ("ws://[::1]:9000/a%20b", "ws://[::1]:9000", "/a b", 8080),
         ("ws://backend:/$x:%20'y'", "ws://backend", "/$x: 'y'", 8080),
         ("WS://backend/$%7BHOME%7D", "ws://backend", "/${HOME}", 8080),

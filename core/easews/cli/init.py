@@ -25,7 +25,7 @@ def init(
     ] = "easews.yaml",
     force: Annotated[bool, typer.Option("--force", help="Overwrite FILE if it exists.")] = False,
 ) -> None:
-    """Write a first config for a WebSocket backend.
+    """Write a first config for a backend: ws:// for WebSockets only, http:// for pages as well.
 
     It is a gateway in front of URL and can be run as it is. Its comments explain what to set next.
     """

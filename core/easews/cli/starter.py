@@ -21,7 +21,7 @@ _TEMPLATE = """\
 #
 # `easews validate {file}` reports every problem, with its line and a remedy.
 # `easews run {file}` serves it: {gateway} leads to {backend}.
-# `easews kinds WebSocketProxy` explains the fields of a filter; `easews schema` is for editors.
+# `easews kinds {kinds}` explains the fields of a filter; `easews schema` is for editors.
 #
 # To enable a setting that is commented out without a space, remove its #.
 
@@ -42,18 +42,44 @@ rules:
 ---
 kind: Pipeline
 name: to-the-backend
+{pipeline}"""
+
+_WEBSOCKETS = """\
 filters:
 # A request goes through the filters in this order. Filters of your own are installed with pip.
 # The proxy sends the client's address to the backend in X-Forwarded-For. To send more or less
 # than that, use XForwarded, from the package easews-headers.
 #- {{kind: XForwarded, name: forwarded, headers: [for, host, proto, port]}}
+"""
+
+_BOTH = """\
+flow:
+# A request goes through the filters in this order. One that asks for no WebSocket jumps to pages.
+- filter: sockets
+  jumpIf: {{notWebSocket: pages}}
+- filter: pages
+filters:
+# Filters of your own are installed with pip. Both proxies send the client's address to the backend
+# in X-Forwarded-For. To send more or less than that, use XForwarded, from easews-headers.
+- kind: Proxy
+  name: pages
+  pools:
+  - servers:
+    - url: {server}
+    # The largest body that a client may send. This is the default.
+    #clientMaxBodySize: 4MiB
+    # How long a server may take for each step. These are the defaults.
+    #timeouts: {{connect: 5s, response: 60s, idle: 60s}}
+"""
+
+_WEBSOCKET_PROXY = """\
 - kind: WebSocketProxy
-  name: proxy
+  name: {name}
   pools:
   - servers:
     - url: {server}
     # Several servers share the sessions; if one cannot be reached, the next is tried.
-    #- url: ws://127.0.0.1:12346
+    #- url: {scheme}://127.0.0.1:12346
     # Browsers may connect from pages of this host. List the hosts of other pages here.
     #originPatterns: ['*.example.org', 'localhost:*']
     # The largest message that a client may send; without it there is no limit.
@@ -83,14 +109,21 @@ class Starter(NamedTuple):
 def starter(url: str, file: str) -> Starter:
     """The config for the backend at `url`, to be kept in `file`. BadURL when it is none.
 
-    The URL's path becomes the gateway's path, too: clients ask both for the same.
+    The URL's path becomes the gateway's path, too: clients ask both for the same. An http:// URL
+    is that of an application with pages and WebSockets, a ws:// URL that of WebSockets only.
     """
     parts = _checked(url)
-    server, path = f"ws://{parts.netloc.rstrip(':')}", parts.path or "/"
+    scheme = parts.scheme.lower()
+    server, path = f"{scheme}://{parts.netloc.rstrip(':')}", parts.path or "/"
     # On one machine the two cannot share a port.
     port = 8081 if parts.port == 8080 else 8080
-    gateway, backend = f"ws://127.0.0.1:{port}{path}", server + path
+    gateway, backend = f"{scheme}://127.0.0.1:{port}{path}", server + path
+    pages = scheme == "http"
+    filters = (_BOTH if pages else _WEBSOCKETS) + _WEBSOCKET_PROXY
+    name = "sockets" if pages else "proxy"
     text = _TEMPLATE.format(
+        kinds="Proxy" if pages else "WebSocketProxy",
+        pipeline=filters.format(server=_scalar(server), scheme=scheme, name=name),
         file=file,
         gateway=gateway,
         backend=backend,
