@@ -237,7 +237,10 @@ def test_two_rules_with_one_path_are_told_apart() -> None:
         port: 80
         rules:
         - {host: a.example, paths: [{path: /ws, backend: p}]}
-        - {host: b.example, paths: [{path: /ws, backend: p}, {path: /ws, backend: p}]}
+        - host: b.example
+          paths:
+          - {path: /ws, backend: p, ipFilter: {blockIPs: [192.0.2.7]}}
+          - {path: /ws, backend: p}
         """
     pipeline = "\n---\n" + PIPELINE.format(name="p", text="one")
     (server,) = load_config(text + pipeline, Says).servers

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from itertools import product, starmap
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from easews import Address, Headers, Request, parse_network
 from easews.config.model import Condition, IpFilterSpec, PathSpec, RuleSpec
+from easews.config.shadows import shadows
 from easews.server.routing import Match, Router
 from easews.testing import load_config
 
@@ -65,21 +67,24 @@ def rule_specs(draw: st.DrawFn) -> RuleSpec:
     )
 
 
-REQUESTS = st.builds(
-    lambda host, path, query, method, client, x, y: Request(
-        method,
-        path + query,
-        Headers([("Host", host), ("x", x), *([("y", y)] if y else [])]),
-        client=Address(client),
-    ),
-    st.sampled_from(["a.example", "B.Example:80", "c.example", "a.test.", "a.net", "xexample", ""]),
-    st.sampled_from([*PATHS, "/abc/d", "/c", "//a", "/%61"]),
-    st.sampled_from(["", "?x=1", "?x=3&y=1", "?y=2"]),
-    st.sampled_from(["GET", "POST"]),
-    st.sampled_from(["10.0.0.1", "10.1.0.1", "192.0.2.1", "::1"]),
-    st.sampled_from(["1", "2", "3", "4"]),
-    st.sampled_from(["", "1", "2"]),
+def request(
+    host: str, path: str, query: str, method: str, client: str, x: str, y: str = ""
+) -> Request:
+    fields = [("Host", host), ("x", x), *([("y", y)] if y else [])]
+    return Request(method, path + query, Headers(fields), client=Address(client))
+
+
+ASKED = (
+    ["a.example", "B.Example:80", "c.example", "a.test.", "a.net", "xexample", ""],
+    [*PATHS, "/abc/d", "/c", "//a", "/%61"],
+    ["", "?x=1", "?x=3&y=1", "?y=2"],
+    ["GET", "POST"],
+    ["10.0.0.1", "10.1.0.1", "192.0.2.1", "::1"],
+    ["1", "2", "3", "4"],
 )
+REQUESTS = st.builds(request, *map(st.sampled_from, ASKED), st.sampled_from(["", "1", "2"]))
+#: Of each what makes a difference, in all combinations.
+MANY = [*starmap(request, product(*(values[:3] for values in ASKED)))]
 
 
 # -- one after the other -----------------------------------------------------------------------
@@ -152,21 +157,34 @@ def lets_in(spec: IpFilterSpec | None, request: Request) -> bool:
     return not client.startswith("10.")
 
 
+def keyed(rules: list[RuleSpec]) -> list[RuleSpec]:
+    """The rules, with the numbers of rule and path as the key of each path."""
+    return [
+        replace(
+            rule, paths=tuple(replace(path, key=f"{n}.{m}") for m, path in enumerate(rule.paths))
+        )
+        for n, rule in enumerate(rules)
+    ]
+
+
 @given(st.lists(rule_specs(), max_size=6), st.sampled_from([None, *FILTERS]), REQUESTS)
 def test_rules_are_tried_in_written_order(
     rules: list[RuleSpec], ip_filter: IpFilterSpec | None, request: Request
 ) -> None:
-    keyed = [
-        replace(
-            rule,
-            paths=tuple(replace(path, key=f"{n}.{m}") for m, path in enumerate(rule.paths)),
-        )
-        for n, rule in enumerate(rules)
-    ]
-    router = Router(replace(SERVER, rules=tuple(keyed), ip_filter=ip_filter))
+    router = Router(replace(SERVER, rules=tuple(keyed(rules)), ip_filter=ip_filter))
     found = router.route(request)
-    expected = in_turn(keyed, request) if lets_in(ip_filter, request) else 403
+    expected = in_turn(keyed(rules), request) if lets_in(ip_filter, request) else 403
     assert (found.path.key if isinstance(found, Match) else found.status) == expected
+
+
+@given(st.lists(rule_specs(), max_size=4))
+def test_a_path_that_is_reported_as_shadowed_is_never_found(rules: list[RuleSpec]) -> None:
+    shadowed = [(later[1], later[3]) for later, _ in shadows(rules)]
+    assume(shadowed)
+    router = Router(replace(SERVER, rules=tuple(keyed(rules))))
+    found = [router.route(request) for request in MANY]
+    keys = {it.path.key for it in found if isinstance(it, Match)}
+    assert keys.isdisjoint(f"{rule}.{path}" for rule, path in shadowed)
 
 
 @pytest.mark.parametrize("host", [None, "a.example", "*.example", "a.*", "^a"])

@@ -18,8 +18,10 @@ pem         certificates and keys as PEM: read, compared, dated                (
 certificates  those that a config names, inline or in files, loaded
 tls         a server's TLS fields: what they mean, and whether they fit
 trust       what filters and their servers say about trusted proxies
+shadows     paths that never match, because of an earlier one
 excerpts    the line that a problem stands in, without its secrets            (pure)
 build       checked documents -> model
+patterns    what the hosts and paths of rules are compared with               (pure)
 model       Config and its parts: what the rest of easews reads               (values)
 """
 

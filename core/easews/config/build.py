@@ -77,7 +77,7 @@ def _server(given: Fields, document: Document) -> ServerSpec:
         proxy_protocol=given["proxyProtocol"],
         access_log_format=given["accessLogFormat"],
         ip_filter=_ip_filter(given.get("ipFilter")),
-        rules=_with_keys(given["name"], map(_rule, given["rules"])),
+        rules=_with_keys(given["name"], map(rule_spec, given["rules"])),
         tls=tls_spec(given, document.file),
         place=_place(document, ("port",)),
     )
@@ -101,7 +101,8 @@ def _with_reserved(servers: Sequence[ServerSpec]) -> tuple[ServerSpec, ...]:
     return tuple(replace(spec, reserved=reserved) for spec in servers)
 
 
-def _rule(given: Fields) -> RuleSpec:
+def rule_spec(given: Fields) -> RuleSpec:
+    """An entry of `rules`, with its defaults filled in; its paths have no keys yet."""
     hosts = [{"value": host} if isinstance(host, str) else host for host in given["hosts"]]
     if "host" in given:
         hosts.insert(0, {"value": given["host"]})

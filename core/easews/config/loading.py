@@ -14,6 +14,7 @@ from .documents import Document, unread
 from .excerpts import with_excerpts
 from .model import Config
 from .reader import read_documents
+from .shadows import check_shadows
 from .sources import Source, read_sources
 
 
@@ -50,6 +51,8 @@ def from_sources(
     checked = [check_document(document, kinds) for document in documents]
     problems += [problem for it in checked for problem in it.problems]
     problems += check_crossrefs([it.reliable for it in checked], kinds)
+    for it in checked:
+        problems += check_shadows(it)
     if problems:
         shown = with_excerpts(problems, texts, documents, kinds)
         raise ConfigError(_in_order(shown, files))

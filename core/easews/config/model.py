@@ -69,11 +69,6 @@ class RuleSpec:
     paths: tuple[PathSpec, ...] = ()
     ip_filter: IpFilterSpec | None = None
 
-    @property
-    def any_host(self) -> bool:
-        """Whether the paths hold for every host."""
-        return not self.hosts and not self.host_regexps
-
 
 @dataclass(frozen=True, slots=True)
 class RequestLimits:

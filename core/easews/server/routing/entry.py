@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ...config.model import PathSpec
+from ...config.patterns import path_pattern
 from ...http import Request
-from ...http.paths import ambiguity, decoded, merged
+from ...http.paths import ambiguity, decoded
 from ...http.queries import Queries
 from ...http.regexps import compiled
 from .conditions import conditions, texts_of
@@ -32,15 +33,13 @@ class Match(NamedTuple):
 class Entry:
     """A path of the config, compiled.
 
-    number  its place in written order
-    path    what a request's path has to be, or None
-    prefix  what it has to begin with, or None; empty where every path matches
-    regexp  what has to be found in it, or None
-    plain   whether host and path are all that it asks for
+    number   its place in written order
+    pattern  what a request's path is compared with
+    plain    whether host and path are all that it asks for
     """
 
     __slots__ = (
-        *("number", "path", "prefix", "regexp", "plain", "_spec", "_name", "_methods"),
+        *("number", "pattern", "plain", "_spec", "_name", "_methods", "_regexp"),
         *("_filters", "_headers", "_queries", "_body_limit", "_rewrite"),
     )
 
@@ -49,10 +48,9 @@ class Entry:
     ) -> None:
         limit = spec.client_max_body_size
         self.number = number
-        self.path = None if spec.path is None else merged(spec.path)
-        self.regexp: Any = None if spec.path_regexp is None else compiled(spec.path_regexp)
-        everywhere = spec.path is None and self.regexp is None
-        self.prefix = merged(spec.path_prefix or "") if everywhere else None
+        self.pattern = path_pattern(spec)
+        is_regexp = self.pattern.kind == "regexp"
+        self._regexp: Any = compiled(self.pattern.text) if is_regexp else None
         self.plain = not (spec.methods or spec.headers or spec.queries or filters)
         self._spec = spec
         self._name = spec.path or spec.path_prefix or spec.path_regexp or "*"
@@ -61,11 +59,11 @@ class Entry:
         self._headers = conditions("header", spec.headers, spec.match_all_header)
         self._queries = conditions("query parameter", spec.queries, spec.match_all_query)
         self._body_limit = body_limit if limit is None else limit
-        self._rewrite = rewriter(spec, self.regexp)
+        self._rewrite = rewriter(spec, self._regexp)
 
     def takes(self, path: str) -> bool:
-        """Whether its `regexp`, if it has one, is found in `path`."""
-        return self.regexp is None or self.regexp.search(path) is not None
+        """Whether its regular expression, if it has one, is found in `path`."""
+        return self._regexp is None or self._regexp.search(path) is not None
 
     def failure(self, request: Request, queries: Queries) -> Failure | None:
         """What else than host and path is not as it asks for; None when nothing is."""

@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ...config.model import RuleSpec
-from ...http.hosts import host_name
+from ...config.patterns import EVERYTHING, Pattern, host_patterns
 from ...http.regexps import compiled
 from .pathindex import PathIndex, Rule
 from .prefixes import Prefixes
-
-#: How a host is compared, and with what.
-Pattern = tuple[str, str]
 
 
 class HostIndex:
@@ -37,17 +33,17 @@ class HostIndex:
         self.by_host = self._patterns or bool(self._exact)
 
     def _add(self, pattern: Pattern, index: PathIndex) -> None:
-        match pattern:
-            case "any", _:
-                self._any.append(index)
-            case "is", name:
-                self._exact[name] = [index]
-            case "begins", text:
-                self._beginnings.of(text).append(index)
-            case "ends", text:
-                self._endings.of(text[::-1]).append(index)
-            case _, text:
-                self._regexps.append((compiled(text, case_sensitive=False), index))
+        kind, text = pattern
+        if pattern == EVERYTHING:
+            self._any.append(index)
+        elif kind == "is":
+            self._exact[text] = [index]
+        elif kind == "begins":
+            self._beginnings.of(text).append(index)
+        elif kind == "ends":
+            self._endings.of(text[::-1]).append(index)
+        else:
+            self._regexps.append((compiled(text, case_sensitive=False), index))
 
     def found(self, host: str) -> list[PathIndex]:
         """The indexes for this host, as `host_name` gives it."""
@@ -65,18 +61,6 @@ class HostIndex:
 def _rules_by_pattern(rules: Sequence[Rule]) -> Mapping[Pattern, tuple[int, ...]]:
     numbers: dict[Pattern, dict[int, None]] = {}
     for number, rule in enumerate(rules):
-        for pattern in _patterns(rule.spec):
+        for pattern in host_patterns(rule.spec):
             numbers.setdefault(pattern, {})[number] = None
     return {pattern: tuple(found) for pattern, found in numbers.items()}
-
-
-def _patterns(spec: RuleSpec) -> Iterator[Pattern]:
-    if spec.any_host:
-        yield "any", ""
-    for host in map(host_name, spec.hosts):
-        if host.endswith("*"):
-            yield "begins", host[:-1]
-        else:
-            yield ("ends", host[1:]) if host.startswith("*") else ("is", host)
-    for regexp in spec.host_regexps:
-        yield "regexp", regexp

@@ -47,9 +47,10 @@ class PathIndex:
                 self._list_for(entry).append(entry)
 
     def _list_for(self, entry: Entry) -> list[Entry]:
-        if entry.path is not None:
-            return self._exact.setdefault(entry.path, [])
-        return self._regexps if entry.prefix is None else self._prefixes.of(entry.prefix)
+        kind, text = entry.pattern
+        if kind == "regexp":
+            return self._regexps
+        return self._exact.setdefault(text, []) if kind == "is" else self._prefixes.of(text)
 
     def found(self, path: str) -> list[list[Entry]]:
         """The entries that may match, in lists that are in written order."""
