@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from enum import Enum
 from functools import lru_cache
 from ipaddress import (
     IPv4Address,
@@ -16,11 +17,15 @@ from typing import NamedTuple
 
 Network = IPv4Network | IPv6Network
 
+#: What the address of a unix socket begins with.
+UNIX = "unix:"
+
 
 class Address(NamedTuple):
     """Where a connection ends.
 
-    host  an IP address, or the path of a unix socket
+    host  an IP address; for a unix socket ``unix:`` and its path, or ``unix`` for its clients,
+          which have none
     port  the port, 0 where there is none
     """
 
@@ -31,6 +36,19 @@ class Address(NamedTuple):
         if not self.port:
             return self.host
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+#: The other end of every connection to a unix socket of ours.
+UNIX_PEER = Address("unix")
+
+
+class UnixPeers(Enum):
+    """All peers of unix sockets, where networks are listed."""
+
+    ALL = UNIX_PEER.host
+
+
+Peers = Network | UnixPeers
 
 
 @lru_cache(maxsize=4096)  # the same few proxies and clients come again and again
@@ -60,12 +78,21 @@ def parse_network(text: str) -> Network:
     return network
 
 
-def is_within(host: str, networks: Collection[Network]) -> bool:
-    """Whether `host` is an IP of one of `networks`."""
-    if not networks:  # the usual case: parsing takes longer than all the rest
+def parse_peers(text: str) -> Peers:
+    """A network as `parse_network` reads it, or ``unix``. ValueError when it is neither."""
+    return UnixPeers.ALL if text == UNIX_PEER.host else parse_network(text)
+
+
+def is_within(host: str, peers: Collection[Peers]) -> bool:
+    """Whether `host` is an IP of one of the networks, or that of unix peers, which are listed."""
+    if not peers:  # the usual case: parsing takes longer than all the rest
         return False
+    if host == UNIX_PEER.host:
+        return UnixPeers.ALL in peers
     ip = parse_ip(host)
-    return ip is not None and any(ip in network for network in networks)
+    return ip is not None and any(
+        ip in network for network in peers if network is not UnixPeers.ALL
+    )
 
 
 class NetworkSet:

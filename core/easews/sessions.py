@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, Protocol
 
-from .addresses import Network
+from .addresses import Peers
 from .http import Headers
 from .net.wire import Wire
 
@@ -42,7 +42,7 @@ class Route(NamedTuple):
     path: str = ""
     pipeline: str = ""
     key: str = ""
-    trusted_proxies: tuple[Network, ...] = ()
+    trusted_proxies: tuple[Peers, ...] = ()
     body_limit: int = -1
 
 

@@ -175,7 +175,8 @@ def test_a_kind_is_told_field_by_field(easews: Callable[..., Result]) -> None:
     (heading,) = (line for line in lines if line.startswith("FIELD"))
     assert heading.split() == ["FIELD", "TYPE", "DEFAULT", "DESCRIPTION"]
     rows = {line.split()[0]: line.split(maxsplit=3) for line in lines if line.strip()}
-    assert rows["port"][1:3] == ["port", "required"]
+    assert rows["name"][1:3] == ["name", "required"]
+    assert rows["port"][1:3] == ["port", "-"]
     assert rows["headerTimeout"][1:3] == ["timeout", "10s"]
     assert rows["rules[].paths[].clientMaxBodySize"][1:3] == ["size", "-"]
 

@@ -219,7 +219,7 @@ WORDS = {
     "maxHeaderBytes: -1": "w.maxHeaderBytes: -1 is less than 1",
     "headerTimeout: soon": "'soon' is no timeout; a duration of more than 0: numbers",
     "clientAddressFrom: X-Forwarded-For": "did you mean 'x-forwarded-for'?",
-    "trustedProxies: [10.0.0.1/8]": "w.trustedProxies[0]: '10.0.0.1/8' is no CIDR: there are bits",
+    "trustedProxies: [10.0.0.1/8]": "'10.0.0.1/8' is no proxy address: there are bits",
     "https: true": "w.https: not supported yet: TLS to clients; put a TLS terminator in front",
     "xForwardedFor: true": "this switch; leave it out; X-Forwarded-For is sent anyhow",
     "keyBase64: c2VjcmV0": "w.keyBase64: not supported yet: TLS to clients; put a TLS terminator",

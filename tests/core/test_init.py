@@ -43,7 +43,7 @@ def test_every_setting_to_try_is_valid() -> None:
     tried, count = re.subn(r"^( *)#(?=\S)", r"\1", text, flags=re.MULTILINE)
     (server,), (pipeline,) = (config := load_config(tried)).servers, config.pipelines
     assert count == 9
-    assert [network.prefixlen for network in server.trusted_proxies] == [8]
+    assert [str(peers) for peers in server.trusted_proxies] == ["10.0.0.0/8"]
     assert [entry.kind.name for entry in pipeline.filters] == ["XForwarded", "WebSocketProxy"]
     (pool,) = pipeline.filters[1].spec["pools"]
     assert len(pool["servers"]) == 2

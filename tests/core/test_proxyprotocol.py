@@ -80,7 +80,7 @@ def test_a_proxy_may_leave_the_ends_of_its_own_connection_to_count(header: bytes
 def test_clients_of_unix_sockets_are_known_by_their_path_if_they_have_one() -> None:
     block = b"/run/client.sock".ljust(108, b"\0") + bytes(108)
     header = binary(block, 0x31)
-    ends = Address("/run/client.sock"), Address("unknown")
+    ends = Address("unix:/run/client.sock"), Address("unknown")
     assert parse_proxy_header(header) == ProxyHeader(len(header), *ends)
 
 

@@ -81,7 +81,7 @@ def test_a_port_for_root_only(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
-    monkeypatch.setattr("easews.server.listener._listen", refuse)
+    monkeypatch.setattr("easews.server.binding._listen", refuse)
     result = run(SERVER.format("127.0.0.1", 80))
     assert result.exit_code == 1
     assert result.stderr == (

@@ -138,8 +138,9 @@ class Gateway:
         self.port = 0
 
     def wait_until_it_listens(self) -> None:
-        line = self.out.wait_for(" listens on http://")
-        self.port = int(line.rpartition(":")[2])
+        line = self.out.wait_for(" listens on ")
+        if " listens on unix:" not in line:
+            self.port = int(line.rpartition(":")[2])
 
     def ws(self, path: str) -> str:
         return f"ws://{LOOPBACK}:{self.port}{path}"

@@ -50,12 +50,8 @@ def test_the_client_of_haproxy_is_the_client(
     haproxy_program: str, raw_backend: RawBackend, tmp_path: Path, version: str
 ) -> None:
     port = free_port()
-    text = config(
-        port,
-        proxied("/", f"ws://{LOOPBACK}:{raw_backend.port}"),
-        proxyProtocol=True,
-        trustedProxies=[LOOPBACK],
-    )
+    fields = {"proxyProtocol": True, "trustedProxies": [LOOPBACK]}
+    text = config(port, proxied("/", f"ws://{LOOPBACK}:{raw_backend.port}"), **fields)
     with (
         running(text, tmp_path, "--log-format", "json") as gateway,
         haproxy(haproxy_program, tmp_path, f"{LOOPBACK}:{port} {version}") as front,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..addresses import parse_network
+from ..addresses import parse_network, parse_peers
 from ..http import hyphenated
 from ..plugins import Kinds
 from ..schema import complete
@@ -63,8 +63,9 @@ def _place(document: Document, path: Path) -> str:
 def _server(given: Fields, document: Document) -> ServerSpec:
     return ServerSpec(
         name=given["name"],
-        port=given["port"],
+        port=given.get("port", 0),
         address=given["address"],
+        socket_mode=int(given["socketMode"], 8),
         keep_alive=given["keepAlive"],
         keep_alive_timeout=given["keepAliveTimeout"],
         max_connections=given["maxConnections"],
@@ -72,14 +73,14 @@ def _server(given: Fields, document: Document) -> ServerSpec:
         client_max_body_size=given["clientMaxBodySize"],
         limits=_limits(given),
         max_connections_per_client=given.get("maxConnectionsPerClient"),
-        trusted_proxies=tuple(map(parse_network, given["trustedProxies"])),
+        trusted_proxies=tuple(map(parse_peers, given["trustedProxies"])),
         client_address_from=given.get("clientAddressFrom"),
         proxy_protocol=given["proxyProtocol"],
         access_log_format=given["accessLogFormat"],
         ip_filter=_ip_filter(given.get("ipFilter")),
         rules=_with_keys(given["name"], map(rule_spec, given["rules"])),
         tls=tls_spec(given, document.file),
-        place=_place(document, ("port",)),
+        place=_place(document, ("port",) if "port" in given else ("address",)),
     )
 
 

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from ipaddress import ip_address
 
+from ..addresses import UNIX
 from ..errors import Problem
 from ..filters import END
 from ..plugins import Kinds
@@ -89,12 +90,18 @@ def _same_addresses(servers: Sequence[Document]) -> Iterator[Problem]:
         for other in servers[:number]:
             if _overlap(server.root, other.root):
                 where = f"{other.label}, at {other.file}:{other.root.place.line}"
+                if server.root.get("port") is None:
+                    wrong = f"this unix socket is that of {where}"
+                    yield server.problem(("address",), wrong, "give each server its own path")
+                    break
                 wrong = f"this address and port are those of {where}"
                 yield server.problem(("port",), wrong, "give each server its own port or address")
                 break
 
 
 def _overlap(one: Node, other: Node) -> bool:
+    if (address := one.text("address")) and address.startswith(UNIX):
+        return address == other.text("address")
     ports = [node.get("port") for node in (one, other)]
     if any(port is None or type(port.value) is not int for port in ports):
         return False

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from ..addresses import Network
+from ..addresses import Network, Peers
 from ..plugins import Kind
 
 
@@ -132,7 +132,8 @@ class TlsSpec:
 
 @dataclass(frozen=True, slots=True)
 class ServerSpec:
-    """An HTTPServer object. An empty address listens on every interface, IPv4 and IPv6.
+    """An HTTPServer object. An empty address listens on every interface, IPv4 and IPv6. One that
+    begins with `unix:` is a unix socket: then the port is 0.
 
     `expects_connections` tells that `max_connections` is not the default but was asked for.
     `reserved` are the names, in the form of `hyphenated`, of header fields that no client may
@@ -142,6 +143,7 @@ class ServerSpec:
     name: str
     port: int
     address: str
+    socket_mode: int
     keep_alive: bool
     keep_alive_timeout: float
     max_connections: int
@@ -149,7 +151,7 @@ class ServerSpec:
     client_max_body_size: int
     limits: RequestLimits
     max_connections_per_client: int | None
-    trusted_proxies: tuple[Network, ...]
+    trusted_proxies: tuple[Peers, ...]
     client_address_from: str | None
     proxy_protocol: bool
     access_log_format: str

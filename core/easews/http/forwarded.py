@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from ..addresses import Address, Network, is_within, parse_ip
+from ..addresses import Address, Peers, is_within, parse_ip
 from .values import Headers, Request, hyphenated
 
 Mode = Literal["append", "replace", "remove"]
@@ -163,7 +163,7 @@ class ForwardedPolicy:
     mode: Mode = "append"
     fields: Collection[Field] = ("for", "host", "proto")
     forwarded: bool = False
-    trusted: Collection[Network] | None = None
+    trusted: Collection[Peers] | None = None
 
     def apply(self, headers: Headers, request: Request) -> None:
         """Change `headers`, which are sent to the backend, for `request`.

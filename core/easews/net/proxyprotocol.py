@@ -9,7 +9,7 @@ import re
 from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
-from ..addresses import Address, parse_ip
+from ..addresses import UNIX, Address, parse_ip
 
 _SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 _FIXED_SIZE = 16
@@ -141,7 +141,7 @@ def _packed_ip(packed: bytes) -> str:
 def _unix(path: bytes) -> Address:
     """RFC 7239 §6.2 calls a client without an address unknown: most have no path."""
     text = path.rstrip(b"\0").replace(b"\0", b"@").decode("utf-8", "backslashreplace")
-    return Address(text or "unknown")
+    return Address(f"{UNIX}{text}" if text else "unknown")
 
 
 def _check_extensions(block: bytes) -> None:

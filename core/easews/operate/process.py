@@ -15,6 +15,7 @@ from typing import Any
 
 import anyio
 
+from ..addresses import UNIX, Address
 from ..config.model import Config, ServerSpec
 from ..errors import EasewsError
 from ..observe.logs import end_process, writing_logs
@@ -119,7 +120,7 @@ def _announce(gateway: Gateway) -> None:
             tls = gateway.tls.get(name)
             scheme = "https" if tls else "http"
             for address in listener.addresses:
-                _say(f"{name} listens on {scheme}://{_location(address.host, address.port)}")
+                _say(f"{name} listens on {_where(scheme, *address)}")
             for pair in tls.pairs if tls else ():
                 _say(told(name, pair))
     except BrokenPipeError:  # nobody reads it, which is no reason not to serve
@@ -150,10 +151,12 @@ async def _insist(
     end_process(1)
 
 
-def _location(host: str, port: int) -> str:
+def _where(scheme: str, host: str, port: int) -> str:
+    if host.startswith(UNIX):
+        return host if scheme == "http" else f"{host} with TLS"
     if host in ("::", "0.0.0.0"):
-        return f"localhost:{port} (every interface)"
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return f"{scheme}://localhost:{port} (every interface)"
+    return f"{scheme}://{Address(host, port)}"
 
 
 def _expected_connections(spec: ServerSpec) -> int:

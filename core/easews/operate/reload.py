@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ..addresses import UNIX
 from ..config.model import Config, FilterSpec, ServerSpec
 from ..sessions import Route
 
@@ -54,7 +55,8 @@ def _listens_as(spec: ServerSpec, before: Config) -> str | None:
     """
     for old in before.servers:
         same_place = (old.address, old.port) == (spec.address, spec.port)
-        if same_place and (spec.port or old.name == spec.name):
+        is_one_place = spec.port or spec.address.startswith(UNIX)
+        if same_place and (is_one_place or old.name == spec.name):
             return old.name
     return None
 

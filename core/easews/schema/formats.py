@@ -1,5 +1,5 @@
 """What JSON Schema's `format` means here: regexp, cidr, url, origin, address, target,
-path, prefix.
+path, peers, prefix.
 
 A checker raises ValueError with a text that goes on from "is no ...": what is wrong, in words.
 A second text may say what to write instead.
@@ -20,6 +20,9 @@ from ..http.paths import ambiguity, decoded
 # RE2's complaints about what comes from other syntaxes.
 _LOOKS_AROUND = re.compile(r"\(\?(?:[!=]|<[!=])|named capture group: \(\?<[!=]")
 _REFERS_BACK = re.compile(r"invalid escape sequence: \\[1-9k]")
+_UNIX = "unix:"
+#: What fits into sockaddr_un on every system; Linux takes 107.
+_LONGEST_SOCKET_PATH = 103
 _ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
 
 
@@ -55,6 +58,12 @@ def cidr(text: str) -> None:
         raise ValueError("neither an IP nor an IP with a prefix length") from None
 
 
+def peers(text: str) -> None:
+    """A network, or `unix` for the peers of unix sockets."""
+    if text != "unix":
+        cidr(text)
+
+
 def url(text: str) -> None:
     urls.server_url(text)
 
@@ -65,8 +74,17 @@ def origin(text: str) -> None:
 
 
 def address(text: str) -> None:
-    if text and not urls.is_ip(text):
+    if text.startswith(_UNIX):
+        _check_socket_path(text.removeprefix(_UNIX))
+    elif text and not urls.is_ip(text):
         urls.check_host_name(text)
+
+
+def _check_socket_path(path: str) -> None:
+    if not path.startswith("/") or path.endswith("/") or "\0" in path:
+        raise ValueError("behind unix: stands the whole path of a file, from the root")
+    if len(path.encode()) > _LONGEST_SOCKET_PATH:
+        raise ValueError(f"the path of a unix socket has at most {_LONGEST_SOCKET_PATH} bytes")
 
 
 def target(text: str) -> None:
@@ -108,6 +126,7 @@ CHECKS: dict[str, Callable[[str], None]] = {
     "cidr": cidr,
     "origin": origin,
     "path": path,
+    "peers": peers,
     "prefix": prefix,
     "regexp": regexp,
     "target": target,

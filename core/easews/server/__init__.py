@@ -1,6 +1,7 @@
 """HTTPServer: from a listening socket to a pipeline, and the answer back.
 
-listener    bind -> accept -> a task for each connection
+binding     the listening sockets of a server: TCP or unix
+listener    accept -> a task for each connection
 arrival     what comes before HTTP on a connection: a PROXY header, a limit, TLS
 clients     how many connections each client has                                (pure)
 connection  request after request, until its fate is not to be kept
@@ -21,8 +22,9 @@ address     who the client is, behind proxies                                   
 routing/    which path is responsible, and the target that is sent on           (pure)
 """
 
+from .binding import bind
 from .certificates import ServerTls
-from .listener import Listener, bind
+from .listener import Listener
 from .site import RequestIds, Site
 from .watch import ClientWatch
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..addresses import Address, Network, is_within
+from ..addresses import Address, Peers, is_within
 from ..http import Headers
 from ..http.forwarded import forwarded_elements, forwarded_for, parse_node
 
 
 def client_address(
-    headers: Headers, peer: Address, trusted: Sequence[Network], source: str | None
+    headers: Headers, peer: Address, trusted: Sequence[Peers], source: str | None
 ) -> Address:
     """The rightmost hop that is no trusted proxy, beginning with `peer`.
 

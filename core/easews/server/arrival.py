@@ -14,7 +14,7 @@ from time import monotonic
 
 import anyio
 
-from ..addresses import Address, Network, is_within, parse_ip
+from ..addresses import Address, Peers, is_within, parse_ip
 from ..net.proxyprotocol import ProxyHeader, parse_proxy_header
 from ..net.waiting import wait_for
 from ..pipeline.isolation import must_go_on
@@ -93,7 +93,7 @@ class Arrival:
         wire, certificate = await secured(self._sock, tls)
         return HttpConnection(wire, peer, local, self._site, self._on_end, "https", certificate)
 
-    def _count(self, host: str, most: int, trusted: Collection[Network]) -> None:
+    def _count(self, host: str, most: int, trusted: Collection[Peers]) -> None:
         """Proxies speak for many clients, and those of unix sockets have no address."""
         if parse_ip(host) is None or is_within(host, trusted):
             return

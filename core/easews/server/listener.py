@@ -1,8 +1,7 @@
-"""Listening: bind what the config says, accept, and serve each connection in a task."""
+"""Listening: accept connections, and serve each in a task."""
 
 from __future__ import annotations
 
-import errno
 import logging
 import socket
 from contextlib import suppress
@@ -12,12 +11,10 @@ import anyio
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
-from ..addresses import Address
-from ..config.model import ServerSpec
-from ..errors import ListenError
-from ..net.sockets import configure
+from ..addresses import UNIX_PEER, Address
 from ..pipeline.isolation import isolated, must_go_on
 from .arrival import Arrival
+from .binding import bound_address
 from .clients import ClientCounts
 from .connection import HttpConnection
 from .site import Site
@@ -30,56 +27,8 @@ ACCEPTS_PER_TURN = 16
 IDLE_TASKS = 64
 #: Seconds to wait when the process or the system is out of descriptors.
 BREATHER = 0.5
-_BACKLOG = 1024
 #: Bound to one of these, a socket accepts connections to any address of the machine.
 _ANY = ("0.0.0.0", "::")
-
-_REMEDIES = {
-    errno.EADDRINUSE: "another process listens there; stop it, or choose another port",
-    errno.EACCES: "ports below 1024 need root or CAP_NET_BIND_SERVICE; choose a higher one",
-    errno.EADDRNOTAVAIL: "it is no address of this machine; leave address out for all that are",
-    socket.EAI_NONAME: "write an IP, or a name that this machine can look up",
-}
-
-
-def bind(spec: ServerSpec) -> list[socket.socket]:
-    """The listening sockets of a server. ListenError when one cannot be had."""
-    socks: list[socket.socket] = []
-    try:
-        if not spec.address and socket.has_dualstack_ipv6():
-            socks.append(_listen(socket.AF_INET6, ("::", spec.port), dual=True))
-            return socks
-        found = socket.getaddrinfo(
-            spec.address or "0.0.0.0", spec.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-        for family, _, _, _, address in dict.fromkeys(found):
-            socks.append(_listen(family, address))
-    except OSError as error:
-        for sock in socks:
-            sock.close()
-        where = Address(spec.address or "*", spec.port)
-        reason = error.strerror or str(error)
-        remedy = _REMEDIES.get(error.errno or 0)
-        place = f"{spec.place}: " if spec.place else ""
-        text = f"{place}{spec.name} cannot listen on {where}: {reason}"
-        raise ListenError(f"{text}; {remedy}" if remedy else text) from None
-    return socks
-
-
-def _listen(family: int, address: Any, dual: bool = False) -> socket.socket:
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        configure(sock)  # accepted sockets inherit TCP_NODELAY
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not dual)
-        sock.bind(address)
-        sock.listen(_BACKLOG)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
-
 
 #: An accepted connection. The plain case has no more steps than it needs.
 Served = HttpConnection | Arrival
@@ -106,7 +55,7 @@ class Listener:
 
     def __init__(self, socks: list[socket.socket], site: Site) -> None:
         self._socks = socks
-        self.addresses: list[Address] = [Address(*sock.getsockname()[:2]) for sock in socks]
+        self.addresses: list[Address] = [bound_address(sock) for sock in socks]
         self.site = site
         self._open = 0
         self._clients = ClientCounts()
@@ -142,7 +91,7 @@ class Listener:
         self._serving.cancel()
 
     async def _accept(self, listening: socket.socket, connections: TaskGroup) -> None:
-        bound = Address(*listening.getsockname()[:2])
+        bound = bound_address(listening)
         here = None if bound.host in _ANY else bound
         while True:
             await anyio.wait_readable(listening)
@@ -203,7 +152,11 @@ class Listener:
         self._room.set()
 
 
-def _address(name: tuple[Any, ...]) -> Address:
-    """What a socket reports. One for both families reports 127.0.0.1 as ::ffff:127.0.0.1."""
+def _address(name: Any) -> Address:
+    """What a socket reports. One for both families reports 127.0.0.1 as ::ffff:127.0.0.1, and
+    that of a unix client has no name, or one that anybody could have taken.
+    """
+    if not isinstance(name, tuple):
+        return UNIX_PEER
     host: str = name[0]
     return Address(host.removeprefix("::ffff:") if "." in host else host, name[1])

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
-from ..addresses import Address
+from ..addresses import UNIX, Address
 from ..config import Config
 from ..filters import Filter
 from ..operate.gateway import Gateway, bind_all
@@ -53,7 +53,7 @@ async def gateway(config: Config | str, *filters: type[Filter]) -> AsyncIterator
     """Serve `config` (YAML, or the result of `load_config`) while the block runs.
 
     Servers listen on 127.0.0.1, each on a port that the kernel chooses, whatever the config says,
-    so that tests can run at the same time.
+    so that tests can run at the same time; those on a unix socket listen there.
     """
     config = _on_loopback(config, *filters)
     served = Gateway(config, bind_all(config.servers))
@@ -69,5 +69,8 @@ async def gateway(config: Config | str, *filters: type[Filter]) -> AsyncIterator
 def _on_loopback(config: Config | str, *filters: type[Filter]) -> Config:
     if isinstance(config, str):
         config = load_config(config, *filters)
-    servers = [replace(spec, address="127.0.0.1", port=0) for spec in config.servers]
+    servers = [
+        spec if spec.address.startswith(UNIX) else replace(spec, address="127.0.0.1", port=0)
+        for spec in config.servers
+    ]
     return replace(config, servers=tuple(servers))
