@@ -27,6 +27,7 @@ PACKAGES = {
 #: The files that are changed unless others are named, and the tests that have to notice.
 RULES = {
     "core/easews/http/forwarded.py": ("tests/core/test_forwarded.py",),
+    "core/easews/http/origins.py": ("tests/wsproxy/test_origin.py", "tests/wsproxy/test_spec.py"),
     "core/easews/http/paths.py": ("tests/core/test_router.py",),
     "core/easews/http/rewriting.py": ("tests/core/test_rewriting.py", "tests/core/test_router.py"),
     "core/easews/http/urls.py": ("tests/core/test_formats.py", "tests/core/test_urls.py"),

@@ -51,6 +51,7 @@ from .filters import Context, Filter, Notes, SpecFault
 from .hookspecs import hookimpl
 from .http import ClientCertificate, Headers, Request, Response, end_to_end
 from .http.forwarded import ForwardedPolicy, asked_host, asked_scheme
+from .http.origins import Origin, OriginPatterns, parse_origin
 from .http.problems import problem
 from .http.rewriting import (
     replace_in_path,
@@ -94,6 +95,8 @@ __all__ = [
     "MessageError",
     "Notes",
     "Opening",
+    "Origin",
+    "OriginPatterns",
     "PluginError",
     "Request",
     "Response",
@@ -115,6 +118,7 @@ __all__ = [
     "end_to_end",
     "hookimpl",
     "parse_network",
+    "parse_origin",
     "problem",
     "replace_in_path",
     "replace_in_text",

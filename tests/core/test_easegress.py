@@ -49,6 +49,11 @@ FIELDS = {
         rules[].paths[].backend rules[].paths[].clientMaxBodySize rules[].paths[].headers
         rules[].paths[].queries rules[].paths[].matchAllHeader rules[].paths[].matchAllQuery
     """,
+    "CORSAdaptor": """
+        name kind allowedOrigins allowedMethods allowedHeaders allowCredentials exposedHeaders
+        maxAge supportCORSRequest
+    """,
+    "Redirector": "name kind match matchPart replacement statusCode",
     "RequestAdaptor": """
         name kind host method path header body compress decompress sign template leftDelim
         rightDelim path.replace path.addPrefix path.trimPrefix path.regexpReplace
@@ -84,6 +89,8 @@ FIELDS = {
         pools[].loadBalance.stickySession pools[].loadBalance.healthCheck
     """,
 }
+#: Of these nothing is missing.
+COMPLETE = {"CORSAdaptor", "Redirector"}
 POLICIES = ["roundRobin", "random", "weightedRandom", "ipHash", "headerHash", "cookieHash"]
 
 OURS = ("easews-wsproxy", "easews-headers", "easews-httpproxy")
@@ -167,7 +174,7 @@ def test_a_field_is_here_or_told_to_be_missing(kind: str, path: str) -> None:
     assert path in our_fields(kind)
 
 
-@pytest.mark.parametrize("kind", FIELDS)
+@pytest.mark.parametrize("kind", sorted(FIELDS.keys() - COMPLETE))
 def test_every_refusal_of_a_field_says_what_to_do_instead(kind: str) -> None:
     schema = load(kind) if kind in OBJECT_KINDS else KINDS[kind].schema
     texts = refusals(schema)

@@ -22,7 +22,9 @@ from .wording import Wording, either, listed, words_for
 #: Lower than for other keys: that the value is a kind tells enough.
 _ALIKE = 0.5
 KNOWN_PLUGINS = {
+    "CORSAdaptor": "easews-headers",
     "Proxy": "easews-httpproxy",
+    "Redirector": "easews-headers",
     "RequestAdaptor": "easews-headers",
     "ResponseAdaptor": "easews-headers",
     "SecurityHeaders": "easews-headers",

@@ -9,6 +9,7 @@ hosts      what hosts are compared as
 queries    the parameters of a query
 regexps    regular expressions, as those of all configs are compiled
 rewriting  what becomes of a path, and of other texts
+origins    whose page sends a request, and patterns for those that are welcome
 urls       URLs of servers, and origins
 h1/        HTTP/1.1 as bytes in, values out, and back (RFC 9112)
 """

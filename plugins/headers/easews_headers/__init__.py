@@ -1,6 +1,8 @@
 """easews-headers: filters that change headers, and filters that answer by themselves.
 
     plugin           the entry point: which filters this package brings
+    corsadaptor      CORSAdaptor: which pages of other sites may use what is behind it
+    redirector       Redirector: sends clients elsewhere
     requestadaptor   RequestAdaptor: method, path, host and headers of a request
     responseadaptor  ResponseAdaptor: headers of the answer
     securityheaders  SecurityHeaders: what tells browsers to be careful

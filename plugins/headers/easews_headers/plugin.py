@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from easews import Filter, hookimpl
 
+from .corsadaptor import CORSAdaptor
+from .redirector import Redirector
 from .requestadaptor import RequestAdaptor
 from .responseadaptor import ResponseAdaptor
 from .securityheaders import SecurityHeaders
@@ -12,4 +14,11 @@ from .xforwarded import XForwarded
 
 @hookimpl
 def easews_filters() -> list[type[Filter]]:
-    return [RequestAdaptor, ResponseAdaptor, SecurityHeaders, XForwarded]
+    return [
+        CORSAdaptor,
+        Redirector,
+        RequestAdaptor,
+        ResponseAdaptor,
+        SecurityHeaders,
+        XForwarded,
+    ]
