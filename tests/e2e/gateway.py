@@ -148,6 +148,12 @@ class Gateway:
     def http(self, path: str) -> str:
         return f"http://{LOOPBACK}:{self.port}{path}"
 
+    def wss(self, path: str) -> str:
+        return f"wss://localhost:{self.port}{path}"
+
+    def https(self, path: str) -> str:
+        return f"https://localhost:{self.port}{path}"
+
     def terminate(self) -> None:
         self.process.send_signal(signal.SIGTERM)
 
