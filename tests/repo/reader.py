@@ -25,7 +25,11 @@ from tests.e2e.gateway import PATIENCE, free_port
 from tests.repo.pages import ROOT, Block
 
 #: How such a command begins, and what it prints once it is ready.
-LONG_RUNNING = {"easews run": " listens on ", "python chat.py": "chat on "}
+LONG_RUNNING = {
+    "easews run": " listens on ",
+    "python chat.py": "chat on ",
+    "python backend.py": "backend on ",
+}
 #: The ports on the pages: of gateways, and of backends.
 PORTS = ("8080", "8443", "9090", "12345", "12346")
 #: Installing a package is the slowest thing that a page asks for.
