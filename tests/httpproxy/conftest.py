@@ -178,12 +178,14 @@ async def _staging(
     clients: list[Link] = []
     try:
         async with gateway(config, *filters) as running:
-            yield Stage(running, listening, clients)
+            try:
+                yield Stage(running, listening, clients)
+            finally:  # a client that stays keeps its lingering connection open
+                for client in clients:
+                    client.close()
     finally:
         for one in listening:
             one.close()
-        for client in clients:
-            client.close()
 
 
 @pytest.fixture

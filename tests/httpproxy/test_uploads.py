@@ -44,6 +44,32 @@ async def test_a_server_may_answer_while_it_reads(staging: Staging) -> None:
         await client.until(b"0\r\n\r\n")
 
 
+async def test_an_answer_that_is_complete_before_its_request_ends_it(staging: Staging) -> None:
+    async with staging() as stage:
+        client = await stage.ask(CHUNKED + b"1\r\na\r\n")
+        link = await stage.server.accept()
+        await link.until(b"1\r\na\r\n")
+        await link.send(OK)
+        assert b"Connection: close\r\n" in await client.head()
+        assert await client.rest() == b"ok"
+        await link.ends()
+
+
+async def test_an_answer_right_behind_the_last_byte_leaves_both_connections_in_order(
+    staging: Staging,
+) -> None:
+    async with staging() as stage:
+        client = await stage.ask(POST + b"Content-Length: 10\r\n\r\nhello")
+        link = await stage.server.accept()
+        for _ in range(3):
+            await link.until(b"hello")
+            await client.send(b"world")
+            await link.until(b"world")
+            await link.send(OK)
+            await client.until(b"\r\nok")
+            await client.send(POST + b"Content-Length: 10\r\n\r\nhello")
+
+
 async def test_a_client_that_breaks_off_beside_its_answer_ends_both(staging: Staging) -> None:
     async with staging() as stage:
         client = await stage.ask(CHUNKED + b"1\r\na\r\n")

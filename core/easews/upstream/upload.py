@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import anyio
-from anyio.lowlevel import checkpoint
 
 from ..errors import MessageError
 from ..http import Headers, Request, passing_trailers
@@ -21,7 +20,7 @@ class Upload:
     `headers` are the fields of the head that the server gets: no trailer may have the name of one.
     A body over `limit` bytes raises MessageError 413, here when its `length` says so; -1 is no
     limit. The server may take nothing of it for `timeout` seconds. `send` may be cancelled
-    anywhere, and called again to go on.
+    anywhere, and called again to go on. It yields to the event loop where the body does.
     """
 
     def __init__(
@@ -57,7 +56,6 @@ class Upload:
             else:
                 self.begun = True
                 self._unsent = memoryview(await self._next())
-                await checkpoint()  # a body that is always ready lets others have a turn
 
     async def _send_some(self, wire: Wire) -> None:
         try:
@@ -74,6 +72,8 @@ class Upload:
                 return encode_chunk(piece)
             if self._size > self._length:
                 raise self._wrong_length()
+            # A server may answer as soon as it has the last byte: then nothing is left to be sent.
+            self._read = self._size == self._length
             return piece
         self._read = True
         if self._length is None:

@@ -94,7 +94,7 @@ class Proxy(Filter):
                 trip = await self._ask_in_time(ctx)
             else:
                 trip = await self._ask_servers(ctx)
-            ctx.response = self._response(ctx, trip)
+            ctx.response = await self._response(ctx, trip)
         except UpstreamError as error:
             return _report(ctx, error)
         if trip.answer.status in self._failure_codes:
@@ -132,17 +132,17 @@ class Proxy(Filter):
         length = body_length(ctx.request)
         return Upload(ctx.request, length, headers, limit, self._timeouts.idle)
 
-    def _response(self, ctx: Context, trip: RoundTrip) -> Response:
+    async def _response(self, ctx: Context, trip: RoundTrip) -> Response:
         """The answer for the client, whose body comes as the server sends it."""
         answer = trip.answer
         status, headers = answer.status, passed_on(answer.status, answer.headers)
         limit = self._server_limit
         if 0 <= limit < answer.length:
-            trip.finish()
+            await _finished(trip)
             raise BadAnswer(f"{ctx.backend}: {over(limit)}")
         content = answer.content()
         if content is not None:
-            trip.finish()
+            await _finished(trip)
             if ctx.request.method == "HEAD":  # its Content-Length is that of another answer
                 return Response(status, headers, body=nothing())
             return Response(status, headers, content)
@@ -150,6 +150,11 @@ class Proxy(Filter):
         for names in answer.headers.get_all("trailer"):
             headers.add("Trailer", names)
         return Response(status, headers, body=body, trailers=answer.trailers, on_close=trip.finish)
+
+
+async def _finished(trip: RoundTrip) -> None:
+    if (closing := trip.finish()) is not None:
+        await closing
 
 
 def _report(ctx: Context, error: UpstreamError) -> str:
