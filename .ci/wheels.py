@@ -26,6 +26,8 @@ WANTED = {
     "easews_headers": [
         "easews_headers/py.typed",
         "easews_headers/schemas/CORSAdaptor.json",
+        "easews_headers/schemas/Fallback.json",
+        "easews_headers/schemas/Mock.json",
         "easews_headers/schemas/Redirector.json",
         "easews_headers/schemas/RequestAdaptor.json",
         "easews_headers/schemas/ResponseAdaptor.json",

@@ -53,6 +53,7 @@ from .http import ClientCertificate, Headers, Request, Response, end_to_end
 from .http.forwarded import ForwardedPolicy, asked_host, asked_scheme
 from .http.origins import Origin, OriginPatterns, parse_origin
 from .http.problems import problem
+from .http.regexps import compile_regexp
 from .http.rewriting import (
     replace_in_path,
     replace_in_text,
@@ -115,6 +116,7 @@ __all__ = [
     "UpstreamTimeout",
     "asked_host",
     "asked_scheme",
+    "compile_regexp",
     "end_to_end",
     "hookimpl",
     "parse_network",

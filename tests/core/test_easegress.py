@@ -53,6 +53,13 @@ FIELDS = {
         name kind allowedOrigins allowedMethods allowedHeaders allowCredentials exposedHeaders
         maxAge supportCORSRequest
     """,
+    "Fallback": "name kind mockCode mockHeaders mockBody",
+    "Mock": """
+        name kind rules rules[].match rules[].code rules[].headers rules[].body rules[].delay
+        rules[].match.path rules[].match.pathPrefix rules[].match.headers
+        rules[].match.matchAllHeaders rules[].match.headers.*.exact rules[].match.headers.*.prefix
+        rules[].match.headers.*.regex rules[].match.headers.*.empty
+    """,
     "Redirector": "name kind match matchPart replacement statusCode",
     "RequestAdaptor": """
         name kind host method path header body compress decompress sign template leftDelim
@@ -90,7 +97,7 @@ FIELDS = {
     """,
 }
 #: Of these nothing is missing.
-COMPLETE = {"CORSAdaptor", "Redirector"}
+COMPLETE = {"CORSAdaptor", "Fallback", "Mock", "Redirector"}
 POLICIES = ["roundRobin", "random", "weightedRandom", "ipHash", "headerHash", "cookieHash"]
 
 OURS = ("easews-wsproxy", "easews-headers", "easews-httpproxy")

@@ -26,9 +26,10 @@ async def ask(
     fields: Iterable[tuple[str, str]] = (),
     *,
     method: str = "GET",
+    connection: str = "close",
 ) -> Answer:
     """Send a request without body on a connection of its own."""
-    lines = [f"{method} {target} HTTP/1.1", "Host: gateway.example", "Connection: close"]
+    lines = [f"{method} {target} HTTP/1.1", "Host: gateway.example", f"Connection: {connection}"]
     lines += [f"{name}: {value}" for name, value in fields]
     request = "\r\n".join([*lines, "", ""]).encode("latin-1")
     return await to_thread.run_sync(_exchange, address, request)

@@ -13,7 +13,7 @@ from easews.testing import load_config
 from easews_headers.plugin import easews_filters
 
 FOLDER = Path(__file__).parents[2] / "examples"
-EXAMPLES = ["cors.yaml", "headers.yaml"]
+EXAMPLES = ["answers.yaml", "cors.yaml", "headers.yaml"]
 
 
 @pytest.mark.parametrize("filter_class", easews_filters(), ids=lambda it: it.kind)

@@ -24,6 +24,8 @@ _ALIKE = 0.5
 KNOWN_PLUGINS = {
     "CORSAdaptor": "easews-headers",
     "Proxy": "easews-httpproxy",
+    "Fallback": "easews-headers",
+    "Mock": "easews-headers",
     "Redirector": "easews-headers",
     "RequestAdaptor": "easews-headers",
     "ResponseAdaptor": "easews-headers",

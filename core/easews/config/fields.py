@@ -49,7 +49,10 @@ def fields_of(schema: Schema) -> Iterator[Field]:
 
 
 def _below(schema: Schema, path: str, seen: frozenset[int]) -> Iterator[Field]:
-    """The fields of the mapping at `path`; a schema within itself is not followed again."""
+    """The fields of the mapping at `path`; a schema within itself is not followed again.
+
+    In a path, `*` stands for keys of the user's own.
+    """
     if schema.get("type") == "array" and "items" in schema:
         inner, parts = _whole(schema["items"])
         if not parts & seen:
@@ -68,6 +71,10 @@ def _below(schema: Schema, path: str, seen: frozenset[int]) -> Iterator[Field]:
         yield field
         if field.supported and not parts & seen:
             yield from _below(inner, field.path, seen | parts)
+    if isinstance(others := schema.get("additionalProperties"), Bound):
+        inner, parts = _whole(others)
+        if not parts & seen:
+            yield from _below(inner, f"{path}.*", seen | parts)
 
 
 def _whole(schema: Bound | bool) -> tuple[dict[str, Any], frozenset[int]]:

@@ -8,7 +8,7 @@ from typing import Any
 import re2  # type: ignore[import-untyped]
 
 
-def compiled(pattern: str, *, case_sensitive: bool = True) -> Any:
+def compile_regexp(pattern: str, *, case_sensitive: bool = True) -> Any:
     """`pattern`, which is known to be good, with a dot that is any character."""
     return re2.compile(pattern, _options(case_sensitive))
 

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from .paths import ambiguity, decoded, located, merged
-from .regexps import compiled
+from .regexps import compile_regexp
 
 Rewrite = Callable[[str], str]
 #: A replacement: text, and the groups in between by their number.
@@ -45,14 +45,14 @@ def replace_path_prefix(prefix: str, target: str) -> Rewrite:
 def replace_in_path(regexp: Any, target: str) -> Rewrite:
     """Each match in the decoded path becomes `target`. `regexp` is a pattern, or RE2's object."""
     if isinstance(regexp, str):
-        regexp = compiled(regexp)
+        regexp = compile_regexp(regexp)
     parts = _parsed(target, regexp, _encoded)
     return lambda raw: _absolute(_replaced(regexp, parts, *located(raw), raw))
 
 
 def replace_in_text(regexp: str, replacement: str) -> Callable[[str], str | None]:
     """Each match in a text becomes `replacement`. None is the result for a text without match."""
-    pattern = compiled(regexp)
+    pattern = compile_regexp(regexp)
     parts = _parsed(replacement, pattern, str)
 
     def rewrite(text: str) -> str | None:

@@ -2,6 +2,9 @@
 
     plugin           the entry point: which filters this package brings
     corsadaptor      CORSAdaptor: which pages of other sites may use what is behind it
+    fallback         Fallback: an answer for when others have failed
+    fixed            an answer that a config has in full
+    mock             Mock: answers for some requests, without a backend
     redirector       Redirector: sends clients elsewhere
     requestadaptor   RequestAdaptor: method, path, host and headers of a request
     responseadaptor  ResponseAdaptor: headers of the answer

@@ -5,6 +5,8 @@ from __future__ import annotations
 from easews import Filter, hookimpl
 
 from .corsadaptor import CORSAdaptor
+from .fallback import Fallback
+from .mock import Mock
 from .redirector import Redirector
 from .requestadaptor import RequestAdaptor
 from .responseadaptor import ResponseAdaptor
@@ -16,6 +18,8 @@ from .xforwarded import XForwarded
 def easews_filters() -> list[type[Filter]]:
     return [
         CORSAdaptor,
+        Fallback,
+        Mock,
         Redirector,
         RequestAdaptor,
         ResponseAdaptor,

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...config.model import Condition
 from ...http import Headers
-from ...http.regexps import compiled
+from ...http.regexps import compile_regexp
 from .refusals import Failure
 
 Test = Callable[[str], Any]
@@ -51,4 +51,4 @@ def _tests(condition: Condition) -> Iterator[Test]:
     if condition.values:
         yield frozenset(condition.values).__contains__
     if condition.regexp is not None:
-        yield compiled(condition.regexp).search
+        yield compile_regexp(condition.regexp).search

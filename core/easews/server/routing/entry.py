@@ -10,7 +10,7 @@ from ...config.patterns import path_pattern
 from ...http import Request
 from ...http.paths import ambiguity, decoded
 from ...http.queries import Queries
-from ...http.regexps import compiled
+from ...http.regexps import compile_regexp
 from .conditions import conditions, texts_of
 from .ipfilter import IpFilter
 from .refusals import NOT_LET_IN, Failure, Refused, ambiguous
@@ -50,7 +50,7 @@ class Entry:
         self.number = number
         self.pattern = path_pattern(spec)
         is_regexp = self.pattern.kind == "regexp"
-        self._regexp: Any = compiled(self.pattern.text) if is_regexp else None
+        self._regexp: Any = compile_regexp(self.pattern.text) if is_regexp else None
         self.plain = not (spec.methods or spec.headers or spec.queries or filters)
         self._spec = spec
         self._name = spec.path or spec.path_prefix or spec.path_regexp or "*"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ...config.patterns import EVERYTHING, Pattern, host_patterns
-from ...http.regexps import compiled
+from ...http.regexps import compile_regexp
 from .pathindex import PathIndex, Rule
 from .prefixes import Prefixes
 
@@ -43,7 +43,7 @@ class HostIndex:
         elif kind == "ends":
             self._endings.of(text[::-1]).append(index)
         else:
-            self._regexps.append((compiled(text, case_sensitive=False), index))
+            self._regexps.append((compile_regexp(text, case_sensitive=False), index))
 
     def found(self, host: str) -> list[PathIndex]:
         """The indexes for this host, as `host_name` gives it."""
