@@ -36,6 +36,7 @@ class Route(NamedTuple):
                      and an entry keeps its key when a new config replaces the served one
     trusted_proxies  the server's `trustedProxies`
     body_limit       the path's `clientMaxBodySize`; -1 is none
+    forwarded_for    the server's `xForwardedFor`: whether proxies add the peer to X-Forwarded-For
     """
 
     server: str = ""
@@ -44,6 +45,7 @@ class Route(NamedTuple):
     key: str = ""
     trusted_proxies: tuple[Peers, ...] = ()
     body_limit: int = -1
+    forwarded_for: bool = True
 
 
 class Opening(NamedTuple):

@@ -42,6 +42,11 @@ def by_forwarded(*lines: str, peer: Address = PROXY) -> str:
         (("[2001:DB8:0::1]",), "2001:db8::1"),
         (("[2001:db8::1]:443, fd00::2",), "[2001:db8::1]:443"),
         (("203.0.113.5, ::ffff:10.2.2.2",), "203.0.113.5"),
+        (("::ffff:203.0.113.5",), "203.0.113.5"),
+        (("[::ffff:cb00:7105]:80",), "203.0.113.5:80"),
+        (('"203.0.113.5"',), "203.0.113.5"),
+        (('6.6.6.6, "[2001:db8::1]:443", "10.2.2.2:80"',), "[2001:db8::1]:443"),
+        (("203.0.113.5:_x.Y-1, 10.2.2.2:_p",), "203.0.113.5"),
     ],
 )
 def test_the_client_is_the_rightmost_hop_that_is_no_trusted_proxy(
@@ -53,8 +58,20 @@ def test_the_client_is_the_rightmost_hop_that_is_no_trusted_proxy(
 @pytest.mark.parametrize(
     "hop",
     [
-        *["unknown", "_hidden", "10.0.0", "01.2.3.4", "1.2.3.4:", "1.2.3.4:65536", "[1.2.3.4]"],
-        *["[::1", "::1]:80", "fe80::1%eth0", "1.2.3.4 5.6.7.8", '"203.0.113.5"', "²03.0.113.5"],
+        *[
+            "unknown",
+            "_hidden",
+            "unknown:80",
+            '"_hidden"',
+            '"',
+            '"1.2.3.4',
+            "10.0.0",
+            "01.2.3.4",
+            "1.2.3.4:",
+            "1.2.3.4:65536",
+            "[1.2.3.4]",
+        ],
+        *["[::1", "::1]:80", "fe80::1%eth0", "1.2.3.4 5.6.7.8", "1.2.3.4:_", "²03.0.113.5"],
     ],
 )
 def test_a_hop_that_is_no_address_ends_the_walk_at_the_proxy_that_reported_it(hop: str) -> None:
@@ -76,6 +93,8 @@ def test_a_hop_that_is_no_address_ends_the_walk_at_the_proxy_that_reported_it(ho
         ),
         (('proto=http;FOR="[2001:db8::1]:4711"',), "[2001:db8::1]:4711"),
         (('for="[2001:db8:\\:1]"',), "2001:db8::1"),
+        (('for="203.0.113.5:_port"',), "203.0.113.5"),
+        (('for="[::ffff:203.0.113.5]:_port"',), "203.0.113.5"),
         (('for=203.0.113.5;host="x, for=6.6.6.6"',), "203.0.113.5"),
         (('for=203.0.113.5;host=";for=6.6.6.6"',), "203.0.113.5"),
         (("for=203.0.113.5;;,,",), "203.0.113.5"),
@@ -89,7 +108,15 @@ def test_forwarded_is_read_by_rfc_7239(lines: tuple[str, ...], client: str) -> N
     "element",
     [
         *["for=unknown", "for=_SEVKISEK", "by=203.0.113.5", "for = 203.0.113.5", "203.0.113.5"],
-        *["for=[2001:db8::1]", "for=203.0.113.5:80", "for=1.1.1.1;for=2.2.2.2", 'for="1.2.3.4'],
+        *[
+            "for=[2001:db8::1]",
+            'for="unknown:80"',
+            'for="_hidden:80"',
+            'for="\\"1.2.3.4\\""',
+            "for=203.0.113.5:80",
+            "for=1.1.1.1;for=2.2.2.2",
+            'for="1.2.3.4',
+        ],
     ],
 )
 def test_an_element_without_an_address_ends_the_walk(element: str) -> None:

@@ -198,7 +198,6 @@ def test_every_refusal_of_a_field_says_what_to_do_instead(kind: str) -> None:
         "autoCert: true",
         "routerKind: RadixTree",
         "globalFilter: g",
-        "xForwardedFor: true",
         "version: easegress.megaease.com/v2",
     ],
 )

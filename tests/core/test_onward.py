@@ -10,6 +10,7 @@ from easews import (
     ConnectTimeout,
     ForwardedPolicy,
     Headers,
+    Route,
     UpstreamError,
     UpstreamTimeout,
 )
@@ -60,6 +61,14 @@ def test_the_peer_is_named_once() -> None:
     assert "x-forwarded-for" not in ctx.request.headers
     ctx.forwarded = True  # a filter has decided on these fields
     assert "x-forwarded-for" not in onward_headers(ctx, policy)
+
+
+def test_a_server_may_leave_x_forwarded_for_as_it_is() -> None:
+    ctx = make_context(headers=[("X-Forwarded-For", "203.0.113.5")])
+    ctx.route = Route(forwarded_for=False)
+    headers = onward_headers(ctx, ForwardedPolicy())
+    assert headers.get_all("x-forwarded-for") == ["203.0.113.5"]
+    assert headers.get("x-forwarded-proto") == "http"
 
 
 def test_only_a_426_of_the_backend_keeps_its_upgrade() -> None:

@@ -75,6 +75,7 @@ def _server(given: Fields, document: Document) -> ServerSpec:
         max_connections_per_client=given.get("maxConnectionsPerClient"),
         trusted_proxies=tuple(map(parse_peers, given["trustedProxies"])),
         client_address_from=given.get("clientAddressFrom"),
+        forwarded_for=given["xForwardedFor"],
         proxy_protocol=given["proxyProtocol"],
         access_log_format=given["accessLogFormat"],
         ip_filter=_ip_filter(given.get("ipFilter")),

@@ -153,6 +153,7 @@ class ServerSpec:
     max_connections_per_client: int | None
     trusted_proxies: tuple[Peers, ...]
     client_address_from: str | None
+    forwarded_for: bool
     proxy_protocol: bool
     access_log_format: str
     ip_filter: IpFilterSpec | None

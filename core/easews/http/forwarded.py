@@ -46,7 +46,8 @@ _element = re.compile(
 
 # RFC 7239 §6, and the ways in which proxies write it into X-Forwarded-For.
 _node = re.compile(
-    r"(?:\[([0-9A-Fa-f.]*:[0-9A-Fa-f:.]*)\]|([0-9.]+))(?::([0-9]{1,5}))?|([0-9A-Fa-f:.]+)"
+    r"(?:\[([0-9A-Fa-f.]*:[0-9A-Fa-f:.]*)\]|([0-9.]+))(?::(?:([0-9]{1,5})|_[0-9A-Za-z._-]+))?"
+    r"|([0-9A-Fa-f:.]+)"
 ).fullmatch
 
 
@@ -72,7 +73,8 @@ def _is_forwarding(name: str) -> bool:
 
 
 def parse_node(text: str) -> Address | None:
-    """The address in a hop: an IP, with or without brackets and port.
+    """The address in a hop: an IP, with or without brackets and port. An obfuscated port
+    (``_name``) is unknown.
 
     None for what is no address: `unknown`, an obfuscated `_name`, or anything malformed.
     """

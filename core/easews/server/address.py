@@ -38,4 +38,9 @@ def _hops(headers: Headers, source: str) -> Iterator[str]:
     """The hops that the header reports, the nearest first."""
     if source == "forwarded":
         return map(forwarded_for, reversed(forwarded_elements(headers)))
-    return reversed(headers.elements("x-forwarded-for"))
+    return map(_unquoted, reversed(headers.elements("x-forwarded-for")))
+
+
+def _unquoted(hop: str) -> str:
+    """Some proxies write a hop as Forwarded has it."""
+    return hop[1:-1] if len(hop) > 1 and hop[0] == hop[-1] == '"' else hop

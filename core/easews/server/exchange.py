@@ -88,8 +88,10 @@ class Exchange:
         served = self.pipeline = self._site.generation.pipelines[match.path.backend]
         served.hold()
         pipeline = served.flow
-        key = match.path.key
-        ctx.route = Route(spec.name, match.name, pipeline.name, key, spec.trusted_proxies, limit)
+        ctx.route = Route(
+            *(spec.name, match.name, pipeline.name, match.path.key),
+            *(spec.trusted_proxies, limit, spec.forwarded_for),
+        )
         ctx.data = pipeline.data
         ctx.request.target = match.target
         ctx.request.body = self._body

@@ -6,6 +6,8 @@ client is told of a failure names no server.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..errors import ConnectError, UpstreamError, UpstreamTimeout
 from ..filters import Context
 from ..http import Headers, end_to_end
@@ -18,10 +20,15 @@ class NoServer(UpstreamError):
 
 
 def onward_headers(ctx: Context, policy: ForwardedPolicy) -> Headers:
-    """The request's headers, with X-Forwarded-* as `policy` has it unless a filter wrote them."""
+    """The request's headers, with X-Forwarded-* as `policy` has it unless a filter wrote them.
+
+    X-Forwarded-For is left out where the server's `xForwardedFor` is false.
+    """
     headers = ctx.request.headers
     if not ctx.forwarded:
         headers = headers.copy()
+        if not ctx.route.forwarded_for:
+            policy = replace(policy, fields=[name for name in policy.fields if name != "for"])
         policy.apply(headers, ctx.request)
     return headers
 
