@@ -40,6 +40,7 @@ TOGETHER = {
     "tests/e2e/test_browser.py": "demo",  # they install the page
     "tests/e2e/test_demo.py": "demo",
     "tests/e2e/test_chains.py": "chains",  # they share the proxies
+    "tests/e2e/test_odd_requests.py": "peers",  # they share the proxies and their backend
     "tests/e2e/test_node.py": "node",  # they share a backend
     "tests/e2e/test_third_party.py": "wheels",  # they share an environment
 }

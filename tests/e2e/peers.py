@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests.e2e.gateway import LOOPBACK, PATIENCE, config, free_port, proxied, running
+from tests.e2e.gateway import LOOPBACK, PATIENCE, FilterEntry, Route, config, free_port, running
 
-# Connections to the backend are reused, without which nothing could be smuggled, and what waits
-# for more of a request gives up soon.
+# Connections to the backend are reused, without which nothing could be smuggled.
 NGINX = """
 daemon off;
 master_process off;
@@ -23,14 +22,12 @@ error_log stderr crit;
 events {{ worker_connections 256; }}
 http {{
     access_log off;
+    client_max_body_size 0;
     client_body_temp_path body;
     proxy_temp_path proxy;
     fastcgi_temp_path fastcgi;
     uwsgi_temp_path uwsgi;
     scgi_temp_path scgi;
-    client_header_timeout 500ms;
-    client_body_timeout 500ms;
-    lingering_timeout 500ms;
     map $http_upgrade $connection_upgrade {{ default upgrade; '' ''; }}
     upstream behind {{ server {host}:{backend}; keepalive 4; }}
     server {{
@@ -54,11 +51,9 @@ global
 defaults
     mode http
     timeout connect 5s
-    timeout client 500ms
-    timeout client-fin 500ms
-    timeout server 10s
+    timeout client 60s
+    timeout server 60s
     timeout tunnel 60s
-    timeout http-request 500ms
     http-reuse always
 frontend clients
     bind {host}:{port}
@@ -89,7 +84,18 @@ def find_program(name: str) -> str | None:
 
 
 def easews_config(backend: int) -> str:
-    return config(free_port(), proxied("/", f"ws://{LOOPBACK}:{backend}"))
+    """Sends all it gets to one port: WebSockets and plain HTTP on one path."""
+    servers = [{"url": f"http://{LOOPBACK}:{backend}", "keepHost": True}]
+    kinds = {"sockets": "WebSocketProxy", "pages": "Proxy"}
+    filters: list[FilterEntry] = [
+        {"kind": kind, "name": name, "pools": [{"servers": servers}]}
+        for name, kind in kinds.items()
+    ]
+    flow: list[FilterEntry] = [
+        {"filter": "sockets", "jumpIf": {"notWebSocket": "pages"}},
+        {"filter": "pages"},
+    ]
+    return config(free_port(), Route("/", filters, flow, {"clientMaxBodySize": -1}))
 
 
 class Chains:
