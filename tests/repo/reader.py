@@ -27,6 +27,7 @@ from tests.repo.pages import ROOT, Block
 #: How such a command begins, and what it prints once it is ready.
 LONG_RUNNING = {
     "easews run": " listens on ",
+    "python app.py": "application on ",
     "python chat.py": "chat on ",
     "python backend.py": "backend on ",
 }
