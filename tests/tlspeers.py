@@ -5,7 +5,8 @@ from __future__ import annotations
 import select
 import socket
 import ssl
-from collections.abc import Iterator
+import struct
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 
@@ -131,7 +132,7 @@ async def shake_hands(peer: TlsPeer, wire: TlsWire) -> None:
         await handshake(wire, PATIENCE)
 
 
-def shake_hands_now(peer: TlsPeer, wire: TlsWire) -> None:
+def shake_hands_now(peer: TlsPeer | TlsWire, wire: TlsWire) -> None:
     """The same where no event loop runs."""
     ours, theirs = wire.ssl, peer.ssl
     for _ in range(3):
@@ -145,3 +146,29 @@ def shake_hands_now(peer: TlsPeer, wire: TlsWire) -> None:
 def is_readable(wire: TlsWire, seconds: float = 0) -> bool:
     """What a poll of its socket says."""
     return bool(select.select([wire], [], [], seconds)[0])
+
+
+class TlsEnd(TlsWire):
+    """A client's end that is used as a socket."""
+
+    def setblocking(self, blocks: bool) -> None:
+        self.sock.setblocking(blocks)
+
+    def setsockopt(self, level: int, name: int, value: int | bytes) -> None:
+        self.sock.setsockopt(level, name, value)
+
+    def reset(self) -> None:
+        """Close without a word."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.sock.close()
+
+
+def tls_pair(pair: Callable[[], tuple[socket.socket, socket.socket]]) -> tuple[TlsEnd, TlsWire]:
+    """A client's end and ours, after their handshake, over what `pair` makes."""
+    near, far = pair()
+    client = TlsEnd(near, client_context(), server_side=False, server_hostname="localhost")
+    wire = TlsWire(far, server_context())
+    shake_hands_now(client, wire)
+    near.setblocking(False)
+    far.setblocking(False)
+    return client, wire

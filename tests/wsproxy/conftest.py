@@ -13,6 +13,7 @@ from contextlib import (
     suppress,
 )
 from dataclasses import dataclass, field
+from functools import partial
 from math import inf
 from types import SimpleNamespace
 from typing import Any
@@ -20,14 +21,17 @@ from unittest.mock import patch
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
+from tests.tlspeers import TlsEnd, tls_pair
+from tests.wsproxy.loops import LOOPS
 from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
 from easews import Connection, Ending, Opening, Services, Sessions
+from easews.lowlevel import TlsWire
 from easews_wsproxy.relay import loop as loop_module
 from easews_wsproxy.relay import service as relay_module
 from easews_wsproxy.relay import session as session_module
-from easews_wsproxy.relay.compiled import COMPILED
 from easews_wsproxy.relay.frames import Walker
 from easews_wsproxy.relay.leg import Leg
 from easews_wsproxy.relay.service import Relay
@@ -41,7 +45,7 @@ PATIENCE = 30
 class Peer:
     """One far end of a session; frames are written and read by `websockets`."""
 
-    def __init__(self, sock: socket.socket, masks: bool) -> None:
+    def __init__(self, sock: socket.socket | TlsEnd, masks: bool) -> None:
         sock.setblocking(False)
         self.sock = sock
         self._masks = masks
@@ -53,8 +57,10 @@ class Peer:
     async def send(self, data: bytes) -> None:
         with anyio.fail_after(PATIENCE):
             while data:
-                await anyio.wait_writable(self.sock)
-                data = data[self.sock.send(data) :]
+                try:
+                    data = data[self.sock.send(data) :]
+                except BlockingIOError:
+                    await anyio.wait_writable(self.sock)
 
     async def send_text(self, text: str) -> None:
         await self.send(self.frame(Opcode.TEXT, text.encode()))
@@ -62,8 +68,12 @@ class Peer:
     async def receive(self, size: int = 65536) -> bytes:
         """What is there; b"" at the end of the stream."""
         with anyio.fail_after(PATIENCE):
-            await anyio.wait_readable(self.sock)
-            return self.sock.recv(size)
+            await checkpoint()
+            while True:
+                try:
+                    return self.sock.recv(size)
+                except BlockingIOError:
+                    await anyio.wait_readable(self.sock)
 
     async def receive_exactly(self, size: int) -> bytes:
         data = b""
@@ -114,6 +124,9 @@ class Peer:
         self.sock.close()
 
     def reset(self) -> None:
+        if isinstance(self.sock, TlsEnd):
+            self.sock.reset()
+            return
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.sock.close()
 
@@ -162,8 +175,8 @@ class Relayed:
 
 
 def _session(
-    client: socket.socket,
-    backend: socket.socket,
+    client: socket.socket | TlsWire,
+    backend: socket.socket | TlsWire,
     limits: Limits | None = None,
     *,
     deflate: bool = False,
@@ -171,8 +184,9 @@ def _session(
     on_end: Callable[[Ending], None] = lambda ending: None,
     on_open: Callable[[Any], None] = lambda session: None,
 ) -> RelaySession:
-    client.setblocking(False)
-    backend.setblocking(False)
+    for wire in (client, backend):
+        if isinstance(wire, socket.socket):
+            wire.setblocking(False)
     sessions = Sessions()
     sessions.on_open.append(on_open)
     sessions.on_end.append(lambda _, ending: on_end(ending))
@@ -292,9 +306,10 @@ def _run_by_hand(
 
 @dataclass
 class Stage:
-    """A relay at work."""
+    """A relay at work. `tls` is for the clients' side."""
 
     relay: Relay
+    tls: bool = False
     peers: list[Peer] = field(default_factory=list)
 
     def open(
@@ -309,7 +324,7 @@ class Stage:
         pair: Callable[[], tuple[socket.socket, socket.socket]] | None = None,
     ) -> Relayed:
         pair = pair or _tcp_pair
-        client_end, client = pair()
+        client_end, client = tls_pair(pair) if self.tls else pair()
         backend_end, backend = pair()
         session = _session(
             client,
@@ -339,9 +354,9 @@ def _tcp_pair() -> tuple[socket.socket, socket.socket]:
 
 
 @asynccontextmanager
-async def _relaying() -> AsyncIterator[Stage]:
+async def _relaying(tls: bool) -> AsyncIterator[Stage]:
     async with anyio.create_task_group() as tasks:
-        stage = Stage(Relay(Services()))
+        stage = Stage(Relay(Services()), tls)
         await tasks.start(_serve, stage.relay)
         try:
             yield stage
@@ -355,14 +370,17 @@ async def _serve(relay: Relay, *, task_status: anyio.abc.TaskStatus[None]) -> No
     await relay.serve(task_status.started)
 
 
-@pytest.fixture(params=["compiled", "pure"] if COMPILED else ["pure"])
+@pytest.fixture(params=[*LOOPS, *(f"{loop}-tls" for loop in LOOPS)])
 def relaying(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[], AbstractAsyncContextManager[Stage]]:
-    """`async with relaying() as stage`: a relay that runs while the block does."""
-    if request.param == "pure":
+    """`async with relaying() as stage`: a relay that runs while the block does, with plain
+    connections, and with clients over TLS.
+    """
+    loop, _, tls = request.param.partition("-")
+    if loop == "pure":
         monkeypatch.setattr(relay_module, "Loop", loop_module.Loop)
-    return _relaying
+    return partial(_relaying, bool(tls))
 
 
 @pytest.fixture(scope="session", params=["compiled", "pure"])

@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 import pytest
 from anyio.lowlevel import checkpoint
+from tests.wsproxy.loops import plain_only
 from tests.wsproxy.test_relay_properties import decode
 from websockets.frames import Frame, Opcode
 
@@ -87,6 +88,7 @@ LEAVING: dict[Callable[..., Any], dict[str, bytes]] = {
 }
 
 
+@plain_only
 async def test_a_slow_reader_gets_every_byte_and_the_close_however_the_other_side_leaves(
     relaying: Any,
 ) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 import pytest
 from anyio.lowlevel import checkpoint
+from tests.wsproxy.loops import plain_only
 from websockets.frames import Opcode
 
 from easews.net.poller import SelectorPoller
@@ -145,6 +146,7 @@ async def test_a_flood_is_read_in_smaller_pieces_where_python_walks_it(relaying:
         assert client.read_size == TURN_BYTES
 
 
+@plain_only
 async def test_a_large_frame_is_read_in_large_pieces(
     relaying: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,6 +161,7 @@ async def test_a_large_frame_is_read_in_large_pieces(
         assert max(sizes) == BUFFER_BYTES
 
 
+@plain_only
 @pytest.mark.skipif(not splice.AVAILABLE, reason="there is no splice on this system")
 async def test_the_inside_of_a_large_frame_is_spliced(relaying: Any) -> None:
     async with relaying() as stage:

@@ -10,6 +10,7 @@ from typing import Any
 
 import anyio
 import pytest
+from tests.wsproxy.loops import plain_only
 from websockets.frames import Opcode
 
 from easews_wsproxy.relay import splice
@@ -20,6 +21,7 @@ def _text(peer: Any, text: str) -> bytes:
     return frame
 
 
+@plain_only
 async def test_a_frame_behind_urgent_data_is_delivered(relaying: Any) -> None:
     async with relaying() as stage:
         relayed = stage.open()
@@ -34,6 +36,7 @@ async def test_a_frame_behind_urgent_data_is_delivered(relaying: Any) -> None:
             assert await reader.receive_text() == "behind"
 
 
+@plain_only
 async def test_urgent_data_between_turns_is_dropped(relaying: Any) -> None:
     async with relaying() as stage:
         relayed = stage.open()
@@ -46,6 +49,7 @@ async def test_urgent_data_between_turns_is_dropped(relaying: Any) -> None:
         assert await relayed.backend.receive_close() == (1001, "the client was lost")
 
 
+@plain_only
 @pytest.mark.skipif(not splice.AVAILABLE, reason="there is no splice on this system")
 async def test_urgent_data_inside_a_spliced_frame_does_not_hold_it_up(relaying: Any) -> None:
     async with relaying() as stage:
@@ -61,6 +65,7 @@ async def test_urgent_data_inside_a_spliced_frame_does_not_hold_it_up(relaying: 
             assert await relayed.client.receive_exactly(len(rest)) == rest
 
 
+@plain_only
 async def test_urgent_data_with_nothing_behind_it_does_not_spin(relaying: Any) -> None:
     async with relaying() as stage:
         relayed = stage.open()
@@ -70,6 +75,7 @@ async def test_urgent_data_with_nothing_behind_it_does_not_spin(relaying: Any) -
         assert await relayed.backend.receive_text() == "in front"
 
 
+@plain_only
 async def test_a_frame_behind_passed_descriptors_is_delivered(relaying: Any) -> None:
     async with relaying() as stage:
         relayed = stage.open(pair=socket.socketpair)

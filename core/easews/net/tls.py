@@ -91,7 +91,7 @@ class TlsWire:
             try:
                 count: int = self.ssl.read(size, buffer)  # type: ignore[assignment]  # not bytes
             except ssl.SSLWantReadError:
-                self._flush_some()  # the answer to a record that had no payload
+                self.flush_some()  # the answer to a record that had no payload
             except ssl.SSLZeroReturnError:
                 self._ended = True
                 return 0
@@ -121,10 +121,14 @@ class TlsWire:
             self._ended = True
         return not self._ended
 
-    def failed(self, error: ssl.SSLError) -> ConnectionError:
-        """Send the alert, as far as there is room. Returns what to raise in place of `error`."""
+    def end_receiving(self) -> None:
+        """Receive nothing more. When what came was not TLS, its alert is sent if there is room."""
         self._ended = True
-        self._flush_some()
+        self.flush_some()
+
+    def failed(self, error: ssl.SSLError) -> ConnectionError:
+        """End receiving. Returns what to raise in place of `error`."""
+        self.end_receiving()
         kind = SpeaksHttp if error.reason == "HTTP_REQUEST" else ConnectionError
         return kind(_words(error))
 
@@ -167,7 +171,8 @@ class TlsWire:
                 if sent < len(data):
                     self.outgoing.write(data[sent:])
 
-    def _flush_some(self) -> None:
+    def flush_some(self) -> None:
+        """The same, as far as there is room."""
         with suppress(OSError):
             self.flush()
 

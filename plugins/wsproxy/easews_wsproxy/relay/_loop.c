@@ -1,7 +1,8 @@
 /* The relay's inner loop: wait, receive, skim, send (see loop.py, which does the same in Python).
 
    FrameState   the numbers that a Walker counts by; `skim` passes over what is unremarkable
-   Loop        a set of descriptors in an epoll; `turn` relays all that is ready
+   FdList       descriptors whose TLS has bytes that no poll tells of
+   Loop         a set of descriptors in an epoll; `turn` relays all that is ready
 
    Whatever is remarkable (a Close, a fault, a cut header, a socket that takes no more, an end)
    is left to Python: `skim` stops in front of it, and `turn` calls `on_ready`, `on_bytes` or
@@ -15,12 +16,14 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 typedef struct {
     PyTypeObject *frame_state_type;
+    PyObject *read, *write, *pending, *owed, *flush_some, *end_receiving; /* names */
 } ModuleState;
 
 /* ---- FrameState ---- */
@@ -217,19 +220,53 @@ static PyType_Spec FrameState_spec = {
     .slots = FrameState_slots,
 };
 
+/* ---- FdList ---- */
+
+typedef struct {
+    int *fds;
+    int next, count, room;
+} FdList;
+
+static int
+push_fd(FdList *list, int fd)
+{
+    if (list->count == list->room) {
+        int room = list->room ? 2 * list->room : 64;
+        int *fds = PyMem_Realloc(list->fds, (size_t)room * sizeof(int));
+        if (!fds) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        list->fds = fds;
+        list->room = room;
+    }
+    list->fds[list->count++] = fd;
+    return 0;
+}
+
 /* ---- Loop ---- */
 
 /* What is known of a descriptor. `direct`: nothing waits or is due in its direction, so what
-   it receives may go straight to `sink`. `inet`: see `relay`. */
+   it receives may go straight to `sink`. `inet`: see `relay`. `tls`: NULL, or a tuple with the
+   TlsWire that it is read and written through, and the parts of that. `listed`: it is in the
+   loop's `pending`. */
 typedef struct {
     PyObject *session;
     PyObject *leg;
     FrameState *frames;
+    PyObject *tls;
     int sink;
     uint32_t events;
     char direct;
     char inet;
+    char listed;
 } Slot;
+
+enum { WIRE, SSL, INCOMING, OUTGOING }; /* the items of `tls` */
+
+/* The same as in easews.net.tls: the most payload that a TLS record has, and what that takes. */
+#define RECORD_PAYLOAD (16 * 1024)
+#define RECORD_SIZE (5 + RECORD_PAYLOAD + 256)
 
 #define MAX_EVENTS 512
 #define CLOCK_STRIDE 16
@@ -244,7 +281,10 @@ typedef struct {
 typedef struct {
     PyObject_HEAD
     int epoll;
+    const ModuleState *names;
     PyObject *on_ready, *on_bytes, *on_end;
+    PyObject *want_read; /* ssl.SSLWantReadError, once a TLS connection has entered */
+    PyObject *view;      /* of the buffer */
     Py_buffer buffer;
     Py_ssize_t read_size; /* bytes to receive at once */
     unsigned long long large_frame; /* with so much left of a frame Python has better means */
@@ -252,6 +292,10 @@ typedef struct {
     int page_count;
     struct epoll_event events[MAX_EVENTS];
     int next, count;
+    FdList pending; /* whose TLS has bytes that no poll tells of */
+    FdList taken;   /* those of them that this turn is working through */
+    int bell;       /* always readable; in the epoll while it `rings`: there are pending ones */
+    char rings, turning;
 } Loop;
 
 static int
@@ -278,13 +322,16 @@ open_loop(Loop *loop, PyObject *args, PyObject *kwargs)
         return -1;
     if (PyObject_GetBuffer(buffer, &loop->buffer, PyBUF_WRITABLE) < 0)
         return -1;
+    if (!(loop->view = PyMemoryView_FromObject(buffer)))
+        return -1;
     if (set_read_size(loop, read_size) < 0)
         return -1;
     loop->on_ready = Py_NewRef(on_ready);
     loop->on_bytes = Py_NewRef(on_bytes);
     loop->on_end = Py_NewRef(on_end);
     loop->epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (loop->epoll < 0) {
+    loop->bell = eventfd(1, EFD_CLOEXEC);
+    if (loop->epoll < 0 || loop->bell < 0) {
         PyErr_SetFromErrno(PyExc_OSError);
         return -1;
     }
@@ -298,7 +345,8 @@ Loop_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     Loop *loop = (Loop *)type->tp_alloc(type, 0);
     if (!loop)
         return NULL;
-    loop->epoll = -1;
+    loop->epoll = loop->bell = -1;
+    loop->names = PyType_GetModuleState(type);
     if (open_loop(loop, args, kwargs) < 0) {
         Py_DECREF(loop);
         return NULL;
@@ -314,11 +362,14 @@ Loop_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(loop->on_ready);
     Py_VISIT(loop->on_bytes);
     Py_VISIT(loop->on_end);
+    Py_VISIT(loop->want_read);
+    Py_VISIT(loop->view);
     for (int number = 0; number < loop->page_count; number++)
         for (int at = 0; loop->pages[number] && at < PAGE_SLOTS; at++) {
             Py_VISIT(loop->pages[number]->slots[at].session);
             Py_VISIT(loop->pages[number]->slots[at].leg);
             Py_VISIT(loop->pages[number]->slots[at].frames);
+            Py_VISIT(loop->pages[number]->slots[at].tls);
         }
     return 0;
 }
@@ -330,13 +381,26 @@ Loop_clear(PyObject *self)
     Py_CLEAR(loop->on_ready);
     Py_CLEAR(loop->on_bytes);
     Py_CLEAR(loop->on_end);
+    Py_CLEAR(loop->want_read);
+    Py_CLEAR(loop->view);
     for (int number = 0; number < loop->page_count; number++)
         for (int at = 0; loop->pages[number] && at < PAGE_SLOTS; at++) {
             Py_CLEAR(loop->pages[number]->slots[at].session);
             Py_CLEAR(loop->pages[number]->slots[at].leg);
             Py_CLEAR(loop->pages[number]->slots[at].frames);
+            Py_CLEAR(loop->pages[number]->slots[at].tls);
         }
     return 0;
+}
+
+static void
+close_loop(Loop *loop)
+{
+    if (loop->epoll >= 0)
+        close(loop->epoll);
+    if (loop->bell >= 0)
+        close(loop->bell);
+    loop->epoll = loop->bell = -1;
 }
 
 static void
@@ -349,10 +413,11 @@ Loop_dealloc(PyObject *self)
     for (int number = 0; number < loop->page_count; number++)
         PyMem_Free(loop->pages[number]);
     PyMem_Free(loop->pages);
+    PyMem_Free(loop->pending.fds);
+    PyMem_Free(loop->taken.fds);
     if (loop->buffer.obj)
         PyBuffer_Release(&loop->buffer);
-    if (loop->epoll >= 0)
-        close(loop->epoll);
+    close_loop(loop);
     type->tp_free(self);
     Py_DECREF(type);
 }
@@ -366,10 +431,7 @@ Loop_fileno(PyObject *self, PyObject *ignored)
 static PyObject *
 Loop_close(PyObject *self, PyObject *ignored)
 {
-    Loop *loop = (Loop *)self;
-    if (loop->epoll >= 0)
-        close(loop->epoll);
-    loop->epoll = -1;
+    close_loop((Loop *)self);
     Py_RETURN_NONE;
 }
 
@@ -454,23 +516,51 @@ is_inet(int fd)
     return domain == AF_INET || domain == AF_INET6;
 }
 
+/* A slot's `tls` for a TlsWire. */
+static PyObject *
+take_apart(Loop *loop, PyObject *wire)
+{
+    if (!loop->want_read) {
+        PyObject *module = PyImport_ImportModule("ssl");
+        if (!module)
+            return NULL;
+        loop->want_read = PyObject_GetAttrString(module, "SSLWantReadError");
+        Py_DECREF(module);
+        if (!loop->want_read)
+            return NULL;
+    }
+    PyObject *ssl = PyObject_GetAttrString(wire, "ssl");
+    PyObject *incoming = PyObject_GetAttrString(wire, "incoming");
+    PyObject *outgoing = PyObject_GetAttrString(wire, "outgoing");
+    PyObject *tls = ssl && incoming && outgoing ? PyTuple_Pack(4, wire, ssl, incoming, outgoing) : NULL;
+    Py_XDECREF(ssl);
+    Py_XDECREF(incoming);
+    Py_XDECREF(outgoing);
+    return tls;
+}
+
 static PyObject *
 Loop_enter(PyObject *self, PyObject *args)
 {
     Loop *loop = (Loop *)self;
-    ModuleState *state = PyType_GetModuleState(Py_TYPE(self));
     int fd, sink;
-    PyObject *session, *leg, *frames;
+    PyObject *session, *leg, *frames, *wire = Py_None, *tls = NULL;
     if (!PyArg_ParseTuple(
-            args, "iOOO!i", &fd, &session, &leg, state->frame_state_type, &frames, &sink))
+            args, "iOOO!i|O", &fd, &session, &leg, loop->names->frame_state_type, &frames, &sink,
+            &wire))
+        return NULL;
+    if (wire != Py_None && !(tls = take_apart(loop, wire)))
         return NULL;
     Slot *slot = make_slot(loop, fd);
-    if (!slot)
+    if (!slot) {
+        Py_XDECREF(tls);
         return NULL;
+    }
     *slot = (Slot){
         .session = Py_NewRef(session),
         .leg = Py_NewRef(leg),
         .frames = (FrameState *)Py_NewRef(frames),
+        .tls = tls,
         .sink = sink,
         .inet = (char)is_inet(fd),
     };
@@ -515,6 +605,42 @@ rearm(Loop *loop, int fd)
     return slot && slot->events ? change_interest(loop, EPOLL_CTL_MOD, fd, slot->events) : 0;
 }
 
+/* Whoever waits for the loop has to be told of pending bytes, which no socket does. */
+static int
+ring(Loop *loop, int rings)
+{
+    struct epoll_event wanted = {.events = EPOLLIN, .data.fd = loop->bell};
+    if (rings == loop->rings)
+        return 0;
+    if (epoll_ctl(loop->epoll, rings ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, loop->bell, &wanted) < 0) {
+        PyErr_SetFromErrno(PyExc_OSError);
+        return -1;
+    }
+    loop->rings = (char)rings;
+    return 0;
+}
+
+static int
+list_pending(Loop *loop, Slot *slot, int fd)
+{
+    if (slot->listed)
+        return 0;
+    if (push_fd(&loop->pending, fd) < 0)
+        return -1;
+    slot->listed = 1;
+    return loop->turning ? 0 : ring(loop, 1);
+}
+
+/* Whether an item of `tls` has something pending; -1 with an exception set. */
+static int
+has_pending(const Loop *loop, PyObject *tls, int item)
+{
+    PyObject *pending = PyObject_GetAttr(PyTuple_GET_ITEM(tls, item), loop->names->pending);
+    int truth = pending ? PyObject_IsTrue(pending) : -1;
+    Py_XDECREF(pending);
+    return truth;
+}
+
 static PyObject *
 Loop_update_interest(PyObject *self, PyObject *args)
 {
@@ -527,6 +653,14 @@ Loop_update_interest(PyObject *self, PyObject *args)
     if (!slot || set_interest(loop, slot, fd, events) < 0)
         return NULL;
     slot->direct = (char)direct;
+    if (slot->tls && events & EPOLLIN) {
+        PyObject *tls = Py_NewRef(slot->tls);
+        int pending = has_pending(loop, tls, WIRE);
+        Py_DECREF(tls);
+        slot = find_slot(loop, fd); /* Python has run */
+        if (pending < 0 || (pending && slot && list_pending(loop, slot, fd) < 0))
+            return NULL;
+    }
     Py_RETURN_NONE;
 }
 
@@ -547,6 +681,7 @@ Loop_leave(PyObject *self, PyObject *args)
     Py_DECREF(left.session);
     Py_DECREF(left.leg);
     Py_DECREF(left.frames);
+    Py_XDECREF(left.tls);
     Py_RETURN_NONE;
 }
 
@@ -560,35 +695,277 @@ after_call(Loop *loop, int fd, PyObject *result, int rearms)
     return called ? rearmed : -1;
 }
 
+/* ---- TLS: the same as TlsWire does, which sees to everything that is out of the ordinary. Each
+   call of a method may run Python code, after which the slot may be another's. ---- */
+
+static PyObject *
+call(PyObject *tls, int item, PyObject *method, PyObject *first, PyObject *second)
+{
+    PyObject *arguments[] = {PyTuple_GET_ITEM(tls, item), first, second};
+    size_t count = second ? 3 : first ? 2 : 1;
+    return PyObject_VectorcallMethod(method, arguments, count, NULL);
+}
+
+/* Put bytes into a BIO. */
+static int
+put(const Loop *loop, PyObject *tls, int item, const char *data, Py_ssize_t size)
+{
+    PyObject *bytes = PyBytes_FromStringAndSize(data, size);
+    PyObject *result = bytes ? call(tls, item, loop->names->write, bytes, NULL) : NULL;
+    Py_XDECREF(bytes);
+    Py_XDECREF(result);
+    return result ? 0 : -1;
+}
+
+/* Send what OpenSSL has written: 1, or 0 when not all of it is taken. The rest is put back. */
+static int
+send_outgoing(const Loop *loop, PyObject *tls, int fd)
+{
+    char *data;
+    Py_ssize_t size;
+    PyObject *bytes = call(tls, OUTGOING, loop->names->read, NULL, NULL);
+    if (!bytes || PyBytes_AsStringAndSize(bytes, &data, &size) < 0) {
+        Py_XDECREF(bytes);
+        return -1;
+    }
+    ssize_t sent = send(fd, data, (size_t)size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent < 0)
+        sent = 0; /* TlsWire tries again, and sees why */
+    int failed = sent < size ? put(loop, tls, OUTGOING, data + sent, size - sent) : 0;
+    Py_DECREF(bytes);
+    return failed ? -1 : sent == size;
+}
+
+/* Send one record: 1, or 0 when it has not all gone, as TlsWire's `send` says. */
+static int
+send_record(const Loop *loop, PyObject *tls, int fd, const unsigned char *data, Py_ssize_t size)
+{
+    PyObject *bytes = PyBytes_FromStringAndSize((const char *)data, size);
+    PyObject *owed = bytes ? call(tls, SSL, loop->names->write, bytes, NULL) : NULL;
+    Py_XDECREF(bytes);
+    if (!owed) {
+        if (!PyErr_ExceptionMatches(PyExc_OSError))
+            return -1;
+        PyErr_Clear(); /* TlsWire tries again, and sees why */
+        return 0;
+    }
+    int sent = send_outgoing(loop, tls, fd);
+    if (sent == 0 && PyObject_SetAttr(PyTuple_GET_ITEM(tls, WIRE), loop->names->owed, owed) < 0)
+        sent = -1;
+    Py_DECREF(owed);
+    return sent;
+}
+
+/* How many of these bytes were sent; -1 with an exception set. */
+static Py_ssize_t
+send_tls(const Loop *loop, PyObject *tls, int fd, const unsigned char *data, Py_ssize_t size)
+{
+    Py_ssize_t sent = 0;
+    while (sent < size) {
+        Py_ssize_t piece = size - sent < RECORD_PAYLOAD ? size - sent : RECORD_PAYLOAD;
+        int whole = send_record(loop, tls, fd, data + sent, piece);
+        if (whole < 0)
+            return -1;
+        if (!whole)
+            break;
+        sent += piece;
+    }
+    return sent;
+}
+
+enum outcome { DRAINED, MORE, ENDED };
+
+/* Decrypt what is there, `limit` bytes at most, into the buffer: how many; -1 with an exception
+   set. */
+static Py_ssize_t
+decrypt(Loop *loop, PyObject *tls, Py_ssize_t limit, enum outcome *outcome)
+{
+    Py_ssize_t end = 0;
+    *outcome = DRAINED;
+    while (end < limit) {
+        PyObject *into = PySequence_GetSlice(loop->view, end, limit);
+        PyObject *size = into ? PyLong_FromSsize_t(limit - end) : NULL;
+        PyObject *result = size ? call(tls, SSL, loop->names->read, size, into) : NULL;
+        Py_XDECREF(into);
+        Py_XDECREF(size);
+        Py_ssize_t count = result ? PyLong_AsSsize_t(result) : -1;
+        Py_XDECREF(result);
+        if (count < 0 && PyErr_ExceptionMatches(loop->want_read)) {
+            PyErr_Clear();
+            int answers = has_pending(loop, tls, OUTGOING); /* to a record without payload */
+            PyObject *flushed =
+                answers > 0 ? call(tls, WIRE, loop->names->flush_some, NULL, NULL) : Py_NewRef(Py_None);
+            Py_XDECREF(flushed);
+            return answers < 0 || !flushed ? -1 : end;
+        }
+        if (count < 0 && !PyErr_ExceptionMatches(PyExc_OSError))
+            return -1;
+        if (count <= 0) {
+            PyErr_Clear();
+            *outcome = ENDED;
+            return end;
+        }
+        int whole = count < limit - end; /* of that record nothing is left */
+        end += count;
+        int pending = whole ? has_pending(loop, tls, INCOMING) : 1;
+        if (pending <= 0)
+            return pending < 0 ? -1 : end;
+    }
+    int pending = has_pending(loop, tls, WIRE);
+    *outcome = pending ? MORE : DRAINED;
+    return pending < 0 ? -1 : end;
+}
+
+/* ---- Relaying ---- */
+
+/* How much to receive at once: inside of a large frame more, which costs less a byte. */
+#define LARGE_READ 4
+static Py_ssize_t
+size_of_read(const Loop *loop, const Slot *slot)
+{
+    if (slot->frames->remaining < loop->large_frame)
+        return loop->read_size;
+    Py_ssize_t size = LARGE_READ * loop->read_size;
+    return size < loop->buffer.len ? size : loop->buffer.len;
+}
+
+static Py_ssize_t
+send_to(const Loop *loop, int sink, const unsigned char *data, size_t size)
+{
+    const Slot *slot = find_slot(loop, sink);
+    if (slot && slot->tls) {
+        PyObject *tls = Py_NewRef(slot->tls);
+        Py_ssize_t sent = send_tls(loop, tls, sink, data, (Py_ssize_t)size);
+        Py_DECREF(tls);
+        return sent;
+    }
+    ssize_t sent = send(sink, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    return sent < 0 ? 0 : sent; /* Python tries again, and sees why */
+}
+
+/* Pass on what `leg` has sent, and is in the buffer. */
+static int
+forward(Loop *loop, int fd, Slot *slot, Py_ssize_t end, int rearms)
+{
+    unsigned char *data = loop->buffer.buf;
+    slot->frames->bytes += (unsigned long long)end;
+    size_t upto = skim(slot->frames, data, (size_t)end);
+    PyObject *session = Py_NewRef(slot->session), *leg = Py_NewRef(slot->leg);
+    Py_ssize_t sent = upto ? send_to(loop, slot->sink, data, upto) : 0;
+    int failed = sent < 0 ? -1 : 0;
+    if (!failed && sent == end)
+        failed = rearms ? rearm(loop, fd) : 0;
+    else if (!failed) {
+        PyObject *result = PyObject_CallFunction(
+            loop->on_bytes, "OOnnn", session, leg, end, (Py_ssize_t)upto, sent);
+        failed = after_call(loop, fd, result, rearms);
+    }
+    Py_DECREF(session);
+    Py_DECREF(leg);
+    return failed;
+}
+
+static int
+tell_end(Loop *loop, int fd, Slot *slot)
+{
+    return after_call(
+        loop, fd, PyObject_CallFunction(loop->on_end, "OO", slot->session, slot->leg), 1);
+}
+
 /* A `recv` that gets less than it could take has emptied the socket, unless there is `more_behind`
    or the socket is a unix one, whose messages are not joined across ancillary data. */
 static int
 relay(Loop *loop, int fd, Slot *slot, int more_behind)
 {
-    unsigned char *data = loop->buffer.buf;
-    ssize_t end = recv(fd, data, (size_t)loop->read_size, MSG_DONTWAIT);
+    Py_ssize_t size = size_of_read(loop, slot);
+    ssize_t end = recv(fd, loop->buffer.buf, (size_t)size, MSG_DONTWAIT);
     if (end < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
         return 0;
     if (end < 0 && errno == EINTR)
         return rearm(loop, fd);
     if (end <= 0) /* a reset ends the stream as an EOF does */
-        return after_call(
-            loop, fd, PyObject_CallFunction(loop->on_end, "OO", slot->session, slot->leg), 1);
-    slot->frames->bytes += (unsigned long long)end;
-    size_t upto = skim(slot->frames, data, (size_t)end);
-    ssize_t sent = 0;
-    if (upto) {
-        sent = send(slot->sink, data, upto, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (sent < 0)
-            sent = 0; /* Python tries again, and sees why */
-    }
-    int emptied = end < loop->read_size && !more_behind && slot->inet;
-    if (upto == (size_t)end && sent == end)
-        return emptied ? 0 : rearm(loop, fd);
-    PyObject *result = PyObject_CallFunction(
-        loop->on_bytes, "OOnnn", slot->session, slot->leg, (Py_ssize_t)end, (Py_ssize_t)upto,
-        (Py_ssize_t)sent);
-    return after_call(loop, fd, result, !emptied);
+        return tell_end(loop, fd, slot);
+    int emptied = end < size && !more_behind && slot->inet;
+    return forward(loop, fd, slot, end, !emptied);
+}
+
+/* The slot, as long as it is still the leg's. */
+static Slot *
+slot_with(const Loop *loop, int fd, const PyObject *leg)
+{
+    Slot *slot = find_slot(loop, fd);
+    return slot && slot->leg == leg ? slot : NULL;
+}
+
+/* The stream has ended, or what came is not TLS. */
+static int
+end_tls(Loop *loop, int fd, PyObject *tls, PyObject *leg)
+{
+    PyObject *told = call(tls, WIRE, loop->names->end_receiving, NULL, NULL);
+    Py_XDECREF(told);
+    Slot *slot = slot_with(loop, fd, leg);
+    return !told ? -1 : slot ? tell_end(loop, fd, slot) : 0;
+}
+
+/* Relay what can be decrypted by now. `rearms`: the socket may not be empty. */
+static int
+relay_decrypted(Loop *loop, int fd, PyObject *tls, PyObject *leg, Py_ssize_t limit, int rearms)
+{
+    enum outcome outcome;
+    Py_ssize_t end = decrypt(loop, tls, limit, &outcome);
+    Slot *slot = slot_with(loop, fd, leg);
+    if (end < 0 || !slot)
+        return end < 0 ? -1 : 0;
+    int failed = end ? forward(loop, fd, slot, end, rearms) : rearms ? rearm(loop, fd) : 0;
+    slot = slot_with(loop, fd, leg);
+    if (failed || !slot || outcome == DRAINED)
+        return failed;
+    return outcome == MORE ? list_pending(loop, slot, fd) : end_tls(loop, fd, tls, leg);
+}
+
+/* Receive what is there and give it to TLS: 0 when nothing was, or it was the end; -1 with an
+   exception set. */
+static int
+fill(Loop *loop, int fd, PyObject *tls, PyObject *leg, Py_ssize_t size, int *emptied)
+{
+    ssize_t count = recv(fd, loop->buffer.buf, (size_t)size, MSG_DONTWAIT);
+    if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+        return 0;
+    if (count < 0 && errno == EINTR)
+        return rearm(loop, fd);
+    if (count <= 0)
+        return end_tls(loop, fd, tls, leg);
+    *emptied = *emptied && count < size;
+    return put(loop, tls, INCOMING, loop->buffer.buf, count) < 0 ? -1 : 1;
+}
+
+/* `relay` over TLS. `polled`: the socket has bytes; else TLS has them already. */
+static int
+relay_tls(Loop *loop, int fd, Slot *slot, int more_behind, int polled)
+{
+    if (polled && slot->listed)
+        return rearm(loop, fd); /* what TLS has already comes first */
+    PyObject *tls = Py_NewRef(slot->tls), *leg = Py_NewRef(slot->leg);
+    Py_ssize_t limit = size_of_read(loop, slot), size = limit + RECORD_SIZE - RECORD_PAYLOAD;
+    if (size > loop->buffer.len)
+        size = loop->buffer.len;
+    int emptied = !polled || (slot->inet && !more_behind);
+    int filled = polled ? fill(loop, fd, tls, leg, size, &emptied) : 1;
+    if (filled > 0)
+        filled = relay_decrypted(loop, fd, tls, leg, limit, !emptied);
+    Py_DECREF(tls);
+    Py_DECREF(leg);
+    return filled;
+}
+
+/* Whether Python has better means for what comes now. */
+static int
+can_splice(const Loop *loop, const Slot *slot)
+{
+    if (slot->frames->remaining < loop->large_frame)
+        return 0;
+    const Slot *sink = find_slot(loop, slot->sink);
+    return !sink || !sink->tls;
 }
 
 static int
@@ -602,10 +979,29 @@ handle(Loop *loop, const struct epoll_event *event)
     uint32_t events = event->events & ~(uint32_t)MORE_BEHIND;
     if (!events)
         return 0; /* an urgent mark with nothing behind it yet */
-    if (events == EPOLLIN && reads && slot->direct && slot->frames->remaining < loop->large_frame)
+    if (events == EPOLLIN && reads && slot->direct && slot->tls)
+        return relay_tls(loop, fd, slot, events != event->events, 1);
+    if (events == EPOLLIN && reads && slot->direct && !can_splice(loop, slot))
         return relay(loop, fd, slot, events != event->events);
     return after_call(
         loop, fd, PyObject_CallFunction(loop->on_ready, "OOI", slot->session, slot->leg, events), 1);
+}
+
+/* Read on where the poll is silent. One that is not to be read now is listed again when it is. */
+static int
+handle_pending(Loop *loop, int fd)
+{
+    Slot *slot = find_slot(loop, fd);
+    if (!slot || !slot->listed)
+        return 0;
+    slot->listed = 0;
+    if (!(slot->events & EPOLLIN))
+        return 0;
+    if (slot->direct)
+        return relay_tls(loop, fd, slot, 0, 0);
+    return after_call(
+        loop, fd,
+        PyObject_CallFunction(loop->on_ready, "OOI", slot->session, slot->leg, (unsigned)EPOLLIN), 1);
 }
 
 static double
@@ -616,36 +1012,68 @@ monotonic(void)
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
+/* Take what is ready by now, once all that was ready before is done. How much that is; -1 with an
+   exception set. */
+static int
+take_ready(Loop *loop)
+{
+    FdList done = loop->taken;
+    done.next = done.count = 0;
+    loop->taken = loop->pending;
+    loop->pending = done;
+    loop->next = loop->count = 0;
+    int count = epoll_wait(loop->epoll, loop->events, MAX_EVENTS, 0);
+    if (count < 0 && errno != EINTR) {
+        PyErr_SetFromErrno(PyExc_OSError);
+        return -1;
+    }
+    if (count > 0)
+        loop->count = count;
+    return loop->count + loop->taken.count;
+}
+
+/* 1 when nothing is left, 0 when the time is up, -1 with an exception set. */
+static int
+turn(Loop *loop, double until)
+{
+    for (unsigned handled = 1;; handled++) {
+        if (loop->next == loop->count && loop->taken.next == loop->taken.count) {
+            int ready = take_ready(loop);
+            if (ready <= 0)
+                return ready < 0 ? -1 : 1;
+        }
+        int failed;
+        if (loop->next < loop->count) {
+            struct epoll_event event = loop->events[loop->next++];
+            failed = handle(loop, &event);
+        }
+        else
+            failed = handle_pending(loop, loop->taken.fds[loop->taken.next++]);
+        if (failed)
+            return -1;
+        if (handled % CLOCK_STRIDE == 0 && monotonic() >= until)
+            return 0;
+    }
+}
+
 static PyObject *
 Loop_turn(PyObject *self, PyObject *args)
 {
     Loop *loop = (Loop *)self;
     double until;
-    if (!PyArg_ParseTuple(args, "d", &until))
+    if (!PyArg_ParseTuple(args, "d", &until) || ring(loop, 0) < 0)
         return NULL;
-    for (unsigned handled = 1;; handled++) {
-        if (loop->next == loop->count) {
-            loop->next = loop->count = 0;
-            int count = epoll_wait(loop->epoll, loop->events, MAX_EVENTS, 0);
-            if (count < 0 && errno != EINTR)
-                return PyErr_SetFromErrno(PyExc_OSError);
-            if (count <= 0)
-                Py_RETURN_TRUE;
-            loop->count = count;
-        }
-        struct epoll_event event = loop->events[loop->next++];
-        if (handle(loop, &event) < 0)
-            return NULL;
-        if (handled % CLOCK_STRIDE == 0 && monotonic() >= until)
-            Py_RETURN_FALSE;
-    }
+    loop->turning = 1;
+    int done = turn(loop, until);
+    loop->turning = 0;
+    return done < 0 ? NULL : PyBool_FromLong(done);
 }
 
 static PyMethodDef Loop_methods[] = {
     {"fileno", Loop_fileno, METH_NOARGS, "Readable while one of the descriptors has an event."},
     {"close", Loop_close, METH_NOARGS, "Close it; nobody may be waiting for it any more."},
     {"set_read_size", Loop_set_read_size, METH_O, "set_read_size(read_size): receive so many bytes at once."},
-    {"enter", Loop_enter, METH_VARARGS, "enter(fd, session, leg, frames, sink)"},
+    {"enter", Loop_enter, METH_VARARGS, "enter(fd, session, leg, frames, sink, tls=None)"},
     {"update_interest", Loop_update_interest, METH_VARARGS, "update_interest(fd, events, direct)"},
     {"leave", Loop_leave, METH_VARARGS, "leave(fd): before it is closed."},
     {"turn", Loop_turn, METH_VARARGS, "turn(until): relay; True when nothing more is ready."},
@@ -681,11 +1109,24 @@ add_type(PyObject *module, PyType_Spec *spec)
 }
 
 static int
+add_names(ModuleState *state)
+{
+    return (state->read = PyUnicode_InternFromString("read")) &&
+                   (state->write = PyUnicode_InternFromString("write")) &&
+                   (state->pending = PyUnicode_InternFromString("pending")) &&
+                   (state->owed = PyUnicode_InternFromString("owed")) &&
+                   (state->flush_some = PyUnicode_InternFromString("flush_some")) &&
+                   (state->end_receiving = PyUnicode_InternFromString("end_receiving"))
+               ? 0
+               : -1;
+}
+
+static int
 module_exec(PyObject *module)
 {
     ModuleState *state = PyModule_GetState(module);
     state->frame_state_type = add_type(module, &FrameState_spec);
-    if (!state->frame_state_type)
+    if (!state->frame_state_type || add_names(state) < 0)
         return -1;
     PyTypeObject *loop_type = add_type(module, &Loop_spec);
     Py_XDECREF(loop_type);
@@ -702,7 +1143,14 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
 static int
 module_clear(PyObject *module)
 {
-    Py_CLEAR(((ModuleState *)PyModule_GetState(module))->frame_state_type);
+    ModuleState *state = PyModule_GetState(module);
+    Py_CLEAR(state->frame_state_type);
+    Py_CLEAR(state->read);
+    Py_CLEAR(state->write);
+    Py_CLEAR(state->pending);
+    Py_CLEAR(state->owed);
+    Py_CLEAR(state->flush_some);
+    Py_CLEAR(state->end_receiving);
     return 0;
 }
 

@@ -24,8 +24,8 @@ def is_direct(leg: Leg) -> bool:
     """Whether what it sends may go straight to the other leg, as far as it is unremarkable."""
     other = leg.other
     return (
-        leg.sock is not None
-        and other.sock is not None
+        (leg.is_plain or leg.tls is not None)
+        and (other.is_plain or other.tls is not None)
         and leg.receiving is Receiving.OPEN
         and other.sending in FORWARDING
         and not leg.held
@@ -37,14 +37,15 @@ def update_interest(leg: Leg) -> None:
     """Wait for what is needed now: bytes that it sends, and room for what is pending."""
     if leg.loop is not None:
         reads = READ if wants_bytes(leg) else 0
-        writes = WRITE if leg.pending is not None else 0
+        writes = WRITE if leg.pending is not None or leg.shutdown_waits else 0
         leg.loop.update_interest(leg.fd, reads | writes, is_direct(leg))
 
 
 def can_splice(leg: Leg) -> bool:
     """Whether the inside of a large frame may be forwarded without coming into the process."""
     large = leg.walker.remaining >= LARGE_FRAME
-    return large and is_direct(leg) and not leg.held_bytes.scarce
+    plain = leg.is_plain and leg.other.is_plain
+    return large and plain and is_direct(leg) and not leg.held_bytes.scarce
 
 
 def next_read_size(leg: Leg) -> int:

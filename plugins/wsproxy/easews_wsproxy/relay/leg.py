@@ -10,7 +10,7 @@ import errno
 import socket
 from typing import TYPE_CHECKING, Any, Literal
 
-from easews.lowlevel import Wire, raw_socket
+from easews.lowlevel import TlsWire, Wire, raw_socket, socket_of
 
 from .endstates import RECEIVING, SEALED, SENDING, Event, Receiving, Sending
 from .frames import Walker
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from .compiled import Loop
 
 
+_PEER_WAS_FASTER = (errno.ENOTCONN, errno.EPIPE, errno.ECONNRESET)
+
+
 class Leg:
     """`walker` judges what this leg sends us; `wire` is None once it is closed."""
 
@@ -34,6 +37,7 @@ class Leg:
         "heartbeat",
         "held",
         "held_bytes",
+        "is_plain",
         "loop",
         "meter",
         "other",
@@ -46,7 +50,9 @@ class Leg:
         "resume_at",
         "role",
         "sending",
+        "shutdown_waits",
         "sock",
+        "tls",
         "walker",
         "wire",
     )
@@ -54,7 +60,9 @@ class Leg:
     def __init__(self, role: Literal["client", "backend"], wire: Wire, walker: Walker) -> None:
         self.role = role
         self.wire: Wire | None = wire
-        self.sock = raw_socket(wire)  # what may be read and written behind the wire's back
+        self.sock = socket_of(wire)  # for its options, and to ask what it has still to send
+        self.is_plain = raw_socket(wire) is not None  # bytes may bypass the wire
+        self.tls = wire if isinstance(wire, TlsWire) else None
         self.fd = wire.fileno()
         self.walker = walker
         self.other: Leg
@@ -63,6 +71,7 @@ class Leg:
         self.sending = Sending.OPEN
         self.receiving = Receiving.OPEN
         self.queued_close: bytes | None = None  # our Close, while it waits
+        self.shutdown_waits = False  # there was no room for TLS's end of our side
         self.heartbeat = Heartbeat()
         self.meter: Meter | None = None  # counts what this leg sends, where that is limited
         self.resume_at = 0.0  # until when it is not read, because it has sent too much
@@ -158,6 +167,7 @@ class Leg:
             self.held_bytes.add(-len(self.pending))
             self.pending = None
         self._seal(Event.GIVE_UP)
+        self.shutdown_waits = False
 
     def _seal(self, event: Event) -> None:
         self._written = self.written
@@ -183,14 +193,21 @@ class Leg:
     # The connection
 
     def shutdown(self) -> None:
-        """Tell the peer that nothing more will come; it may still send."""
-        if self.wire is not None:
-            self.sending = SENDING[self.sending][Event.SHUT_DOWN]
-            try:
-                self.wire.shutdown(socket.SHUT_WR)
-            except OSError as error:
-                if error.errno != errno.ENOTCONN:  # the peer was faster
-                    raise
+        """Tell the peer that nothing more will come; it may still send. To be called again while
+        `shutdown_waits`.
+        """
+        if self.wire is None:
+            return
+        try:
+            self.wire.shutdown(socket.SHUT_WR)
+        except BlockingIOError:
+            self.shutdown_waits = True
+            return
+        except OSError as error:
+            if error.errno not in _PEER_WAS_FASTER:
+                raise
+        self.shutdown_waits = False
+        self.sending = SENDING[self.sending][Event.SHUT_DOWN]
 
     def close(self) -> None:
         """Leave the loop, then close: a closed descriptor can no longer be unregistered."""
@@ -201,7 +218,7 @@ class Leg:
             self.give_up()
         if self.receiving is not Receiving.ENDED:
             self.end()
-        self.wire = self.sock = None
+        self.wire = self.sock = self.tls = None
         if self.loop is not None:
             self.loop.leave(self.fd)
             self.loop = None

@@ -14,12 +14,13 @@ The loop in Python makes only the first of them.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Generic, TypeVar
 
-from easews.lowlevel import make_poller
+from easews.lowlevel import READ, TlsWire, make_poller
 
 from .framestate import FrameState
 
@@ -53,6 +54,10 @@ class Loop(Generic[S, L]):
         self._legs: dict[int, tuple[S, L]] = {}
         self._events: dict[int, int] = {}
         self._ready: list[tuple[int, int]] = []
+        self._tls: dict[int, TlsWire] = {}
+        self._pending: set[int] = set()  # descriptors whose TLS has bytes that no poll tells of
+        self._bell = Bell()
+        self._rings = self._turning = False
 
     def fileno(self) -> int:
         return self._poller.fileno()
@@ -60,13 +65,22 @@ class Loop(Generic[S, L]):
     def close(self) -> None:
         """Close it; nobody may be waiting for it any more."""
         self._poller.close()
+        self._bell.close()
 
     def set_read_size(self, read_size: int) -> None:
         """Receive so many bytes at once from now on: for the compiled loop, as above."""
 
-    def enter(self, fd: int, session: S, leg: L, frames: FrameState, sink: int) -> None:
-        """Take a descriptor in, without interest in any event. What comes from it is forwarded to
-        the descriptor `sink`.
+    def enter(
+        self,
+        fd: int,
+        session: S,
+        leg: L,
+        frames: FrameState,
+        sink: int,
+        tls: TlsWire | None = None,
+    ) -> None:
+        """Take a descriptor in, without interest in any event. What comes from it, through `tls`
+        if there is one, is forwarded to the descriptor `sink`.
         """
         if fd < 0:
             raise ValueError(f"{fd} is no descriptor")
@@ -74,11 +88,16 @@ class Loop(Generic[S, L]):
             raise KeyError(f"descriptor {fd} has entered already")
         self._legs[fd] = session, leg
         self._events[fd] = 0
+        if tls is not None:
+            self._tls[fd] = tls
 
     def update_interest(self, fd: int, events: int, direct: bool) -> None:
         """Wait for these events. One that waits for none is not registered: a reset or ended
-        peer would otherwise wake us for ever.
+        peer would otherwise wake us for ever. To be called after whatever may have left bytes
+        pending in TLS, too.
         """
+        if events & READ and fd in self._tls and self._tls[fd].pending:
+            self._note_pending(fd)
         before = self._events[fd]
         if events == before:
             return
@@ -97,6 +116,14 @@ class Loop(Generic[S, L]):
         with suppress(OSError):
             self.update_interest(fd, 0, False)
         del self._legs[fd], self._events[fd]
+        self._tls.pop(fd, None)
+        self._pending.discard(fd)
+
+    def _note_pending(self, fd: int) -> None:
+        self._pending.add(fd)
+        if not (self._turning or self._rings):  # whoever waits for us has to be told
+            self._poller.register(self._bell.fileno(), READ)
+            self._rings = True
 
     def turn(self, until: float) -> bool:
         """Report all that is ready, and then what has become ready meanwhile.
@@ -105,14 +132,22 @@ class Loop(Generic[S, L]):
         on in the same place. A descriptor may have changed hands since its event was taken.
         That does no harm: an event is only believed when the socket says the same.
         """
+        if self._rings:
+            self._poller.unregister(self._bell.fileno())
+            self._rings = False
+        self._turning = True
+        try:
+            return self._turn(until)
+        finally:
+            self._turning = False
+
+    def _turn(self, until: float) -> bool:
         countdown = CLOCK_STRIDE
         while True:
             if not self._ready:
-                # All that is ready in one go: in smaller parts the last ones wait much longer.
-                self._ready = self._poller.poll(0, max(len(self._legs), 1))
+                self._ready = self._take_ready()
                 if not self._ready:
                     return True
-                self._ready.reverse()
             fd, events = self._ready.pop()
             entered = self._legs.get(fd)
             if entered is not None:
@@ -122,3 +157,29 @@ class Loop(Generic[S, L]):
                 if time.monotonic() >= until:
                     return False
                 countdown = CLOCK_STRIDE
+
+    def _take_ready(self) -> list[tuple[int, int]]:
+        """All that is ready in one go: in smaller parts the last ones wait much longer."""
+        ready = self._poller.poll(0, max(len(self._legs), 1))
+        ready += [(fd, READ) for fd in self._pending]
+        self._pending.clear()
+        ready.reverse()
+        return ready
+
+
+class Bell:
+    """A descriptor that is always readable. It is made when it is first asked for."""
+
+    def __init__(self) -> None:
+        self._pipe: tuple[int, int] | None = None
+
+    def fileno(self) -> int:
+        if self._pipe is None:
+            self._pipe = os.pipe()
+            os.write(self._pipe[1], b"!")
+        return self._pipe[0]
+
+    def close(self) -> None:
+        for fd in self._pipe or ():
+            os.close(fd)
+        self._pipe = None

@@ -108,7 +108,7 @@ class Relay(Service):
 
     def _enter(self, session: RelaySession, leg: Leg) -> None:
         leg.held_bytes = self._held_bytes
-        self._loop.enter(leg.fd, session, leg, leg.walker, leg.other.fd)
+        self._loop.enter(leg.fd, session, leg, leg.walker, leg.other.fd, leg.tls)
         leg.loop = self._loop
 
     def _on_ready(self, session: RelaySession, leg: Leg, events: int) -> None:
