@@ -31,7 +31,7 @@ class Subject:
 
 
 ONE_THREAD = {"GOMAXPROCS": "1"}
-PACKAGES = ("easews", "easews-wsproxy")
+PACKAGES = ("easews", "easews-wsproxy", "easews-httpproxy", "easews-headers")
 EASEWS = ("@PYTHON@", "-m", "easews", "run", "easews.yaml")
 
 SUBJECTS: tuple[Subject, ...] = (

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from queue import Queue
 from threading import Thread
 from typing import Any, get_args
@@ -205,6 +206,18 @@ def test_connections_ask_and_are_answered(path: str, size: int, answered: int) -
         assert done["p50_us"] <= done["p99_us"]
         with pytest.raises(BenchError, match=f"(?s)answered so:.*Content-Length: {answered}"):
             load.ask(path, size, answered + 1, 0.02)
+
+
+def test_who_has_no_openssl_is_told_how_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiler = tmp_path / "cc"
+    compiler.write_text("#!/bin/sh\necho 'fatal error: openssl/err.h: No such file' >&2; exit 1\n")
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CC", str(compiler))
+    monkeypatch.setattr("bench.tools.BUILT", tmp_path / "built")
+    with pytest.raises(BenchError, match="apt-get install libssl-dev openssl"):
+        build_tools({"tls"})
 
 
 def test_a_taken_port_is_refused() -> None:
