@@ -26,16 +26,28 @@ PACKAGES = {
 }
 #: The files that are changed unless others are named, and the tests that have to notice.
 RULES = {
+    "core/easews/config/shadows.py": ("tests/core/test_shadows.py",),
     "core/easews/http/forwarded.py": ("tests/core/test_forwarded.py",),
     "core/easews/http/origins.py": ("tests/wsproxy/test_origin.py", "tests/wsproxy/test_spec.py"),
+    "core/easews/http/hosts.py": ("tests/core/test_rules.py", "tests/core/test_router.py"),
     "core/easews/http/paths.py": ("tests/core/test_router.py",),
+    "core/easews/http/queries.py": ("tests/core/test_rules.py",),
     "core/easews/http/rewriting.py": ("tests/core/test_rewriting.py", "tests/core/test_router.py"),
     "core/easews/http/urls.py": ("tests/core/test_formats.py", "tests/core/test_urls.py"),
     "core/easews/operate/drain.py": ("tests/core/test_reload.py",),
     "core/easews/operate/reload.py": ("tests/core/test_reload.py",),
     "core/easews/schema/units.py": ("tests/core/test_units.py",),
     "core/easews/server/address.py": ("tests/core/test_client_address.py",),
-    "core/easews/server/routing/router.py": ("tests/core/test_router.py",),
+    **{
+        f"core/easews/server/routing/{module}.py": (
+            "tests/core/test_router.py",
+            "tests/core/test_rules.py",
+        )
+        for module in (
+            *("conditions", "entry", "hostindex", "ipfilter", "pathindex", "prefixes"),
+            *("refusals", "router"),
+        )
+    },
     "core/easews/upstream/pool.py": (
         "tests/core/test_pool.py",
         "tests/core/test_upstream.py",

@@ -195,3 +195,29 @@ def test_whom_a_filter_may_trust_is_what_all_servers_that_lead_to_it_trust() -> 
 
 def test_whom_a_filter_trusts_is_its_own_business_where_no_server_leads() -> None:
     assert not faults(believing("10.0.0.0/8"))
+
+
+def rewritten(regexp: str, target: str) -> list[str]:
+    fields = f"backend: p, pathRegexp: '{regexp}', rewriteTarget: '{target}'"
+    return faults(server(rules=path(fields)), PIPELINE)
+
+
+@pytest.mark.parametrize("target", ["/a", "/$0/$1", "/${1}x", "/$room", "/$", "/$$3", "/$-"])
+def test_a_target_names_groups_of_its_regexp(target: str) -> None:
+    assert not rewritten("^/(?P<room>.*)$", target.replace("$$", "$$$$"))
+
+
+def test_a_group_that_a_regexp_has_not_is_reported() -> None:
+    (fault,) = rewritten("^/(?P<room>.*)$", "/$1x")
+    assert fault.endswith(
+        "rewriteTarget: the group '1x' is none of pathRegexp's; it has: $0, $1, $room; "
+        "write ${1} before a letter or digit"
+    )
+    (fault,) = rewritten("^/(.*)$", "/$2")
+    assert fault.endswith("the group '2' is none of pathRegexp's; it has: $0, $1")
+    assert len(rewritten("^/a$", "/$1/$2/$x/$1")) == 3
+
+
+def test_without_a_regexp_a_dollar_is_a_character() -> None:
+    fields = "backend: p, path: /a, rewriteTarget: '/$1'"
+    assert not faults(server(rules=path(fields)), PIPELINE)

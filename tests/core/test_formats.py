@@ -33,7 +33,7 @@ ACCEPTED = {
     "path": ["/", "/ws", "/a b", "/100%", "/.well-known/x..y", "/ü", "/a;b", "/a?b"],
     "prefix": ["/", "/a/.", "/a/..", "/.well-known/"],
     "address": ["", "127.0.0.1", "::1", "localhost", "my_host.example."],
-    "target": ["/api/$1", "x", "/a..b/.c/...", "/%2e%2e%2e"],
+    "target": ["/api/$1", "x", "/a%3Fb", "/a..b/.c/...", "/%2e%2e%2e"],
 }
 
 REFUSED = {
@@ -118,6 +118,8 @@ REFUSED = {
         ("/.%2e/$1", "dot segment"),
         ("/a%2f..;x=1/$1", "dot segment"),
         ("/a/..%5c$1", "dot segment"),
+        ("/a?b=$1", "a ? in it would be sent as %3F"),
+        ("/a#b", "a # in it would be sent as %23"),
     ],
 }
 

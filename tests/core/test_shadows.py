@@ -156,3 +156,6 @@ def test_a_server_with_another_fault_is_checked_once_that_is_mended() -> None:
     found = faults("- paths: [{path: /a, backend: p}, {path: /a, backend: p, metods: [GET]}]")
     assert len(found) == 1
     assert "metods" in found[0]
+    unset = faults("- paths: [{path: /a, backend: p}, {path: /a, backend: '${UNSET_NAME}'}]")
+    assert len(unset) == 1
+    assert "UNSET_NAME is not set" in unset[0]

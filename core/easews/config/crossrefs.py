@@ -16,6 +16,7 @@ from ..filters import END
 from ..plugins import Kinds
 from ..spelling import did_you_mean
 from .documents import Document, Node, Path
+from .rewrites import check_rewrites
 from .schemas import OBJECT_KINDS, kind_of
 from .tls import check_tls
 from .trust import check_proxy_protocol, check_trust, servers_by_pipeline
@@ -40,6 +41,7 @@ def check_crossrefs(documents: Sequence[Document], kinds: Kinds) -> Iterator[Pro
         if _is(document, "HTTPServer"):
             yield from check_tls(document)
             yield from _check_backends(document, documents, pipelines, kinds)
+            yield from check_rewrites(document)
             yield from check_proxy_protocol(document)
         elif _is(document, "Pipeline"):
             yield from _same_filters(document)

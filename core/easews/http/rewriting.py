@@ -76,6 +76,12 @@ def rewrite_target(target: str, rewrite: Rewrite) -> str:
     return path + mark + query
 
 
+def missing_groups(replacement: str, regexp: Any) -> list[str]:
+    """The groups that `replacement` names and RE2's object `regexp` has not."""
+    named = [one or other for _, one, other in _reference.findall(replacement)]
+    return [name for name in dict.fromkeys(named) if name and _group(name, regexp) == ""]
+
+
 def _absolute(path: str) -> str:
     return path if path.startswith("/") else f"/{path}"
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from ipaddress import ip_network
+from urllib.parse import quote
 
 import re2  # type: ignore[import-untyped]
 from jsonschema import FormatChecker
@@ -24,6 +25,7 @@ _UNIX = "unix:"
 #: What fits into sockaddr_un on every system; Linux takes 107.
 _LONGEST_SOCKET_PATH = 103
 _ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
+_ENDS_A_PATH = re.compile(r"[?#]")
 
 
 def regexp(text: str) -> None:
@@ -91,6 +93,13 @@ def target(text: str) -> None:
     """The path of a rewriteTarget. Clients get 400 for an ambiguous one, and so do configs."""
     if fault := ambiguity(decoded(text)):
         raise ValueError(f"it has {fault}, which may lead out of the path")
+    if found := _ENDS_A_PATH.search(text):
+        character, encoded = found.group(), quote(found.group())
+        raise ValueError(
+            f"a {character} in it would be sent as {encoded}, as part of the path",
+            f"leave it out, because the client's query is sent on anyhow; "
+            f"for the character itself write {encoded}",
+        )
 
 
 def path(text: str) -> None:
