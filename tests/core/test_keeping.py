@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from easews.upstream.keeping import KeepLimits, Shelf
+from easews.upstream.keeping import KeepLimits, Shelf, idle_time
 from easews.upstream.roundtrip import may_repeat
 
 STEPS = st.lists(
@@ -37,7 +37,7 @@ def test_every_connection_is_open_in_one_place_and_limits_hold(
         elif step == "put":
             connection = (str(of), number)
             kept[connection] = now + limits.idle
-            over = shelf.put(of, connection, now, limits)
+            over = shelf.put(of, connection, now, limits, limits.idle)
             assert {server for server, _ in over} <= {of}
         else:
             found = shelf.take(of)
@@ -55,10 +55,10 @@ def test_every_connection_is_open_in_one_place_and_limits_hold(
 def test_the_oldest_gives_way_to_the_newest() -> None:
     shelf: Shelf[int] = Shelf()
     limits = KeepLimits(per_server=2, in_all=3)
-    assert [shelf.put("a", number, 0, limits) for number in (1, 2, 3)] == [[], [], [1]]
-    assert shelf.put("b", 4, 0, limits) == []
-    assert shelf.put("b", 5, 0, limits) == [4]
-    assert shelf.put("c", 6, 0, limits) == [6]  # all room is taken by other servers
+    assert [shelf.put("a", number, 0, limits, 9) for number in (1, 2, 3)] == [[], [], [1]]
+    assert shelf.put("b", 4, 0, limits, 9) == []
+    assert shelf.put("b", 5, 0, limits, 9) == [4]
+    assert shelf.put("c", 6, 0, limits, 9) == [6]  # all room is taken by other servers
 
 
 @pytest.mark.parametrize(
@@ -74,3 +74,19 @@ def test_the_oldest_gives_way_to_the_newest() -> None:
 )
 def test_what_may_be_sent_once_more(method: str, sent: bool, begun: bool, allowed: bool) -> None:
     assert may_repeat(method, sent, begun) is allowed
+
+
+@pytest.mark.parametrize(
+    ("keep_alive", "idle"),
+    [
+        ("timeout=5", 4),
+        ("max=100, Timeout=20", 19),
+        ("timeout=1", 0),
+        ("timeout=3600", 60),
+        ("max=100", 60),
+        ("xtimeout=5", 60),
+        ("timeout=soon", 60),
+    ],
+)
+def test_a_server_may_say_for_how_long_it_waits(keep_alive: str, idle: float) -> None:
+    assert idle_time(keep_alive, 60) == idle

@@ -135,3 +135,12 @@ async def test_what_is_kept_is_closed_with_the_gateway(staging: Staging) -> None
         far = Link(link.sock.dup())  # the stage closes its own ends
     await far.ends()
     far.close()
+
+
+async def test_a_connection_that_its_server_will_close_soon_is_not_kept(staging: Staging) -> None:
+    async with staging() as stage:
+        await stage.ask(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        link = await stage.server.accept()
+        await link.head()
+        await link.send(OK[:-2] + b"Keep-Alive: timeout=1\r\n\r\n")
+        await link.ends()

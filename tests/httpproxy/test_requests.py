@@ -58,6 +58,32 @@ async def test_an_answer_is_passed_on_as_it_comes(staging: Staging, framing: byt
         await link.head()  # the connection is used again
 
 
+async def test_chunks_are_made_anew_and_their_extensions_are_dropped(staging: Staging) -> None:
+    async with staging() as stage:
+        client = await stage.ask(GET)
+        link = await stage.server.accept()
+        await link.head()
+        await link.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        await link.send(b"000003;a=b\r\none\r\n3\r\ntwo\r\n0;c\r\n\r\n")
+        await client.head()
+        assert await client.until(b"0\r\n\r\n") == b"6\r\nonetwo\r\n0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "rest", [b"3\none\r\n", b" 3\r\none\r\n", b"3\r\nmore\r\n", b"-1\r\n\r\n", b"0\r\n bad\r\n\r\n"]
+)
+async def test_malformed_chunks_end_the_answer(staging: Staging, rest: bytes) -> None:
+    async with staging() as stage:
+        client = await stage.ask(GET)
+        link = await stage.server.accept()
+        await link.head()
+        await link.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n")
+        await client.until(b"2\r\nhi\r\n")
+        await link.send(rest)
+        assert not (await client.rest()).endswith(b"0\r\n\r\n")
+        await link.ends()
+
+
 async def test_an_answer_that_ends_with_its_connection_gets_chunks(staging: Staging) -> None:
     async with staging() as stage:
         client = await stage.ask(GET)

@@ -6,6 +6,7 @@ that these methods return.
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -28,6 +29,19 @@ class KeepLimits:
     idle: float = 60.0
 
 
+# What servers write, as in `timeout=5, max=100`.
+_timeout = re.compile(r"(?:^|[,;])[ \t]*timeout=([0-9]{1,6})", re.IGNORECASE).search
+
+
+def idle_time(keep_alive: str, idle: float) -> float:
+    """For how many seconds to keep a connection whose server has sent this Keep-Alive field.
+
+    A second less than it says: what is sent in the moment of closing is lost.
+    """
+    found = _timeout(keep_alive)
+    return min(idle, float(found[1]) - 1) if found else idle
+
+
 class _Kept(NamedTuple, Generic[C]):
     connection: C
     until: float
@@ -43,9 +57,13 @@ class Shelf(Generic[C]):
     def __len__(self) -> int:
         return self._count
 
-    def put(self, server: Hashable, connection: C, now: float, limits: KeepLimits) -> list[C]:
-        """Keep `connection`. Returns those to close now: older ones of this server, or itself."""
-        if limits.per_server < 1 or limits.idle <= 0:
+    def put(
+        self, server: Hashable, connection: C, now: float, limits: KeepLimits, idle: float
+    ) -> list[C]:
+        """Keep `connection` for `idle` seconds. Returns those to close now: older ones of this
+        server, or itself.
+        """
+        if limits.per_server < 1 or idle <= 0:
             return [connection]
         kept = self._kept.setdefault(server, deque())
         too_many = [self._oldest(kept) for _ in range(len(kept) - limits.per_server + 1)]
@@ -54,7 +72,7 @@ class Shelf(Generic[C]):
         if self._count >= limits.in_all:
             self._forget_empty(server)
             return [*too_many, connection]
-        kept.append(_Kept(connection, now + limits.idle))
+        kept.append(_Kept(connection, now + idle))
         self._count += 1
         return too_many
 

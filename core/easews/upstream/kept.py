@@ -14,7 +14,7 @@ from time import monotonic
 import anyio
 
 from ..services import Service, Services
-from .keeping import KeepLimits, Shelf
+from .keeping import KeepLimits, Shelf, idle_time
 from .pool import Standing
 from .uploads import Uploads
 
@@ -47,9 +47,14 @@ class KeptConnections(Service):
             sock.close()
         return None
 
-    def give(self, standing: Standing, sock: socket.socket, *, limits: KeepLimits) -> None:
-        """Keep `sock`, on which the server waits for the next request."""
-        for old in self._shelf.put(standing, sock, monotonic(), limits):
+    def give(
+        self, standing: Standing, sock: socket.socket, keep_alive: str, *, limits: KeepLimits
+    ) -> None:
+        """Keep `sock`, on which the server waits for the next request. `keep_alive` is what it
+        says about that (RFC 2068 §19.7.1), empty for nothing.
+        """
+        idle = idle_time(keep_alive, limits.idle) if keep_alive else limits.idle
+        for old in self._shelf.put(standing, sock, monotonic(), limits, idle):
             old.close()
         self._any.set()
 

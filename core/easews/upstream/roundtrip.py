@@ -95,7 +95,7 @@ class RoundTrip:
         request: Onward,
         timeouts: Timeouts,
         uploads: Uploads,
-        keep: Callable[[socket.socket], None],
+        keep: Callable[[socket.socket, str], None],
     ) -> None:
         self._sock = sock
         self._request = request
@@ -129,7 +129,7 @@ class RoundTrip:
         upload = self._request.upload
         sent = upload is None or upload.done
         if sent and not self._request.single and self.answer.reusable:
-            self._keep(self._sock)
+            self._keep(self._sock, self.answer.headers.get("keep-alive"))
         else:
             self._sock.close()
         return None

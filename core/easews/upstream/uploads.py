@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 
 import anyio
 from anyio.abc import TaskGroup
@@ -105,4 +106,5 @@ class Rest:
         await self._over.wait()
 
     def _end_answer(self) -> None:
-        self._sock.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):  # it has ended by itself
+            self._sock.shutdown(socket.SHUT_RDWR)

@@ -27,7 +27,9 @@ def server_headers(request: Request, host: str, headers: Headers, *, last: bool)
     """
     # Host is first, where RFC 9110 §7.2 wants it.
     onward = [("host", "Host", host or request.host)]
-    onward += end_to_end(headers, "host", "expect").triples
+    # Content-Length, which frames the body, must not come in any other spelling besides.
+    onward += end_to_end(headers, "host", "expect", "content-length").triples
+    onward += [_length(value) for value in headers.by_name.get("content-length", ())]
     if expects_continue(request):
         onward.append(_EXPECT)
     if "transfer-encoding" in headers:
@@ -38,6 +40,10 @@ def server_headers(request: Request, host: str, headers: Headers, *, last: bool)
     if "trailers" in headers.tokens("te"):  # RFC 9110 §10.1.4
         onward += _TAKES_TRAILERS
     return Headers.parsed(onward)
+
+
+def _length(value: str) -> tuple[str, str, str]:
+    return "content-length", "Content-Length", value
 
 
 def expects_continue(request: Request) -> bool:
