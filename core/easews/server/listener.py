@@ -25,7 +25,7 @@ log: logging.Logger = logging.getLogger("easews.server")
 ACCEPTS_PER_TURN = 16
 #: How many tasks may wait for a connection to serve.
 IDLE_TASKS = 64
-#: Seconds to wait when the process or the system is out of descriptors.
+#: Seconds to wait when the process or the system is out of descriptors and none is returned.
 BREATHER = 0.5
 #: Bound to one of these, a socket accepts connections to any address of the machine.
 _ANY = ("0.0.0.0", "::")
@@ -61,6 +61,7 @@ class Listener:
         self._clients = ClientCounts()
         self._idle: list[_Place] = []
         self._room = anyio.Event()
+        self._resting = False
         self._accepting = anyio.CancelScope()
         self._serving = anyio.CancelScope()
 
@@ -97,16 +98,16 @@ class Listener:
             await anyio.wait_readable(listening)
             for _ in range(ACCEPTS_PER_TURN):
                 while self._open >= self.site.spec.max_connections:
-                    if self._room.is_set():
-                        self._room = anyio.Event()  # one for all sockets that wait for it
-                    await self._room.wait()
+                    await self._room_again()
                 try:
                     sock, address = listening.accept()
-                except (BlockingIOError, ConnectionError):
+                except BlockingIOError:
+                    self._has_rested()
                     break
-                except OSError as error:
-                    log.error("cannot accept: %s", error)  # out of descriptors or memory
-                    await anyio.sleep(BREATHER)
+                except ConnectionError:
+                    break
+                except OSError as error:  # out of descriptors or memory
+                    await self._rest(error)
                     break
                 self._open += 1
                 sock.setblocking(False)
@@ -122,6 +123,29 @@ class Listener:
                 else:
                     connections.start_soon(self._work, connection)
             await checkpoint()
+
+    async def _rest(self, error: OSError) -> None:
+        """Let those wait that knock, until a connection has ended or for a while."""
+        if not self._resting:
+            self._resting = True
+            log.error(
+                "%s cannot accept connections: %s (%d are open); new ones wait",
+                *(self.site.spec.name, error.strerror, self._open),
+            )
+        with anyio.move_on_after(BREATHER):
+            await self._room_again()
+
+    def _has_rested(self) -> None:
+        """Nobody knocks any more."""
+        if self._resting:
+            self._resting = False
+            log.warning("%s has accepted all connections that waited", self.site.spec.name)
+
+    async def _room_again(self) -> None:
+        """Wait until a connection has ended."""
+        if self._room.is_set():
+            self._room = anyio.Event()  # one for all sockets that wait for it
+        await self._room.wait()
 
     async def _work(self, connection: Served | None) -> None:
         """Serve this connection, and then others: a task for each would cost more than its I/O."""
