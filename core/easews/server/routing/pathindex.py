@@ -30,7 +30,7 @@ class Rule(NamedTuple):
 class PathIndex:
     """The entries of rules that hold for the same hosts.
 
-    filters  the ipFilters of these rules
+    filters  the ipFilters of these rules, each once
     """
 
     __slots__ = ("_exact", "_prefixes", "_regexps", "filters")
@@ -39,10 +39,10 @@ class PathIndex:
         self._exact: dict[str, list[Entry]] = {}
         self._prefixes: Prefixes[list[Entry]] = Prefixes(list)
         self._regexps: list[Entry] = []
-        self.filters: list[IpFilter] = []
+        self.filters: dict[IpFilter, None] = {}
         for rule in rules:
-            if rule.filter is not None and rule.filter not in self.filters:
-                self.filters.append(rule.filter)
+            if rule.filter is not None:
+                self.filters[rule.filter] = None
             for entry in rule.entries:
                 self._list_for(entry).append(entry)
 

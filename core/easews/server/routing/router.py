@@ -7,10 +7,10 @@ own encoding and all its slashes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import count
 
-from ...config.model import IpFilterSpec, RuleSpec, ServerSpec
+from ...config.model import IpFilterSpec, PathSpec, RuleSpec, ServerSpec
 from ...http import Request
 from ...http.hosts import host_name
 from ...http.paths import ambiguity, decoded, merged
@@ -79,10 +79,10 @@ class _Compiler:
         return self._filters[spec]
 
     def rule(self, spec: RuleSpec) -> Rule:
-        return Rule(spec, [*self._entries(spec)], self.filter(spec.ip_filter))
+        own = self.filter(spec.ip_filter)
+        return Rule(spec, [self._entry(path, own) for path in spec.paths], own)
 
-    def _entries(self, rule: RuleSpec) -> Iterator[Entry]:
-        for path in rule.paths:
-            filters = [self.filter(spec) for spec in (rule.ip_filter, path.ip_filter)]
-            given = tuple(it for it in filters if it is not None)
-            yield Entry(next(self._numbers), path, self._body_limit, given)
+    def _entry(self, path: PathSpec, of_rule: IpFilter | None) -> Entry:
+        filters = (of_rule, self.filter(path.ip_filter))
+        given = tuple(it for it in filters if it is not None)
+        return Entry(next(self._numbers), path, self._body_limit, given)
