@@ -184,6 +184,13 @@ def node() -> str:
 
 
 @pytest.fixture(scope="session")
+def chromium() -> str:
+    """The Chromium program."""
+    need("chromium")
+    return find_chromium() or ""
+
+
+@pytest.fixture(scope="session")
 def browser() -> tuple[str, str]:
     """The programs node and Chromium, and what the one drives the other with."""
     for part in ("node", "playwright-core (npm)", "chromium"):

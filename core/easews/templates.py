@@ -12,11 +12,14 @@ from typing import Generic, NamedTuple, TypeVar
 
 from .filters import Context, SpecFault
 from .http import Headers
+from .http.certificates import ClientCertificate
 from .http.forwarded import asked_scheme
 from .http.queries import Queries
 from .spelling import did_you_mean
 
 S = TypeVar("S")
+
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 _reference = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _control = re.compile(r"[\x00-\x1f\x7f]")
@@ -117,24 +120,20 @@ def _parameter(ctx: Context, name: str) -> str:
     return as_bytes(Queries(ctx.request.query).get(name))
 
 
-#: What a template says of the client's certificate, and the attribute that holds it.
-_CERTIFICATE = {
-    "subject": "subject",
-    "issuer": "issuer",
-    "sans": "sans",
-    "fingerprint": "fingerprint",
-    "serial": "serial",
-    "notBefore": "not_before",
-    "notAfter": "not_after",
+_CERTIFICATE: Mapping[str, Callable[[ClientCertificate], str]] = {
+    "subject": lambda certificate: as_bytes(certificate.subject),
+    "issuer": lambda certificate: as_bytes(certificate.issuer),
+    "sans": lambda certificate: as_bytes(", ".join(certificate.sans)),
+    "fingerprint": lambda certificate: certificate.fingerprint,
+    "serial": lambda certificate: certificate.serial,
+    "notBefore": lambda certificate: certificate.not_before.strftime(_TIME),
+    "notAfter": lambda certificate: certificate.not_after.strftime(_TIME),
 }
 
 
 def _of_certificate(ctx: Context, field: str) -> str:
-    certificate = getattr(ctx.request, "certificate", None)
-    if certificate is None:
-        return ""
-    value = getattr(certificate, _CERTIFICATE[field])
-    return as_bytes(", ".join(value) if isinstance(value, tuple | list) else str(value))
+    certificate = ctx.request.certificate
+    return "" if certificate is None else _CERTIFICATE[field](certificate)
 
 
 #: What every template may say. `docs/reference/templates.md` explains the names.

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from datetime import UTC, datetime
 
 import pytest
 
-from easews import Address, Context, Headers, Request, Route, SpecFault, Template, TemplateFault
+from easews import (
+    Address,
+    ClientCertificate,
+    Context,
+    Headers,
+    Request,
+    Route,
+    SpecFault,
+    Template,
+    TemplateFault,
+)
 
 
 def context(target: str = "/a", *fields: tuple[str, str], **about: object) -> Context:
@@ -60,13 +70,15 @@ def test_a_value_is_not_read_as_a_template() -> None:
 
 
 def test_a_verified_certificate_is_told_of() -> None:
-    ctx = context()
-    certificate = SimpleNamespace(subject="CN=Zoë", sans=("DNS:a", "DNS:b"), not_after="2027")
-    ctx.request = SimpleNamespace(certificate=certificate)  # type: ignore[assignment]
+    begin, end = datetime(2026, 1, 31, 12, tzinfo=UTC), datetime(2027, 1, 31, 12, tzinfo=UTC)
+    certificate = ClientCertificate("CN=Zoë", "CN=CA", ("DNS:a", "DNS:b"), "ab", "1F", begin, end)
+    names = ("subject", "issuer", "sans", "fingerprint", "serial", "notBefore", "notAfter")
 
-    text = "{{Certificate.subject}}|{{Certificate.sans}}|{{Certificate.notAfter}}"
+    text = "|".join(f"{{{{Certificate.{name}}}}}" for name in names)
 
-    assert Template(text).render(ctx) == "CN=Zo\xc3\xab|DNS:a, DNS:b|2027"
+    assert Template(text).render(context(certificate=certificate)) == (
+        "CN=Zo\xc3\xab|CN=CA|DNS:a, DNS:b|ab|1F|2026-01-31T12:00:00Z|2027-01-31T12:00:00Z"
+    )
 
 
 @pytest.mark.parametrize(
