@@ -220,7 +220,7 @@ WORDS = {
     "headerTimeout: soon": "'soon' is no timeout; a duration of more than 0: numbers",
     "clientAddressFrom: X-Forwarded-For": "did you mean 'x-forwarded-for'?",
     "trustedProxies: [10.0.0.1/8]": "'10.0.0.1/8' is no proxy address: there are bits",
-    "keyBase64: c2VjcmV0": "w.keyBase64: not supported yet: TLS to clients; put a TLS terminator",
+    "keyBase64: c2VjcmV0": "w.keyBase64: keyBase64 without https: true; write https: true",
     "rules: [{paths: []}]": "w.rules[0].paths: this list is empty; the paths",
     "rules: [{host: 'a:80', paths: [{backend: p}]}]": "w.rules[0].host: 'a:80' is no host",
     "zzz: 1": "w.zzz: unknown key 'zzz'; known here: kind, name, port",
