@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from easews import Headers
+from easews import ClientCertificate, Headers
 from easews.http import hyphenated
-from easews.server.fields import received_fields
+from easews.server.fields import add_certificate, received_fields, without_reserved
 
 FAMILY = [
     *("Forwarded", "X-Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Uri"),
@@ -151,3 +153,34 @@ def test_whatever_is_sent_strangers_forge_nothing_and_connection_names_nothing(
     assert {*received.tokens("connection")} <= {"close", "upgrade"}
     named = Headers(fields).tokens("connection")
     assert {*received.by_name}.isdisjoint({*named} - {"host", "connection"})
+
+
+def test_a_reserved_field_is_gone_in_every_spelling() -> None:
+    fields = [("X-Client-Subject", "a"), ("x_client_subject", "b"), ("X-Other", "c")]
+    assert [*without_reserved(Headers(fields), {"x-client-subject"})] == [("X-Other", "c")]
+    untouched = Headers(fields[2:])
+    assert without_reserved(untouched, {"x-client-subject"}) is untouched
+
+
+def test_a_certificate_is_told_so_that_nothing_in_it_can_be_taken_for_more() -> None:
+    certificate = ClientCertificate(
+        "CN=Zoë\r\nX: y",
+        "CN=ca",
+        ("DNS:a,DNS:b", "URI:x%y\n"),
+        "ab" * 32,
+        "1F",
+        datetime(2026, 1, 2, tzinfo=UTC),
+        datetime(2027, 1, 2, tzinfo=UTC),
+    )
+    names = ("subject", "issuer", "sans", "fingerprint", "serial", "notBefore", "notAfter")
+    headers = Headers()
+    add_certificate(headers, {name: f"X-{name}" for name in names}, certificate)
+    assert [value for _, value in headers] == [
+        "CN=Zo\\C3\\AB\\0D\\0AX: y",
+        "CN=ca",
+        "DNS:a%2CDNS:b, URI:x%25y%0A",
+        "ab" * 32,
+        "1F",
+        "2026-01-02T00:00:00+00:00",
+        "2027-01-02T00:00:00+00:00",
+    ]

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -20,7 +22,7 @@ from tests.certificates import Authority
 
 from easews import ConfigError, Context, Filter
 from easews.config import Config, Source, from_sources
-from easews.config.certificates import load_pair
+from easews.config.certificates import load_authorities, load_pair
 from easews.config.model import TlsSpec
 from easews.filters import schema_of
 from easews.plugins import Kind, Kinds
@@ -88,6 +90,33 @@ def test_certificates_may_be_inline(authority: Authority, tmp_path: Path, encode
     assert tls(tmp_path, https=True, certBase64=certificate, keyBase64=key).pairs
     spec = tls(tmp_path, https=True, certs={"one": certificate}, keys={"one": key})
     assert load_pair(spec.pairs[0]).names == ("a.example",)
+
+
+def test_a_certificate_without_names_is_for_its_common_name(openssl: str, tmp_path: Path) -> None:
+    files = ["-keyout", str(tmp_path / "old.key"), "-out", str(tmp_path / "old.pem")]
+    command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=Old.example"]
+    subprocess.run([*command, *files], check=True, capture_output=True)
+    spec = tls(tmp_path, https=True, certFile="old.pem", keyFile="old.key")
+    assert load_pair(spec.pairs[0]).names == ("old.example",)
+
+
+def test_authorities_may_be_inline(authority: Authority, tmp_path: Path) -> None:
+    text = authority.file.read_text()
+    spec = tls(tmp_path, **authority.fields("a.example"), caCertBase64=text)
+    assert spec.authorities is not None
+    assert load_authorities(spec.authorities) == text
+
+
+def test_a_key_that_cannot_be_used_here_is_told(
+    authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise UnsupportedAlgorithm("an elliptic curve of nobody's")
+
+    fields = authority.fields("a.example")
+    monkeypatch.setattr(serialization, "load_pem_private_key", refuse)
+    (fault,) = faults(tmp_path, **fields)
+    assert "this kind of key is not supported; use an ECDSA key such as P-256, or RSA" in fault
 
 
 def test_several_certificates_keep_their_order(authority: Authority, tmp_path: Path) -> None:
@@ -158,11 +187,34 @@ def test_a_key_in_place_of_the_certificate_is_told_and_not_shown(
     assert secret not in f"{fault} {fault.excerpt}"
 
 
+def test_a_certificate_in_place_of_the_key_is_told(authority: Authority, tmp_path: Path) -> None:
+    (fault,) = faults(tmp_path, **{**authority.fields("a.example"), "keyFile": "server.pem"})
+    assert "there is no private key in it, but a certificate; expected PEM" in fault
+
+
+def test_parameters_may_stand_before_the_key(authority: Authority, tmp_path: Path) -> None:
+    fields = authority.fields("a.example")
+    key = tmp_path / "server.key"
+    parameters = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n"
+    key.write_text(parameters + key.read_text())
+    assert not faults(tmp_path, **fields)
+
+
 def test_a_key_that_does_not_match_is_told(authority: Authority, tmp_path: Path) -> None:
     fields = authority.fields("a.example")
     authority.issue("a.example", file="other")
     (fault,) = faults(tmp_path, **{**fields, "keyFile": "other.key"})
     assert fault.startswith("keyFile: 'other.key': this key does not belong to the certificate; ")
+
+
+def test_a_chain_in_the_wrong_order_is_told(authority: Authority, tmp_path: Path) -> None:
+    fields = authority.fields("a.example")
+    certificate = tmp_path / "server.pem"
+    certificate.write_bytes(authority.file.read_bytes() + certificate.read_bytes())
+    (fault,) = faults(tmp_path, **fields)
+    assert (
+        "the certificate that the key belongs to is not the first one; write it in front" in fault
+    )
 
 
 def test_what_is_garbled_is_told(authority: Authority, tmp_path: Path) -> None:
@@ -210,6 +262,7 @@ def test_tls_fields_without_https_are_told(authority: Authority, tmp_path: Path)
     told = faults(tmp_path, **fields)
     assert [fault.partition(":")[0] for fault in told] == ["certFile", "keyFile", "tls"]
     assert told[0] == "certFile: certFile without https: true; write https: true, or leave it out"
+    assert faults(tmp_path, **{**fields, "https": "yes"})[0].startswith("https: ")
     assert not faults(tmp_path, https=False, certBase64="", keyBase64="", certs={}, keys={})
 
 

@@ -114,6 +114,14 @@ def test_the_server_name_decides_on_the_certificate(client: Client) -> None:
     assert "hostname mismatch" in said.lower()
 
 
+def test_a_server_name_that_is_not_ascii_is_refused_without_a_traceback(
+    client: Client, secure: Gateway
+) -> None:
+    assert "alert" in client.says("-servername", "ü.example")
+    secure.log.wait_for("INFO a connection from 127.0.0.1", "callback failed")
+    assert not secure.log.having("Traceback")
+
+
 def test_http_1_1_is_agreed_on_by_alpn(client: Client) -> None:
     assert "ALPN protocol: http/1.1" in client.says("-alpn", "h2,http/1.1")
     said = client.says("-alpn", "h2")

@@ -55,9 +55,14 @@ class KeyPair:
 
 def key_pair(certificate: bytes, key: bytes, password: str = "") -> KeyPair:
     """The pair in two texts, each PEM or the base64 of PEM. PemFault when they make none."""
-    first, *_ = chain = read_certificates(certificate)
-    private = _private_key(key, password)
-    if private.public_key() != first.public_key():
+    first, *others = chain = read_certificates(certificate)
+    public = _private_key(key, password).public_key()
+    if any(public == _public_key(other) for other in others):
+        wrong = "the certificate that the key belongs to is not the first one"
+        raise PemFault(
+            "certificate", wrong, "write it in front of those that lead to its authority"
+        )
+    if public != _public_key(first):
         wrong = "this key does not belong to the certificate"
         raise PemFault("key", wrong, "write the key that the certificate was requested with")
     return KeyPair(
@@ -120,6 +125,16 @@ def _private_key(content: bytes, password: str) -> PrivateKeyTypes:
         raise PemFault("key", "this key cannot be read", "copy the file again") from None
 
 
+def _public_key(certificate: x509.Certificate) -> object:
+    """Its key; None for one of a kind that no private key can be of, here."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+
+    try:
+        return certificate.public_key()
+    except (UnsupportedAlgorithm, ValueError):
+        return None
+
+
 def _key_block(content: bytes) -> bytes:
     blocks = _blocks(content)
     for label, block in blocks:
@@ -154,7 +169,7 @@ def _names(certificate: x509.Certificate) -> tuple[str, ...]:
 
     try:
         san = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
         common = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
         return tuple(str(name.value).lower() for name in common)
     hosts = [name.lower() for name in san.get_values_for_type(x509.DNSName)]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import ssl
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -69,6 +70,22 @@ def certified_context(
 def check_ciphers(ciphers: str) -> None:
     """ContextFault when OpenSSL knows none of them."""
     _context(Settings(ciphers=ciphers))
+
+
+def pass_over_garbled_names() -> None:
+    """No traceback on stderr for a server name that is not ASCII, as any client can send it.
+
+    Python's ssl gives it to `sys.unraisablehook`, and then refuses the client, which is told by
+    whoever has made the handshake.
+    """
+    others = sys.unraisablehook
+
+    def hook(unraisable: sys.UnraisableHookArgs, /) -> None:
+        is_name = isinstance(unraisable.object, bytes)
+        if not (is_name and isinstance(unraisable.exc_value, UnicodeDecodeError)):
+            others(unraisable)
+
+    sys.unraisablehook = hook
 
 
 def reason_of(error: ssl.SSLError) -> str:

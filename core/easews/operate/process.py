@@ -18,6 +18,7 @@ import anyio
 from ..addresses import UNIX, Address
 from ..config.model import Config, ServerSpec
 from ..errors import EasewsError
+from ..net.contexts import pass_over_garbled_names
 from ..observe.logs import end_process, writing_logs
 from ..plugins import build_notes
 from .gateway import Gateway, bind_all
@@ -48,6 +49,8 @@ def run(config: Config, *, backend: str = "asyncio", log_format: str | None = No
     A `log_format` counts before the config's.
     """
     _collect_garbage_less_often()
+    if any(spec.tls for spec in config.servers):
+        pass_over_garbled_names()
     with writing_logs(log_format or config.gateway.log_format):
         try:
             sockets = bind_all(config.servers)
