@@ -149,7 +149,14 @@ def is_readable(wire: TlsWire, seconds: float = 0) -> bool:
 
 
 class TlsEnd(TlsWire):
-    """A client's end that is used as a socket."""
+    """A client's end that is used as a socket. `fills`: how often bytes have come."""
+
+    fills = 0
+
+    def fill(self) -> bool:
+        came = super().fill()
+        self.fills += came
+        return came
 
     def setblocking(self, blocks: bool) -> None:
         self.sock.setblocking(blocks)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
@@ -28,7 +28,7 @@ from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
 from easews import Connection, Ending, Opening, Services, Sessions
-from easews.lowlevel import TlsWire
+from easews.lowlevel import TlsWire, socket_of
 from easews_wsproxy.relay import loop as loop_module
 from easews_wsproxy.relay import service as relay_module
 from easews_wsproxy.relay import session as session_module
@@ -202,7 +202,7 @@ def _session(
 class FarEnd:
     """One far end of a session that is run by hand; `outbox` is what it has still to send."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket | TlsEnd) -> None:
         sock.setblocking(False)
         self.sock = sock
         self.outbox = bytearray()
@@ -211,24 +211,33 @@ class FarEnd:
 
     def push(self, most: int = -1) -> bool:
         """Send what the socket takes; whether it took anything."""
+        if isinstance(self.sock, TlsEnd) and most >= 0:
+            most = max(most, self.sock.owed)  # what was refused has to go first
         data = self.outbox if most < 0 else self.outbox[:most]
-        sent = 0
-        with suppress(BlockingIOError, BrokenPipeError, ConnectionResetError):
-            sent = self.sock.send(data) if data else 0
+        before, sent = self._inside_tls(), 0
+        with suppress(BlockingIOError, ConnectionError):
+            sent = self.sock.send(bytes(data)) if data else 0
             del self.outbox[:sent]
-        return sent > 0
+        return sent > 0 or self._inside_tls() != before
 
     def pull(self, most: int = 1 << 20) -> bool:
         """Receive what is there, at most so much; whether there was anything."""
+        before = self._inside_tls()
         try:
             data = self.sock.recv(most) if not self.at_end else b""
         except BlockingIOError:
-            return False
+            return self._inside_tls() != before
         except ConnectionResetError:
             data = b""
         self.received += data
         self.at_end = not data
         return bool(data)
+
+    def _inside_tls(self) -> tuple[int, int] | None:
+        """What changes when a part of a record comes or goes."""
+        if not isinstance(self.sock, TlsEnd):
+            return None
+        return self.sock.fills, self.sock.outgoing.pending
 
 
 class ByHand:
@@ -272,6 +281,10 @@ class ByHand:
             moves = any(pushed + pulled)
 
 
+def _pair(tls: bool) -> tuple[socket.socket | TlsEnd, socket.socket | TlsWire]:
+    return tls_pair(socket.socketpair) if tls else socket.socketpair()
+
+
 @contextmanager
 def _run_by_hand(
     loop_type: Any,
@@ -280,13 +293,17 @@ def _run_by_hand(
     deflate: bool = False,
     client_limit: int = -1,
     send_buffer: int | None = None,
+    tls: Collection[str] = (),
 ) -> Iterator[ByHand]:
-    """`send_buffer` is the size of the relay's own in the kernel: a small one is soon full."""
+    """`send_buffer` is the size of the relay's own in the kernel: a small one is soon full. `tls`:
+    which sides speak TLS.
+    """
     with patch.object(relay_module, "Loop", loop_type):
         relay = Relay(Services())
-    (client_end, client), (backend_end, backend) = socket.socketpair(), socket.socketpair()
+    client_end, client = _pair("client" in tls)
+    backend_end, backend = _pair("backend" in tls)
     if send_buffer is not None:
-        for sock in (client, backend):
+        for sock in filter(None, map(socket_of, (client, backend))):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
     session = _session(client, backend, limits, deflate=deflate, client_limit=client_limit)
     by_hand = ByHand(relay, session, FarEnd(client_end), FarEnd(backend_end))
@@ -322,10 +339,11 @@ class Stage:
         from_backend: bytes = b"",
         on_open: Callable[[Any], None] = lambda session: None,
         pair: Callable[[], tuple[socket.socket, socket.socket]] | None = None,
+        backend_tls: bool = False,
     ) -> Relayed:
         pair = pair or _tcp_pair
         client_end, client = tls_pair(pair) if self.tls else pair()
-        backend_end, backend = pair()
+        backend_end, backend = tls_pair(pair) if backend_tls else pair()
         session = _session(
             client,
             backend,
@@ -389,6 +407,17 @@ def loop_type(request: pytest.FixtureRequest) -> Any:
     if request.param == "pure":
         return loop_module.Loop
     return request.getfixturevalue("compiled_loop").Loop
+
+
+@pytest.fixture(
+    scope="session",
+    params=[(), ("client",), ("client", "backend")],
+    ids=["plain", "client-tls", "both-tls"],
+)
+def tls(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    """Which sides speak TLS in `run_by_hand`."""
+    sides: tuple[str, ...] = request.param
+    return sides
 
 
 @pytest.fixture(scope="session")

@@ -161,12 +161,12 @@ BUFFERS = st.sampled_from([None, 1, 20_000])
 
 
 @given(data=st.data())
-@settings(max_examples=100)
+@settings(max_examples=60)
 def test_applications_get_what_was_sent_and_our_pings_only_in_between(
-    loop_type: Any, run_by_hand: Any, data: st.DataObject
+    loop_type: Any, run_by_hand: Any, tls: Any, data: st.DataObject
 ) -> None:
     sent = {role: data.draw(applications(), role) for role in ("client", "backend")}
-    with run_by_hand(loop_type, LIMITS, send_buffer=data.draw(BUFFERS)) as by_hand:
+    with run_by_hand(loop_type, LIMITS, send_buffer=data.draw(BUFFERS), tls=tls) as by_hand:
         talk = _talked(by_hand, sent, data)
         talk.finish()
         for role, other in (("client", "backend"), ("backend", "client")):
@@ -178,12 +178,12 @@ def test_applications_get_what_was_sent_and_our_pings_only_in_between(
 
 
 @given(data=st.data())
-@settings(max_examples=100)
+@settings(max_examples=60)
 def test_a_close_of_ours_comes_behind_whole_frames_and_nothing_comes_behind_it(
-    loop_type: Any, run_by_hand: Any, data: st.DataObject
+    loop_type: Any, run_by_hand: Any, tls: Any, data: st.DataObject
 ) -> None:
     sent = {role: data.draw(applications(), role) for role in ("client", "backend")}
-    with run_by_hand(loop_type, LIMITS, send_buffer=data.draw(BUFFERS)) as by_hand:
+    with run_by_hand(loop_type, LIMITS, send_buffer=data.draw(BUFFERS), tls=tls) as by_hand:
         talk = _talked(by_hand, sent, data)
         waits = any(
             leg.walker.remaining for leg in (by_hand.session.client, by_hand.session.backend)
