@@ -54,7 +54,7 @@ install() {
     shift 2
     stamp=$venv/.installed-$what
     state="$PWD $extras $* $(cat pyproject.toml plugins/*/pyproject.toml plugins/*/setup.py \
-        plugins/*/*/*.[ch] examples/plugins/*/pyproject.toml 2>/dev/null | cksum)"
+        plugins/*/*/*/*.[ch] examples/plugins/*/pyproject.toml 2>/dev/null | cksum)"
     [ "$(cat "$stamp" 2>/dev/null)" = "$state" ] && return
     say "Installing easews and what it needs for the $what into $venv (a minute, the first time) ..."
     "$venv/bin/python" -m pip install --quiet --no-input --disable-pip-version-check \

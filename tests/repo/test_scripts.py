@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -66,3 +67,10 @@ def test_a_python_that_is_not_supported_is_refused_with_its_version(
         done.stderr
     )
     assert f"is {name}." in done.stderr
+
+
+def test_packages_are_installed_again_when_what_is_compiled_changes() -> None:
+    (pattern,) = re.findall(r"plugins\S*\[ch\]", (ROOT / "scripts" / "venv.sh").read_text())
+    compiled = set(ROOT.glob("plugins/*/easews_*/**/*.[ch]"))
+    assert compiled
+    assert compiled <= set(ROOT.glob(pattern))
