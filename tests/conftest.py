@@ -37,6 +37,7 @@ if os.environ.get("EASEWS_TEST_UVLOOP") == "1":  # as scripts/test-all does
 #: Files whose tests one process runs, one after the other, if they are of one group.
 TOGETHER = {
     "tests/bench/test_bench_tools.py": "bench",  # they build the tools
+    "tests/e2e/test_applications.py": "applications",  # they share them
     "tests/e2e/test_browser.py": "demo",  # they install the page
     "tests/e2e/test_demo.py": "demo",
     "tests/e2e/test_chains.py": "chains",  # they share the proxies
@@ -45,6 +46,7 @@ TOGETHER = {
     "tests/e2e/test_third_party.py": "wheels",  # they share an environment
 }
 NODE_MODULES = Path(__file__).parent / "e2e" / "node" / "node_modules"
+APPS = Path(__file__).parent / "e2e" / "apps"
 
 
 # scripts/test has tried where npm is; by itself npm tells more of why it could not.
@@ -84,6 +86,13 @@ PARTS = {
     "chromium": Part(
         lambda: find_chromium() is not None, "apt-get install chromium, or set CHROMIUM to its path"
     ),
+    "certutil": Part(lambda: shutil.which("certutil") is not None, "apt-get install libnss3-tools"),
+    "applications (pip)": Part(
+        lambda: (APPS / ".venv" / ".installed").is_file(),
+        "run scripts/test, not pytest itself; it tells why pip could not install them",
+    ),
+    "socket.io-client (npm)": Part(lambda: (NODE_MODULES / "socket.io-client").is_dir(), NPM),
+    "noVNC (npm)": Part(lambda: (NODE_MODULES / "@novnc").is_dir(), NPM),
     "playwright-core (npm)": Part(lambda: (NODE_MODULES / "playwright-core").is_dir(), NPM),
     "nginx": Part(lambda: find_program("nginx") is not None, "apt-get install nginx-light"),
     "haproxy": Part(lambda: find_program("haproxy") is not None, "apt-get install haproxy"),
@@ -196,6 +205,21 @@ def browser() -> tuple[str, str]:
     for part in ("node", "playwright-core (npm)", "chromium"):
         need(part)
     return shutil.which("node") or "", find_chromium() or ""
+
+
+@pytest.fixture(scope="session")
+def certutil() -> str:
+    """The program that has Chromium trust an authority."""
+    need("certutil")
+    return shutil.which("certutil") or ""
+
+
+@pytest.fixture(scope="session")
+def applications() -> Path:
+    """The folder of the programs that apps/requirements.txt brings; node has its clients."""
+    for part in ("node", "applications (pip)", "socket.io-client (npm)", "noVNC (npm)"):
+        need(part)
+    return APPS / ".venv" / "bin"
 
 
 @pytest.fixture(scope="session")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any
 
 from tests.e2e.gateway import LOOPBACK, PATIENCE, FilterEntry, Route, config, free_port, running
 
@@ -83,8 +87,11 @@ def find_program(name: str) -> str | None:
     return shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"]))
 
 
-def easews_config(backend: int) -> str:
-    """Sends all it gets to one port: WebSockets and plain HTTP on one path."""
+def easews_config(backend: int, **server: Any) -> str:
+    """Sends all it gets to one port: WebSockets and plain HTTP on one path.
+
+    `server` has further fields of its HTTPServer.
+    """
     servers = [{"url": f"http://{LOOPBACK}:{backend}", "keepHost": True}]
     kinds = {"sockets": "WebSocketProxy", "pages": "Proxy"}
     filters: list[FilterEntry] = [
@@ -95,7 +102,7 @@ def easews_config(backend: int) -> str:
         {"filter": "sockets", "jumpIf": {"notWebSocket": "pages"}},
         {"filter": "pages"},
     ]
-    return config(free_port(), Route("/", filters, flow, {"clientMaxBodySize": -1}))
+    return config(free_port(), Route("/", filters, flow, {"clientMaxBodySize": -1}), **server)
 
 
 class Chains:
@@ -133,30 +140,41 @@ class Chains:
 
 
 @contextmanager
-def serving(command: Sequence[str], port: int, *, cwd: Path | None = None) -> Iterator[None]:
-    """A process that serves on that port: it is listening now, and ended afterwards.
+def serving(
+    command: Sequence[str | Path],
+    port: int,
+    *,
+    env: Mapping[str, str] | None = None,
+    stop: signal.Signals = signal.SIGKILL,
+) -> Iterator[None]:
+    """A process that listens on that port by now, and gets the signal `stop` at the end.
 
     AssertionError with what it said when it ends by itself.
     """
-    with subprocess.Popen(
-        command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    ) as process:
+    with (
+        TemporaryFile() as said,
+        subprocess.Popen(
+            command,
+            env={**os.environ, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+        ) as process,
+    ):
         try:
-            _wait_until_it_listens(process, port)
+            if not _comes_to_listen(process, port):
+                said.seek(0)
+                raise AssertionError(f"{command} does not listen:\n{said.read().decode()}")
             yield
         finally:
-            process.kill()
+            process.send_signal(stop)
 
 
-def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int) -> None:
+def _comes_to_listen(process: subprocess.Popen[bytes], port: int) -> bool:
     deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
+    while process.poll() is None and time.monotonic() < deadline:
+        with contextlib.suppress(OSError):
             socket.create_connection((LOOPBACK, port)).close()
-            return
-        except OSError:
-            if process.poll() is not None or time.monotonic() > deadline:
-                process.kill()
-                said = process.stdout.read().decode(errors="replace") if process.stdout else ""
-                raise AssertionError(f"{process.args!r} does not listen:\n{said}") from None
-            time.sleep(0.02)
+            return True
+        time.sleep(0.02)
+    return False
