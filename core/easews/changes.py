@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from .filters import Context, SpecFault
@@ -39,15 +39,17 @@ class HeaderChanges:
         self._add = [(name, Template(text)) for name, text in spec.get("add", {}).items()]
 
     @staticmethod
-    def faults(spec: Mapping[str, Any], path: Sequence[str | int]) -> Iterator[SpecFault]:
+    def faults(
+        spec: Mapping[str, Any], path: Sequence[str | int], besides: Collection[str] = ()
+    ) -> Iterator[SpecFault]:
         """The faults of a spec that stands at `path`: headers that are not to be changed, and
-        values that are no templates.
+        values that are no templates. `besides` names further such headers, in lower case.
         """
         for number, name in enumerate(spec.get("del", ())):
-            yield from _name_faults(name, (*path, "del", number))
+            yield from _name_faults(name, (*path, "del", number), besides)
         for verb in ("set", "add"):
             for name, text in spec.get(verb, {}).items():
-                yield from _name_faults(name, (*path, verb, name))
+                yield from _name_faults(name, (*path, verb, name), besides)
                 yield from Template.faults(text, (*path, verb, name))
 
     def apply(self, headers: Headers, ctx: Context) -> None:
@@ -66,11 +68,13 @@ class HeaderChanges:
                 headers.add(name, value)
 
 
-def _name_faults(name: str, path: Sequence[str | int]) -> Iterator[SpecFault]:
+def _name_faults(
+    name: str, path: Sequence[str | int], besides: Collection[str]
+) -> Iterator[SpecFault]:
     if not header_name(name):
         yield SpecFault(path, f"{name!r} is no header name", "letters, digits and hyphens")
     elif hyphenated(name) == "host":
         yield SpecFault(path, "Host cannot be changed here", "RequestAdaptor has the field host")
-    elif hyphenated(name) in _OURS:
-        wrong = f"{name} cannot be changed: easews writes it for each connection"
+    elif hyphenated(name) in {*_OURS, *besides}:
+        wrong = f"{name} cannot be changed: client and backend have to agree with easews on it"
         yield SpecFault(path, wrong, "leave it out")

@@ -119,13 +119,13 @@ def test_a_request_without_answer_has_no_headers_of_one(caplog: pytest.LogCaptur
 
 def test_no_client_can_forge_a_line(caplog: pytest.LogCaptureFixture) -> None:
     ctx = make_context("/?x=a%0ab", [("X", "\xc3\xa9\xff")])
-    ctx.labels["user"] = "a\nb"
+    ctx.labels["user"] = "a\nb\u2028\x85\u202ec"
     stream = io.StringIO()
 
     with writing_logs("text", stream):
         FormattedAccessLog("{{Query.x}} {{Label.user}} {{Header.X}}").request(ctx, 200, 0, 0.0)
 
-    assert stream.getvalue() == "a%0Ab a%0Ab é\\xff\n"
+    assert stream.getvalue() == "a%0Ab a%0Ab\\u2028\\x85\\u202ec é\\xff\n"
 
 
 def test_json_has_the_line_as_a_field() -> None:

@@ -110,6 +110,13 @@ async def test_the_answer_that_opens_a_session_gets_them_too() -> None:
     assert [*upgrade.headers] == [("X", "1")]
 
 
+@pytest.mark.parametrize("name", ["Sec-WebSocket-Extensions", "sec-websocket-protocol"])
+def test_what_both_ends_have_agreed_on_is_not_to_be_changed(name: str) -> None:
+    with pytest.raises(ConfigError, match="have to agree"):
+        make_filter(ResponseAdaptor, header={"del": [name]})
+    make_filter(RequestAdaptor, header={"del": [name]})  # nothing is agreed on yet
+
+
 class Answers(Filter):
     """Answers, and fails for /fails."""
 

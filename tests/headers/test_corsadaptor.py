@@ -77,6 +77,7 @@ async def test_a_star_allows_every_method_and_header() -> None:
         (preflight("https://evil.example"), "pages of https://evil.example"),
         (preflight("http://app.example.org"), "pages of http://app.example.org"),
         (preflight("null"), "pages of null"),
+        (preflight("app.example.org"), "pages of app.example.org"),
         (preflight(method="DELETE"), "may not use DELETE"),
         (preflight(headers="Content-Type, X-Secret, X-B"), "may not set x-secret, x-b"),
     ],
@@ -108,6 +109,13 @@ async def test_an_allowed_page_may_see_the_answer() -> None:
         ("Access-Control-Allow-Credentials", "true"),
         ("Access-Control-Expose-Headers", "X-A, X-B"),
     ]
+
+
+async def test_an_open_server_lets_every_page_see_its_answers() -> None:
+    ctx = make_context("/", [("Origin", "null")])
+    _, answer = await answered(ctx, supportCORSRequest=True)
+    assert answer.headers.get_all("access-control-allow-origin") == ["*"]
+    assert "access-control-expose-headers" not in answer.headers
 
 
 async def test_a_foreign_page_is_rejected() -> None:

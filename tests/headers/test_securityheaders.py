@@ -9,6 +9,7 @@ import pytest
 from easews import ConfigError, Context, Headers, Request, Response, Upgrade
 from easews.testing import make_context, make_filter
 from easews_headers.securityheaders import SecurityHeaders
+from easews_headers.xforwarded import XForwarded
 
 DEFAULTS = {
     "X-Content-Type-Options": "nosniff",
@@ -44,6 +45,17 @@ async def test_defaults_are_safe_for_every_page() -> None:
 async def test_only_over_tls_browsers_are_told_to_stay_there(vouched: bool) -> None:
     headers = dict(await answered(ctx=over_tls(vouched)))
     assert headers == {**DEFAULTS, "Strict-Transport-Security": "max-age=31536000"}
+
+
+async def test_an_xforwarded_behind_it_makes_no_difference() -> None:
+    ctx = over_tls(True)
+    secure, forwarded = make_filter(SecurityHeaders), make_filter(XForwarded, mode="replace")
+    await secure.handle(ctx)
+    await forwarded.handle(ctx)
+    ctx.response = Response(200)
+    await secure.on_answer(ctx)
+    assert ctx.request.headers.get("x-forwarded-proto") == "http"
+    assert "strict-transport-security" in ctx.response.headers
 
 
 async def test_a_client_cannot_pretend_to_use_tls() -> None:

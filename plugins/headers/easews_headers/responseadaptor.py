@@ -7,6 +7,9 @@ from typing import Any
 
 from easews import Context, Filter, HeaderChanges, SpecFault
 
+# What a session's two ends have agreed on by the time that there is an answer.
+_AGREED = ("sec-websocket-extensions", "sec-websocket-protocol")
+
 
 class ResponseAdaptor(Filter):
     """Changes the headers of the answer, also of the 101 that opens a WebSocket."""
@@ -18,7 +21,7 @@ class ResponseAdaptor(Filter):
 
     @classmethod
     def check(cls, spec: Mapping[str, Any]) -> Iterable[SpecFault]:
-        return HeaderChanges.faults(spec["header"], ("header",))
+        return HeaderChanges.faults(spec["header"], ("header",), _AGREED)
 
     def __init__(self, name: str, spec: Mapping[str, Any]) -> None:
         super().__init__(name, spec)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from easews import Context, Filter, Headers, Response, asked_scheme
@@ -15,6 +16,13 @@ _HEADERS = {
 }
 #: What X-Frame-Options can say of `frameAncestors`, for browsers that know no better.
 _FRAME_OPTIONS = {"'self'": "SAMEORIGIN", "'none'": "DENY"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A note: the scheme that the client has used."""
+
+    scheme: str
 
 
 class SecurityHeaders(Filter):
@@ -32,7 +40,8 @@ class SecurityHeaders(Filter):
         self._ancestors: str = spec["frameAncestors"]
 
     async def handle(self, ctx: Context) -> None:
-        pass
+        # An XForwarded behind it may replace what tells the scheme.
+        ctx.notes.put(_Asked(asked_scheme(ctx.request)))
 
     async def on_answer(self, ctx: Context) -> None:
         response = ctx.response
@@ -42,7 +51,7 @@ class SecurityHeaders(Filter):
         for name, value in self._always:
             self._write(headers, name, value)
         # RFC 6797 §7.2: never over a connection without TLS.
-        if self._transport and asked_scheme(ctx.request) == "https":
+        if self._transport and ctx.notes[_Asked].scheme == "https":
             self._write(headers, "Strict-Transport-Security", self._transport)
         if self._ancestors and (self._replace or not _says_who_may_frame(headers)):
             options = _FRAME_OPTIONS.get(self._ancestors, "")
