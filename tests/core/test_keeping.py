@@ -69,6 +69,8 @@ def test_the_oldest_gives_way_to_the_newest() -> None:
         ("PUT", True, True, False),
         ("POST", True, False, False),
         ("POST", False, False, True),
+        ("POST", False, True, False),
+        ("GET", False, True, False),
         ("get", True, False, False),  # methods are compared with case
     ],
 )

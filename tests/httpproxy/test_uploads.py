@@ -70,6 +70,31 @@ async def test_an_answer_right_behind_the_last_byte_leaves_both_connections_in_o
             await client.send(POST + b"Content-Length: 10\r\n\r\nhello")
 
 
+@pytest.mark.parametrize(
+    "framing",
+    [b"Content-Length: 5\r\n\r\nhello", b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"],
+)
+async def test_a_body_that_is_here_goes_along_with_its_head(
+    staging: Staging, framing: bytes
+) -> None:
+    async with staging() as stage:
+        await stage.ask(POST + framing)
+        link = await stage.server.accept()
+        head, _, body = (await link.receive()).partition(b"\r\n\r\n")
+        assert head.startswith(b"POST / ")
+        assert body == framing.partition(b"\r\n\r\n")[2]
+
+
+async def test_a_body_that_breaks_off_in_its_first_piece_is_the_clients_fault(
+    staging: Staging,
+) -> None:
+    async with staging() as stage:
+        client = await stage.ask(CHUNKED + b"5\nhello\r\n")
+        link = await stage.server.accept()
+        assert (await client.head()).startswith(b"HTTP/1.1 400 ")
+        assert await link.rest() == b""
+
+
 async def test_a_client_that_breaks_off_beside_its_answer_ends_both(staging: Staging) -> None:
     async with staging() as stage:
         client = await stage.ask(CHUNKED + b"1\r\na\r\n")

@@ -19,7 +19,7 @@ from ..http.h1 import (
     parse_request_head,
     request_framing,
 )
-from ..net.waiting import receive, send_all
+from ..net.waiting import READ_SIZE, receive, send_all
 from ..net.wire import Wire
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -71,9 +71,19 @@ class RequestReader:
         del received[:end]
         return parse_request_head(raw)
 
+    def take(self) -> bytes:
+        """All that was received and not used up."""
+        data = bytes(self.received)
+        self.received.clear()
+        return data
+
     def body(self, head: RequestHead, limit: int) -> RequestBody:
         """The body behind `head`. MessageError 413 when it is announced to be over `limit`."""
         return RequestBody(self, self._wire, head, limit)
+
+
+def _lost() -> BodyError:
+    return BodyError(400, "the connection was lost before the body's end")
 
 
 def _check_head(head: bytearray, limits: RequestLimits) -> None:
@@ -142,23 +152,40 @@ class RequestBody:
             await checkpoint()  # a body that is always ready lets others have a turn
             try:
                 data = await self._receive()
-                piece = self._reader.feed(data)
-                if not data:
-                    self._reader.feed_eof()
             except OSError:
-                raise BodyError(400, "the connection was lost before the body's end") from None
-            self._source.received += self._reader.leftover
-            self.size += len(piece)
-            self._check_size(self.size)
-            if piece:
+                raise _lost() from None
+            if piece := self._feed(data):
                 return piece
         raise StopAsyncIteration
 
+    def ready(self) -> bytes:
+        """The next piece, if it is here already, else b"". It never waits, and so never yields:
+        callers do not loop. Raises what reading does.
+        """
+        if self._reader.done:
+            return b""
+        if self._source.received:
+            return self._feed(self._source.take())
+        try:
+            return b"" if self._continue_first else self._feed(self._wire.recv(READ_SIZE))
+        except BlockingIOError:
+            return b""
+        except OSError:
+            raise _lost() from None
+
+    def _feed(self, data: bytes) -> bytes:
+        """The part of the body in `data`; b"" for that is the end of the stream."""
+        piece = self._reader.feed(data)
+        if not data:
+            self._reader.feed_eof()
+        self._source.received += self._reader.leftover
+        self.size += len(piece)
+        self._check_size(self.size)
+        return piece
+
     async def _receive(self) -> bytes:
         if self._source.received:
-            data = bytes(self._source.received)
-            self._source.received.clear()
-            return data
+            return self._source.take()
         if self._continue_first:
             self._continue_first = False
             await send_all(self._wire, _CONTINUE)

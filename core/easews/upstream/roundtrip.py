@@ -71,9 +71,9 @@ class Onward:
 
 def may_repeat(method: str, sent: bool, begun: bool) -> bool:
     """Whether a request without an answer may be sent once more: when nothing of it was `sent`, or
-    when asking twice does no harm and its body was not `begun`, which would be gone.
+    when asking twice does no harm; but not when its body was `begun`, which would be gone.
     """
-    return not sent or (method in _IDEMPOTENT and not begun)
+    return not begun and (not sent or method in _IDEMPOTENT)
 
 
 class _Unanswered(UpstreamError):
@@ -142,6 +142,9 @@ class RoundTrip:
     async def _send_head(self) -> None:
         request, sock = self._request, self._sock
         head = encode_request_head(request.method, request.target, request.headers)
+        if request.upload is not None and not request.expects:
+            request.sent = request.upload.push(sock, head) > 0
+            return
         count = _send_some(sock, head)
         request.sent = count > 0
         if count < len(head):
@@ -151,11 +154,11 @@ class RoundTrip:
         """Send the body, if there is one, and pass interim answers on until the final one."""
         request = self._request
         upload = request.upload
-        if upload is None:
+        if upload is None or upload.done:
             await checkpoint()  # no server has answered by now
         waits = request.expects
         while True:
-            if upload is not None and not (waits or self._reader.holds):
+            if upload is not None and not (upload.done or waits or self._reader.holds):
                 upload = await self._send_body(upload)
             try:
                 head = await self._reader.head(monotonic() + self._patience(waits))
