@@ -23,7 +23,9 @@ from anyio.streams.tls import TLSAttribute, TLSStream
 from tests.certificates import Authority
 
 from easews import CertificateError, Context, Filter, Response
-from easews.operate.renewal import look_at, told, warn_of_old
+from easews.operate import renewal
+from easews.operate.renewal import look_at, renew, told, warn_of_old
+from easews.server import ServerTls
 from easews.server.clientcert import client_certificate
 from easews.testing import Running, gateway, load_config
 
@@ -470,4 +472,42 @@ async def test_what_is_about_to_expire_is_warned_of(
         assert not caplog.records
         warn_of_old(tls, pair.not_after - timedelta(days=13, hours=1))
         assert "in 13 days: renew it" in caplog.text
+        warn_of_old(tls, pair.not_after + timedelta(hours=1))
+        assert "which is over: renew it" in caplog.text
         assert pair.not_after > datetime.now(UTC)
+
+
+async def test_old_certificates_are_warned_of_again_and_again(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warned = anyio.Event()
+    monkeypatch.setattr(renewal, "WARN_EVERY", 0.0)
+    monkeypatch.setattr(renewal, "warn_of_old", lambda _: warned.set())
+    async with serving(**authority.fields(HOST)) as running, anyio.create_task_group() as tasks:
+        tasks.start_soon(renew, running.gateway.tls.values, 0.001)
+        await warned.wait()
+        tasks.cancel_scope.cancel()
+
+
+async def test_whatever_happens_while_files_are_loaded_the_gateway_goes_on(
+    authority: Authority, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(**authority.fields(HOST)) as running:
+        authority.issue(HOST, "renewed.example")
+        monkeypatch.setattr(ServerTls, "load", lambda _: 1 / 0)
+        await looked_at_twice(running)
+        assert "those of s cannot be loaded" in caplog.text
+        async with connected(running, authority.client()) as stream:
+            assert names_of(stream) == [HOST]
+
+
+async def test_backends_are_told_that_the_client_came_over_tls(authority: Authority) -> None:
+    config = text(**authority.fields(HOST)).replace(
+        '"filters": [', '"filters": [{"kind": "XForwarded", "name": "forwarded"}, '
+    )
+    async with (
+        gateway(config, Tells) as running,
+        connected(running, authority.client()) as stream,
+    ):
+        headers = (await asked(stream, "X-Forwarded-Proto: http"))["headers"]
+        assert headers["X-Forwarded-Proto"] == "https"
