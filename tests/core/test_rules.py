@@ -124,6 +124,8 @@ def test_header_values_are_compared_as_utf8() -> None:
         ("room=%zz", "%zz"),
         ("room=%2531", "%31"),
         ("room=", ""),
+        ("room=&room=1", ""),
+        ("room&room=1", ""),
         ("room", ""),
         ("Room=1", ""),
         ("", ""),
