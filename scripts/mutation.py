@@ -34,10 +34,12 @@ RULES = {
     "core/easews/http/queries.py": ("tests/core/test_rules.py",),
     "core/easews/http/rewriting.py": ("tests/core/test_rewriting.py", "tests/core/test_router.py"),
     "core/easews/http/urls.py": ("tests/core/test_formats.py", "tests/core/test_urls.py"),
+    "core/easews/net/proxyprotocol.py": ("tests/core/test_proxyprotocol.py",),
     "core/easews/operate/drain.py": ("tests/core/test_reload.py",),
     "core/easews/operate/reload.py": ("tests/core/test_reload.py",),
     "core/easews/schema/units.py": ("tests/core/test_units.py",),
     "core/easews/server/address.py": ("tests/core/test_client_address.py",),
+    "core/easews/server/clients.py": ("tests/core/test_clients.py",),
     **{
         f"core/easews/server/routing/{module}.py": (
             "tests/core/test_router.py",

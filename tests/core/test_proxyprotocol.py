@@ -75,17 +75,29 @@ def test_an_ipv4_mapped_address_is_the_ipv4_address(header: bytes) -> None:
 )
 def test_a_proxy_may_leave_the_ends_of_its_own_connection_to_count(header: bytes) -> None:
     assert parse_proxy_header(header + REST) == ProxyHeader(len(header))
+    assert parse_proxy_header(header) == ProxyHeader(len(header))
 
 
-def test_clients_of_unix_sockets_are_known_by_their_path_if_they_have_one() -> None:
-    block = b"/run/client.sock".ljust(108, b"\0") + bytes(108)
-    header = binary(block, 0x31)
-    ends = Address("unix:/run/client.sock"), Address("unknown")
+@pytest.mark.parametrize(
+    ("path", "host"),
+    [
+        (b"/run/client.sock", "unix:/run/client.sock"),
+        (b"\0abstract", "unix:@abstract"),
+        (b"/\xffX", "unix:/\\xffX"),
+        (b"", "unknown"),
+    ],
+)
+def test_clients_of_unix_sockets_are_known_by_their_path_if_they_have_one(
+    path: bytes, host: str
+) -> None:
+    header = binary(path.ljust(108, b"\0") + b"/run/s".ljust(108, b"\0"), 0x31)
+    ends = Address(host), Address("unix:/run/s")
     assert parse_proxy_header(header) == ProxyHeader(len(header), *ends)
 
 
-def test_extensions_are_skipped() -> None:
-    header = binary(inet() + extension(0x01, b"h2") + extension(0x04, b"") + extension(5, b"x"))
+@pytest.mark.parametrize("size", [0, 1, 255, 256, 5000])
+def test_extensions_are_skipped(size: int) -> None:
+    header = binary(inet() + extension(0x01, b"h2") + extension(0x04, bytes(size)))
     assert parse_proxy_header(header + REST) == ProxyHeader(len(header), SOURCE, DESTINATION)
 
 

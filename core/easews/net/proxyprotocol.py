@@ -23,7 +23,7 @@ _line = re.compile(
     + _PORT
     + b" "
     + _PORT
-    + rb")\r\n"
+    + rb")"
 ).fullmatch
 
 _LOCAL, _PROXY = 0, 1
@@ -64,31 +64,31 @@ def parse_proxy_header(data: bytes) -> ProxyHeader | None:
 
 
 def _parse_line(data: bytes) -> ProxyHeader | None:
-    end = data.find(b"\r\n", 0, _LONGEST_LINE)
-    if end < 0:
-        if len(data) >= _LONGEST_LINE:
+    line, end, _ = data[:_LONGEST_LINE].partition(b"\r\n")
+    if not end:
+        if len(line) == _LONGEST_LINE:
             raise ValueError(f"is a line of more than {_LONGEST_LINE} bytes")
         return None
-    match = _line(data[: end + 2])
+    match = _line(line)
     if match is None:
         raise ValueError("is malformed")
-    family, source, destination, *ports = match.groups()
+    size = len(line) + len(end)
+    family, source, destination, source_port, destination_port = match.groups()
     if family is None:
-        return ProxyHeader(end + 2)
-    size = 4 if family == b"4" else 16
-    ends = [
-        Address(_written_ip(host, size), _port(int(port)))
-        for host, port in zip((source, destination), ports, strict=True)
-    ]
-    return ProxyHeader(end + 2, *ends)
+        return ProxyHeader(size)
+    kind = IPv4Address if family == b"4" else IPv6Address
+    return ProxyHeader(
+        size,
+        Address(_written_ip(source, kind), _port(int(source_port))),
+        Address(_written_ip(destination, kind), _port(int(destination_port))),
+    )
 
 
-def _written_ip(text: bytes, size: int) -> str:
+def _written_ip(text: bytes, kind: type[IPv4Address | IPv6Address]) -> str:
     try:
-        ip = IPv4Address(text.decode()) if size == 4 else IPv6Address(text.decode())
+        return str(parse_ip(str(kind(text.decode()))))
     except ValueError:
         raise ValueError("has an address that is none of its family") from None
-    return str(parse_ip(str(ip)))
 
 
 def _port(port: int) -> int:
@@ -140,7 +140,7 @@ def _packed_ip(packed: bytes) -> str:
 
 def _unix(path: bytes) -> Address:
     """RFC 7239 §6.2 calls a client without an address unknown: most have no path."""
-    text = path.rstrip(b"\0").replace(b"\0", b"@").decode("utf-8", "backslashreplace")
+    text = path.rstrip(b"\0").replace(b"\0", b"@").decode(errors="backslashreplace")
     return Address(f"{UNIX}{text}" if text else "unknown")
 
 

@@ -43,4 +43,4 @@ def _hops(headers: Headers, source: str) -> Iterator[str]:
 
 def _unquoted(hop: str) -> str:
     """Some proxies write a hop as Forwarded has it."""
-    return hop[1:-1] if len(hop) > 1 and hop[0] == hop[-1] == '"' else hop
+    return hop[1:-1] if hop[0] == hop[-1] == '"' else hop
