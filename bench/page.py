@@ -20,8 +20,10 @@ from .subjects import SUBJECTS, Subject
 from .summary import by_round, table_rows
 
 OURS = "easews"
-#: Where the time of a session's opening and ending goes; measured by hand, with a profiler.
-PROFILE = Path(__file__).parent / "results" / "churn-profile.md"
+#: What was written by hand: TLS and HTTP, until there is a run of them on a quiet machine, and
+#: where the time of a session's opening and ending goes.
+RESULTS = Path(__file__).parent / "results"
+BY_HAND = (RESULTS / "tls-http.md", RESULTS / "churn-profile.md")
 
 INTRODUCTION = """\
 # Benchmarks
@@ -76,11 +78,11 @@ def write_page(runs: Sequence[Mapping[str, Any]], folder: Path) -> None:
     """Write the page and its charts. A run is what `report.as_json` has made."""
     pictures = folder / "performance"
     pictures.mkdir(parents=True, exist_ok=True)
-    profile = "#" + PROFILE.read_text(encoding="utf-8")  # one level down, on this page
+    by_hand = ["#" + file.read_text(encoding="utf-8") for file in BY_HAND]  # one level down
     parts = [INTRODUCTION]
     for method, run in zip((METHOD, LATER_METHOD), runs, strict=False):
         parts += [method, *_about(run), *_shown(run, pictures)]
-    text = "\n".join([*parts, LIMITS, profile])
+    text = "\n".join([*parts, LIMITS, *by_hand])
     (folder / "performance.md").write_text(text, encoding="utf-8")
 
 
