@@ -22,7 +22,7 @@ from unittest.mock import patch
 import anyio
 import pytest
 from anyio.lowlevel import checkpoint
-from tests.tlspeers import TlsEnd, tls_pair
+from tests.tlspeers import TlsEnd, client_context, server_context, tls_pair
 from tests.wsproxy.loops import LOOPS
 from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
@@ -415,7 +415,9 @@ def loop_type(request: pytest.FixtureRequest) -> Any:
     ids=["plain", "client-tls", "both-tls"],
 )
 def tls(request: pytest.FixtureRequest) -> tuple[str, ...]:
-    """Which sides speak TLS in `run_by_hand`."""
+    """Which sides speak TLS in `run_by_hand`. Tests may patch what certificates are made with."""
+    client_context()
+    server_context()
     sides: tuple[str, ...] = request.param
     return sides
 

@@ -234,6 +234,8 @@ def test_the_same_bytes_come_out_of_both_relays(
         "client": data.draw(streams(masked=True)),
         "backend": data.draw(streams(masked=False)),
     }
+    if tls:  # the loops read other amounts at once: which of two faults is first may differ
+        sent[data.draw(st.sampled_from(["client", "backend"]))] = b""
     steps = data.draw(STEPS)
     results = []
     for loop_type in (compiled_loop.Loop, pure_loop.Loop):
