@@ -783,7 +783,7 @@ decrypt(Loop *loop, PyObject *tls, Py_ssize_t limit, enum outcome *outcome)
     Py_ssize_t end = 0;
     *outcome = DRAINED;
     while (end < limit) {
-        PyObject *into = PySequence_GetSlice(loop->view, end, limit);
+        PyObject *into = end ? PySequence_GetSlice(loop->view, end, limit) : Py_NewRef(loop->view);
         PyObject *size = into ? PyLong_FromSsize_t(limit - end) : NULL;
         PyObject *result = size ? call(tls, SSL, loop->names->read, size, into) : NULL;
         Py_XDECREF(into);
