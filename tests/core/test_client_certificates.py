@@ -16,7 +16,7 @@ import trustme
 from tests.certificates import Authority
 from tests.https import HOST, Tells, asked, connected, serving, text
 
-from easews.server.clientcert import client_certificate
+from easews.server.tls.clientcert import client_certificate
 from easews.testing import gateway
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from easews.server.sni import by_name, chosen
+from easews.server.tls.sni import by_name, chosen
 
 KNOWN = by_name(
     [

@@ -11,21 +11,17 @@ line        what a filter may ask of the engine while it is at a request
 reader      heads within their limits, bodies as they come
 writer      a response as bytes
 watch       clients that wait for an answer: when they leave is noticed
-secure      TLS on a connection that has come in
-certificates  TLS contexts from a server's certificates, and again when their files change
-handshakes  those of TLS that are in progress
-clientcert  a client's certificate, read                                          (pure)
-sni         which certificate is for which server name                            (pure)
 site        what is served: a router in front of a generation's pipelines
 fields      the header fields that are believed                                 (pure)
 address     who the client is, behind proxies                                   (pure)
+tls/        which certificate for whom, and the handshake
 routing/    which path is responsible, and the target that is sent on           (pure)
 """
 
 from .binding import bind
-from .certificates import ServerTls
 from .listener import Listener
 from .site import RequestIds, Site
+from .tls import ServerTls
 from .watch import ClientWatch
 
 __all__ = ["ClientWatch", "Listener", "RequestIds", "ServerTls", "Site", "bind"]

@@ -20,8 +20,8 @@ from ..net.waiting import wait_for
 from ..pipeline.isolation import must_go_on
 from .clients import ClientCounts
 from .connection import HttpConnection
-from .secure import HandshakeError, secured
 from .site import Site
+from .tls import HandshakeError, secured
 
 log: logging.Logger = logging.getLogger("easews.server")
 

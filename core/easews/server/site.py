@@ -14,8 +14,8 @@ from ..observe.accesslog import AccessLog
 from ..pipeline import Generation
 from ..services import Services
 from ..sessions import Sessions
-from .certificates import ServerTls
 from .routing import Router
+from .tls import ServerTls
 
 
 class RequestIds:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from anyio import CancelScope
 
-from ..net.tls import TlsWire, handshake
+from ...net.tls import TlsWire, handshake
 
 
 class Handshakes:

@@ -8,13 +8,13 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from ..config.certificates import load_authorities, load_pair
-from ..config.model import PemSpec, TlsSpec
-from ..config.pem import KeyPair, PemFault
-from ..errors import CertificateError
-from ..http import ClientCertificate
-from ..net.contexts import Settings, certified_context, front_context
-from ..net.tls import TlsWire
+from ...config.certificates import load_authorities, load_pair
+from ...config.model import PemSpec, TlsSpec
+from ...config.pem import KeyPair, PemFault
+from ...errors import CertificateError
+from ...http import ClientCertificate
+from ...net.contexts import Settings, certified_context, front_context
+from ...net.tls import TlsWire
 from .handshakes import Handshakes
 from .sni import by_name, chosen
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import socket
 from contextlib import suppress
 
-from ..http import ClientCertificate
-from ..http.problems import problem
-from ..net.tls import SpeaksHttp, TlsWire
-from ..net.waiting import linger
+from ...http import ClientCertificate
+from ...http.problems import problem
+from ...net.tls import SpeaksHttp, TlsWire
+from ...net.waiting import linger
+from ..writer import ResponseWriter
 from .certificates import ServerTls
-from .writer import ResponseWriter
 
 #: Seconds to wait for the client's end, so that it reads why it was refused.
 _LINGER = 5.0

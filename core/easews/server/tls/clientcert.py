@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from ..http import ClientCertificate
+from ...http import ClientCertificate
 
 
 def client_certificate(der: bytes) -> ClientCertificate:
