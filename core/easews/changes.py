@@ -7,7 +7,7 @@ from typing import Any
 
 from .filters import Context, SpecFault
 from .http import Headers, hyphenated
-from .http.values import HOP_BY_HOP
+from .http.passing import HOP_BY_HOP
 from .templates import Template, header_name
 
 # What is for one hop only, what frames a body, and what both ends of a handshake prove.

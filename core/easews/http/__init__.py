@@ -1,6 +1,8 @@
 """HTTP as values and rules: nothing here reads, writes or waits.
 
-values     Headers, Request, Response, end_to_end, passing_trailers
+headers    Headers: the fields of a message in their order
+values     Request, Response
+passing    what goes on to the next hop: end_to_end, passing_trailers
 certificates  a client's certificate
 problems   answers that easews makes itself: problem+json or plain text
 forwarded  X-Forwarded-* and Forwarded (RFC 7239), read and written
@@ -15,7 +17,9 @@ h1/        HTTP/1.1 as bytes in, values out, and back (RFC 9112)
 """
 
 from .certificates import ClientCertificate
-from .values import Headers, Request, Response, end_to_end, hyphenated, passing_trailers
+from .headers import Headers, hyphenated
+from .passing import end_to_end, passing_trailers
+from .values import Request, Response
 
 __all__ = [
     "ClientCertificate",

@@ -14,7 +14,8 @@ from functools import lru_cache
 from typing import Literal
 
 from ..addresses import Address, Peers, is_within, parse_ip
-from .values import Headers, Request, hyphenated
+from .headers import Headers, hyphenated
+from .values import Request
 
 Mode = Literal["append", "replace", "remove"]
 Field = Literal["for", "host", "proto", "port"]

@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterable
 from http import HTTPStatus
 
-from .values import Headers, Request, Response
+from .headers import Headers
+from .values import Request, Response
 
 _TITLES = {status.value: status.phrase for status in HTTPStatus}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from ..values import Headers
+from ..headers import Headers
 from .chunks import NO_TRAILERS, ChunkDecoder
 from .faults import BodyError
 from .heads import RequestHead, ResponseHead, check_framing

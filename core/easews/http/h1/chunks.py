@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from ..values import Headers
+from ..headers import Headers
 from .faults import TOKEN, BodyError
 
 #: What most bodies end with. Never changed.

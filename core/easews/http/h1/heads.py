@@ -11,7 +11,7 @@ from http import HTTPStatus
 from ipaddress import AddressValueError, IPv6Address
 from typing import NamedTuple
 
-from ..values import Headers
+from ..headers import Headers
 from .faults import TOKEN, HeadError, request_fault, response_fault
 
 
