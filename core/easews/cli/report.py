@@ -155,7 +155,10 @@ def fitted_table(rows: Sequence[Sequence[str]], width: int | None, colour: bool)
     left = width - sum(max(map(len, column)) + 2 for column in columns[:-1])
     if left >= _NARROWEST:
         return table(list(_folded_rows(rows, left)), colour=colour)
-    heading, *lines = table([row[:-1] for row in rows], colour=colour).split("\n")
+    cells = [row[:-1] for row in rows]
+    if left < 0:  # not even without the text: then nothing is aligned
+        cells = [["  ".join(row)] for row in cells]
+    heading, *lines = table(cells, colour=colour).split("\n")
     texts = [textwrap.indent("\n".join(folded(row[-1], width - 4)), "    ") for row in rows[1:]]
     return "\n".join([heading, *chain(*zip(lines, texts, strict=True))])
 
