@@ -20,6 +20,7 @@ from easews_wsproxy.relay.leg import Leg
 from easews_wsproxy.relay.loop import Loop
 from easews_wsproxy.relay.rates import Meter, Rate
 from easews_wsproxy.relay.watchdog import Due, Limits, Watchdog
+from tests.wsproxy.loops import plain_only
 
 pytestmark = pytest.mark.slow  # on one Python is enough
 
