@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from math import inf
+from ssl import SSLObject
+from time import monotonic
 from typing import Any
 
 import anyio
@@ -20,7 +22,6 @@ from easews_wsproxy.relay.leg import Leg
 from easews_wsproxy.relay.loop import Loop
 from easews_wsproxy.relay.rates import Meter, Rate
 from easews_wsproxy.relay.watchdog import Due, Limits, Watchdog
-from tests.wsproxy.loops import plain_only
 
 pytestmark = pytest.mark.slow  # on one Python is enough
 
@@ -181,14 +182,41 @@ async def test_a_client_that_sends_too_much_can_be_closed_instead(relaying: Any)
         assert await relayed.client.receive_close() == (1008, "sends more than it may")
 
 
-@plain_only  # over TLS a record is read whole: its size is the peer's
+class NotedReads:
+    """An SSLObject that notes how much it is asked for at once."""
+
+    def __init__(self, ssl: SSLObject) -> None:
+        self._ssl = ssl
+        self.sizes: list[int] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ssl, name)
+
+    def read(self, size: int, buffer: Any) -> Any:
+        self.sizes.append(size)
+        return self._ssl.read(size, buffer)
+
+
+def note_reads(relay: Any, relayed: Any) -> list[int]:
+    """How much the relay asks for at once of what the client sends, from now on."""
+    session, leg = relayed.session, relayed.session.client
+    if leg.tls is None:
+        sizes: list[int] = relayed.watch(leg).reads
+        return sizes
+    noted = leg.tls.ssl = NotedReads(leg.tls.ssl)
+    relay._loop.leave(leg.fd)  # the loop still has the SSLObject itself
+    relay._enter(session, leg)
+    session.settle(monotonic())
+    return noted.sizes
+
+
 async def test_while_memory_is_scarce_sessions_go_on_in_small_pieces(relaying: Any) -> None:
     async with relaying() as stage:
         stage.relay._held_bytes.limit = -1
         stage.relay._held_bytes.add(0)
         relayed = stage.open()
         frame = relayed.client.frame(Opcode.BINARY, bytes(200_000))
-        sizes = relayed.watch(relayed.session.client).reads
+        sizes = note_reads(stage.relay, relayed)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(relayed.client.send, frame)
             assert await relayed.backend.receive_exactly(len(frame)) == frame

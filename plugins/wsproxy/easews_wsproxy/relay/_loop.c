@@ -287,6 +287,7 @@ typedef struct {
     PyObject *view;      /* of the buffer */
     Py_buffer buffer;
     Py_ssize_t read_size; /* bytes to receive at once */
+    Py_ssize_t ample_size; /* the same while memory is not scarce */
     unsigned long long large_frame; /* with so much left of a frame Python has better means */
     Page **pages;
     int page_count;
@@ -326,6 +327,7 @@ open_loop(Loop *loop, PyObject *args, PyObject *kwargs)
         return -1;
     if (set_read_size(loop, read_size) < 0)
         return -1;
+    loop->ample_size = read_size;
     loop->on_ready = Py_NewRef(on_ready);
     loop->on_bytes = Py_NewRef(on_bytes);
     loop->on_end = Py_NewRef(on_end);
@@ -818,12 +820,13 @@ decrypt(Loop *loop, PyObject *tls, Py_ssize_t limit, enum outcome *outcome)
 
 /* ---- Relaying ---- */
 
-/* How much to receive at once: inside of a large frame more, which costs less a byte. */
+/* How much to receive at once: inside of a large frame more, which costs less a byte, unless
+   memory is scarce: then `set_read_size` has asked for less than there was at first. */
 #define LARGE_READ 4
 static Py_ssize_t
 size_of_read(const Loop *loop, const Slot *slot)
 {
-    if (slot->frames->remaining < loop->large_frame)
+    if (slot->frames->remaining < loop->large_frame || loop->read_size < loop->ample_size)
         return loop->read_size;
     Py_ssize_t size = LARGE_READ * loop->read_size;
     return size < loop->buffer.len ? size : loop->buffer.len;
