@@ -23,6 +23,7 @@ def test_the_starter_of_an_application_leads_to_its_pages_and_its_sockets(
         with connect(gateway.ws("/chat")) as ws:
             ws.send("hello")
             assert ws.recv(PATIENCE) == "hello"
+        assert backend.ending() == (1000, "")
         with pytest.raises(HTTPError) as refused:
             urlopen(gateway.ws("/").replace("ws:", "http:"), timeout=PATIENCE)
         with refused.value as error:

@@ -15,7 +15,7 @@ import pytest
 from .gateway import LOOPBACK, PATIENCE, Route, config, free_port, running
 
 ROOT = Path(__file__).parents[2]
-SLOW, HONEST, REQUESTS, ROUNDS = 1000, 50, 20, 10
+SLOW, HONEST, REQUESTS, ROUNDS, TURNS = 1000, 50, 20, 4, 3
 GET = b"GET / HTTP/1.1\r\nHost: example.test\r\n\r\n"
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 
@@ -87,14 +87,17 @@ async def compare(port: int, folder: Path, loop: str) -> tuple[float, float]:
         text = config(port, Route("/", [proxy], path_fields={"clientMaxBodySize": -1}))
         with running(text, folder, "--backend", loop):
             await p99(port)
-            quiet = await p99(port)
-            with slow_clients(port):
-                return quiet, await p99(port)
+            # By turns, so that another program's work does not fall on one side only.
+            quiet, attacked = [], []
+            for _ in range(TURNS):
+                quiet.append(await p99(port))
+                with slow_clients(port):
+                    attacked.append(await p99(port))
+            return min(quiet), min(attacked)
 
 
 @pytest.mark.slow
 def test_honest_clients_hardly_notice_slow_ones(loop: str, tmp_path: Path) -> None:
     comparing = asyncio.wait_for(compare(free_port(), tmp_path, loop), 3 * PATIENCE)
     quiet, attacked = asyncio.run(comparing)
-    # A shared machine makes the ratio jump: the bar of 3 is for a quiet one.
-    assert attacked < 30 * quiet, f"p99 is {attacked * 1000:.1f} ms, and was {quiet * 1000:.1f} ms"
+    assert attacked < 3 * quiet, f"p99 is {attacked * 1000:.1f} ms, and was {quiet * 1000:.1f} ms"
