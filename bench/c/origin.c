@@ -112,14 +112,12 @@ static bool on_readable(struct peer *peer) {
 
 static void accept_all(int listener) {
     int fd;
-    while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+    while ((fd = accept_next(listener)) >= 0) {
         struct peer *peer = calloc(1, sizeof *peer);
         if (!peer) die("calloc");
         peer->fd = fd;
-        no_delay(fd);
         watch(poller, EPOLL_CTL_ADD, fd, EPOLLIN, peer);
     }
-    if (errno != EAGAIN && errno != ECONNABORTED) die("accept");
 }
 
 int main(int count, char **arguments) {

@@ -56,6 +56,16 @@ static inline void no_delay(int fd) {
     if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0) die("TCP_NODELAY");
 }
 
+/* A connection that waits, or -1 when none does. */
+static inline int accept_next(int listener) {
+    int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0)
+        no_delay(fd);
+    else if (errno != EAGAIN && errno != ECONNABORTED)
+        die("accept");
+    return fd;
+}
+
 static inline void watch(int epoll, int operation, int fd, uint32_t events, void *owner) {
     struct epoll_event event = {.events = events, .data.ptr = owner};
     if (epoll_ctl(epoll, operation, fd, &event) < 0) die("epoll_ctl");

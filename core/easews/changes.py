@@ -7,8 +7,9 @@ from typing import Any
 
 from .filters import Context, SpecFault
 from .http import Headers, hyphenated
+from .http.headers import is_header_name
 from .http.passing import HOP_BY_HOP
-from .templates import Template, header_name
+from .templates import Template
 
 # What is for one hop only, what frames a body, and what both ends of a handshake prove.
 _OURS = {
@@ -71,7 +72,7 @@ class HeaderChanges:
 def _name_faults(
     name: str, path: Sequence[str | int], besides: Collection[str]
 ) -> Iterator[SpecFault]:
-    if not header_name(name):
+    if not is_header_name(name):
         yield SpecFault(path, f"{name!r} is no header name", "letters, digits and hyphens")
     elif hyphenated(name) == "host":
         yield SpecFault(path, "Host cannot be changed here", "RequestAdaptor has the field host")

@@ -14,6 +14,7 @@ from .filters import Context, SpecFault
 from .http import Headers
 from .http.certificates import ClientCertificate
 from .http.forwarded import asked_scheme
+from .http.headers import is_header_name
 from .http.queries import Queries
 from .spelling import did_you_mean
 
@@ -23,7 +24,6 @@ _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 _reference = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _control = re.compile(r"[\x00-\x1f\x7f]")
-header_name = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
 _any_name = re.compile(r"[^{}]+").fullmatch
 
 
@@ -154,7 +154,7 @@ REQUEST: Names[Context] = Names(
     },
     {
         "Header": Argument(
-            lambda ctx, name: header_text(ctx.request.headers, name), header_name, "a header"
+            lambda ctx, name: header_text(ctx.request.headers, name), is_header_name, "a header"
         ),
         "Query": Argument(_parameter, _any_name, "a parameter of the query"),
         "Label": Argument(

@@ -10,11 +10,11 @@ from ipaddress import ip_address
 import anyio
 import pytest
 from anyio.abc import SocketStream
+from tests.streams import PATIENCE, rest
 
 from easews import Context, Filter, Response
 from easews.testing import Running, gateway
 
-PATIENCE = 30
 GET = b"GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 6.6.6.6\r\nConnection: close\r\n\r\n"
 LINE = b"PROXY TCP4 203.0.113.5 192.0.2.1 56324 443\r\n"
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
@@ -63,14 +63,6 @@ filters:
 """
     async with gateway(config, Tells) as running:
         yield running
-
-
-async def rest(stream: SocketStream) -> bytes:
-    data = b""
-    with anyio.fail_after(PATIENCE):
-        async for piece in stream:
-            data += piece
-    return data
 
 
 async def ask(running: Running, *pieces: bytes) -> dict[str, str]:

@@ -7,14 +7,13 @@ from contextlib import asynccontextmanager
 
 import anyio
 import pytest
-from anyio.abc import SocketStream
+from tests.streams import PATIENCE, rest
 
 from easews import Context, Filter, Response
 from easews.config.model import RequestLimits
 from easews.server.reader import patience
 from easews.testing import Running, gateway
 
-PATIENCE = 30
 POST = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n"
 CHUNKED = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
 READ_NOW: list[anyio.Event] = []
@@ -51,15 +50,6 @@ filters:
 """
     async with gateway(config, Echoes) as running:
         yield running
-
-
-async def rest(stream: SocketStream) -> bytes:
-    """What comes until the server ends its side; a reset would be an error."""
-    data = b""
-    with anyio.fail_after(PATIENCE):
-        async for piece in stream:
-            data += piece
-    return data
 
 
 async def ask(running: Running, data: bytes) -> bytes:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import ClassVar
 
 # RFC 9110 §5.1 and §5.5. Checked when a field is set by hand; parsed heads come checked.
-_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
+is_header_name = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*").fullmatch
 
 _HYPHENS = str.maketrans("_.", "--")
@@ -154,7 +154,7 @@ class Headers:
 
 @lru_cache(maxsize=128)  # filters set the same few fields again and again
 def _key(name: str) -> str:
-    if not _NAME(name):
+    if not is_header_name(name):
         raise ValueError(f"{name!r} is no header name (RFC 9110 §5.1)")
     return name.lower()
 

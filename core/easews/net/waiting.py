@@ -79,3 +79,10 @@ async def wait_for(ready: Callable[[Any], Awaitable[None]], wire: Wire, timeout:
         await ready(wire)
         return
     raise TimeoutError(f"nothing moved within {timeout:g} s")
+
+
+def gave_up(error: OSError) -> bool:
+    """Whether a `timeout` from here is over. The kernel's ETIMEDOUT is a TimeoutError too: with
+    that the connection is lost, as by a reset.
+    """
+    return isinstance(error, TimeoutError) and not error.errno

@@ -13,7 +13,8 @@ from typing import NamedTuple
 from ..filters import Context
 from ..http import Headers
 from ..http.h1 import RequestHead
-from ..templates import REQUEST, Argument, Names, as_bytes, filled, header_name, header_text, parse
+from ..http.headers import is_header_name
+from ..templates import REQUEST, Argument, Names, as_bytes, filled, header_text, parse
 from .accesslog import AccessLog, flow_of, log, reason_of, without_query_values
 from .logs import LINE, log_event, timestamp
 
@@ -83,7 +84,7 @@ NAMES: Names[_Entry] = Names(
     {
         **{name: _of_context_by(argument) for name, argument in REQUEST.with_argument.items()},
         "RespHeader": Argument(
-            lambda entry, name: header_text(entry.answered, name), header_name, "a header"
+            lambda entry, name: header_text(entry.answered, name), is_header_name, "a header"
         ),
     },
 )

@@ -14,6 +14,7 @@ from anyio import to_thread
 
 from ..errors import ConnectError, ConnectTimeout
 from ..net.sockets import configure, connect
+from ..net.waiting import gave_up
 from .pool import Server
 
 _Address = tuple[Any, ...]  # what `socket.connect` takes: it differs by family
@@ -34,7 +35,7 @@ async def dial(server: Server, timeout: float = inf) -> socket.socket:
         try:
             return await _connected(family, address, until - monotonic())
         except OSError as error:  # out of descriptors is one of them
-            if isinstance(error, TimeoutError) and not error.errno:  # not the kernel's
+            if gave_up(error):
                 raise _too_late(server, timeout) from None
             kind = ConnectTimeout if isinstance(error, TimeoutError) else ConnectError
             reason = os.strerror(error.errno) if error.errno else str(error)

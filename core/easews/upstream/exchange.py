@@ -11,7 +11,7 @@ from anyio.lowlevel import checkpoint
 from ..errors import BadAnswer, ConnectError, UpstreamTimeout
 from ..http import Headers
 from ..http.h1 import HeadError, encode_request_head
-from ..net.waiting import send_all
+from ..net.waiting import gave_up, send_all
 from .answers import Answer, AnswerReader
 
 
@@ -35,8 +35,7 @@ async def ask(
             if head.status >= 200 or head.status == 101:
                 return Answer(sock, head, reader.rest(), method)
     except OSError as error:
-        # The kernel's ETIMEDOUT is a TimeoutError too: a connection that was lost, as by a reset.
-        if isinstance(error, TimeoutError) and not error.errno:
+        if gave_up(error):
             raise UpstreamTimeout(f"no answer within {timeout:g} s") from None
         raise ConnectError(error.strerror or str(error)) from None
     except HeadError as error:

@@ -13,7 +13,7 @@ from anyio.lowlevel import checkpoint
 from ..errors import BadAnswer, ConnectError, UpstreamError, UpstreamTimeout
 from ..http import Headers, end_to_end
 from ..http.h1 import HeadError, ResponseHead, encode_request_head
-from ..net.waiting import send_all
+from ..net.waiting import gave_up, send_all
 from .answers import Answer, AnswerReader
 from .dialling import dial
 from .keeping import KeepLimits
@@ -163,7 +163,7 @@ class RoundTrip:
             try:
                 head = await self._reader.head(monotonic() + self._patience(waits))
             except TimeoutError as error:
-                if error.errno or not waits:
+                if not (waits and gave_up(error)):
                     raise
                 waits = False  # a server that does not know of 100
                 continue
@@ -183,15 +183,14 @@ class RoundTrip:
         try:
             await self._uploads.until_answer(upload, self._sock)
         except OSError as error:
-            if isinstance(error, TimeoutError) and not error.errno:
+            if gave_up(error):
                 idle = self._timeouts.idle
                 raise UpstreamTimeout(f"it took nothing of the body for {idle:g} s") from None
             return None  # it takes no more, and may have said why
         return None if upload.done else upload
 
     def _failure(self, error: OSError) -> UpstreamError:
-        # The kernel's ETIMEDOUT is a TimeoutError too: a connection that was lost, as by a reset.
-        if isinstance(error, TimeoutError) and not error.errno:
+        if gave_up(error):
             return UpstreamTimeout(f"no answer within {self._timeouts.response:g} s")
         lost = error.strerror or str(error)
         return BadAnswer(f"it broke off: {lost}") if self._reader.begun else _Unanswered(lost)
