@@ -16,6 +16,11 @@ def host_name(host: str) -> str:
 def _ipv6(bracketed: str) -> str:
     """In its shortest form (RFC 5952), as `[0:0:0:0:0:0:0:1]` is `[::1]`."""
     try:
-        return f"[{IPv6Address(bracketed[1:-1]).compressed}]"
+        ip = IPv6Address(bracketed[1:-1])
     except ValueError:
         return bracketed
+    if ip.ipv4_mapped is None:
+        return f"[{ip.compressed}]"
+    # Python 3.13 writes these with dots, and earlier ones do not.
+    high, low = divmod(int(ip.ipv4_mapped), 1 << 16)
+    return f"[::ffff:{high:x}:{low:x}]"
