@@ -7,9 +7,10 @@ a config that name the same server use the same connections.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import inf
 from time import monotonic
+from typing import ClassVar
 
 import anyio
 
@@ -28,7 +29,7 @@ class KeptConnections(Service):
     uploads  the service that requests with a body need besides
     """
 
-    needs = (Uploads,)
+    needs: ClassVar[Sequence[type[Service]]] = (Uploads,)
 
     def __init__(self, services: Services) -> None:
         super().__init__(services)

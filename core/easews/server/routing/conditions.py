@@ -24,7 +24,7 @@ class Conditions:
     def __init__(self, noun: str, wanted: Sequence[Condition], match_all: bool) -> None:
         self._tests = [(it.key, test) for it in wanted for test in _tests(it)]
         self._match_all = match_all
-        self.failure = Failure(400, tuple(f"{noun} {it.key}" for it in wanted))
+        self.failure: Failure = Failure(400, tuple(f"{noun} {it.key}" for it in wanted))
 
     def hold(self, value_of: Callable[[str], str]) -> bool:
         """Whether they hold for a request with these values."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ...config.model import PathSpec
-from ...config.patterns import path_pattern
+from ...config.patterns import Pattern, path_pattern
 from ...http import Request
 from ...http.paths import ambiguity, decoded
 from ...http.queries import Queries
@@ -47,11 +47,11 @@ class Entry:
         self, number: int, spec: PathSpec, body_limit: int, filters: Sequence[IpFilter]
     ) -> None:
         limit = spec.client_max_body_size
-        self.number = number
-        self.pattern = path_pattern(spec)
+        self.number: int = number
+        self.pattern: Pattern = path_pattern(spec)
         is_regexp = self.pattern.kind == "regexp"
         self._regexp: Any = compile_regexp(self.pattern.text) if is_regexp else None
-        self.plain = not (spec.methods or spec.headers or spec.queries or filters)
+        self.plain: bool = not (spec.methods or spec.headers or spec.queries or filters)
         self._spec = spec
         self._name = spec.path or spec.path_prefix or spec.path_regexp or "*"
         self._methods = spec.methods

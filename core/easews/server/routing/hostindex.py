@@ -30,7 +30,7 @@ class HostIndex:
             self._add(pattern, indexes[numbers])
         self._exact = {host: [*found, *self._any] for host, found in self._exact.items()}
         self._patterns = bool(self._beginnings or self._endings or self._regexps)
-        self.by_host = self._patterns or bool(self._exact)
+        self.by_host: bool = self._patterns or bool(self._exact)
 
     def _add(self, pattern: Pattern, index: PathIndex) -> None:
         kind, text = pattern

@@ -38,7 +38,7 @@ class ServerTls:
         """CertificateError when a certificate or key cannot be used."""
         self.name: str = name
         self.spec: TlsSpec = spec
-        self.handshakes = Handshakes(spec.max_handshakes, spec.handshake_timeout)
+        self.handshakes: Handshakes = Handshakes(spec.max_handshakes, spec.handshake_timeout)
         self._seen = self._tried = _states(spec.files)
         self._loaded = self._load()
         self.context: ssl.SSLContext = front_context(self._loaded.settings, self._choose)
