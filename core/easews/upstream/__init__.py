@@ -1,6 +1,7 @@
 """Backends, for any filter that talks to one.
 
-    pool       Pool, Attempt, Server: which server next (pure)
+    servers    Server, and what this process knows of it (pure)
+    pool       Pool, Attempt: which server next (pure)
     onward     what goes on to a server, and back to the client (pure)
     turns      first_answer: one server of a pool after the other
     dialling   dial(server) -> a connected socket
@@ -30,8 +31,9 @@ from .exchange import ask
 from .keeping import KeepLimits
 from .kept import KeptConnections
 from .onward import NoServer, onward_headers, onward_target, passed_on, told_of
-from .pool import Attempt, Pool, Server, pool_faults
+from .pool import Attempt, Pool, pool_faults
 from .roundtrip import Client, Onward, RoundTrip, Timeouts
+from .servers import Server
 from .turns import first_answer
 from .upload import Upload
 

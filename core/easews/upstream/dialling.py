@@ -15,7 +15,7 @@ from anyio import to_thread
 from ..errors import ConnectError, ConnectTimeout
 from ..net.sockets import configure, connect
 from ..net.waiting import gave_up
-from .pool import Server
+from .servers import Server
 
 _Address = tuple[Any, ...]  # what `socket.connect` takes: it differs by family
 

@@ -16,7 +16,7 @@ import anyio
 
 from ..services import Service, Services
 from .keeping import KeepLimits, Shelf, idle_time
-from .pool import Standing
+from .servers import Standing
 from .uploads import Uploads
 
 #: Seconds between two looks for connections whose time is over.

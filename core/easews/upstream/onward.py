@@ -12,7 +12,7 @@ from ..errors import ConnectError, UpstreamError, UpstreamTimeout
 from ..filters import Context
 from ..http import Headers, end_to_end
 from ..http.forwarded import ForwardedPolicy
-from .pool import Server
+from .servers import Server
 
 
 class NoServer(UpstreamError):

@@ -5,76 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from weakref import WeakValueDictionary
 
-from ..addresses import parse_ip
 from ..filters import SpecFault
 from ..http import Request
-from ..http.urls import DEFAULT_PORTS, server_url
+from .servers import Server, Standing, standing_of
 
 Spec = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """One server of a pool.
-
-    url        its URL, as in the config
-    host       a host name or an IP address
-    port       the port
-    path       the path of the URL, which stands in front of the client's
-    is_ip      whether `host` is an IP address
-    weight     its share of the requests; 0 gets none
-    keep_host  whether it gets the client's Host
-    own_host   the Host that it gets; empty where that is the client's
-    """
-
-    url: str
-    host: str
-    port: int
-    path: str
-    is_ip: bool
-    weight: int = 1
-    keep_host: bool = False
-    own_host: str = ""
-
-    @classmethod
-    def at(cls, url: str, *, weight: int = 1, keep_host: bool = False) -> Server:
-        """The server at `url`. ValueError, which says what is wrong, when the URL is not valid.
-
-        Servers behind one name choose their site by Host. An IP names no site, so a server with
-        one gets the client's Host, as any does with `keep_host`. A port is written into Host when
-        it is not the scheme's own.
-        """
-        scheme, host, port, path = server_url(url)
-        is_ip = parse_ip(host) is not None
-        own_host = host if port == DEFAULT_PORTS[scheme] else f"{host}:{port}"
-        if keep_host or is_ip:
-            own_host = ""
-        return cls(url, host, port, path, is_ip, weight, keep_host, own_host)
-
-
-@dataclass(slots=True, weakref_slot=True, eq=False)
-class Standing:
-    """What is known of a server: failures in a row, and what the last one was."""
-
-    failures: int = 0
-    last_error: str = ""
-
-
-# One for each server of this process, however many pools and generations name it. It is forgotten
-# with the last of them.
-_standings: WeakValueDictionary[str, Standing] = WeakValueDictionary()
-
-
-def _standing_of(server: Server) -> Standing:
-    """A server is known by its scheme, host, port and path: all that its URL says."""
-    scheme, host, port, path = server_url(server.url)
-    identity = f"{scheme} {host} {port} {path}"
-    standing = _standings.get(identity)
-    if standing is None:
-        standing = _standings[identity] = Standing()
-    return standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +44,7 @@ class Pool:
 
     def __init__(self, servers: Iterable[Server]) -> None:
         self._servers = [server for server in servers if server.weight > 0]
-        self._attempts = [Attempt(server, _standing_of(server)) for server in self._servers]
+        self._attempts = [Attempt(server, standing_of(server)) for server in self._servers]
         self._shares = [0] * len(self._servers)
         self._total = sum(server.weight for server in self._servers)
 

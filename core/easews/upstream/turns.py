@@ -9,7 +9,8 @@ from typing import TypeVar
 from ..errors import ConnectError, UpstreamError
 from ..filters import Context
 from .onward import NoServer
-from .pool import Attempt, Pool, Server
+from .pool import Attempt, Pool
+from .servers import Server
 
 log: logging.Logger = logging.getLogger("easews.upstream")
 
