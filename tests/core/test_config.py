@@ -324,6 +324,35 @@ def test_what_a_plugins_schema_refuses_is_put_into_words(spec: dict[str, Any], s
         make_filter(Shaped, **spec)
 
 
+class Tree(Filter):
+    kind = "Tree"
+    schema: ClassVar[dict[str, Any]] = {
+        "type": "object",
+        "properties": {"root": {"$ref": "#/$defs/node"}},
+        "$defs": {
+            "node": {
+                "type": "object",
+                "additionalProperties": False,
+                "properties": {
+                    "children": {"type": "array", "items": {"$ref": "#/$defs/node"}},
+                    "wait": {"$ref": "urn:easews:common#/$defs/duration"},
+                },
+            }
+        },
+    }
+
+    async def handle(self, ctx: Context) -> None:
+        pass
+
+
+def test_a_plugins_schema_may_contain_itself() -> None:
+    leaf = {"wait": "5s"}
+    tree = make_filter(Tree, root={"children": [{"children": [leaf]}]})
+    assert tree.spec["root"]["children"][0]["children"] == [{"wait": 5}]
+    with pytest.raises(ConfigError, match=r"children\[0\].wat: .*did you mean 'wait'"):
+        make_filter(Tree, root={"children": [{"children": [{"wat": "5s"}]}]})
+
+
 def test_broken_plugins_are_named_where_a_kind_is_unknown() -> None:
     broken = PluginError("acme-filters", "it fails with ImportError", "update it")
     text = "{kind: Pipeline, name: p, filters: [{kind: Foobarbaz, name: s}]}"

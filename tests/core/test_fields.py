@@ -75,6 +75,14 @@ def test_a_schema_that_contains_itself_has_an_end() -> None:
     assert [field.path for field in fields_of(schema)] == ["child", "child.child"]
 
 
+def test_a_list_of_lists_of_its_own_kind_has_an_end() -> None:
+    lists = {"type": "array", "items": {"$ref": "#/$defs/lists"}}
+    schema = {"properties": {"lists": {"$ref": "#/$defs/lists"}}, "$defs": {"lists": lists}}
+    assert [(field.path, field.type) for field in fields_of(schema)] == [
+        ("lists", "list of list of lists")
+    ]
+
+
 def test_a_list_of_what_contains_it_has_an_end() -> None:
     children = {"type": "array", "items": {"$ref": "#/$defs/tree"}}
     tree = {"type": "object", "properties": {"children": children, "any": True}}

@@ -52,6 +52,12 @@ def test_every_field_is_described(kind: str) -> None:
         (of(a={"$ref": COMMON + "duration", "default": "soon"}), "the default 'soon'"),
         (of(a={"type": "integer", "default": "1"}), "the default '1'"),
         (of(a={"$dynamicRef": "#node"}), "write \\$ref"),
+        (of(a={"$ref": "#/properties/a"}), "leads back to its own schema"),
+        (of(a={"anyOf": [{"type": "string"}, {"$ref": "#/properties/a"}]}), "leads back"),
+        (
+            of(a={**of(b={"$ref": "#/properties/a"}), "default": {}}),
+            "the default {} contains itself",
+        ),
     ],
 )
 def test_a_bad_schema_is_refused(schema: dict[str, Any], reason: str) -> None:

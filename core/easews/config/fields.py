@@ -103,16 +103,19 @@ def _joined(first: Schema, second: Schema) -> dict[str, Any]:
     return joined
 
 
-def _type(schema: Schema) -> str:
-    """What a value is called: by its title, its values, or its type."""
+def _type(schema: Schema, seen: frozenset[int] = frozenset()) -> str:
+    """What a value is called: by its title, its values, or its type.
+
+    A list of lists of its own kind is a list of lists.
+    """
     if title := schema.get("title"):
         return str(title)
     values = schema.get("enum", [schema["const"]] if "const" in schema else ())
     if values:
         return " | ".join(map(written, values))
     if schema.get("type") == "array":
-        items, _ = _whole(schema.get("items", True))
-        return f"list of {_type(items)}"
+        items, parts = _whole(schema.get("items", True))
+        return f"list of {'lists' if parts & seen else _type(items, seen | parts)}"
     types = schema.get("type", ())
     names = [types] if isinstance(types, str) else types
     return " or ".join(TYPES[name].removeprefix("a ") for name in names) or "any value"

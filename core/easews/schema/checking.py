@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from jsonschema import Draft202012Validator, SchemaError, ValidationError
 from jsonschema.validators import extend
 from referencing.exceptions import Unresolvable
 
+from .completion import complete
 from .fitting import fits
 from .formats import CHECKER
 from .loading import Bound, Schema, all_within, bound
+from .parts import of_same_value
 
 
 def check_schema(schema: Schema) -> None:
-    """SchemaError when `schema` is no valid schema, a `$ref` leads nowhere, or a default is bad."""
+    """SchemaError when `schema` is no valid schema, a `$ref` leads nowhere, or a default is bad.
+
+    A schema may contain itself, but for a value within its own: otherwise it would have no end.
+    """
     Draft202012Validator.check_schema(schema)
     try:
         parts = list(all_within(schema))
     except Unresolvable as error:
         raise SchemaError(f"$ref {error.ref!r} leads nowhere") from None
+    _check_ends(parts)
     for part in parts:
         if "$dynamicRef" in part:
             raise SchemaError("$dynamicRef is not supported: write $ref")
@@ -28,9 +34,30 @@ def check_schema(schema: Schema) -> None:
             _check_default(part)
 
 
+def _check_ends(parts: Iterable[Bound]) -> None:
+    ending: set[int] = set()
+
+    def visit(part: Bound, around: frozenset[int]) -> None:
+        if id(part) in around:
+            wrong = "a $ref leads back to its own schema for the same value"
+            raise SchemaError(f"{wrong}: refer to it in properties or items only")
+        if id(part) not in ending:
+            for sub in of_same_value(part):
+                visit(sub, around | {id(part)})
+            ending.add(id(part))
+
+    for part in parts:
+        visit(part, frozenset())
+
+
 def _check_default(schema: Bound) -> None:
-    for error in _validator(schema).iter_errors(schema["default"]):
-        raise SchemaError(f"the default {schema['default']!r} is not valid: {error.message}")
+    default = schema["default"]
+    for error in _validator(schema).iter_errors(default):
+        raise SchemaError(f"the default {default!r} is not valid: {error.message}")
+    try:
+        complete(schema, default)
+    except RecursionError:
+        raise SchemaError(f"the default {default!r} contains itself: leave it out") from None
 
 
 def errors(schema: Schema, instance: object) -> Iterator[ValidationError]:

@@ -56,6 +56,14 @@ def possible(schema: Bound | bool) -> Iterator[Bound]:
         yield from possible(schema.get(keyword, True))
 
 
+def of_same_value(schema: Bound) -> Iterator[Bound]:
+    """The schemas in `schema` that may be asked about the same value."""
+    several = [sub for keyword in ("allOf", "anyOf", "oneOf") for sub in schema.get(keyword, ())]
+    single = [schema.get(keyword) for keyword in ("not", "if", "then", "else")]
+    named = schema.get("dependentSchemas", {}).values()
+    yield from (sub for sub in (*several, *single, *named) if isinstance(sub, Bound))
+
+
 def below(parts: Iterable[Bound], step: str | int) -> list[Bound]:
     """What the parts say of the value at `step` of a list or mapping."""
     found = [sub for part in parts for sub in _below(part, step)]
