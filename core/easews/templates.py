@@ -12,15 +12,13 @@ from typing import Generic, NamedTuple, TypeVar
 
 from .filters import Context, SpecFault
 from .http import Headers
-from .http.certificates import ClientCertificate
+from .http.certificates import TOLD
 from .http.forwarded import asked_scheme
 from .http.headers import is_header_name
 from .http.queries import Queries
 from .spelling import did_you_mean
 
 S = TypeVar("S")
-
-_TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 _reference = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _control = re.compile(r"[\x00-\x1f\x7f]")
@@ -120,20 +118,9 @@ def _parameter(ctx: Context, name: str) -> str:
     return as_bytes(Queries(ctx.request.query).get(name))
 
 
-_CERTIFICATE: Mapping[str, Callable[[ClientCertificate], str]] = {
-    "subject": lambda certificate: as_bytes(certificate.subject),
-    "issuer": lambda certificate: as_bytes(certificate.issuer),
-    "sans": lambda certificate: as_bytes(", ".join(certificate.sans)),
-    "fingerprint": lambda certificate: certificate.fingerprint,
-    "serial": lambda certificate: certificate.serial,
-    "notBefore": lambda certificate: certificate.not_before.strftime(_TIME),
-    "notAfter": lambda certificate: certificate.not_after.strftime(_TIME),
-}
-
-
 def _of_certificate(ctx: Context, field: str) -> str:
     certificate = ctx.request.certificate
-    return "" if certificate is None else _CERTIFICATE[field](certificate)
+    return "" if certificate is None else TOLD[field](certificate)
 
 
 #: What every template may say. `docs/reference/templates.md` explains the names.
@@ -160,9 +147,7 @@ REQUEST: Names[Context] = Names(
         "Label": Argument(
             lambda ctx, name: as_bytes(ctx.labels.get(name, "")), _any_name, "a label"
         ),
-        "Certificate": Argument(
-            _of_certificate, _CERTIFICATE.__contains__, ", ".join(_CERTIFICATE)
-        ),
+        "Certificate": Argument(_of_certificate, TOLD.__contains__, ", ".join(TOLD)),
     },
 )
 

@@ -181,6 +181,6 @@ def test_a_certificate_is_told_so_that_nothing_in_it_can_be_taken_for_more() -> 
         "DNS:a%2CDNS:b, URI:x%25y%0A",
         "ab" * 32,
         "1F",
-        "2026-01-02T00:00:00+00:00",
-        "2027-01-02T00:00:00+00:00",
+        "2026-01-02T00:00:00Z",
+        "2027-01-02T00:00:00Z",
     ]

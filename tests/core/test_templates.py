@@ -77,7 +77,7 @@ def test_a_verified_certificate_is_told_of() -> None:
     text = "|".join(f"{{{{Certificate.{name}}}}}" for name in names)
 
     assert Template(text).render(context(certificate=certificate)) == (
-        "CN=Zo\xc3\xab|CN=CA|DNS:a, DNS:b|ab|1F|2026-01-31T12:00:00Z|2027-01-31T12:00:00Z"
+        "CN=Zo\\C3\\AB|CN=CA|DNS:a, DNS:b|ab|1F|2026-01-31T12:00:00Z|2027-01-31T12:00:00Z"
     )
 
 

@@ -79,7 +79,7 @@ def encrypted(key: Path) -> None:
 def test_files_are_found_beside_the_config(authority: Authority, tmp_path: Path) -> None:
     authority.issue("a.example", "*.b.example", "192.0.2.1")
     spec = tls(tmp_path, https=True, certFile="server.pem", keyFile="server.key")
-    assert load_pair(spec.pairs[0]).names == ("a.example", "*.b.example", "192.0.2.1")
+    assert load_pair(spec.pairs[0])[0].names == ("a.example", "*.b.example", "192.0.2.1")
     assert spec.files == [str(tmp_path / "server.pem"), str(tmp_path / "server.key")]
 
 
@@ -89,7 +89,7 @@ def test_certificates_may_be_inline(authority: Authority, tmp_path: Path, encode
     certificate, key = (base64.encodebytes(it).decode() if encoded else it.decode() for it in files)
     assert tls(tmp_path, https=True, certBase64=certificate, keyBase64=key).pairs
     spec = tls(tmp_path, https=True, certs={"one": certificate}, keys={"one": key})
-    assert load_pair(spec.pairs[0]).names == ("a.example",)
+    assert load_pair(spec.pairs[0])[0].names == ("a.example",)
 
 
 def test_a_certificate_without_names_is_for_its_common_name(openssl: str, tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_a_certificate_without_names_is_for_its_common_name(openssl: str, tmp_pa
     command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=Old.example"]
     subprocess.run([*command, *files], check=True, capture_output=True)
     spec = tls(tmp_path, https=True, certFile="old.pem", keyFile="old.key")
-    assert load_pair(spec.pairs[0]).names == ("old.example",)
+    assert load_pair(spec.pairs[0])[0].names == ("old.example",)
 
 
 def test_authorities_may_be_inline(authority: Authority, tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_several_certificates_keep_their_order(authority: Authority, tmp_path: P
     for name in ("one", "two"):
         authority.issue(f"{name}.example", file=name)
     files = {"certFile": ["two.pem", "one.pem"], "keyFile": ["two.key", "one.key"]}
-    names = [load_pair(pair).names for pair in tls(tmp_path, https=True, **files).pairs]
+    names = [load_pair(pair)[0].names for pair in tls(tmp_path, https=True, **files).pairs]
     assert names == [("two.example",), ("one.example",)]
 
 

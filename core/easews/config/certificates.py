@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from ..net.contexts import ContextFault, certified_context
+from ..net.contexts import Context, ContextFault, Settings, certified_context
 from .model import KeyPairSpec, PemSpec
 from .pem import KeyPair, Part, PemFault, as_pem, check_dates, key_pair, read_certificates
 from .sources import why_unreadable
@@ -16,19 +16,22 @@ from .sources import why_unreadable
 _LARGEST = 1024 * 1024
 
 
-def load_pair(spec: KeyPairSpec, password: str = "", now: datetime | None = None) -> KeyPair:
-    """The certificate and key that `spec` names, at `now` (UTC). PemFault when they cannot be used.
+def load_pair(
+    spec: KeyPairSpec, password: str = "", settings: Settings | None = None
+) -> tuple[KeyPair, Context]:
+    """The certificate and key that `spec` names, and a context that has them.
 
-    OpenSSL has the last word: it refuses keys that are too small, for example.
+    PemFault when they cannot be used today. OpenSSL has the last word: it refuses keys that are
+    too small, for example.
     """
     certificate = _content(spec.certificate, "certificate")
     pair = key_pair(certificate, _content(spec.key, "key"), password)
-    check_dates(pair, now or datetime.now(UTC))
+    check_dates(pair, datetime.now(UTC))
     try:
-        certified_context(pair.certificate, pair.key, password)
+        context = certified_context(pair.certificate, pair.key, password, settings)
     except ContextFault as error:
         raise PemFault("certificate", str(error), "use another certificate and key") from None
-    return pair
+    return pair, context
 
 
 def load_authorities(spec: PemSpec) -> str:

@@ -21,6 +21,9 @@ from dataclasses import dataclass
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 PROTOCOLS = ["http/1.1"]
 
+#: For those who only pass one on.
+Context = ssl.SSLContext
+
 
 class ContextFault(Exception):
     """OpenSSL refuses a certificate, key or list of ciphers; the text says why."""

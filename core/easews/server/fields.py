@@ -7,10 +7,10 @@ whom the request came through.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 
 from ..http import ClientCertificate, Headers, hyphenated
+from ..http.certificates import TOLD
 from ..http.forwarded import forwarding_names
 
 # RFC 9112 §§9.3, 9.6 and RFC 9110 §7.8: options of Connection that filters and the server read.
@@ -23,10 +23,6 @@ _OPTIONS = frozenset({"close", "keep-alive", "upgrade"})
 _ESSENTIAL = frozenset(
     {"connection", "content-length", "host", "te", "transfer-encoding", "upgrade"}
 )
-
-# A name's text is the client's choice. What no header may have, and the comma, which divides names.
-_ODD = re.compile(r"[^\x20-\x7e]|[,%]")
-_NOT_ASCII = re.compile(r"[^\x20-\x7e]")
 
 
 def received_fields(headers: Headers, trusted: bool, source: str | None) -> Headers:
@@ -89,25 +85,4 @@ def add_certificate(
 ) -> None:
     """Add the fields that tell of a client's certificate; `names` has the field for each value."""
     for what, name in names.items():
-        headers.add(name, _VALUES[what](certificate))
-
-
-def _backslashed(found: re.Match[str]) -> str:
-    """RFC 4514 §2.4: the bytes of a character in hexadecimal."""
-    return "".join(f"\\{byte:02X}" for byte in found[0].encode())
-
-
-def _percented(found: re.Match[str]) -> str:
-    return "".join(f"%{byte:02X}" for byte in found[0].encode())
-
-
-#: What `clientCertificateHeaders` may tell, each as the value of a field.
-_VALUES: Mapping[str, Callable[[ClientCertificate], str]] = {
-    "subject": lambda it: _NOT_ASCII.sub(_backslashed, it.subject),
-    "issuer": lambda it: _NOT_ASCII.sub(_backslashed, it.issuer),
-    "sans": lambda it: ", ".join(_ODD.sub(_percented, san) for san in it.sans),
-    "fingerprint": lambda it: it.fingerprint,
-    "serial": lambda it: it.serial,
-    "notBefore": lambda it: it.not_before.isoformat(),
-    "notAfter": lambda it: it.not_after.isoformat(),
-}
+        headers.add(name, TOLD[what](certificate))

@@ -13,7 +13,7 @@ from ...config.model import PemSpec, TlsSpec
 from ...config.pem import KeyPair, PemFault
 from ...errors import CertificateError
 from ...http import ClientCertificate
-from ...net.contexts import Settings, certified_context, front_context
+from ...net.contexts import Settings, front_context
 from ...net.tls import TlsWire
 from .handshakes import Handshakes
 from .sni import by_name, chosen
@@ -93,19 +93,16 @@ class ServerTls:
     def _load(self) -> Loaded:
         spec = self.spec
         settings = Settings(spec.minimum, spec.ciphers, self._authorities(), spec.client_required)
-        pairs = []
+        loaded = []
         for pair in spec.pairs:
             try:
-                pairs.append(load_pair(pair, spec.key_password))
+                loaded.append(load_pair(pair, spec.key_password, settings))
             except PemFault as fault:
                 raise self._error(
                     fault, pair.key if fault.part == "key" else pair.certificate
                 ) from None
-        contexts = [
-            (pair.names, certified_context(pair.certificate, pair.key, spec.key_password, settings))
-            for pair in pairs
-        ]
-        return Loaded(settings, tuple(pairs), by_name(contexts))
+        contexts = by_name([(pair.names, context) for pair, context in loaded])
+        return Loaded(settings, tuple(pair for pair, _ in loaded), contexts)
 
     def _authorities(self) -> str:
         authorities = self.spec.authorities
