@@ -4,6 +4,8 @@
     pool       Pool, Attempt: which server next (pure)
     onward     what goes on to a server, and back to the client (pure)
     turns      first_answer: one server of a pool after the other
+    records    which servers follow from DNS answers, and when to ask again (pure)
+    names      look_up(name): DNS, with TTL
     dialling   dial(server) -> a connected socket
     exchange   ask(socket, …) -> Answer: one HTTP/1.1 request and its answer
     answers    Answer, and how its head and its body are read

@@ -1,0 +1,206 @@
+"""What follows from DNS records: which servers, and when to ask again. Values, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+from weakref import WeakValueDictionary
+
+from ..addresses import Address, parse_ip
+from ..http.urls import server_url
+from .servers import Server
+
+#: Look-ups of several pools or processes that began together drift apart by up to this share.
+_JITTER = 0.1
+#: A name that cannot be looked up is tried again after this many seconds at the latest.
+_LONGEST_RETRY = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Resolve:
+    """How the names of a pool are looked up.
+
+    mode         ``each``: A and AAAA records, and each address is a server of its own.
+                 ``srv``: SRV records, and each address of each target is
+    nameservers  DNS servers to ask; where there are none, /etc/hosts and /etc/resolv.conf count
+    min_ttl      seconds for which an answer counts at least
+    max_ttl      seconds after which it is asked for again at the latest
+    timeout      seconds for one look-up, all its attempts together
+    """
+
+    mode: str
+    nameservers: tuple[Address, ...] = ()
+    min_ttl: float = 5.0
+    max_ttl: float = 300.0
+    timeout: float = 5.0
+
+    @classmethod
+    def from_spec(cls, spec: str | Mapping[str, Any]) -> Resolve | None:
+        """From a pool's `resolve`. None where names are looked up at each connection."""
+        if isinstance(spec, str):
+            return None if spec == "dial" else cls(spec)
+        if spec["mode"] == "dial":
+            return None
+        nameservers = tuple(map(parse_nameserver, spec["nameservers"]))
+        return cls(spec["mode"], nameservers, spec["minTtl"], spec["maxTtl"], spec["timeout"])
+
+
+def parse_nameserver(text: str) -> Address:
+    """An IP with or without a port; 53 is the usual one. ValueError when it is neither."""
+    if parse_ip(text) is not None:
+        return Address(text, 53)
+    host, _, port = text.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    host = host[1:-1] if bracketed else host
+    if parse_ip(host) is None or (":" in host) != bracketed:
+        raise ValueError("it is neither an IP nor an IP with a port")
+    if not (port.isascii() and port.isdigit() and len(port) <= 5 and 1 <= int(port) <= 65535):
+        raise ValueError("its port is not a number from 1 to 65535")
+    return Address(host, int(port))
+
+
+class Service(NamedTuple):
+    """One SRV record. `weight` is its share among those of its priority."""
+
+    priority: int
+    weight: int
+    port: int
+    host: str
+
+
+class Target(NamedTuple):
+    """An address that a name leads to. A `port` of 0 is the port of the URL."""
+
+    host: str
+    port: int = 0
+    weight: int = 1
+
+
+class Records(NamedTuple):
+    """The answer to one question: addresses or services, and for how many seconds it counts."""
+
+    values: tuple[Any, ...]
+    ttl: float
+
+
+@dataclass(slots=True, weakref_slot=True, eq=False)
+class Known:
+    """What this process knows of a name.
+
+    records  the last answer to each question, by name and type
+    targets  where the name leads to; None before the first answer
+    trouble  why the last look-up failed; empty when it did not
+    """
+
+    records: dict[tuple[str, str], Records] = field(default_factory=dict)
+    targets: tuple[Target, ...] | None = None
+    trouble: str = ""
+
+
+# One for each name of this process. So a new generation begins with the servers of the old one.
+_known: WeakValueDictionary[tuple[str, str, tuple[Address, ...]], Known] = WeakValueDictionary()
+
+
+def known_of(host: str, resolve: Resolve) -> Known:
+    """What is known of `host`, if it is looked up as `resolve` says."""
+    identity = (host, resolve.mode, resolve.nameservers)
+    known = _known.get(identity)
+    if known is None:
+        known = _known[identity] = Known()
+    return known
+
+
+def preferred(services: Iterable[Service]) -> tuple[Service, ...]:
+    """The services of the lowest priority, with weights above 0 (RFC 2782).
+
+    There, a weight of 0 is a very small share, unless all are 0: then the shares are equal. The
+    target "." says that there is no such service.
+    """
+    there = [service for service in services if service.host not in ("", ".")]
+    lowest = min((service.priority for service in there), default=0)
+    chosen = sorted(service for service in there if service.priority == lowest)
+    if all(service.weight for service in chosen):
+        return tuple(chosen)
+    share = 10 if any(service.weight for service in chosen) else 1
+    return tuple(service._replace(weight=share * service.weight or 1) for service in chosen)
+
+
+def targets_of(addresses: Iterable[str], *, port: int = 0, weight: int = 1) -> tuple[Target, ...]:
+    """Each address once, in an order that does not depend on that of the answer."""
+    hosts = {str(ip) for address in addresses if (ip := parse_ip(address)) is not None}
+    return tuple(Target(host, port, weight) for host in sorted(hosts))
+
+
+def merged(targets: Iterable[Target]) -> tuple[Target, ...]:
+    """Every address and port once. The weights of those that are the same are added."""
+    weights: dict[tuple[str, int], int] = {}
+    for host, port, weight in targets:
+        weights[host, port] = weights.get((host, port), 0) + weight
+    return tuple(Target(host, port, weight) for (host, port), weight in sorted(weights.items()))
+
+
+def servers_at(server: Server, targets: Iterable[Target]) -> tuple[Server, ...]:
+    """The servers that stand for `server`, whose name leads to `targets`.
+
+    They have the path, the tags and the Host of `server`, and its weight times their own.
+    """
+    return tuple(_at(server, target) for target in targets)
+
+
+def _at(server: Server, target: Target) -> Server:
+    port = target.port or server.port
+    host = f"[{target.host}]" if ":" in target.host else target.host
+    return replace(
+        server,
+        url=f"{server_url(server.url).scheme}://{host}:{port}{server.path}",
+        host=target.host,
+        port=port,
+        is_ip=True,
+        weight=server.weight * target.weight,
+        own_host=service_domain(server.own_host) if target.port else server.own_host,
+    )
+
+
+def service_domain(host: str) -> str:
+    """The domain whose service `host` is: that of ``_ws._tcp.example.com`` is ``example.com``."""
+    labels = host.split(".")
+    while len(labels) > 1 and labels[0].startswith("_"):
+        del labels[0]
+    return ".".join(labels)
+
+
+def difference(
+    before: Sequence[Target], after: Sequence[Target]
+) -> tuple[list[Target], list[Target]]:
+    """What is new in `after`, and what has left since `before`. Weights do not count."""
+    old, new = {target[:2] for target in before}, {target[:2] for target in after}
+    return (
+        [target for target in after if target[:2] not in old],
+        [target for target in before if target[:2] not in new],
+    )
+
+
+def next_look_up(ttl: float, resolve: Resolve, chance: float) -> float:
+    """Seconds until an answer with this TTL is asked for again. `chance` is from 0 to 1.
+
+    Never before the TTL is over: until then a caching nameserver repeats the same answer.
+    """
+    return min(max(ttl, resolve.min_ttl), resolve.max_ttl) * (1 + _JITTER * chance)
+
+
+def next_retry(failures: int, resolve: Resolve, chance: float) -> float:
+    """Seconds until a name is looked up again that has failed so many times in a row."""
+    wait = resolve.min_ttl * 2.0 ** min(failures - 1, 10)
+    return min(wait, max(_LONGEST_RETRY, resolve.min_ttl)) * (1 + _JITTER * chance)
+
+
+def hosts_entries(text: str, host: str) -> tuple[str, ...]:
+    """The addresses of `host` in the text of a hosts file, in its order."""
+    wanted = host.rstrip(".").lower()
+    lines = (line.partition("#")[0].split() for line in text.splitlines())
+    return tuple(
+        line[0]
+        for line in lines
+        if len(line) > 1 and wanted in map(str.lower, line[1:]) and parse_ip(line[0])
+    )
