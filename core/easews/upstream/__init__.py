@@ -2,6 +2,9 @@
 
     servers    Server, and what this process knows of it (pure)
     pool       Pool, Attempt: which server next (pure)
+    health     which servers are well: checks, ejection, panic, slow start (pure)
+    checks     what a check sends, and which answers pass (pure)
+    probes     one check of a server
     onward     what goes on to a server, and back to the client (pure)
     turns      first_answer: one server of a pool after the other
     records    which servers follow from DNS answers, and when to ask again (pure)
