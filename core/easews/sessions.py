@@ -210,7 +210,15 @@ class Connection:
     `Sessions` depend on them.
     """
 
-    __slots__ = ("_release", "_session", "_sessions", "opening", "received", "wire")
+    __slots__ = (
+        "_lease",
+        "_release",
+        "_session",
+        "_sessions",
+        "opening",
+        "received",
+        "wire",
+    )
 
     def __init__(
         self,
@@ -226,6 +234,7 @@ class Connection:
         self.received: bytes = received
         self._sessions = Sessions() if sessions is None else sessions
         self._release = release
+        self._lease: Callable[[], None] | None = None
         self._session: Session | None = None
 
     def opened(self, session: Session) -> None:
@@ -236,11 +245,13 @@ class Connection:
     def over(self, ending: Ending) -> None:
         """The session has ended and `wire` is closed. A second call does nothing."""
         session, self._session = self._session, None
-        release, self._release = self._release, None
+        releases = self._lease, self._release
+        self._lease = self._release = None
         if session is not None:
             self._sessions.ended(session, ending)
-        if release is not None:
-            release()
+        for release in releases:
+            if release is not None:
+                release()
 
 
 @dataclass(slots=True, eq=False)
@@ -254,9 +265,11 @@ class Upgrade:
               connection to a service and returns
     discard   is called when the protocol is not switched: it closes what the filter holds for
               the session, such as the backend's socket
+    release   gives back what the session has used up to its end, such as `Attempt.over`
 
     Exactly one of `start` and `discard` is called for every Upgrade, also when a later filter
-    raises, the answer is replaced, or the client has left. Both may be async.
+    raises, the answer is replaced, or the client has left. Both may be async. `release` is called
+    once in any case: when the session is over, or after `discard`.
     """
 
     headers: Headers
@@ -264,6 +277,7 @@ class Upgrade:
     backend: str
     start: Callable[[Connection], Awaitable[None] | None]
     discard: Callable[[], Awaitable[None] | None]
+    release: Callable[[], None] | None = None
     _settled: bool = field(default=False, init=False)
 
     status = 101
@@ -273,6 +287,7 @@ class Upgrade:
         if self._settled:
             raise RuntimeError("this Upgrade was already started or discarded")
         self._settled = True
+        connection._lease = self.release
         if (starting := self.start(connection)) is not None:
             await starting
 
@@ -285,5 +300,9 @@ class Upgrade:
         """Call `discard`, unless `accept` was called. For the engine."""
         if not self._settled:
             self._settled = True
-            if (discarding := self.discard()) is not None:
-                await discarding
+            try:
+                if (discarding := self.discard()) is not None:
+                    await discarding
+            finally:
+                if self.release is not None:
+                    self.release()

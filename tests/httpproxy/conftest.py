@@ -12,6 +12,8 @@ import pytest
 from easews import Filter
 from easews.testing import Running, gateway
 from easews.upstream import KeptConnections
+from easews.upstream import Server as UpstreamServer
+from easews.upstream.servers import standing_of
 
 #: Far more than anything here takes; only to end a test that would hang.
 PATIENCE = 30
@@ -176,6 +178,7 @@ async def _staging(
         path=path,
     )
     clients: list[Link] = []
+    standings = [standing_of(UpstreamServer.at(f"http://{at}")) for at in where]
     try:
         async with gateway(config, *filters) as running:
             try:
@@ -183,6 +186,7 @@ async def _staging(
             finally:  # a client that stays keeps its lingering connection open
                 for client in clients:
                     client.close()
+        assert not any(standing.active for standing in standings), "an attempt is never over"
     finally:
         for one in listening:
             one.close()

@@ -15,6 +15,8 @@ from websockets.sync.client import connect
 from easews import Context, Filter, Response
 from easews.observe.logs import FIELDS
 from easews.testing import Running, gateway, make_context
+from easews.upstream import Server
+from easews.upstream.servers import standing_of
 from easews_wsproxy.handshake.rules import accept_for
 from easews_wsproxy.proxy import WebSocketProxy
 
@@ -106,8 +108,11 @@ async def proxying(
         for server in servers
     ]
     config = CONFIG.format(flow=flow, servers=f"[{', '.join(entries)}]", trusted=trusted)
+    ports = [server for server in servers if isinstance(server, int)]
+    standings = [standing_of(Server.at(f"ws://127.0.0.1:{port}")) for port in ports]
     async with gateway(config, Spoils, Answers, Stamps, Decorates) as running:
         yield running
+    assert not any(standing.active for standing in standings), "an attempt is never over"
 
 
 class Backend:
@@ -269,6 +274,27 @@ async def test_servers_take_turns() -> None:
                 await server.send(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n")
                 assert (await read_all(client)).startswith(b"HTTP/1.1 403 ")
                 await server.aclose()
+
+
+async def test_the_server_with_the_fewest_open_sessions_is_next() -> None:
+    with Backend() as one, Backend() as other:
+        async with proxying(one.port, other.port) as running:
+            peers = []
+            for backend in (one, other, one):
+                peers.append(await ask(running))
+                server, head = await backend.accept()
+                await server.send(accepting(head))
+                peers.append(server)
+                await receive_until(peers[-2], b"\r\n\r\n")
+            for peer in (peers[0], peers[1], peers[4], peers[5]):  # both sessions with `one`
+                await peer.aclose()
+            with anyio.fail_after(PATIENCE):
+                while len(running.sessions) > 1:
+                    await checkpoint()
+            peers.append(await ask(running))
+            peers.append((await one.accept())[0])
+            for peer in peers:
+                await peer.aclose()
 
 
 async def test_a_server_that_is_in_its_pool_twice_has_two_ways_to_be_asked() -> None:

@@ -37,7 +37,7 @@ def test_the_design_notes_config_gets_the_defaults() -> None:
 
     assert pool == {
         "servers": [{"url": "ws://127.0.0.1:12345", "keepHost": False}],
-        "loadBalance": {"policy": "roundRobin"},
+        "loadBalance": {},
         "clientMaxMsgSize": -1,
         "serverMaxMsgSize": -1,
         "originPatterns": [],
@@ -62,8 +62,7 @@ def test_the_design_notes_config_gets_the_defaults() -> None:
         (["pools", 0, "servers", 0, "url"], spec({"url": "wss://a.example"})),
         (["pools", 0, "servers", 0, "url"], spec({"url": "HTTPS://a.example"})),
         (["pools", 0, "servers", 0, "tags"], spec({**A, "tags": ["blue"]})),
-        (["pools", 0, "loadBalance", "policy"], spec(loadBalance={"policy": "ipHash"})),
-        (["pools", 0, "loadBalance", "headerHashKey"], spec(loadBalance={"headerHashKey": "X"})),
+        (["pools", 0, "loadBalance", "policy"], spec(loadBalance={"policy": "forward"})),
         (["pools", 0, "loadBalance", "stickySession"], spec(loadBalance={"stickySession": {}})),
         *((["pools", 0, key], spec(**{key: {}})) for key in ("filter", "healthCheck", "tls")),
     ],

@@ -6,6 +6,7 @@ passing    what goes on to the next hop: end_to_end, passing_trailers
 certificates  a client's certificate
 problems   answers that easews makes itself: problem+json or plain text
 forwarded  X-Forwarded-* and Forwarded (RFC 7239), read and written
+cookies    the cookies of a request
 paths      what paths are compared as, and which are ambiguous
 hosts      what hosts are compared as
 queries    the parameters of a query

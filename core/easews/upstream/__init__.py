@@ -1,7 +1,8 @@
 """Backends, for any filter that talks to one.
 
     servers    Server, and what this process knows of it (pure)
-    pool       Pool, Attempt: which server next (pure)
+    balance    which server is next: the policies (pure)
+    pool       Pool, Attempt: the servers, and attempts at them (pure)
     health     which servers are well: checks, ejection, panic, slow start (pure)
     checks     what a check sends, and which answers pass (pure)
     probes     one check of a server

@@ -1,28 +1,36 @@
-"""Which server is next. Values and arithmetic, no I/O."""
+"""The servers of a pool, and attempts at them. Values and arithmetic, no I/O."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ..filters import SpecFault
 from ..http import Request
-from .servers import Server, Standing, standing_of
+from .balance import Policy, policy_faults, policy_for
+from .balance.rotation import Rotation
+from .servers import Member, Server, Standing, standing_of
 
 Spec = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try to have `server` answer a request. Call `succeeded` or `failed` afterwards.
+    """One try to have a server answer a request.
+
+    Call `failed` or `succeeded` once it is known which it was, and `over` once the server has
+    nothing more to do for the request: when its answer is read, or its session has ended.
 
     server    the server to ask
     standing  what this process knows of it
     """
 
-    server: Server
-    standing: Standing
+    __slots__ = ("_is_over", "server", "standing")
+
+    def __init__(self, server: Server, standing: Standing) -> None:
+        self.server: Server = server
+        self.standing: Standing = standing
+        self._is_over = False
+        standing.count(1)
 
     def succeeded(self) -> None:
         """The server has answered, with whatever status."""
@@ -34,54 +42,68 @@ class Attempt:
         self.standing.failures += 1
         self.standing.last_error = str(cause)
 
+    def over(self) -> None:
+        """The server has nothing more to do for the request. A second call does nothing."""
+        if not self._is_over:
+            self._is_over = True
+            self.standing.count(-1)
+
 
 class Pool:
-    """The servers of a pool, and whose turn it is.
+    """The servers of a pool, and which of them gets a request.
 
-    The policy is smooth weighted round robin: with the weights 5, 1 and 1 the order is
-    a a b a c a a rather than a a a a a b c.
+    A server with the weight 0 gets none.
     """
 
-    def __init__(self, servers: Iterable[Server]) -> None:
-        self._servers = [server for server in servers if server.weight > 0]
-        self._attempts = [Attempt(server, standing_of(server)) for server in self._servers]
-        self._shares = [0] * len(self._servers)
-        self._total = sum(server.weight for server in self._servers)
+    def __init__(self, servers: Iterable[Server], policy: Policy | None = None) -> None:
+        """`policy` chooses; without one it is one server after the other, as `roundRobin` does."""
+        self._members = [
+            Member(server, standing_of(server), server.weight)
+            for server in servers
+            if server.weight > 0
+        ]
+        self._policy: Policy = Rotation() if policy is None else policy
+        # Where there is no choice, nothing is spent on it.
+        self._only = self._members[0] if len(self._members) == 1 else None
+        if self._only is None:
+            self._policy.update(self._members)
 
     @classmethod
-    def from_spec(cls, spec: Spec) -> Pool:
-        """Make a pool from a spec that is valid for ``urn:easews:common#/$defs/pool``."""
-        return cls(
+    def from_spec(cls, spec: Spec, policy: str = "roundRobin") -> Pool:
+        """Make a pool from a spec that is valid for ``urn:easews:common#/$defs/pool``.
+
+        `policy` is that of a pool whose `loadBalance` names none.
+        """
+        servers = (
             Server.at(entry["url"], weight=entry.get("weight", 1), keep_host=entry["keepHost"])
             for entry in spec["servers"]
         )
+        return cls(servers, policy_for(spec.get("loadBalance", {}), policy))
 
     @property
     def standings(self) -> dict[str, Standing]:
-        """What is known of each server, by its URL: failures in a row, and the last error."""
-        return {attempt.server.url: attempt.standing for attempt in self._attempts}
+        """What is known of each server, by its URL: what it has to do, failures in a row …"""
+        return {member.server.url: member.standing for member in self._members}
 
     def next(self, request: Request, tried: Collection[Server] = ()) -> Attempt | None:
         """An attempt at the server to ask for `request` now, or None when no server is left.
 
-        `tried` are the servers that have failed for this request. The call without any moves the
-        pool on to its next turn.
+        `tried` are the servers that have failed for this request. From here on the server counts
+        as busy with it, until `Attempt.over`.
         """
-        attempts, shares = self._attempts, self._shares
-        if not tried and len(attempts) > 1:
-            for index, server in enumerate(self._servers):
-                shares[index] += server.weight
-            index = max(range(len(shares)), key=shares.__getitem__)
-            shares[index] -= self._total
-            return attempts[index]
-        left = [index for index, attempt in enumerate(attempts) if attempt.server not in tried]
-        return attempts[max(left, key=shares.__getitem__)] if left else None
+        member = self._only
+        if tried:
+            member = self._policy.choose(request, lambda one: one.server in tried)
+        elif member is None:
+            member = self._policy.choose(request)
+        return None if member is None else Attempt(member.server, member.standing)
 
 
 def pool_faults(pool: Spec, at: Sequence[str | int]) -> Iterator[SpecFault]:
     """The faults of a pool's spec that its schema cannot express; `at` is the pool's place."""
     path = (*at, "servers")
     yield from _weight_faults(pool["servers"], path)
+    yield from policy_faults(pool["loadBalance"], (*at, "loadBalance"))
     for number, server in enumerate(pool["servers"]):
         if "?" in server["url"]:
             yield SpecFault(

@@ -84,7 +84,7 @@ class RoundTrip:
     """One request on one connection. `answer` is there once `run` has returned.
 
     Then `finish` has to be called, whatever happens: it keeps the connection for the next request
-    if it is in order, and closes it otherwise.
+    if it is in order, and closes it otherwise. `over` is called with it.
     """
 
     answer: Answer
@@ -96,12 +96,14 @@ class RoundTrip:
         timeouts: Timeouts,
         uploads: Uploads,
         keep: Callable[[socket.socket, str], None],
+        over: Callable[[], None],
     ) -> None:
         self._sock = sock
         self._request = request
         self._timeouts = timeouts
         self._uploads = uploads
         self._keep = keep
+        self._over = over
         self._reader = AnswerReader(sock)
         self._rest: Rest | None = None
 
@@ -126,6 +128,7 @@ class RoundTrip:
         """The answer was read as far as anybody wants to. To be awaited, if there is what to."""
         if self._rest is not None:
             return self._finish_both(self._rest)
+        self._over()
         upload = self._request.upload
         sent = upload is None or upload.done
         if sent and not self._request.single and self.answer.reusable:
@@ -226,7 +229,7 @@ class Client:
             if sock is None:
                 sock = await dial(server, self._timeouts.connect)
             keep = partial(kept.give, attempt.standing, limits=self._limits)
-            trip = RoundTrip(sock, request, self._timeouts, kept.uploads, keep)
+            trip = RoundTrip(sock, request, self._timeouts, kept.uploads, keep, attempt.over)
             try:
                 await trip.run()
                 return trip

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from weakref import WeakValueDictionary
+from math import inf
+from typing import Protocol
+from weakref import WeakSet, WeakValueDictionary
 
 from ..addresses import parse_ip
 from ..http.urls import DEFAULT_PORTS, server_url
@@ -47,13 +49,51 @@ class Server:
             own_host = ""
         return cls(url, host, port, path, is_ip, weight, keep_host, own_host)
 
+    @property
+    def identity(self) -> str:
+        """What makes it the same server in another pool: all that decides where requests go.
+
+        ws:// and http:// lead to the same server.
+        """
+        scheme, *_ = server_url(self.url)
+        secure = "tls" if scheme in ("wss", "https") else "plain"
+        return f"{secure} {self.host} {self.port} {self.path}"
+
+
+class Follower(Protocol):
+    """Something that keeps count of what its servers have to do."""
+
+    def moved(self, standing: Standing, by: int) -> None:
+        """`standing.active` has changed by `by`."""
+
 
 @dataclass(slots=True, weakref_slot=True, eq=False)
 class Standing:
-    """What is known of a server: failures in a row, and what the last one was."""
+    """What this process knows of a server.
 
+    active      its open sessions and requests in progress, under whichever config they began
+    failures    how often in a row it could not be reached
+    last_error  what the last failure was
+    followers   those who are told when `active` changes
+    """
+
+    active: int = 0
     failures: int = 0
     last_error: str = ""
+    followers: WeakSet[Follower] | None = None
+
+    def follow(self, follower: Follower) -> None:
+        """Tell `follower` from now on, for as long as somebody else keeps it."""
+        if self.followers is None:
+            self.followers = WeakSet()
+        self.followers.add(follower)
+
+    def count(self, by: int) -> None:
+        """One more, or one less, that it has to do."""
+        self.active += by
+        if self.followers:
+            for follower in self.followers:
+                follower.moved(self, by)
 
 
 # One for each server of this process, however many pools and generations name it. It is forgotten
@@ -62,10 +102,37 @@ _standings: WeakValueDictionary[str, Standing] = WeakValueDictionary()
 
 
 def standing_of(server: Server) -> Standing:
-    """What is known of `server`. It is known by its scheme, host, port and path."""
-    scheme, host, port, path = server_url(server.url)
-    identity = f"{scheme} {host} {port} {path}"
+    """What is known of `server`, whatever pool names it."""
+    identity = server.identity
     standing = _standings.get(identity)
     if standing is None:
         standing = _standings[identity] = Standing()
     return standing
+
+
+@dataclass(slots=True, eq=False)
+class Member:
+    """A server in its pool.
+
+    server    where it is
+    standing  what this process knows of it
+    weight    its share of the traffic at present
+    usable    whether it may be chosen at present
+    limit     the most that it may have to do at a time
+    """
+
+    server: Server
+    standing: Standing
+    weight: float
+    usable: bool = True
+    limit: float = inf
+
+    @property
+    def load(self) -> float:
+        """What it would have to do with one more, by its weight."""
+        return (self.standing.active + 1) / self.weight
+
+    @property
+    def full(self) -> bool:
+        """Whether it has as much to do as it may."""
+        return self.standing.active >= self.limit

@@ -20,8 +20,9 @@ T = TypeVar("T")
 async def first_answer(pool: Pool, ctx: Context, ask: Callable[[Attempt], Awaitable[T]]) -> T:
     """What `ask` returns for the first server of the pool for which it does not raise ConnectError.
 
-    Each server is asked once at most. `ctx.backend` is the one that was asked last. Raises
-    NoServer when the pool has none, the last ConnectError, and any other error at once.
+    Each server is asked once at most. `ctx.backend` is the one that was asked last. The caller
+    has to call `over` of the attempt that led to the answer. Raises NoServer when the pool has no
+    server, the last ConnectError, and any other error at once.
     """
     failure: UpstreamError = NoServer("the pool has no server")
     tried: list[Server] = []
@@ -33,9 +34,13 @@ async def first_answer(pool: Pool, ctx: Context, ask: Callable[[Attempt], Awaita
         try:
             answer = await ask(attempt)
         except ConnectError as error:
+            attempt.over()
             attempt.failed(error)
             failure = error.with_traceback(None)
             tried.append(server)
+        except BaseException:
+            attempt.over()
+            raise
         else:
             attempt.succeeded()
             return answer

@@ -25,7 +25,6 @@ from easews.upstream import (
     Attempt,
     NoServer,
     Pool,
-    Server,
     ask,
     dial,
     first_answer,
@@ -66,7 +65,7 @@ NOT_WEBSOCKET = "notWebSocket"
 class _Offer(NamedTuple):
     """Our handshake with one server: what is sent, and what its answer is judged by."""
 
-    server: Server
+    attempt: Attempt
     target: str
     headers: Headers
     key: str
@@ -90,7 +89,7 @@ class WebSocketProxy(Filter):
         super().__init__(name, spec)
         pool = spec["pools"][0]
         timeouts = pool["timeouts"]
-        self._pool = Pool.from_spec(pool)
+        self._pool = Pool.from_spec(pool, policy="leastConnections")
         self._origins = OriginPolicy(pool["originPatterns"], pool["insecureSkipVerify"])
         origin: str = spec.get("defaultOrigin", "")
         self._default_origin = origin and origin_of(origin)
@@ -112,15 +111,19 @@ class WebSocketProxy(Filter):
             return _report(ctx, error)
         if answer.status != 101:
             headers = passed_on(answer.status, answer.headers)
-            ctx.response = Response(
-                answer.status, headers, body=answer.body(), on_close=answer.close
-            )
+
+            def close() -> None:
+                answer.close()
+                offer.attempt.over()
+
+            ctx.response = Response(answer.status, headers, body=answer.body(), on_close=close)
             return SERVER_ERROR
         fault = check_answer(answer.status, answer.headers, key=offer.key, offer=offer.headers)
         if fault is not None:
             answer.close()
-            return _report(ctx, BadAnswer(f"{offer.server.url}: {fault}"))
-        ctx.response = self._upgrade(ctx, offer.server, answer)
+            offer.attempt.over()
+            return _report(ctx, BadAnswer(f"{offer.attempt.server.url}: {fault}"))
+        ctx.response = self._upgrade(ctx, offer.attempt, answer)
         return None
 
     async def _ask_servers(self, ctx: Context) -> tuple[_Offer, Answer]:
@@ -128,13 +131,13 @@ class WebSocketProxy(Filter):
         headers = onward_headers(ctx, self._forwarded)
 
         async def ask_one(attempt: Attempt) -> tuple[_Offer, Answer]:
-            offer = self._offer(ctx, attempt.server, headers)
+            offer = self._offer(ctx, attempt, headers)
             return offer, await self._ask(offer)
 
         return await first_answer(self._pool, ctx, ask_one)
 
-    def _offer(self, ctx: Context, server: Server, headers: Headers) -> _Offer:
-        key = new_key()
+    def _offer(self, ctx: Context, attempt: Attempt, headers: Headers) -> _Offer:
+        key, server = new_key(), attempt.server
         onward = backend_request(
             ctx.request,
             host=server.own_host,
@@ -142,10 +145,11 @@ class WebSocketProxy(Filter):
             default_origin=self._default_origin,
             headers=headers,
         )
-        return _Offer(server, onward_target(server, ctx.request.target), onward, key)
+        return _Offer(attempt, onward_target(server, ctx.request.target), onward, key)
 
     async def _ask(self, offer: _Offer) -> Answer:
-        sock = await dial(offer.server, self._connect_timeout)
+        server = offer.attempt.server
+        sock = await dial(server, self._connect_timeout)
         try:
             return await ask(
                 sock, "GET", offer.target, offer.headers, timeout=self._handshake_timeout
@@ -153,10 +157,10 @@ class WebSocketProxy(Filter):
         except BaseException as error:
             sock.close()
             if isinstance(error, UpstreamError):
-                raise type(error)(f"{offer.server.url}: {error}") from None
+                raise type(error)(f"{server.url}: {error}") from None
             raise
 
-    def _upgrade(self, ctx: Context, server: Server, answer: Answer) -> Upgrade:
+    def _upgrade(self, ctx: Context, attempt: Attempt, answer: Answer) -> Upgrade:
         """The 101, and the session that begins once it is sent. It keeps no request alive."""
         deflate = deflate_agreed(answer.headers)
         limits, relay = self._limits, ctx.services[Relay]
@@ -176,7 +180,9 @@ class WebSocketProxy(Filter):
 
         key = ctx.request.headers.get("sec-websocket-key")
         headers = client_answer(answer.headers, key)
-        return Upgrade(headers, "websocket", server.url, start, answer.close)
+        return Upgrade(
+            headers, "websocket", attempt.server.url, start, answer.close, release=attempt.over
+        )
 
 
 def _limits(pool: Mapping[str, Any]) -> Limits:

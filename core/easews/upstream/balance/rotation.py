@@ -1,0 +1,51 @@
+"""roundRobin: one after the other, each as often as its weight says, evenly spread.
+
+Each server has a time at which it is due, and the one that is due first is next. Between two turns
+of a server 1/weight of a round goes by. After a whole round each has had `weight` turns exactly.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from heapq import heapify, heapreplace
+
+from ...http import Request
+from ..servers import Member
+from .policy import Skip, usable
+
+
+class Rotation:
+    """A policy; see the module."""
+
+    def __init__(self) -> None:
+        self._now = 0.0  # in rounds
+        self._due: list[tuple[float, int, Member]] = []
+        self._weights: dict[Member, float] = {}
+
+    def update(self, members: Sequence[Member]) -> None:
+        chosen = usable(members)
+        before = {member: due - self._now for due, _, member in self._due}
+        alike = Counter(member.weight for member in chosen)
+        seen: Counter[float] = Counter()
+        self._due = []
+        for number, member in enumerate(chosen):
+            weight = member.weight
+            if member in before:  # what it has waited for counts, by its new weight
+                wait = before[member] * self._weights[member] / weight
+            else:  # those of one weight take their turns at even distances
+                wait = (seen[weight] + 0.5) / alike[weight] / weight
+                seen[weight] += 1
+            self._due.append((self._now + wait, number, member))
+        heapify(self._due)
+        self._weights = {member: member.weight for member in chosen}
+
+    def choose(self, request: Request, skip: Skip | None = None) -> Member | None:
+        if skip is not None:
+            left = [entry for entry in self._due if not skip(entry[2])]
+            return min(left)[2] if left else None
+        if not self._due:
+            return None
+        self._now, number, member = self._due[0]
+        heapreplace(self._due, (self._now + 1 / self._weights[member], number, member))
+        return member
