@@ -208,6 +208,22 @@ def test_a_server_that_is_not_usable_is_passed_over(spec: dict[str, Any]) -> Non
     assert policy.choose(of_user(1)) is None
 
 
+@pytest.mark.parametrize("spec", EVERY)
+def test_servers_come_and_go_while_others_stay(spec: dict[str, Any]) -> None:
+    pool = pool_of(3, spec)
+    stays = pool.members[1]
+    pool.replace([stays.server, Server.at("ws://s7"), Server.at("ws://none", weight=0)])
+    assert pool.members[0] is stays
+    assert set(chosen(pool, range(60))) == {"s1", "s7"}
+    pool.replace([stays.server])
+    assert set(chosen(pool, range(9))) == {"s1"}
+    stays.usable = False
+    pool.changed()
+    assert pool.next(of_user(1)) is None
+    pool.replace([])
+    assert pool.next(of_user(1)) is None
+
+
 @pytest.mark.parametrize(
     ("spec", "field"),
     [

@@ -57,16 +57,10 @@ class Pool:
 
     def __init__(self, servers: Iterable[Server], policy: Policy | None = None) -> None:
         """`policy` chooses; without one it is one server after the other, as `roundRobin` does."""
-        self._members = [
-            Member(server, standing_of(server), server.weight)
-            for server in servers
-            if server.weight > 0
-        ]
         self._policy: Policy = Rotation() if policy is None else policy
-        # Where there is no choice, nothing is spent on it.
-        self._only = self._members[0] if len(self._members) == 1 else None
-        if self._only is None:
-            self._policy.update(self._members)
+        self._members: list[Member] = []
+        self._only: Member | None = None
+        self.replace(servers)
 
     @classmethod
     def from_spec(cls, spec: Spec, policy: str = "roundRobin") -> Pool:
@@ -79,6 +73,29 @@ class Pool:
             for entry in spec["servers"]
         )
         return cls(servers, policy_for(spec.get("loadBalance", {}), policy))
+
+    @property
+    def members(self) -> Sequence[Member]:
+        """The servers that may get requests. Call `changed` after you have changed one."""
+        return self._members
+
+    def replace(self, servers: Iterable[Server]) -> None:
+        """These are the servers from now on. Those that stay keep their turn, their clients …"""
+        before = {member.server: member for member in self._members}
+        self._members = [
+            before.get(server) or Member(server, standing_of(server), server.weight)
+            for server in servers
+            if server.weight > 0
+        ]
+        self.changed()
+
+    def changed(self) -> None:
+        """The weight of a member is another, or whether it is usable."""
+        members = self._members
+        # Where there is no choice, nothing is spent on it.
+        self._only = members[0] if len(members) == 1 and members[0].usable else None
+        if self._only is None:
+            self._policy.update(members)
 
     @property
     def standings(self) -> dict[str, Standing]:
