@@ -51,6 +51,7 @@ from .filters import Context, Filter, Notes, SpecFault
 from .hookspecs import hookimpl
 from .http import ClientCertificate, Headers, Request, Response, end_to_end
 from .http.forwarded import ForwardedPolicy, asked_host, asked_scheme
+from .http.matching import HeaderMatch
 from .http.origins import Origin, OriginPatterns, parse_origin
 from .http.problems import problem
 from .http.regexps import compile_regexp
@@ -91,6 +92,7 @@ __all__ = [
     "FilterError",
     "ForwardedPolicy",
     "HeaderChanges",
+    "HeaderMatch",
     "Headers",
     "ListenError",
     "MessageError",

@@ -43,7 +43,6 @@ def test_defaults_are_filled_in() -> None:
             "circuitBreakerPolicy",
             "memoryCache",
             "spanName",
-            "filter",
             "healthCheck",
         ),
         *("tls", "serviceName", "serviceRegistry", "serverTags"),
@@ -64,3 +63,9 @@ def test_limits_have_to_agree() -> None:
 
 def test_the_faults_of_pools_are_found() -> None:
     assert "weight" in faults({"servers": [*SERVERS, {"url": "http://b", "weight": 1}]})
+
+
+def test_the_faults_of_several_pools_are_found() -> None:
+    with pytest.raises(ConfigError) as caught:
+        make_filter(Proxy, pools=[{"servers": SERVERS}, {"servers": SERVERS}])
+    assert "second pool without a filter" in caught.value.problems[0].wrong

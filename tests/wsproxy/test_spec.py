@@ -58,13 +58,12 @@ def test_the_design_notes_config_gets_the_defaults() -> None:
 @pytest.mark.parametrize(
     ("path", "written"),
     [
-        (["pools"], {"pools": [{"servers": [A]}, {"servers": [B]}]}),
         (["pools", 0, "servers", 0, "url"], spec({"url": "wss://a.example"})),
         (["pools", 0, "servers", 0, "url"], spec({"url": "HTTPS://a.example"})),
         (["pools", 0, "servers", 0, "tags"], spec({**A, "tags": ["blue"]})),
         (["pools", 0, "loadBalance", "policy"], spec(loadBalance={"policy": "forward"})),
         (["pools", 0, "loadBalance", "stickySession"], spec(loadBalance={"stickySession": {}})),
-        *((["pools", 0, key], spec(**{key: {}})) for key in ("filter", "healthCheck", "tls")),
+        *((["pools", 0, key], spec(**{key: {}})) for key in ("healthCheck", "tls")),
     ],
 )
 def test_what_is_not_built_yet_is_refused_and_says_so(
@@ -150,3 +149,12 @@ def test_fields_that_cannot_be_meant_so_are_faults(
     assert fault.path == ("pools", 0, *path)
     assert fault.accepted
     assert "secret" not in fault.wrong + fault.accepted
+
+
+def test_of_several_pools_one_has_no_filter() -> None:
+    share = {"filter": {"permil": 50, "policy": "ipHash"}}
+    main, canary = {"servers": [A]}, {"servers": [B], **share}
+    assert not [*errors(SCHEMA, {"pools": [main, canary]})]
+    assert not [*spec_faults(complete(SCHEMA, {"pools": [main, canary]}))]
+    (fault,) = spec_faults(complete(SCHEMA, {"pools": [canary, canary]}))
+    assert fault.path == ("pools",)

@@ -11,6 +11,7 @@ paths      what paths are compared as, and which are ambiguous
 hosts      what hosts are compared as
 queries    the parameters of a query
 regexps    regular expressions, as those of all configs are compiled
+matching   what texts and headers have to be like, as configs say it
 rewriting  what becomes of a path, and of other texts
 origins    whose page sends a request, and patterns for those that are welcome
 urls       URLs of servers, and origins

@@ -6,6 +6,7 @@
     health     which servers are well: checks, ejection, panic, slow start (pure)
     checks     what a check sends, and which answers pass (pure)
     probes     one check of a server
+    candidates  Candidates: which pool of several takes a request (pure)
     onward     what goes on to a server, and back to the client (pure)
     turns      first_answer: one server of a pool after the other
     records    which servers follow from DNS answers, and when to ask again (pure)
@@ -20,9 +21,12 @@
     roundtrip  Client: a request with its body over a kept connection
 
 The filter's schema refers to ``urn:easews:common#/$defs/pool`` (or to its properties), its
-`check` calls `pool_faults`, and `Pool.from_spec` makes the pool. `first_answer` asks one server
-after the other: it goes on to the next one after `easews.ConnectError`; `UpstreamTimeout` and
-`BadAnswer` end the request, and `told_of` says what the client is told.
+`check` calls `pool_faults`, and `Pool.from_spec` makes the pool. A filter with several pools calls
+`candidate_faults`, too, and `Candidates.choose` says which of them takes a request.
+
+`first_answer` asks one server after the other: it goes on to the next one after
+`easews.ConnectError`; `UpstreamTimeout` and `BadAnswer` end the request, and `told_of` says what
+the client is told.
 
 A filter that sends plain HTTP on names `KeptConnections` among its services, makes a `Client`, and
 gives it an `Onward` for each attempt.
@@ -32,6 +36,7 @@ gives it an `Onward` for each attempt.
 
 from ..http.urls import origin_of
 from .answers import Answer
+from .candidates import Candidates, candidate_faults
 from .dialling import dial
 from .exchange import ask
 from .keeping import KeepLimits
@@ -46,6 +51,7 @@ from .upload import Upload
 __all__ = [
     "Answer",
     "Attempt",
+    "Candidates",
     "Client",
     "KeepLimits",
     "KeptConnections",
@@ -57,6 +63,7 @@ __all__ = [
     "Timeouts",
     "Upload",
     "ask",
+    "candidate_faults",
     "dial",
     "first_answer",
     "onward_headers",

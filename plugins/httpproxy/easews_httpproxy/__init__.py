@@ -2,6 +2,7 @@
 
     plugin   the entry point: which filters this package brings
     proxy    Proxy, the filter
+    settings  what belongs to one pool                                            (pure)
     onward   the request as a server gets it, and the answer as the client does    (pure)
     spec     what its schema cannot say about its config                          (pure)
     schemas/ the schema of its config

@@ -22,14 +22,12 @@ from easews import (
 )
 from easews.upstream import (
     Attempt,
-    Client,
+    Candidates,
     KeepLimits,
     KeptConnections,
     NoServer,
     Onward,
-    Pool,
     RoundTrip,
-    Timeouts,
     Upload,
     first_answer,
     onward_headers,
@@ -48,6 +46,7 @@ from .onward import (
     server_headers,
     within,
 )
+from .settings import PoolSettings
 from .spec import spec_faults
 
 log: logging.Logger = logging.getLogger("easews.httpproxy")
@@ -73,44 +72,40 @@ class Proxy(Filter):
 
     def __init__(self, name: str, spec: Mapping[str, Any]) -> None:
         super().__init__(name, spec)
-        pool = spec["pools"][0]
-        self._pool = Pool.from_spec(pool)
-        self._forwarded = ForwardedPolicy()
-        self._timeouts = Timeouts(**pool["timeouts"])
         limits = KeepLimits(
             spec["maxIdleConnsPerHost"], spec["maxIdleConns"], spec["idleConnTimeout"]
         )
-        self._client = Client(self._timeouts, limits)
-        self._timeout: float = pool["timeout"]
-        self._failure_codes = frozenset(pool["failureCodes"])
-        self._client_limit: int | None = pool.get("clientMaxBodySize")
-        self._server_limit: int = pool.get("serverMaxBodySize", spec["serverMaxBodySize"])
+        pools, server_limit = spec["pools"], spec["serverMaxBodySize"]
+        self._pools = [PoolSettings.from_spec(pool, limits, server_limit) for pool in pools]
+        self._candidates = Candidates.from_spec(pools)
+        self._forwarded = ForwardedPolicy()
 
     async def handle(self, ctx: Context) -> str | None:
         """Ask a server; `ctx.response` is then its answer, or says why there is none."""
         ctx.rest()  # its own timeouts hold
+        settings = self._pools[self._candidates.choose(ctx.request)]
         try:
-            if self._timeout:
-                trip = await self._ask_in_time(ctx)
+            if settings.timeout:
+                trip = await self._ask_in_time(ctx, settings)
             else:
-                trip = await self._ask_servers(ctx)
-            ctx.response = await self._response(ctx, trip)
+                trip = await self._ask_servers(ctx, settings)
+            ctx.response = await _response(ctx, trip, settings.server_limit)
         except UpstreamError as error:
             return _report(ctx, error)
-        if trip.answer.status in self._failure_codes:
+        if trip.answer.status in settings.failure_codes:
             return FAILURE_CODE
         return None
 
-    async def _ask_in_time(self, ctx: Context) -> RoundTrip:
-        with anyio.move_on_after(self._timeout):
-            return await self._ask_servers(ctx)
-        raise UpstreamTimeout(f"{ctx.backend}: no answer within {self._timeout:g} s (timeout)")
+    async def _ask_in_time(self, ctx: Context, settings: PoolSettings) -> RoundTrip:
+        with anyio.move_on_after(settings.timeout):
+            return await self._ask_servers(ctx, settings)
+        raise UpstreamTimeout(f"{ctx.backend}: no answer within {settings.timeout:g} s (timeout)")
 
-    async def _ask_servers(self, ctx: Context) -> RoundTrip:
+    async def _ask_servers(self, ctx: Context, settings: PoolSettings) -> RoundTrip:
         """The answer of the first server that gives one. UpstreamError when none does."""
         request, kept = ctx.request, ctx.services[KeptConnections]
         headers = onward_headers(ctx, self._forwarded)
-        upload = self._upload(ctx, headers) if has_body(request) else None
+        upload = _upload(ctx, settings, headers) if has_body(request) else None
 
         async def ask_one(attempt: Attempt) -> RoundTrip:
             server, last = attempt.server, request.wants_upgrade
@@ -123,33 +118,34 @@ class Proxy(Filter):
                 expects_continue(request),
                 ctx.inform,
             )
-            return await self._client.ask(kept, attempt, onward)
+            return await settings.client.ask(kept, attempt, onward)
 
-        return await first_answer(self._pool, ctx, ask_one)
+        return await first_answer(settings.pool, ctx, ask_one)
 
-    def _upload(self, ctx: Context, headers: Headers) -> Upload:
-        limit = body_limit(self._client_limit, ctx.route.body_limit)
-        length = body_length(ctx.request)
-        return Upload(ctx.request, length, headers, limit, self._timeouts.idle)
 
-    async def _response(self, ctx: Context, trip: RoundTrip) -> Response:
-        """The answer for the client, whose body comes as the server sends it."""
-        answer = trip.answer
-        status, headers = answer.status, passed_on(answer.status, answer.headers)
-        limit = self._server_limit
-        if 0 <= limit < answer.length:
-            await _finished(trip)
-            raise BadAnswer(f"{ctx.backend}: {over(limit)}")
-        content = answer.content()
-        if content is not None:
-            await _finished(trip)
-            if ctx.request.method == "HEAD":  # its Content-Length is that of another answer
-                return Response(status, headers, body=nothing())
-            return Response(status, headers, content)
-        body = answer.body() if limit < 0 else within(answer.body(), limit)
-        for names in answer.headers.get_all("trailer"):
-            headers.add("Trailer", names)
-        return Response(status, headers, body=body, trailers=answer.trailers, on_close=trip.finish)
+def _upload(ctx: Context, settings: PoolSettings, headers: Headers) -> Upload:
+    limit = body_limit(settings.client_limit, ctx.route.body_limit)
+    length = body_length(ctx.request)
+    return Upload(ctx.request, length, headers, limit, settings.timeouts.idle)
+
+
+async def _response(ctx: Context, trip: RoundTrip, limit: int) -> Response:
+    """The answer for the client, whose body comes as the server sends it."""
+    answer = trip.answer
+    status, headers = answer.status, passed_on(answer.status, answer.headers)
+    if 0 <= limit < answer.length:
+        await _finished(trip)
+        raise BadAnswer(f"{ctx.backend}: {over(limit)}")
+    content = answer.content()
+    if content is not None:
+        await _finished(trip)
+        if ctx.request.method == "HEAD":  # its Content-Length is that of another answer
+            return Response(status, headers, body=nothing())
+        return Response(status, headers, content)
+    body = answer.body() if limit < 0 else within(answer.body(), limit)
+    for names in answer.headers.get_all("trailer"):
+        headers.add("Trailer", names)
+    return Response(status, headers, body=body, trailers=answer.trailers, on_close=trip.finish)
 
 
 async def _finished(trip: RoundTrip) -> None:

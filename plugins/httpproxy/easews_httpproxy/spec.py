@@ -9,11 +9,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from easews import SpecFault
-from easews.upstream import pool_faults
+from easews.upstream import candidate_faults, pool_faults
 
 
 def spec_faults(spec: Mapping[str, Any]) -> Iterator[SpecFault]:
     """The faults of a spec that its schema has passed and completed."""
+    yield from candidate_faults(spec["pools"], ("pools",))
     for number, pool in enumerate(spec["pools"]):
         yield from pool_faults(pool, ("pools", number))
     if spec["maxIdleConnsPerHost"] > spec["maxIdleConns"]:

@@ -1,6 +1,7 @@
 """WebSocketProxy: relays WebSocket sessions to a pool of backends, seeing every frame.
 
     proxy      the filter: one handshake with the client, one with a backend
+    settings   what belongs to one pool                                        (pure)
     spec       what its schema cannot say about its config                     (pure)
     handshake  what crosses in the handshakes; origin, extensions              (pure)
     relay      the data plane: every open session of the process

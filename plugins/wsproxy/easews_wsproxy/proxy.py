@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from math import inf
 from typing import Any, NamedTuple
 
 from easews import (
@@ -23,8 +22,8 @@ from easews import (
 from easews.upstream import (
     Answer,
     Attempt,
+    Candidates,
     NoServer,
-    Pool,
     ask,
     dial,
     first_answer,
@@ -35,7 +34,6 @@ from easews.upstream import (
     told_of,
 )
 
-from .handshake.origin import OriginPolicy
 from .handshake.rules import (
     Refusal,
     backend_request,
@@ -48,10 +46,9 @@ from .handshake.rules import (
 from .relay.compiled import COMPILED
 from .relay.frames import Walker
 from .relay.leg import Leg
-from .relay.rates import Rate
 from .relay.service import Relay
 from .relay.session import RelaySession
-from .relay.watchdog import Limits
+from .settings import PoolSettings
 from .spec import spec_faults
 
 log: logging.Logger = logging.getLogger("easews.wsproxy")
@@ -87,26 +84,21 @@ class WebSocketProxy(Filter):
 
     def __init__(self, name: str, spec: Mapping[str, Any]) -> None:
         super().__init__(name, spec)
-        pool = spec["pools"][0]
-        timeouts = pool["timeouts"]
-        self._pool = Pool.from_spec(pool, policy="leastConnections")
-        self._origins = OriginPolicy(pool["originPatterns"], pool["insecureSkipVerify"])
+        pools = spec["pools"]
+        self._pools = [PoolSettings.from_spec(pool) for pool in pools]
+        self._candidates = Candidates.from_spec(pools)
         origin: str = spec.get("defaultOrigin", "")
         self._default_origin = origin and origin_of(origin)
         self._forwarded = ForwardedPolicy()
-        self._connect_timeout: float = timeouts["connect"]
-        self._handshake_timeout: float = timeouts["handshake"]
-        self._limits = _limits(pool)
-        self._client_limit: int = pool["clientMaxMsgSize"]
-        self._server_limit: int = pool["serverMaxMsgSize"]
 
     async def handle(self, ctx: Context) -> str | None:
         """Do both handshakes; `ctx.response` is then the 101, or says why there is none."""
-        refusal = check_request(ctx.request) or self._origins.check(ctx.request)
+        settings = self._pools[self._candidates.choose(ctx.request)]
+        refusal = check_request(ctx.request) or settings.origins.check(ctx.request)
         if refusal is not None:
             return _refuse(ctx, refusal)
         try:
-            offer, answer = await self._ask_servers(ctx)
+            offer, answer = await self._ask_servers(ctx, settings)
         except UpstreamError as error:
             return _report(ctx, error)
         if answer.status != 101:
@@ -123,18 +115,18 @@ class WebSocketProxy(Filter):
             answer.close()
             offer.attempt.over()
             return _report(ctx, BadAnswer(f"{offer.attempt.server.url}: {fault}"))
-        ctx.response = self._upgrade(ctx, offer.attempt, answer)
+        ctx.response = _upgrade(ctx, settings, offer.attempt, answer)
         return None
 
-    async def _ask_servers(self, ctx: Context) -> tuple[_Offer, Answer]:
+    async def _ask_servers(self, ctx: Context, settings: PoolSettings) -> tuple[_Offer, Answer]:
         """The first answer that a server of the pool gives. UpstreamError when none does."""
         headers = onward_headers(ctx, self._forwarded)
 
         async def ask_one(attempt: Attempt) -> tuple[_Offer, Answer]:
             offer = self._offer(ctx, attempt, headers)
-            return offer, await self._ask(offer)
+            return offer, await _ask(offer, settings)
 
-        return await first_answer(self._pool, ctx, ask_one)
+        return await first_answer(settings.pool, ctx, ask_one)
 
     def _offer(self, ctx: Context, attempt: Attempt, headers: Headers) -> _Offer:
         key, server = new_key(), attempt.server
@@ -147,61 +139,43 @@ class WebSocketProxy(Filter):
         )
         return _Offer(attempt, onward_target(server, ctx.request.target), onward, key)
 
-    async def _ask(self, offer: _Offer) -> Answer:
-        server = offer.attempt.server
-        sock = await dial(server, self._connect_timeout)
-        try:
-            return await ask(
-                sock, "GET", offer.target, offer.headers, timeout=self._handshake_timeout
-            )
-        except BaseException as error:
-            sock.close()
-            if isinstance(error, UpstreamError):
-                raise type(error)(f"{server.url}: {error}") from None
-            raise
 
-    def _upgrade(self, ctx: Context, attempt: Attempt, answer: Answer) -> Upgrade:
-        """The 101, and the session that begins once it is sent. It keeps no request alive."""
-        deflate = deflate_agreed(answer.headers)
-        limits, relay = self._limits, ctx.services[Relay]
-        client_limit, server_limit = self._client_limit, self._server_limit
-
-        def start(connection: Connection) -> None:
-            client = Walker(masked=True, deflate=deflate, limit=client_limit)
-            backend = Walker(masked=False, deflate=deflate, limit=server_limit)
-            session = RelaySession(
-                connection,
-                Leg("client", connection.wire, client),
-                Leg("backend", answer.sock, backend),
-                limits,
-            )
-            received, connection.received = connection.received, b""
-            relay.open(session, received, answer.received)
-
-        key = ctx.request.headers.get("sec-websocket-key")
-        headers = client_answer(answer.headers, key)
-        return Upgrade(
-            headers, "websocket", attempt.server.url, start, answer.close, release=attempt.over
+async def _ask(offer: _Offer, settings: PoolSettings) -> Answer:
+    server = offer.attempt.server
+    sock = await dial(server, settings.connect_timeout)
+    try:
+        return await ask(
+            sock, "GET", offer.target, offer.headers, timeout=settings.handshake_timeout
         )
+    except BaseException as error:
+        sock.close()
+        if isinstance(error, UpstreamError):
+            raise type(error)(f"{server.url}: {error}") from None
+        raise
 
 
-def _limits(pool: Mapping[str, Any]) -> Limits:
-    timeouts, keep_alive, rate = pool["timeouts"], pool["keepAlive"], pool.get("clientRateLimit")
-    return Limits(
-        close=timeouts["close"],
-        slow_reader=timeouts["slowReader"],
-        ping_interval=keep_alive["interval"] or inf,
-        ping_timeout=keep_alive["timeout"],
-        idle=timeouts["idle"] or inf,
-        max_age=timeouts["maxAge"] or inf,
-        client_rate=None if rate is None else _rate(rate),
-        backend_lost_code=pool["backendLostCode"],
+def _upgrade(ctx: Context, settings: PoolSettings, attempt: Attempt, answer: Answer) -> Upgrade:
+    """The 101, and the session that begins once it is sent. It keeps no request alive."""
+    deflate = deflate_agreed(answer.headers)
+    relay = ctx.services[Relay]
+
+    def start(connection: Connection) -> None:
+        client = Walker(masked=True, deflate=deflate, limit=settings.client_limit)
+        backend = Walker(masked=False, deflate=deflate, limit=settings.server_limit)
+        session = RelaySession(
+            connection,
+            Leg("client", connection.wire, client),
+            Leg("backend", answer.sock, backend),
+            settings.limits,
+        )
+        received, connection.received = connection.received, b""
+        relay.open(session, received, answer.received)
+
+    key = ctx.request.headers.get("sec-websocket-key")
+    headers = client_answer(answer.headers, key)
+    return Upgrade(
+        headers, "websocket", attempt.server.url, start, answer.close, release=attempt.over
     )
-
-
-def _rate(spec: Mapping[str, Any]) -> Rate:
-    size = spec["bytes"]
-    return Rate(spec.get("messages", inf), size if size > 0 else inf, spec["over"] == "close")
 
 
 def _refuse(ctx: Context, refusal: Refusal) -> str:

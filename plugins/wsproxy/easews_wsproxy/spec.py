@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from easews import OriginPatterns, SpecFault
-from easews.upstream import pool_faults
+from easews.upstream import candidate_faults, pool_faults
 
 Spec = Mapping[str, Any]
 Path = tuple[str | int, ...]
@@ -17,6 +17,7 @@ Path = tuple[str | int, ...]
 
 def spec_faults(spec: Spec) -> Iterator[SpecFault]:
     """The faults of a spec that its schema has passed and completed."""
+    yield from candidate_faults(spec["pools"], ("pools",))
     for number, pool in enumerate(spec["pools"]):
         at: Path = ("pools", number)
         yield from pool_faults(pool, at)
