@@ -539,6 +539,12 @@ def test_a_buffer_has_room_for_a_read(compiled_loop: Any, read_size: int) -> Non
         compiled_loop.Loop(*UNUSED, bytearray(64), 64, 0).set_read_size(read_size)
 
 
+def test_a_buffer_has_room_for_a_record(compiled_loop: Any, compiled: Any) -> None:
+    several = compiled_loop.Loop(*UNUSED, bytearray(64), 64, 0)
+    with pytest.raises(ValueError, match="too small for TLS"):
+        several.enter(7, object(), object(), compiled.Walker(masked=False), 7, object())
+
+
 def test_a_loop_has_one_poller_however_often_it_is_initialised(compiled_loop: Any) -> None:
     made_with = (*UNUSED, bytearray(64), 64, 0)
     one = compiled_loop.Loop(*made_with)

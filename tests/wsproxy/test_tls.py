@@ -14,6 +14,7 @@ from tests.tlspeers import TlsEnd, is_readable
 from tests.wsproxy.loops import LOOPS
 from websockets.frames import Opcode
 
+from easews.net.tls import RECORD_SIZE
 from easews_wsproxy.relay.endstates import Sending
 from easews_wsproxy.relay.rates import Rate
 from easews_wsproxy.relay.watchdog import Limits
@@ -151,6 +152,23 @@ def test_a_shutdown_waits_until_there_is_room_for_its_close_notify(
         assert not leg.shutdown_waits
         assert client.received == b"\x88\x05\x03\xe9bye" + sent + bytes(1000)
         assert client.at_end
+
+
+def test_a_client_that_takes_a_piece_bit_by_bit_does_not_stand_still(
+    loop_type: Any, run_by_hand: Any
+) -> None:
+    with run_by_hand(loop_type, tls=("client",), send_buffer=1) as by_hand:
+        leg: Any = by_hand.session.client
+        by_hand.backend.outbox += b"\x82\x7f" + (1 << 18).to_bytes(8, "big") + bytes(1 << 18)
+        taken, bits = -1, 0
+        for _ in range(50):
+            by_hand.backend.push()
+            by_hand.turn()
+            bits += leg.wire.owed > RECORD_SIZE
+            before, taken = taken, leg.gauge(by_hand.now).taken
+            assert taken > before
+            assert by_hand.client.sock.sock.recv(RECORD_SIZE)
+        assert bits > 3
 
 
 @over_tls

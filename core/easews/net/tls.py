@@ -20,6 +20,9 @@ from anyio.lowlevel import checkpoint
 #: The most payload that a record may have, and the most bytes that it then takes (RFC 8446 §5.2).
 RECORD_PAYLOAD = 16 * 1024
 RECORD_SIZE = 5 + RECORD_PAYLOAD + 256
+#: The most payload that is encrypted before it is sent. A system call for each record would cost
+#: more, and so would what does not fit into one segment (64 KiB); `outgoing` never gives room back.
+SEND_SIZE = 3 * RECORD_PAYLOAD
 
 
 class SpeaksHttp(ConnectionError):
@@ -135,24 +138,29 @@ class TlsWire:
     # What it is sent
 
     def send(self, data: bytes | bytearray | memoryview, /) -> int:
-        """Encrypt and send, a record at a time. After BlockingIOError call it again with data
-        that begins with the same bytes: a record of them may have been sent in part.
+        """Encrypt and send, a piece at a time. After BlockingIOError call it again with data
+        that begins with the same bytes: a piece of them may have been sent in part.
         """
         view = memoryview(data)
         sent = 0
         while sent < len(view):
             try:
-                sent += self._send_record(view[sent:])
+                sent += self._send_piece(view[sent:])
             except BlockingIOError:
                 if not sent:
                     raise
                 break
         return sent
 
-    def _send_record(self, data: memoryview) -> int:
+    @property
+    def sent_ahead(self) -> int:
+        """How much of a refused `send` the socket has taken, in bytes and at least."""
+        return max(self.owed - self.outgoing.pending, 0)
+
+    def _send_piece(self, data: memoryview) -> int:
         if not self.owed:
             try:
-                self.owed = self.ssl.write(data[:RECORD_PAYLOAD])
+                self.owed = self.ssl.write(data[:SEND_SIZE])
             except ssl.SSLError as error:
                 raise self.failed(error) from None
         elif self.owed > len(data):

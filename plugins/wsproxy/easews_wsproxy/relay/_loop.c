@@ -264,9 +264,13 @@ typedef struct {
 
 enum { WIRE, SSL, INCOMING, OUTGOING }; /* the items of `tls` */
 
-/* The same as in easews.net.tls: the most payload that a TLS record has, and what that takes. */
+/* The same as in easews.net.tls: the most payload that a TLS record has, and what that takes; the
+   most that is encrypted before it is sent. */
+#define RECORD_HEADER 5
 #define RECORD_PAYLOAD (16 * 1024)
-#define RECORD_SIZE (5 + RECORD_PAYLOAD + 256)
+#define RECORD_EXTRA (RECORD_HEADER + 256)
+#define RECORD_SIZE (RECORD_PAYLOAD + RECORD_EXTRA)
+#define SEND_SIZE (3 * RECORD_PAYLOAD)
 
 #define MAX_EVENTS 512
 #define CLOCK_STRIDE 16
@@ -522,6 +526,10 @@ is_inet(int fd)
 static PyObject *
 take_apart(Loop *loop, PyObject *wire)
 {
+    if (loop->buffer.len < RECORD_SIZE) {
+        PyErr_SetString(PyExc_ValueError, "the buffer is too small for TLS");
+        return NULL;
+    }
     if (!loop->want_read) {
         PyObject *module = PyImport_ImportModule("ssl");
         if (!module)
@@ -708,15 +716,24 @@ call(PyObject *tls, int item, PyObject *method, PyObject *first, PyObject *secon
     return PyObject_VectorcallMethod(method, arguments, count, NULL);
 }
 
-/* Put bytes into a BIO. */
-static int
-put(const Loop *loop, PyObject *tls, int item, const char *data, Py_ssize_t size)
+/* An object that has these bytes of the buffer. A view of them takes longer to make than a copy
+   of a few. */
+#define LARGE_COPY 4096
+static PyObject *
+bytes_at(const Loop *loop, const unsigned char *data, Py_ssize_t size)
 {
-    PyObject *bytes = PyBytes_FromStringAndSize(data, size);
+    Py_ssize_t start = data - (const unsigned char *)loop->buffer.buf;
+    return size < LARGE_COPY ? PyBytes_FromStringAndSize((const char *)data, size)
+                             : PySequence_GetSlice(loop->view, start, start + size);
+}
+
+/* Put bytes into a BIO, or have them encrypted: what `write` returns. Takes over `bytes`. */
+static PyObject *
+put(const Loop *loop, PyObject *tls, int item, PyObject *bytes)
+{
     PyObject *result = bytes ? call(tls, item, loop->names->write, bytes, NULL) : NULL;
     Py_XDECREF(bytes);
-    Py_XDECREF(result);
-    return result ? 0 : -1;
+    return result;
 }
 
 /* Send what OpenSSL has written: 1, or 0 when not all of it is taken. The rest is put back. */
@@ -733,18 +750,20 @@ send_outgoing(const Loop *loop, PyObject *tls, int fd)
     ssize_t sent = send(fd, data, (size_t)size, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent < 0)
         sent = 0; /* TlsWire tries again, and sees why */
-    int failed = sent < size ? put(loop, tls, OUTGOING, data + sent, size - sent) : 0;
+    PyObject *left = sent < size ? PyBytes_FromStringAndSize(data + sent, size - sent) : NULL;
     Py_DECREF(bytes);
-    return failed ? -1 : sent == size;
+    if (sent == size)
+        return 1;
+    PyObject *put_back = put(loop, tls, OUTGOING, left);
+    Py_XDECREF(put_back);
+    return put_back ? 0 : -1;
 }
 
-/* Send one record: 1, or 0 when it has not all gone, as TlsWire's `send` says. */
+/* Send a piece: 1, or 0 when it has not all gone, as TlsWire's `send` says. */
 static int
-send_record(const Loop *loop, PyObject *tls, int fd, const unsigned char *data, Py_ssize_t size)
+send_piece(const Loop *loop, PyObject *tls, int fd, const unsigned char *data, Py_ssize_t size)
 {
-    PyObject *bytes = PyBytes_FromStringAndSize((const char *)data, size);
-    PyObject *owed = bytes ? call(tls, SSL, loop->names->write, bytes, NULL) : NULL;
-    Py_XDECREF(bytes);
+    PyObject *owed = put(loop, tls, SSL, bytes_at(loop, data, size));
     if (!owed) {
         if (!PyErr_ExceptionMatches(PyExc_OSError))
             return -1;
@@ -764,8 +783,8 @@ send_tls(const Loop *loop, PyObject *tls, int fd, const unsigned char *data, Py_
 {
     Py_ssize_t sent = 0;
     while (sent < size) {
-        Py_ssize_t piece = size - sent < RECORD_PAYLOAD ? size - sent : RECORD_PAYLOAD;
-        int whole = send_record(loop, tls, fd, data + sent, piece);
+        Py_ssize_t piece = size - sent < SEND_SIZE ? size - sent : SEND_SIZE;
+        int whole = send_piece(loop, tls, fd, data + sent, piece);
         if (whole < 0)
             return -1;
         if (!whole)
@@ -777,10 +796,43 @@ send_tls(const Loop *loop, PyObject *tls, int fd, const unsigned char *data, Py_
 
 enum outcome { DRAINED, MORE, ENDED };
 
+/* What has just come, at the end of the buffer. */
+typedef struct {
+    const unsigned char *data;
+    Py_ssize_t size;
+} Records;
+
+/* Whether OpenSSL could decrypt what it has not looked at yet: not what is known to be the
+   beginning of a record only. Asking it would cost an exception. -1 with an exception set. */
+static int
+has_record(const Loop *loop, PyObject *tls, const Records *came)
+{
+    PyObject *pending = PyObject_GetAttr(PyTuple_GET_ITEM(tls, INCOMING), loop->names->pending);
+    Py_ssize_t left = pending ? PyLong_AsSsize_t(pending) : -1;
+    Py_XDECREF(pending);
+    if (left <= 0 || left > came->size)
+        return left < 0 ? -1 : left > 0;
+    if (left < RECORD_HEADER)
+        return 0;
+    const unsigned char *record = came->data + came->size - left;
+    uint64_t size = RECORD_HEADER + big_endian(record + 3, 2);
+    return (uint64_t)left >= size || size > RECORD_SIZE;
+}
+
+/* Whether more can be decrypted once the buffer is full; -1 with an exception set. */
+static int
+has_more(const Loop *loop, PyObject *tls, const Records *came)
+{
+    PyObject *pending = call(tls, SSL, loop->names->pending, NULL, NULL);
+    int more = pending ? PyObject_IsTrue(pending) : -1;
+    Py_XDECREF(pending);
+    return more ? more : has_record(loop, tls, came);
+}
+
 /* Decrypt what is there, `limit` bytes at most, into the buffer: how many; -1 with an exception
    set. */
 static Py_ssize_t
-decrypt(Loop *loop, PyObject *tls, Py_ssize_t limit, enum outcome *outcome)
+decrypt(Loop *loop, PyObject *tls, Py_ssize_t limit, const Records *came, enum outcome *outcome)
 {
     Py_ssize_t end = 0;
     *outcome = DRAINED;
@@ -809,20 +861,21 @@ decrypt(Loop *loop, PyObject *tls, Py_ssize_t limit, enum outcome *outcome)
         }
         int whole = count < limit - end; /* of that record nothing is left */
         end += count;
-        int pending = whole ? has_pending(loop, tls, INCOMING) : 1;
-        if (pending <= 0)
-            return pending < 0 ? -1 : end;
+        int more = whole ? has_record(loop, tls, came) : 1;
+        if (more <= 0)
+            return more < 0 ? -1 : end;
     }
-    int pending = has_pending(loop, tls, WIRE);
-    *outcome = pending ? MORE : DRAINED;
-    return pending < 0 ? -1 : end;
+    int more = has_more(loop, tls, came);
+    *outcome = more ? MORE : DRAINED;
+    return more < 0 ? -1 : end;
 }
 
 /* ---- Relaying ---- */
 
 /* How much to receive at once: inside of a large frame more, which costs less a byte, unless
-   memory is scarce: then `set_read_size` has asked for less than there was at first. */
-#define LARGE_READ 4
+   memory is scarce: then `set_read_size` has asked for less than there was at first. Three times
+   16 KiB fit into one segment (64 KiB) with what TLS adds. Four make a second one, of a few bytes. */
+#define LARGE_READ 3
 static Py_ssize_t
 size_of_read(const Loop *loop, const Slot *slot)
 {
@@ -912,10 +965,11 @@ end_tls(Loop *loop, int fd, PyObject *tls, PyObject *leg)
 
 /* Relay what can be decrypted by now. `rearms`: the socket may not be empty. */
 static int
-relay_decrypted(Loop *loop, int fd, PyObject *tls, PyObject *leg, Py_ssize_t limit, int rearms)
+relay_decrypted(
+    Loop *loop, int fd, PyObject *tls, PyObject *leg, Py_ssize_t limit, const Records *came, int rearms)
 {
     enum outcome outcome;
-    Py_ssize_t end = decrypt(loop, tls, limit, &outcome);
+    Py_ssize_t end = decrypt(loop, tls, limit, came, &outcome);
     Slot *slot = slot_with(loop, fd, leg);
     if (end < 0 || !slot)
         return end < 0 ? -1 : 0;
@@ -929,33 +983,41 @@ relay_decrypted(Loop *loop, int fd, PyObject *tls, PyObject *leg, Py_ssize_t lim
 /* Receive what is there and give it to TLS: 0 when nothing was, or it was the end; -1 with an
    exception set. */
 static int
-fill(Loop *loop, int fd, PyObject *tls, PyObject *leg, Py_ssize_t size, int *emptied)
+fill(Loop *loop, int fd, PyObject *tls, PyObject *leg, Py_ssize_t size, Records *came)
 {
-    ssize_t count = recv(fd, loop->buffer.buf, (size_t)size, MSG_DONTWAIT);
+    unsigned char *data = (unsigned char *)loop->buffer.buf + loop->buffer.len - size;
+    ssize_t count = recv(fd, data, (size_t)size, MSG_DONTWAIT);
     if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
         return 0;
     if (count < 0 && errno == EINTR)
         return rearm(loop, fd);
     if (count <= 0)
         return end_tls(loop, fd, tls, leg);
-    *emptied = *emptied && count < size;
-    return put(loop, tls, INCOMING, loop->buffer.buf, count) < 0 ? -1 : 1;
+    *came = (Records){data, count};
+    PyObject *written = put(loop, tls, INCOMING, bytes_at(loop, data, count));
+    Py_XDECREF(written);
+    return written ? 1 : -1;
 }
 
-/* `relay` over TLS. `polled`: the socket has bytes; else TLS has them already. */
+/* `relay` over TLS. `polled`: the socket has bytes; else TLS has them already. The buffer has room
+   for what came and, in front of it, what is made of that. */
 static int
 relay_tls(Loop *loop, int fd, Slot *slot, int more_behind, int polled)
 {
     if (polled && slot->listed)
         return rearm(loop, fd); /* what TLS has already comes first */
     PyObject *tls = Py_NewRef(slot->tls), *leg = Py_NewRef(slot->leg);
-    Py_ssize_t limit = size_of_read(loop, slot), size = limit + RECORD_SIZE - RECORD_PAYLOAD;
-    if (size > loop->buffer.len)
-        size = loop->buffer.len;
-    int emptied = !polled || (slot->inet && !more_behind);
-    int filled = polled ? fill(loop, fd, tls, leg, size, &emptied) : 1;
-    if (filled > 0)
-        filled = relay_decrypted(loop, fd, tls, leg, limit, !emptied);
+    Py_ssize_t limit = size_of_read(loop, slot), most = (loop->buffer.len - RECORD_EXTRA) / 2;
+    if (limit > most)
+        limit = most;
+    Py_ssize_t size = limit + RECORD_EXTRA;
+    int emptied = slot->inet && !more_behind;
+    Records came = {NULL, 0};
+    int filled = polled ? fill(loop, fd, tls, leg, size, &came) : 1;
+    if (filled > 0) {
+        int rearms = polled && !(emptied && came.size < size);
+        filled = relay_decrypted(loop, fd, tls, leg, limit, &came, rearms);
+    }
     Py_DECREF(tls);
     Py_DECREF(leg);
     return filled;

@@ -186,8 +186,13 @@ class Leg:
     def gauge(self, now: float) -> Progress:
         """See what the peer has taken, which costs a call into the kernel."""
         if self.wire is not None:
-            queued = outstanding(self.sock) if self.sock is not None else 0
-            self.progress.note(self.written, queued + len(self.pending or b""), now)
+            waiting = outstanding(self.sock) if self.sock is not None else 0
+            waiting += len(self.pending or b"")
+            if self.tls is not None:
+                waiting -= (
+                    self.tls.sent_ahead
+                )  # pending, too, as long as its piece has not all gone
+            self.progress.note(self.written, waiting, now)
         return self.progress
 
     # The connection
