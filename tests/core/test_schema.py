@@ -65,6 +65,15 @@ def test_a_bad_schema_is_refused(schema: dict[str, Any], reason: str) -> None:
         check_schema(schema)
 
 
+def test_a_schema_that_was_changed_is_checked_again() -> None:
+    schema = of(a={"type": "integer"})
+    check_schema(schema)
+    schema["properties"]["a"]["default"] = "1"
+    for _ in range(2):
+        with pytest.raises(SchemaError, match="the default '1'"):
+            check_schema(schema)
+
+
 def test_defaults_are_filled_in_and_units_converted() -> None:
     timeouts = of(connect={"$ref": COMMON + "duration", "default": "5s"})
     schema = of(

@@ -76,12 +76,12 @@ class Peer:
                     await anyio.wait_readable(self.sock)
 
     async def receive_exactly(self, size: int) -> bytes:
-        data = b""
+        data = bytearray()
         while len(data) < size:
             piece = await self.receive(size - len(data))
             assert piece, f"the stream ended after {len(data)} of {size} bytes"
             data += piece
-        return data
+        return bytes(data)
 
     async def receive_frame(self) -> Frame:
         parsing = Frame.parse(self._reader.read_exact, mask=not self._masks)

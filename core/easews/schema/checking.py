@@ -15,12 +15,23 @@ from .formats import CHECKER
 from .loading import Bound, Schema, all_within, bound
 from .parts import of_same_value
 
+#: The schemas without a fault, as `repr` tells them apart. The check takes tens of
+#: milliseconds, and each test of a filter finds all kinds again.
+_sound: set[str] = set()
+
 
 def check_schema(schema: Schema) -> None:
     """SchemaError when `schema` is no valid schema, a `$ref` leads nowhere, or a default is bad.
 
     A schema may contain itself, but for a value within its own: otherwise it would have no end.
     """
+    text = repr(schema)
+    if text not in _sound:
+        _check(schema)
+        _sound.add(text)
+
+
+def _check(schema: Schema) -> None:
     Draft202012Validator.check_schema(schema)
     try:
         parts = list(all_within(schema))
