@@ -136,6 +136,31 @@ async def test_a_client_gets_a_ticket_without_anything_else_being_sent(raw: Pair
     assert peer.ssl.session.has_ticket
 
 
+async def test_a_ticket_goes_with_the_answer_to_what_came_with_the_end_of_the_handshake(
+    raw: Pair,
+) -> None:
+    peer, wire = raw
+
+    def ask() -> None:
+        for _ in range(2):
+            with suppress(ssl.SSLWantReadError):
+                peer.ssl.do_handshake()
+                peer.ssl.write(b"hello")
+                break
+            peer.flush()
+            peer.fill()
+        peer.flush()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(to_thread.run_sync, ask)
+        await handshake(wire, PATIENCE)
+    assert not select.select([peer.sock], [], [], 0)[0]
+    await send_all(wire, (await receive(wire)).upper())
+    assert peer.receive() == b"HELLO"
+    assert peer.ssl.session is not None
+    assert peer.ssl.session.has_ticket
+
+
 async def test_plain_http_is_no_handshake(raw: Pair) -> None:
     peer, wire = raw
     peer.sock.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")

@@ -100,6 +100,7 @@ def _context(settings: Settings) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = getattr(ssl.TLSVersion, re.sub(r"\.", "_", settings.minimum))
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    context.num_tickets = 1  # each connection brings another one
     context.set_alpn_protocols(PROTOCOLS)
     try:
         context.set_ciphers(settings.ciphers)

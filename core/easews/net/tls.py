@@ -23,6 +23,7 @@ RECORD_SIZE = 5 + RECORD_PAYLOAD + 256
 #: The most payload that is encrypted before it is sent. A system call for each record would cost
 #: more, and so would what does not fit into one segment (64 KiB); `outgoing` never gives room back.
 SEND_SIZE = 3 * RECORD_PAYLOAD
+TOO_SLOW = "the TLS handshake was not complete within {:g} s"
 
 
 class SpeaksHttp(ConnectionError):
@@ -222,23 +223,28 @@ async def handshake(wire: TlsWire, timeout: float) -> None:
     TimeoutError when there is none within `timeout` seconds.
     """
     with anyio.move_on_after(timeout):
-        await _agree(wire)
+        await agree(wire)
         return
-    raise TimeoutError(f"the TLS handshake was not complete within {timeout:g} s")
+    raise TimeoutError(TOO_SLOW.format(timeout))
 
 
-async def _agree(wire: TlsWire) -> None:
+async def agree(wire: TlsWire) -> None:
+    """The same, however long it takes."""
+    if wire.ssl.server_side:
+        await _fill(wire)  # the client begins
     while True:
         try:
             wire.ssl.do_handshake()
         except ssl.SSLWantReadError:
             await _flush(wire)
+            await checkpoint()
             await _fill(wire)
         except ssl.SSLError as error:
             raise wire.failed(error) from None
         else:
-            await _flush(wire)  # a server's session tickets
-            return
+            break
+    if not wire.pending:  # else the answer to what has come takes a server's session tickets along
+        await _flush(wire)
 
 
 async def _flush(wire: TlsWire) -> None:
@@ -250,7 +256,6 @@ async def _flush(wire: TlsWire) -> None:
 
 
 async def _fill(wire: TlsWire) -> None:
-    await checkpoint()
     while True:
         try:
             if wire.fill():

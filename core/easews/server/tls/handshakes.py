@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from anyio import CancelScope
+from anyio import CancelScope, current_time
 
-from ...net.tls import TlsWire, handshake
+from ...net.tls import TOO_SLOW, TlsWire, agree
 
 
 class Handshakes:
@@ -26,11 +26,13 @@ class Handshakes:
             oldest = next(iter(running))
             del running[oldest]
             oldest.cancel()
-        with CancelScope() as scope:
+        with CancelScope(deadline=current_time() + self._timeout) as scope:
             running[scope] = None
             try:
-                await handshake(wire, self._timeout)
-                return
+                return await agree(wire)
             finally:
+                had_place = scope in running
                 running.pop(scope, None)
+        if had_place:
+            raise TimeoutError(TOO_SLOW.format(self._timeout))
         raise TimeoutError("it was the oldest of too many handshakes")
