@@ -14,13 +14,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from easews import Address, Headers, Request
-from easews.upstream import Pool, Server
+from easews.upstream import Attempt, Pool, Server
 from easews.upstream.balance import Policy, policy_faults, policy_for
 from easews.upstream.balance.draws import Draw, TwoChoices
 from easews.upstream.balance.hashing import BOUND
 from easews.upstream.balance.least import Least
 from easews.upstream.balance.rotation import Rotation
-from easews.upstream.pool import Attempt
 from easews.upstream.servers import Member, Standing
 
 REQUEST = Request("GET", "/")

@@ -36,8 +36,7 @@ filters:
   name: proxy
   defaultOrigin: HTTP://127.0.0.1:80/hello
   pools:
-  - servers: {servers}
-    timeouts: {{connect: 300ms, handshake: 300ms, close: 300ms}}
+  - {{servers: {servers}, timeouts: {{handshake: {handshake}, close: 300ms}}, {pool}}}
 ---
 kind: HTTPServer
 name: server
@@ -100,14 +99,21 @@ class Decorates(Filter):
 
 @asynccontextmanager
 async def proxying(
-    *servers: int | str, flow: str = "[{filter: proxy}]", trusted: str = "[]"
+    *servers: int | str,
+    flow: str = "[{filter: proxy}]",
+    trusted: str = "[]",
+    pool: str = "",
+    handshake: str = "30s",
 ) -> AsyncIterator[Running]:
     """A gateway in front of servers: a port of this machine, or an entry as it is written."""
     entries = [
         server if isinstance(server, str) else f"{{url: 'ws://127.0.0.1:{server}'}}"
         for server in servers
     ]
-    config = CONFIG.format(flow=flow, servers=f"[{', '.join(entries)}]", trusted=trusted)
+    listed = f"[{', '.join(entries)}]"
+    config = CONFIG.format(
+        flow=flow, servers=listed, trusted=trusted, pool=pool, handshake=handshake
+    )
     ports = [server for server in servers if isinstance(server, int)]
     standings = [standing_of(Server.at(f"ws://127.0.0.1:{port}")) for port in ports]
     async with gateway(config, Spoils, Answers, Stamps, Decorates) as running:
@@ -297,6 +303,51 @@ async def test_the_server_with_the_fewest_open_sessions_is_next() -> None:
                 await peer.aclose()
 
 
+LIMITS = "maxConnections: 1, queue: {size: 1, timeout: %s}"
+
+
+@pytest.mark.parametrize("timeout", ["10ms", "30s"])
+async def test_a_session_too_many_waits_or_is_refused(timeout: str) -> None:
+    with Backend() as backend:
+        async with proxying(backend.port, pool=LIMITS % timeout) as running:
+            client = await ask(running)
+            server, head = await backend.accept()
+            await server.send(accepting(head))
+            await receive_until(client, b"\r\n\r\n")
+            late = await ask(running)
+            if timeout == "10ms":
+                answer = await read_all(late)
+                assert answer.startswith(b"HTTP/1.1 503 ")
+                assert b"\r\nRetry-After: 1\r\n" in answer
+            await server.aclose()
+            await client.aclose()
+            if timeout == "30s":
+                server, head = await backend.accept()
+                await server.send(accepting(head))
+                assert (await receive_until(late, b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+                await server.aclose()
+                await late.aclose()
+
+
+@pytest.mark.parametrize("on", ["timeout", "503"])
+async def test_another_server_is_asked_for_what_the_config_says(on: str) -> None:
+    handshake = "30s" if on == "503" else "300ms"
+    with Backend() as one, Backend() as other:
+        async with proxying(
+            one.port, other.port, pool=f"retries: {{on: [{on}]}}", handshake=handshake
+        ) as running:
+            client = await ask(running)
+            server, _ = await one.accept()
+            if on == "503":
+                await server.send(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n")
+            assert await read_all(server) == b""
+            server, head = await other.accept()
+            await server.send(accepting(head))
+            assert (await receive_until(client, b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+            await server.aclose()
+            await client.aclose()
+
+
 async def test_a_server_that_is_in_its_pool_twice_has_two_ways_to_be_asked() -> None:
     with Backend() as backend:
         url = f"ws://localhost:{backend.port}"
@@ -317,7 +368,7 @@ async def test_a_server_that_does_not_answer_in_time_is_504(
 ) -> None:
     caplog.set_level("INFO")
     with Backend() as backend:
-        async with proxying(backend.port) as running:
+        async with proxying(backend.port, handshake="300ms") as running:
             client = await ask(running)
             server, _ = await backend.accept()
             answer = await read_all(client)

@@ -106,6 +106,8 @@ def test_what_makes_no_sense_is_refused(written: Mapping[str, Any]) -> None:
     "written",
     [
         spec(A, B),
+        spec({**A, "maxConnections": 3}, {**B, "maxConnections": 1}, queue={}),
+        spec(A, maxConnections=1, queue={"size": 1}, retries={"on": ["connect", 503]}),
         spec({**A, "weight": 1}, {**B, "weight": 0}),
         spec({"url": "ws://a.example/base/"}),
         spec(originPatterns=["*.example.org", "localhost:*", "[::1]:3000", "null", "*:80??"]),
@@ -121,6 +123,9 @@ def test_a_spec_that_agrees_with_itself_has_no_faults(written: Mapping[str, Any]
 @pytest.mark.parametrize(
     ("path", "written"),
     [
+        (("queue",), spec({**A, "maxConnections": 3}, B, queue={})),
+        (("retries", "perTry"), spec(A, retries={"perTry": "2s", "deadline": "1s"})),
+        (("loadBalance", "policy"), spec(A, loadBalance={"policy": "headerHash"})),
         (("servers", 1), spec({**A, "weight": 1}, B)),
         (("servers",), spec({**A, "weight": 0}, {**B, "weight": 0})),
         (("servers", 0, "url"), spec({"url": "ws://a.example/?token=secret"})),

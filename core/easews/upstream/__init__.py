@@ -2,7 +2,9 @@
 
     servers    Server, and what this process knows of it (pure)
     balance    which server is next: the policies (pure)
-    pool       Pool, Attempt: the servers, and attempts at them (pure)
+    attempts   Attempt: one try to have a server answer (pure)
+    retries    after which failures another server is asked (pure)
+    pool       Pool: the servers, and which of them gets a request (pure)
     health     which servers are well: checks, ejection, panic, slow start (pure)
     checks     what a check sends, and which answers pass (pure)
     probes     one check of a server
@@ -21,12 +23,9 @@
     roundtrip  Client: a request with its body over a kept connection
 
 The filter's schema refers to ``urn:easews:common#/$defs/pool`` (or to its properties), its
-`check` calls `pool_faults`, and `Pool.from_spec` makes the pool. A filter with several pools calls
-`candidate_faults`, too, and `Candidates.choose` says which of them takes a request.
-
-`first_answer` asks one server after the other: it goes on to the next one after
-`easews.ConnectError`; `UpstreamTimeout` and `BadAnswer` end the request, and `told_of` says what
-the client is told.
+`check` calls `pool_faults`, and `Pool.from_spec` makes the pool. `first_answer` asks one server
+after the other: it goes on to the next one after `easews.ConnectError`, and after what else
+`Pool.retries` has; any other error ends the request, and `answer_for` makes the client's answer.
 
 A filter that sends plain HTTP on names `KeptConnections` among its services, makes a `Client`, and
 gives it an `Onward` for each attempt.
@@ -36,21 +35,24 @@ gives it an `Onward` for each attempt.
 
 from ..http.urls import origin_of
 from .answers import Answer
+from .attempts import Attempt
 from .candidates import Candidates, candidate_faults
 from .dialling import dial
 from .exchange import ask
 from .keeping import KeepLimits
 from .kept import KeptConnections
-from .onward import NoServer, onward_headers, onward_target, passed_on, told_of
-from .pool import Attempt, Pool, pool_faults
-from .roundtrip import Client, Onward, RoundTrip, Timeouts
+from .onward import Busy, NoServer, answer_for, onward_headers, onward_target, passed_on
+from .pool import Pool, Queue, pool_faults
+from .retries import Retries
+from .roundtrip import Client, Onward, RoundTrip, Timeouts, may_repeat
 from .servers import Server
-from .turns import first_answer
+from .turns import Reply, first_answer
 from .upload import Upload
 
 __all__ = [
     "Answer",
     "Attempt",
+    "Busy",
     "Candidates",
     "Client",
     "KeepLimits",
@@ -58,18 +60,22 @@ __all__ = [
     "NoServer",
     "Onward",
     "Pool",
+    "Queue",
+    "Reply",
+    "Retries",
     "RoundTrip",
     "Server",
     "Timeouts",
     "Upload",
+    "answer_for",
     "ask",
     "candidate_faults",
     "dial",
     "first_answer",
+    "may_repeat",
     "onward_headers",
     "onward_target",
     "origin_of",
     "passed_on",
     "pool_faults",
-    "told_of",
 ]

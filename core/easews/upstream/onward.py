@@ -10,13 +10,25 @@ from dataclasses import replace
 
 from ..errors import ConnectError, UpstreamError, UpstreamTimeout
 from ..filters import Context
-from ..http import Headers, end_to_end
+from ..http import Headers, Response, end_to_end
 from ..http.forwarded import ForwardedPolicy
+from ..http.problems import problem
 from .servers import Server
 
 
 class NoServer(UpstreamError):
-    """There is no server to try."""
+    """There is no server to try.
+
+    retry_after  seconds after which the client may try once more
+    """
+
+    retry_after: int = 5
+
+
+class Busy(NoServer):
+    """Every server is full."""
+
+    retry_after: int = 1
 
 
 def onward_headers(ctx: Context, policy: ForwardedPolicy) -> Headers:
@@ -53,6 +65,7 @@ def passed_on(status: int, answer_headers: Headers) -> Headers:
 
 # What the client is told of each error. Names and addresses of servers are for the log only.
 _ANSWERS: tuple[tuple[type[UpstreamError], int, str], ...] = (
+    (Busy, 503, "every server has as much to do as it may"),
     (NoServer, 503, "no server is available"),
     (UpstreamTimeout, 504, "the server did not answer in time"),
     (ConnectError, 502, "no server could be reached"),
@@ -60,6 +73,9 @@ _ANSWERS: tuple[tuple[type[UpstreamError], int, str], ...] = (
 )
 
 
-def told_of(error: UpstreamError) -> tuple[int, str]:
-    """The status and the text that a client gets for `error`."""
-    return next((status, text) for kind, status, text in _ANSWERS if isinstance(error, kind))
+def answer_for(ctx: Context, error: UpstreamError) -> Response:
+    """The answer that a client gets for `error`."""
+    status, text = next((code, text) for kind, code, text in _ANSWERS if isinstance(error, kind))
+    later = str(error.retry_after) if isinstance(error, NoServer) else ""
+    headers = [("Retry-After", later)] if later else []
+    return problem(ctx.request, status, text, headers, id=ctx.id)

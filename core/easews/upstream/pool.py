@@ -1,63 +1,54 @@
-"""The servers of a pool, and attempts at them. Values and arithmetic, no I/O."""
+"""The servers of a pool, and which of them gets a request. Values and arithmetic, no I/O."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from ..filters import SpecFault
 from ..http import Request
+from .attempts import Attempt, Waiting
 from .balance import Policy, policy_faults, policy_for
 from .balance.rotation import Rotation
+from .retries import Retries, retry_faults
 from .servers import Member, Server, Standing, standing_of
 
 Spec = Mapping[str, Any]
 
 
-class Attempt:
-    """One try to have a server answer a request.
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """How many requests wait while all servers are full, and for how many seconds each."""
 
-    Call `failed` or `succeeded` once it is known which it was, and `over` once the server has
-    nothing more to do for the request: when its answer is read, or its session has ended.
-
-    server    the server to ask
-    standing  what this process knows of it
-    """
-
-    __slots__ = ("_is_over", "server", "standing")
-
-    def __init__(self, server: Server, standing: Standing) -> None:
-        self.server: Server = server
-        self.standing: Standing = standing
-        self._is_over = False
-        standing.count(1)
-
-    def succeeded(self) -> None:
-        """The server has answered, with whatever status."""
-        if self.standing.failures:
-            self.standing.failures = 0
-
-    def failed(self, cause: Exception) -> None:
-        """The server could not be reached, or did not answer."""
-        self.standing.failures += 1
-        self.standing.last_error = str(cause)
-
-    def over(self) -> None:
-        """The server has nothing more to do for the request. A second call does nothing."""
-        if not self._is_over:
-            self._is_over = True
-            self.standing.count(-1)
+    size: int = 0
+    timeout: float = 0.0
 
 
 class Pool:
     """The servers of a pool, and which of them gets a request.
 
     A server with the weight 0 gets none.
+
+    retries  after which failures another server is asked
+    queue    how requests wait while all servers are full
     """
 
-    def __init__(self, servers: Iterable[Server], policy: Policy | None = None) -> None:
+    def __init__(
+        self,
+        servers: Iterable[Server],
+        policy: Policy | None = None,
+        *,
+        retries: Retries | None = None,
+        queue: Queue | None = None,
+    ) -> None:
         """`policy` chooses; without one it is one server after the other, as `roundRobin` does."""
+        self.retries: Retries = Retries() if retries is None else retries
+        self.queue: Queue = Queue() if queue is None else queue
         self._policy: Policy = Rotation() if policy is None else policy
+        self._waiting: deque[Waiting] = deque()
         self._members: list[Member] = []
         self._only: Member | None = None
         self.replace(servers)
@@ -68,11 +59,23 @@ class Pool:
 
         `policy` is that of a pool whose `loadBalance` names none.
         """
+        queue = spec.get("queue")
+        most = spec.get("maxConnections", inf)
         servers = (
-            Server.at(entry["url"], weight=entry.get("weight", 1), keep_host=entry["keepHost"])
+            Server.at(
+                entry["url"],
+                weight=entry.get("weight", 1),
+                keep_host=entry["keepHost"],
+                limit=entry.get("maxConnections", most),
+            )
             for entry in spec["servers"]
         )
-        return cls(servers, policy_for(spec.get("loadBalance", {}), policy))
+        return cls(
+            servers,
+            policy_for(spec.get("loadBalance", {}), policy),
+            retries=Retries.from_spec(spec.get("retries", {})),
+            queue=None if queue is None else Queue(queue["size"], queue["timeout"]),
+        )
 
     @property
     def members(self) -> Sequence[Member]:
@@ -83,7 +86,8 @@ class Pool:
         """These are the servers from now on. Those that stay keep their turn, their clients …"""
         before = {member.server: member for member in self._members}
         self._members = [
-            before.get(server) or Member(server, standing_of(server), server.weight)
+            before.get(server)
+            or Member(server, standing_of(server), server.weight, limit=server.limit)
             for server in servers
             if server.weight > 0
         ]
@@ -94,8 +98,11 @@ class Pool:
         members = self._members
         # Where there is no choice, nothing is spent on it.
         self._only = members[0] if len(members) == 1 and members[0].usable else None
-        if self._only is None:
-            self._policy.update(members)
+        self._policy.update([] if self._only else members)
+        if self.queue.size:
+            for member in members:
+                member.standing.follow(self)
+            self._serve()
 
     @property
     def standings(self) -> dict[str, Standing]:
@@ -108,12 +115,57 @@ class Pool:
         `tried` are the servers that have failed for this request. From here on the server counts
         as busy with it, until `Attempt.over`.
         """
-        member = self._only
         if tried:
-            member = self._policy.choose(request, lambda one: one.server in tried)
-        elif member is None:
-            member = self._policy.choose(request)
+            return self._other(request, tried)
+        member = self._only or self._policy.choose(request)
+        if member is None:
+            return None
+        if member.full:
+            return self._other(request, ())
+        return Attempt(member.server, member.standing)
+
+    def _other(self, request: Request, tried: Collection[Server]) -> Attempt | None:
+        def skip(member: Member) -> bool:
+            return member.full or member.server in tried
+
+        if (member := self._only) is not None:
+            member = None if skip(member) else member
+        else:
+            member = self._policy.choose(request, skip)
         return None if member is None else Attempt(member.server, member.standing)
+
+    @property
+    def full(self) -> bool:
+        """Whether there are servers, and all have as much to do as they may."""
+        left = [member for member in self._members if member.usable]
+        return bool(left) and all(member.full for member in left)
+
+    def wait(self, request: Request, wake: Callable[[], None]) -> Waiting | None:
+        """Wait in turn for a server that is not full; `wake` is called when there is one.
+
+        None when too many wait already. The caller calls `leave` when it waits no longer.
+        """
+        if len(self._waiting) >= self.queue.size:
+            return None
+        self._waiting.append(waiting := Waiting(request, wake))
+        return waiting
+
+    def leave(self, waiting: Waiting) -> None:
+        """Wait no longer. An attempt that has come meanwhile is the caller's."""
+        if waiting.attempt is None:
+            self._waiting.remove(waiting)
+
+    def moved(self, standing: Standing, by: int) -> None:
+        """A server has more or less to do than before."""
+        if by < 0:
+            self._serve()
+
+    def _serve(self) -> None:
+        """Give what has become free to those that wait."""
+        while self._waiting and (attempt := self.next(self._waiting[0].request)) is not None:
+            waiting = self._waiting.popleft()
+            waiting.attempt = attempt
+            waiting.wake()
 
 
 def pool_faults(pool: Spec, at: Sequence[str | int]) -> Iterator[SpecFault]:
@@ -121,6 +173,8 @@ def pool_faults(pool: Spec, at: Sequence[str | int]) -> Iterator[SpecFault]:
     path = (*at, "servers")
     yield from _weight_faults(pool["servers"], path)
     yield from policy_faults(pool["loadBalance"], (*at, "loadBalance"))
+    yield from retry_faults(pool.get("retries", {}), (*at, "retries"))
+    yield from _queue_faults(pool, at)
     for number, server in enumerate(pool["servers"]):
         if "?" in server["url"]:
             yield SpecFault(
@@ -128,6 +182,18 @@ def pool_faults(pool: Spec, at: Sequence[str | int]) -> Iterator[SpecFault]:
                 "its query would never be sent: the query is the client's",
                 "write the URL without its query",
             )
+
+
+def _queue_faults(pool: Spec, at: Sequence[str | int]) -> Iterator[SpecFault]:
+    most = pool.get("maxConnections")
+    if "queue" in pool and any(
+        server.get("maxConnections", most) is None for server in pool["servers"]
+    ):
+        yield SpecFault(
+            (*at, "queue"),
+            "nobody would ever wait: a server without maxConnections is never full",
+            "write maxConnections beside queue, or for every server",
+        )
 
 
 def _weight_faults(servers: Sequence[Spec], at: Sequence[str | int]) -> Iterator[SpecFault]:

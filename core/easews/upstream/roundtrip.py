@@ -15,10 +15,10 @@ from ..http import Headers, end_to_end
 from ..http.h1 import HeadError, ResponseHead, encode_request_head
 from ..net.waiting import gave_up, send_all
 from .answers import Answer, AnswerReader
+from .attempts import Attempt
 from .dialling import dial
 from .keeping import KeepLimits
 from .kept import KeptConnections
-from .pool import Attempt
 from .upload import Upload
 from .uploads import Rest, Uploads
 
@@ -123,6 +123,11 @@ class RoundTrip:
         upload = self._request.upload
         if upload is not None and upload.begun and not upload.done and head.status < 300:
             self._rest = self._uploads.go_on(upload, self._sock)
+
+    @property
+    def status(self) -> int:
+        """The status of the answer."""
+        return self.answer.status
 
     def finish(self) -> Awaitable[None] | None:
         """The answer was read as far as anybody wants to. To be awaited, if there is what to."""

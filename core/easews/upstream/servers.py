@@ -23,6 +23,7 @@ class Server:
     weight     its share of the requests; 0 gets none
     keep_host  whether it gets the client's Host
     own_host   the Host that it gets; empty where that is the client's
+    limit      how many sessions and requests it may have at a time
     """
 
     url: str
@@ -33,9 +34,12 @@ class Server:
     weight: int = 1
     keep_host: bool = False
     own_host: str = ""
+    limit: float = inf
 
     @classmethod
-    def at(cls, url: str, *, weight: int = 1, keep_host: bool = False) -> Server:
+    def at(
+        cls, url: str, *, weight: int = 1, keep_host: bool = False, limit: float = inf
+    ) -> Server:
         """The server at `url`. ValueError, which says what is wrong, when the URL is not valid.
 
         Servers behind one name choose their site by Host. An IP names no site, so a server with
@@ -47,7 +51,7 @@ class Server:
         own_host = host if port == DEFAULT_PORTS[scheme] else f"{host}:{port}"
         if keep_host or is_ip:
             own_host = ""
-        return cls(url, host, port, path, is_ip, weight, keep_host, own_host)
+        return cls(url, host, port, path, is_ip, weight, keep_host, own_host, limit)
 
     @property
     def identity(self) -> str:

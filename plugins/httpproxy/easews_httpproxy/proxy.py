@@ -18,7 +18,6 @@ from easews import (
     SpecFault,
     UpstreamError,
     UpstreamTimeout,
-    problem,
 )
 from easews.upstream import (
     Attempt,
@@ -29,11 +28,12 @@ from easews.upstream import (
     Onward,
     RoundTrip,
     Upload,
+    answer_for,
     first_answer,
+    may_repeat,
     onward_headers,
     onward_target,
     passed_on,
-    told_of,
 )
 
 from .onward import (
@@ -120,7 +120,10 @@ class Proxy(Filter):
             )
             return await settings.client.ask(kept, attempt, onward)
 
-        return await first_answer(settings.pool, ctx, ask_one)
+        def repeatable() -> bool:
+            return may_repeat(request.method, True, upload is not None and upload.begun)
+
+        return await first_answer(settings.pool, ctx, ask_one, repeatable)
 
 
 def _upload(ctx: Context, settings: PoolSettings, headers: Headers) -> Upload:
@@ -155,7 +158,7 @@ async def _finished(trip: RoundTrip) -> None:
 
 def _report(ctx: Context, error: UpstreamError) -> str:
     log.warning("request %s: %s", ctx.id, error)
-    ctx.response = problem(ctx.request, *told_of(error), id=ctx.id)
+    ctx.response = answer_for(ctx, error)
     if isinstance(error, NoServer):
         return INTERNAL_ERROR
     return TIMEOUT if isinstance(error, UpstreamTimeout) else SERVER_ERROR

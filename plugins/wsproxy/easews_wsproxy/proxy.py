@@ -24,6 +24,7 @@ from easews.upstream import (
     Attempt,
     Candidates,
     NoServer,
+    answer_for,
     ask,
     dial,
     first_answer,
@@ -31,7 +32,6 @@ from easews.upstream import (
     onward_target,
     origin_of,
     passed_on,
-    told_of,
 )
 
 from .handshake.rules import (
@@ -68,6 +68,21 @@ class _Offer(NamedTuple):
     key: str
 
 
+class _Reply(NamedTuple):
+    """What a server has answered to our handshake."""
+
+    offer: _Offer
+    answer: Answer
+
+    @property
+    def status(self) -> int:
+        return self.answer.status
+
+    def finish(self) -> None:
+        self.answer.close()
+        self.offer.attempt.over()
+
+
 class WebSocketProxy(Filter):
     """Relays WebSocket sessions to the servers of a pool."""
 
@@ -98,33 +113,30 @@ class WebSocketProxy(Filter):
         if refusal is not None:
             return _refuse(ctx, refusal)
         try:
-            offer, answer = await self._ask_servers(ctx, settings)
+            reply = await self._ask_servers(ctx, settings)
         except UpstreamError as error:
             return _report(ctx, error)
+        offer, answer = reply.offer, reply.answer
         if answer.status != 101:
             headers = passed_on(answer.status, answer.headers)
-
-            def close() -> None:
-                answer.close()
-                offer.attempt.over()
-
-            ctx.response = Response(answer.status, headers, body=answer.body(), on_close=close)
+            ctx.response = Response(
+                answer.status, headers, body=answer.body(), on_close=reply.finish
+            )
             return SERVER_ERROR
         fault = check_answer(answer.status, answer.headers, key=offer.key, offer=offer.headers)
         if fault is not None:
-            answer.close()
-            offer.attempt.over()
+            reply.finish()
             return _report(ctx, BadAnswer(f"{offer.attempt.server.url}: {fault}"))
         ctx.response = _upgrade(ctx, settings, offer.attempt, answer)
         return None
 
-    async def _ask_servers(self, ctx: Context, settings: PoolSettings) -> tuple[_Offer, Answer]:
+    async def _ask_servers(self, ctx: Context, settings: PoolSettings) -> _Reply:
         """The first answer that a server of the pool gives. UpstreamError when none does."""
         headers = onward_headers(ctx, self._forwarded)
 
-        async def ask_one(attempt: Attempt) -> tuple[_Offer, Answer]:
+        async def ask_one(attempt: Attempt) -> _Reply:
             offer = self._offer(ctx, attempt, headers)
-            return offer, await _ask(offer, settings)
+            return _Reply(offer, await _ask(offer, settings))
 
         return await first_answer(settings.pool, ctx, ask_one)
 
@@ -189,5 +201,5 @@ def _refuse(ctx: Context, refusal: Refusal) -> str:
 
 def _report(ctx: Context, error: UpstreamError) -> str:
     log.warning("request %s: %s", ctx.id, error)
-    ctx.response = problem(ctx.request, *told_of(error), id=ctx.id)
+    ctx.response = answer_for(ctx, error)
     return INTERNAL_ERROR if isinstance(error, NoServer) else SERVER_ERROR

@@ -1,0 +1,58 @@
+"""Attempts at a server, and requests that wait for one. Values, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..http import Request
+from .servers import Server, Standing
+
+
+class Attempt:
+    """One try to have a server answer a request.
+
+    Call `failed` or `succeeded` once it is known which it was, and `over` once the server has
+    nothing more to do for the request: when its answer is read, or its session has ended.
+
+    server    the server to ask
+    standing  what this process knows of it
+    """
+
+    __slots__ = ("_is_over", "server", "standing")
+
+    def __init__(self, server: Server, standing: Standing) -> None:
+        self.server: Server = server
+        self.standing: Standing = standing
+        self._is_over = False
+        standing.count(1)
+
+    def succeeded(self, status: int = 0) -> None:
+        """The server has answered, with this status."""
+        if self.standing.failures:
+            self.standing.failures = 0
+
+    def failed(self, cause: Exception) -> None:
+        """The server could not be reached, or did not answer."""
+        self.standing.failures += 1
+        self.standing.last_error = str(cause)
+
+    def over(self) -> None:
+        """The server has nothing more to do for the request. A second call does nothing."""
+        if not self._is_over:
+            self._is_over = True
+            self.standing.count(-1)
+
+
+class Waiting:
+    """A request that waits for a server that is not full.
+
+    attempt  at the server that it got; None as long as it waits
+    """
+
+    __slots__ = ("attempt", "request", "wake")
+
+    def __init__(self, request: Request, wake: Callable[[], None]) -> None:
+        """`wake` is called as soon as there is an attempt."""
+        self.request: Request = request
+        self.wake: Callable[[], None] = wake
+        self.attempt: Attempt | None = None
