@@ -9,6 +9,7 @@ They are kept with the sources, for reading where no site is; a test fails when 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
@@ -18,6 +19,7 @@ import yaml
 from api_page import api_page
 from easews.config.fields import Field, fields_of
 from easews.config.schemas import OBJECT_KINDS, kind_schema
+from easews.config.wording import written
 from easews.plugins import Kind
 from easews.schema import Schema, load
 from editor_schemas import published
@@ -25,6 +27,7 @@ from editor_schemas import published
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "docs" / "reference"
 GOLDEN = ROOT / "tests" / "core" / "golden"
+CONFIGS = sorted((ROOT / "examples").glob("*.yaml"))
 NOT_YET = "Not supported yet: "
 
 ERRORS = """\
@@ -67,11 +70,12 @@ def _origin(kind: Kind) -> str:
 
 
 def kind_page(name: str, schema: Schema, origin: str) -> str:
-    """What it is, an example, and a table of fields for each mapping in it."""
+    """What it is, examples, and a table of fields for each mapping in it."""
     parts = [f"# {name}", schema["description"].partition(" Results: ")[0], origin]
     for example in schema.get("examples", ())[:1]:
-        shown = yaml.safe_dump(example, sort_keys=False)
+        shown = yaml.dump(example, Dumper=_Dumper, sort_keys=False)
         parts.append(f"<!-- fields of: {name} -->\n```yaml\n{shown}```")
+    parts += _in_a_pipeline(name)
     fields = list(fields_of(schema))
     descriptions = {field.path: field.description for field in fields}
     for parent in dict.fromkeys(map(_parent, fields)):
@@ -81,6 +85,35 @@ def kind_page(name: str, schema: Schema, origin: str) -> str:
         parts += _tables([field for field in fields if _parent(field) == parent])
     parts += ["## How values are written", "\n".join(_notations(fields))]
     return "\n\n".join(parts) + "\n"
+
+
+class _Dumper(yaml.SafeDumper):
+    """A text with quotes of its own is put between the others, and not doubled."""
+
+    def choose_scalar_style(self) -> str:
+        style = str(super().choose_scalar_style())
+        assert isinstance(self.event, yaml.ScalarEvent)
+        return '"' if style == "'" and "'" in self.event.value else style
+
+
+def _in_a_pipeline(kind: str) -> Iterator[str]:
+    """The shortest pipeline among the examples that has a filter of this kind."""
+    found = [
+        (len(document), document, config.name)
+        for config in CONFIGS
+        for document in config.read_text("utf-8").split("---\n")
+        if "kind: Pipeline" in document and f"- kind: {kind}\n" in _code(document)
+    ]
+    if found:
+        _, document, name = min(found)
+        yield "## In a pipeline"
+        yield f"From `examples/{name}`:"
+        yield f"```yaml\n{document.strip()}\n```"
+
+
+def _code(document: str) -> str:
+    """The document without its comments."""
+    return re.sub(r" *#.*", "", document)
 
 
 def _parent(field: Field) -> str:
@@ -128,7 +161,8 @@ def _notations(fields: Iterable[Field]) -> Iterator[str]:
     used = {field.type.removeprefix("list of ") for field in fields if field.supported}
     for definition in load("common")["$defs"].values():
         if definition.get("title") in used:
-            examples = ", ".join(f"`{example}`" for example in definition["examples"] if example)
+            shown = map(written, filter(None, definition["examples"]))
+            examples = ", ".join(f"`{example}`" for example in shown)
             text = _cell(definition["description"].rstrip("."))
             yield f"- **{definition['title']}**: {text}. For example {examples}."
 
