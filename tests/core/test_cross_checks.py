@@ -148,8 +148,8 @@ BAD_STEPS = {
     "{filter: c}": "p.flow[0].filter: no filter of this pipeline is called 'c'; there are: a, b",
     "{filter: a, jumpIf: {clientEror: b}}": "Plain has no result 'clientEror'; did you mean",
     "{filter: a, jumpIf: {x: b}}": "it has: clientError, serverError, internalError",
-    "{filter: a, jumpIf: {clientError: a}}": "'a' is no later step of this flow; a jump leads "
-    "forward, to: b, END",
+    "{filter: a, jumpIf: {clientError: a}}": "'a' is no later step of this flow; write it "
+    "behind this step, or jump to: b, END",
     "{filter: a, jumpIf: {clientError: c}}": "p.flow[0].jumpIf.clientError: 'c' is no later step",
 }
 

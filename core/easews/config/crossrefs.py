@@ -267,7 +267,7 @@ def _check_target(
     times = Counter(later)[target.value]
     if times == 0 and None not in later:
         wrong = f"{target.shown} is no later step of this flow"
-        accepted = f"a jump leads forward, to: {listed((*filter(None, later), END))}"
+        accepted = f"write it behind this step, or jump to: {listed((*filter(None, later), END))}"
         yield pipeline.problem(path, wrong, accepted)
     elif times > 1:
         wrong = f"{target.shown} could be any of {times} later steps"

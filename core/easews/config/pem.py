@@ -77,7 +77,7 @@ def key_pair(certificate: bytes, key: bytes, password: str = "") -> KeyPair:
 def check_dates(pair: KeyPair, now: datetime) -> None:
     """PemFault when the certificate has expired, or is not valid yet."""
     if pair.not_after < now:
-        wrong = f"this certificate has expired on {pair.not_after:%Y-%m-%d %H:%M} UTC"
+        wrong = f"this certificate expired on {pair.not_after:%Y-%m-%d %H:%M} UTC"
         raise PemFault("certificate", wrong, "renew it")
     if pair.not_before > now:
         wrong = f"this certificate is not valid before {pair.not_before:%Y-%m-%d %H:%M} UTC"
