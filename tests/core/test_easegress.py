@@ -94,6 +94,14 @@ FIELDS = {
         pools[].servers[].keepHost
         pools[].loadBalance.policy pools[].loadBalance.headerHashKey pools[].loadBalance.forwardKey
         pools[].loadBalance.stickySession pools[].loadBalance.healthCheck
+        pools[].loadBalance.stickySession.mode pools[].loadBalance.stickySession.appCookieName
+        pools[].loadBalance.stickySession.lbCookieName
+        pools[].loadBalance.stickySession.lbCookieExpire
+        pools[].filter.policy pools[].filter.headers pools[].filter.matchAllHeaders
+        pools[].filter.permil pools[].filter.headerHashKey pools[].filter.urls
+        pools[].filter.urls[].methods pools[].filter.urls[].url pools[].filter.urls[].url.exact
+        pools[].filter.urls[].url.prefix pools[].filter.urls[].url.regex
+        pools[].filter.urls[].url.empty
     """,
 }
 #: Of these nothing is missing but what pools of all kinds lack.

@@ -62,7 +62,6 @@ def test_the_design_notes_config_gets_the_defaults() -> None:
         (["pools", 0, "servers", 0, "url"], spec({"url": "HTTPS://a.example"})),
         (["pools", 0, "servers", 0, "tags"], spec({**A, "tags": ["blue"]})),
         (["pools", 0, "loadBalance", "policy"], spec(loadBalance={"policy": "forward"})),
-        (["pools", 0, "loadBalance", "stickySession"], spec(loadBalance={"stickySession": {}})),
         *((["pools", 0, key], spec(**{key: {}})) for key in ("healthCheck", "tls")),
     ],
 )

@@ -4,6 +4,7 @@
     balance    which server is next: the policies (pure)
     attempts   Attempt: one try to have a server answer (pure)
     retries    after which failures another server is asked (pure)
+    sticky     sticky sessions: the cookie that leads a client back to its server (pure)
     pool       Pool: the servers, and which of them gets a request (pure)
     health     which servers are well: checks, ejection, panic, slow start (pure)
     checks     what a check sends, and which answers pass (pure)

@@ -9,12 +9,13 @@ from math import inf
 from typing import Any
 
 from ..filters import SpecFault
-from ..http import Request
+from ..http import Headers, Request
 from .attempts import Attempt, Waiting
 from .balance import Policy, policy_faults, policy_for
 from .balance.rotation import Rotation
 from .retries import Retries, retry_faults
 from .servers import Member, Server, Standing, standing_of
+from .sticky import StickyCookie, sticky_faults, sticky_policy
 
 Spec = Mapping[str, Any]
 
@@ -41,12 +42,16 @@ class Pool:
         servers: Iterable[Server],
         policy: Policy | None = None,
         *,
+        sticky: StickyCookie | None = None,
         retries: Retries | None = None,
         queue: Queue | None = None,
     ) -> None:
-        """`policy` chooses; without one it is one server after the other, as `roundRobin` does."""
+        """`policy` chooses; without one it is one server after the other, as `roundRobin` does.
+        `sticky` is the cookie that `policy` looks at, if it does.
+        """
         self.retries: Retries = Retries() if retries is None else retries
         self.queue: Queue = Queue() if queue is None else queue
+        self._sticky = sticky
         self._policy: Policy = Rotation() if policy is None else policy
         self._waiting: deque[Waiting] = deque()
         self._members: list[Member] = []
@@ -70,9 +75,14 @@ class Pool:
             )
             for entry in spec["servers"]
         )
+        balance, sticky = spec.get("loadBalance", {}), None
+        chosen = policy_for(balance, policy)
+        if "stickySession" in balance:
+            chosen, sticky = sticky_policy(balance["stickySession"], chosen)
         return cls(
             servers,
-            policy_for(spec.get("loadBalance", {}), policy),
+            chosen,
+            sticky=sticky,
             retries=Retries.from_spec(spec.get("retries", {})),
             queue=None if queue is None else Queue(queue["size"], queue["timeout"]),
         )
@@ -134,6 +144,13 @@ class Pool:
             member = self._policy.choose(request, skip)
         return None if member is None else Attempt(member.server, member.standing)
 
+    def stick(self, request: Request, server: Server, headers: Headers) -> None:
+        """Add the cookie that leads the client back to `server` to the `headers` of its answer, if
+        the pool has such cookies and this one is to be set.
+        """
+        if self._sticky is not None:
+            self._sticky.set(request, server, headers)
+
     @property
     def full(self) -> bool:
         """Whether there are servers, and all have as much to do as they may."""
@@ -172,7 +189,10 @@ def pool_faults(pool: Spec, at: Sequence[str | int]) -> Iterator[SpecFault]:
     """The faults of a pool's spec that its schema cannot express; `at` is the pool's place."""
     path = (*at, "servers")
     yield from _weight_faults(pool["servers"], path)
-    yield from policy_faults(pool["loadBalance"], (*at, "loadBalance"))
+    balance = pool["loadBalance"]
+    yield from policy_faults(balance, (*at, "loadBalance"))
+    if "stickySession" in balance:
+        yield from sticky_faults(balance["stickySession"], (*at, "loadBalance", "stickySession"))
     yield from retry_faults(pool.get("retries", {}), (*at, "retries"))
     yield from _queue_faults(pool, at)
     for number, server in enumerate(pool["servers"]):

@@ -118,7 +118,9 @@ class Proxy(Filter):
                 expects_continue(request),
                 ctx.inform,
             )
-            return await settings.client.ask(kept, attempt, onward)
+            trip = await settings.client.ask(kept, attempt, onward)
+            settings.pool.stick(request, server, trip.answer.headers)
+            return trip
 
         def repeatable() -> bool:
             return may_repeat(request.method, True, upload is not None and upload.begun)

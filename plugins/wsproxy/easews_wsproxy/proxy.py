@@ -136,7 +136,9 @@ class WebSocketProxy(Filter):
 
         async def ask_one(attempt: Attempt) -> _Reply:
             offer = self._offer(ctx, attempt, headers)
-            return _Reply(offer, await _ask(offer, settings))
+            answer = await _ask(offer, settings)
+            settings.pool.stick(ctx.request, attempt.server, answer.headers)
+            return _Reply(offer, answer)
 
         return await first_answer(settings.pool, ctx, ask_one)
 
