@@ -189,6 +189,7 @@ def test_http_1_0_needs_no_host() -> None:
 def test_the_end_of_a_head_is_found_once_it_is_there_and_not_before() -> None:
     raw = head("GET / HTTP/1.1", "Host: a")
     assert [find_head_end(raw[:size]) for size in range(len(raw))] == [-1] * len(raw)
+    assert {find_head_end(raw, seen=size) for size in range(len(raw))} == {len(raw)}
     assert find_head_end(raw + b"GET /next") == len(raw)
     assert find_head_end(bytearray(raw + raw), len(raw)) == 2 * len(raw)
 

@@ -7,6 +7,7 @@ from asyncio import Task, current_task
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -17,6 +18,7 @@ from anyio.lowlevel import checkpoint
 
 from easews import Address, Connection, Context, Ending, Filter, Headers, Response, Upgrade
 from easews.config.model import RequestLimits
+from easews.errors import MessageError
 from easews.http.h1 import RequestHead
 from easews.lowlevel import raw_socket
 from easews.server import exchange, listener, watch, writer
@@ -454,6 +456,34 @@ async def test_empty_lines_between_requests_are_ignored(lines: bytes) -> None:
         assert await ask(running, lines) == b""
         assert len(parsed(await ask(running, get("/acts") + lines))) == 1
         assert len(parsed(await ask(running, lines + get("/acts") + lines + LAST))) == 2
+
+
+async def test_empty_lines_without_end_are_400() -> None:
+    most = b"\r\n" * 512  # as much as a head may have
+    async with serving() as running:
+        assert len(parsed(await ask(running, most + get("/acts") + LAST))) == 2
+        data = await ask(running, most + b"\r\n")
+        assert parsed(data)[0][0] == 400
+        assert b"empty lines" in data
+
+
+@pytest.mark.parametrize("data", [b"x", b"\r\n"])
+async def test_a_head_that_is_always_ready_lets_others_have_a_turn(data: bytes) -> None:
+    turns = 0
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            await checkpoint()
+            turns += 1
+
+    wire: Any = SimpleNamespace(recv=lambda size: data)  # never refuses, never ends
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(take_turns)
+        with pytest.raises(MessageError):
+            await RequestReader(wire, LIMITS).read_head(idle=PATIENCE, timeout=PATIENCE)
+        tasks.cancel_scope.cancel()
+    assert turns > 100
 
 
 async def test_an_empty_line_does_not_begin_a_head() -> None:

@@ -44,7 +44,7 @@ class RequestReader:
         within `timeout` seconds of its first byte (408).
         """
         received, most = self.received, self.limits.max_header_bytes
-        _drop_empty_lines(received)
+        dropped = _drop_empty_lines(received)
         end_of_idling = monotonic() + idle
         until = monotonic() + timeout if received else end_of_idling
         end = find_head_end(received) if received else -1
@@ -60,10 +60,14 @@ class RequestReader:
             if not received:
                 until = monotonic() + timeout
             received += data
-            _drop_empty_lines(received)
+            dropped += _drop_empty_lines(received)
+            if dropped > most:
+                raise MessageError(400, f"over {most} bytes of empty lines, and no request")
             if not received:
                 until = end_of_idling
-            end = find_head_end(received)
+            end = find_head_end(received, seen=len(received) - len(data))
+            if end < 0:
+                await checkpoint()  # bytes that are always ready let others have a turn
         raw = received[:end] if 0 <= end <= most else received
         _check_head(raw, self.limits)
         if raw is received:
@@ -94,10 +98,16 @@ def _check_head(head: bytearray, limits: RequestLimits) -> None:
         raise MessageError(431, f"there are more than {limits.max_headers} header fields")
 
 
-def _drop_empty_lines(received: bytearray) -> None:
-    """RFC 9112 §2.2: what stands before a request line. Some clients end a body with a CRLF."""
-    while received.startswith(b"\r\n"):
-        del received[:2]
+def _drop_empty_lines(received: bytearray) -> int:
+    """RFC 9112 §2.2: what stands before a request line. Some clients end a body with a CRLF.
+    How many bytes that was.
+    """
+    size = 0
+    while received.startswith(b"\r\n", size):
+        size += 2
+    if size:
+        del received[:size]
+    return size
 
 
 def patience(limits: RequestLimits, size: int, waited: float) -> float:

@@ -56,13 +56,14 @@ _length = re.compile(r"[0-9]{1,18}").fullmatch
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 
-def find_head_end(buffer: bytes | bytearray, start: int = 0) -> int:
-    """The offset just behind the empty line of the head that begins at `start`.
+def find_head_end(buffer: bytes | bytearray, start: int = 0, seen: int = 0) -> int:
+    """The offset just behind the empty line of the head that begins at `start`. `seen` is how
+    many bytes of `buffer` were searched before, in vain.
 
     -1 when it is not all there yet: the caller reads on, within its size and time limits.
     HeadError when what is there can never become a head, so that nobody waits for its end.
     """
-    end = buffer.find(b"\r\n\r\n", start)
+    end = buffer.find(b"\r\n\r\n", max(start, seen - 3))
     if end >= 0:
         return end + 4
     line_end = buffer.find(b"\n", start)
