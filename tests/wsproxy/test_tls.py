@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import ssl
 import time
 from contextlib import suppress
 from typing import Any
+from unittest.mock import patch
 
 import anyio
 import pytest
@@ -14,6 +16,7 @@ from tests.tlspeers import TlsEnd, is_readable
 from tests.wsproxy.loops import LOOPS
 from websockets.frames import Opcode
 
+from easews.lowlevel import TlsWire
 from easews.net.tls import RECORD_SIZE
 from easews_wsproxy.relay.endstates import Sending
 from easews_wsproxy.relay.rates import Rate
@@ -169,6 +172,21 @@ def test_a_client_that_takes_a_piece_bit_by_bit_does_not_stand_still(
             assert taken > before
             assert by_hand.client.sock.sock.recv(RECORD_SIZE)
         assert bits > 3
+
+
+@pytest.mark.parametrize("number", [errno.ECONNRESET, errno.EPIPE, errno.ETIMEDOUT])
+def test_a_connection_that_is_lost_before_its_close_notify_ends_as_others_do(
+    loop_type: Any, run_by_hand: Any, caplog: pytest.LogCaptureFixture, number: int
+) -> None:
+    with run_by_hand(loop_type, tls=("client",)) as by_hand:
+        leg: Any = by_hand.session.client
+        by_hand.session.close(1001, "bye")
+        by_hand.client.outbox += b"\x88\x80\0\0\0\0"
+        by_hand.client.push()
+        with patch.object(TlsWire, "shutdown", side_effect=OSError(number, "lost")):
+            by_hand.turn()
+        assert leg.sending is Sending.SHUT
+        assert caplog.records == []
 
 
 @over_tls

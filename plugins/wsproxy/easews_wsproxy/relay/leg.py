@@ -6,7 +6,6 @@ is not read until it is sent: that is the backpressure.
 
 from __future__ import annotations
 
-import errno
 import socket
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -23,9 +22,6 @@ from .sizes import TURN_BYTES
 
 if TYPE_CHECKING:
     from .compiled import Loop
-
-
-_PEER_WAS_FASTER = (errno.ENOTCONN, errno.EPIPE, errno.ECONNRESET)
 
 
 class Leg:
@@ -208,9 +204,8 @@ class Leg:
         except BlockingIOError:
             self.shutdown_waits = True
             return
-        except OSError as error:
-            if error.errno not in _PEER_WAS_FASTER:
-                raise
+        except OSError:
+            pass  # the connection is lost, as by a reset or a timeout of the kernel's
         self.shutdown_waits = False
         self.sending = SENDING[self.sending][Event.SHUT_DOWN]
 
