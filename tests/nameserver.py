@@ -17,6 +17,7 @@ class Nameserver:
     """What it answers is in `records`, by name and type. A name without any is NXDOMAIN.
 
     rcodes     answers with this code instead, by name
+    failures   how many questions are answered with SERVFAIL first, by name
     silent     names that get no answer
     truncated  names whose answers over UDP say that they were truncated
     ttl        of every record
@@ -28,6 +29,7 @@ class Nameserver:
     def __init__(self) -> None:
         self.records: dict[tuple[str, str], list[str]] = {}
         self.rcodes: dict[str, rcode.Rcode] = {}
+        self.failures: dict[str, int] = {}
         self.silent: set[str] = set()
         self.truncated: set[str] = set()
         self.ttl = 60
@@ -47,6 +49,10 @@ class Nameserver:
         if host in self.silent:
             return None
         answer = message.make_response(query)
+        if self.failures.get(host):
+            self.failures[host] -= 1
+            answer.set_rcode(rcode.SERVFAIL)
+            return answer.to_wire()
         known = {owner for owner, _ in self.records}
         answer.set_rcode(self.rcodes.get(host, rcode.NOERROR if host in known else rcode.NXDOMAIN))
         if transport == "udp" and host in self.truncated:

@@ -66,6 +66,20 @@ def parse_ip(host: str) -> IPv4Address | IPv6Address | None:
     return ip.ipv4_mapped or ip if isinstance(ip, IPv6Address) else ip
 
 
+def parse_nameserver(text: str) -> Address:
+    """An IP with or without a port; 53 is the usual one. ValueError when it is neither."""
+    if parse_ip(text) is not None:
+        return Address(text, 53)
+    host, _, port = text.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    host = host[1:-1] if bracketed else host
+    if parse_ip(host) is None or (":" in host) != bracketed:
+        raise ValueError("it is neither an IP nor an IP with a port")
+    if not (port.isascii() and port.isdigit() and len(port) <= 5 and 1 <= int(port) <= 65535):
+        raise ValueError("its port is not a number from 1 to 65535")
+    return Address(host, int(port))
+
+
 def parse_network(text: str) -> Network:
     """The network in CIDR notation, or of one IP. ValueError when it is none.
 

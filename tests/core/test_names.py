@@ -16,7 +16,8 @@ from tests.nameserver import Nameserver, nameserver
 from easews.addresses import Address
 from easews.upstream import names
 from easews.upstream.names import Outcome, look_up
-from easews.upstream.records import Known, Resolve, Target
+from easews.upstream.records import Known, Target
+from easews.upstream.resolving import Resolve
 
 
 @pytest.fixture

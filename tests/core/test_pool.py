@@ -43,3 +43,47 @@ def test_a_server_that_fails_is_replaced_by_the_one_that_is_owed_most() -> None:
     second = pool.next(REQUEST, [first.server])
     assert second is not None
     assert (first.server.host, second.server.host) == ("s5", "s3")
+
+
+def chosen_by(pool: Pool, times: int) -> list[str]:
+    attempts = [pool.next(REQUEST) for _ in range(times)]
+    return [attempt.server.host for attempt in attempts if attempt is not None]
+
+
+def servers(*names: str) -> list[Server]:
+    return [Server.at(f"ws://{name}") for name in names]
+
+
+def test_the_servers_of_a_pool_can_be_replaced() -> None:
+    pool = Pool(servers("a"))
+    pool.replace(servers("a", "b"))
+    assert sorted(chosen_by(pool, 2)) == ["a", "b"]
+    pool.replace(servers("b"))
+    assert chosen_by(pool, 2) == ["b", "b"]
+    assert pool.next(REQUEST, servers("b")) is None
+    pool.replace([])
+    assert pool.next(REQUEST) is None
+
+
+def test_a_server_that_stays_keeps_its_turn() -> None:
+    pool = Pool(servers("a", "b", "c"))
+    assert chosen_by(pool, 1) == ["a"]
+    pool.replace(servers("a", "b", "c", "d"))
+    assert "a" not in chosen_by(pool, 2)
+
+
+def test_a_server_that_stays_may_get_another_weight() -> None:
+    pool = Pool([Server.at("ws://a"), Server.at("ws://b")])
+    pool.replace([Server.at("ws://a", weight=3), Server.at("ws://b")])
+    assert sorted(chosen_by(pool, 4)) == ["a", "a", "a", "b"]
+
+
+def test_sessions_at_a_server_that_is_gone_still_count_for_it() -> None:
+    pool = Pool(servers("a", "b"))
+    attempt = pool.next(REQUEST)
+    assert attempt is not None
+    pool.replace(servers("b"))
+    pool.replace(servers("a", "b"))
+    assert pool.standings["ws://a"].active == 1
+    attempt.over()
+    assert pool.standings["ws://a"].active == 0

@@ -6,24 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from easews.addresses import Address
+from easews.addresses import Address, parse_nameserver
 from easews.upstream import Server
 from easews.upstream.records import (
-    Resolve,
     Service,
     Target,
     difference,
     hosts_entries,
     known_of,
     merged,
-    next_look_up,
-    next_retry,
-    parse_nameserver,
     preferred,
     servers_at,
     service_domain,
     targets_of,
 )
+from easews.upstream.resolving import Resolve, next_look_up, next_retry
 
 EACH = Resolve("each", min_ttl=5, max_ttl=300)
 HOSTS = st.sampled_from(["192.0.2.1", "192.0.2.2", "192.0.2.3", "2001:db8::1", "2001:db8::2"])

@@ -51,6 +51,12 @@ def server_url(text: str) -> ServerURL:
     return ServerURL(scheme, host, port or DEFAULT_PORTS[scheme], path)
 
 
+def port_of(text: str) -> int | None:
+    """The port that is written in a URL. ValueError when the URL is not valid."""
+    _, authority, *_ = _split(text)
+    return _host_and_port(authority)[1]
+
+
 def origin_of(text: str) -> str:
     """The Origin that a page at the URL `text` sends, or `text` itself if it is one already.
 

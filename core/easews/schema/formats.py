@@ -1,4 +1,4 @@
-"""What JSON Schema's `format` means here: regexp, cidr, url, origin, address, target,
+"""What JSON Schema's `format` means here: regexp, cidr, url, origin, address, nameserver, target,
 path, peers, prefix.
 
 A checker raises ValueError with a text that goes on from "is no ...": what is wrong, in words.
@@ -15,6 +15,7 @@ from urllib.parse import quote
 import re2  # type: ignore[import-untyped]
 from jsonschema import FormatChecker
 
+from ..addresses import parse_nameserver
 from ..http import urls
 from ..http.paths import ambiguity, decoded
 
@@ -89,6 +90,11 @@ def _check_socket_path(path: str) -> None:
         raise ValueError(f"the path of a unix socket has at most {_LONGEST_SOCKET_PATH} bytes")
 
 
+def nameserver(text: str) -> None:
+    """A nameserver's IP, with or without a port."""
+    parse_nameserver(text)
+
+
 def target(text: str) -> None:
     """The path of a rewriteTarget. Clients get 400 for an ambiguous one, and so do configs."""
     if fault := ambiguity(decoded(text)):
@@ -133,6 +139,7 @@ def _matchable(text: str, path: str) -> None:
 CHECKS: dict[str, Callable[[str], None]] = {
     "address": address,
     "cidr": cidr,
+    "nameserver": nameserver,
     "origin": origin,
     "path": path,
     "peers": peers,

@@ -12,8 +12,11 @@
     candidates  Candidates: which pool of several takes a request (pure)
     onward     what goes on to a server, and back to the client (pure)
     turns      first_answer: one server of a pool after the other
-    records    which servers follow from DNS answers, and when to ask again (pure)
+    resolving  Resolve: how names are looked up, and when again (pure)
+    records    which servers follow from the answers (pure)
     names      look_up(name): DNS, with TTL
+    watching   the tasks that a pool needs
+    following  Following: the servers of a pool are those that their names lead to
     dialling   dial(server) -> a connected socket
     exchange   ask(socket, …) -> Answer: one HTTP/1.1 request and its answer
     answers    Answer, and how its head and its body are read

@@ -6,6 +6,7 @@ neither TTL nor SRV, asks no other nameserver than the system's, and blocks a th
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from itertools import chain
 from pathlib import Path
@@ -14,7 +15,6 @@ from typing import Any, NamedTuple, TypeVar
 import anyio
 from anyio import to_thread
 from dns import asyncbackend, asyncresolver
-from dns.exception import DNSException
 from dns.message import QueryMessage
 from dns.nameserver import Do53Nameserver
 from dns.resolver import NXDOMAIN
@@ -22,14 +22,17 @@ from dns.resolver import NXDOMAIN
 from .records import (
     Known,
     Records,
-    Resolve,
     Service,
     Target,
+    difference,
     hosts_entries,
     merged,
     preferred,
     targets_of,
 )
+from .resolving import Resolve
+
+log: logging.Logger = logging.getLogger("easews.upstream")
 
 HOSTS = Path("/etc/hosts")
 RESOLV_CONF = Path("/etc/resolv.conf")
@@ -54,16 +57,43 @@ class Outcome(NamedTuple):
 
 
 async def look_up(host: str, resolve: Resolve, known: Known) -> Outcome:
-    """Ask where `host` leads to. It never raises: the answer may be that nothing is known.
+    """Ask where `host` leads to, and keep that in `known`. Changes are logged, failures once.
 
-    "There is no such name" and "it has no address" are answers, with no target.
+    It does not raise when nameservers fail: then the last answer still counts. "There is no such
+    name" and "it has no address" are answers, with no target.
     """
     asking = _Asking(resolve, known)
     targets = await (asking.services(host) if resolve.mode == "srv" else asking.addresses(host))
-    if asking.trouble and not targets:
-        return Outcome(known.targets, 0, asking.trouble)
+    trouble = asking.trouble
+    _report_trouble(host, known, trouble, targets or known.targets)
+    known.trouble = trouble
+    if trouble and not targets:
+        return Outcome(known.targets, 0, trouble)
+    _report_change(host, known.targets, targets)
     known.records, known.targets = asking.answers, targets
-    return Outcome(targets, _shortest(asking.answers.values()), asking.trouble)
+    return Outcome(targets, _shortest(asking.answers.values()), trouble)
+
+
+def _report_trouble(
+    host: str, known: Known, trouble: str, targets: tuple[Target, ...] | None
+) -> None:
+    if trouble and not known.trouble:
+        effect = "its servers are those that are known" if targets else "it has no server yet"
+        log.warning("%s cannot be looked up: %s; %s", host, trouble, effect)
+    elif known.trouble and not trouble:
+        log.info("%s can be looked up again", host)
+
+
+def _report_change(host: str, before: tuple[Target, ...] | None, now: tuple[Target, ...]) -> None:
+    if not now and before != now:
+        log.warning("%s leads to no address: it has no server", host)
+    elif changes := _changes(*difference(before or (), now)):
+        log.info("%s: %s", host, changes)
+
+
+def _changes(came: list[Target], left: list[Target]) -> str:
+    parts = [("new ", came), ("gone ", left)]
+    return "; ".join(word + ", ".join(map(str, some)) for word, some in parts if some)
 
 
 class _Asking:
@@ -96,8 +126,8 @@ class _Asking:
         async with self._limiter:
             try:
                 records = await _query(host, kind, self._resolve)
-            except DNSException as error:
-                self.trouble = self.trouble or str(error)
+            except Exception as error:  # dnspython reads settings and what strangers send
+                self.trouble = self.trouble or str(error) or type(error).__name__
                 earlier = self._earlier.get((host, kind))
                 if earlier is None:
                     return ()
@@ -119,7 +149,7 @@ async def _together(calls: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:
 
 
 async def _query(host: str, kind: str, resolve: Resolve) -> Records:
-    """The answer of a nameserver to one question. DNSException when none answers."""
+    """The answer of a nameserver to one question. Raises when none answers."""
     resolver = await to_thread.run_sync(_resolver, resolve)
     # dnspython keeps the first backend for the process unless it is told.
     backend = asyncbackend.get_backend(asyncbackend.sniff())

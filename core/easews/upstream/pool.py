@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import inf
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 from ..filters import SpecFault
 from ..http import Headers, Request
 from .attempts import Attempt, Waiting
 from .balance import Policy, policy_faults, policy_for
 from .balance.rotation import Rotation
+from .resolving import Resolve, resolve_faults
 from .retries import Retries, retry_faults
 from .servers import Member, Server, Standing, standing_of
 from .sticky import StickyCookie, sticky_faults, sticky_policy
+from .watching import Watching
+
+if TYPE_CHECKING:
+    from .following import Following
 
 Spec = Mapping[str, Any]
 
@@ -31,7 +37,8 @@ class Queue:
 class Pool:
     """The servers of a pool, and which of them gets a request.
 
-    A server with the weight 0 gets none.
+    A server with the weight 0 gets none. An async context manager, for the tasks that it may need:
+    a filter enters it and leaves it together with itself.
 
     retries  after which failures another server is asked
     queue    how requests wait while all servers are full
@@ -56,6 +63,8 @@ class Pool:
         self._waiting: deque[Waiting] = deque()
         self._members: list[Member] = []
         self._only: Member | None = None
+        self._following: Following | None = None
+        self._watching = Watching()
         self.replace(servers)
 
     @classmethod
@@ -79,13 +88,44 @@ class Pool:
         chosen = policy_for(balance, policy)
         if "stickySession" in balance:
             chosen, sticky = sticky_policy(balance["stickySession"], chosen)
-        return cls(
-            servers,
+        resolve = Resolve.from_spec(spec.get("resolve", "dial"))
+        pool = cls(
+            servers if resolve is None else (),
             chosen,
             sticky=sticky,
             retries=Retries.from_spec(spec.get("retries", {})),
             queue=None if queue is None else Queue(queue["size"], queue["timeout"]),
         )
+        if resolve is not None:
+            pool._follow(servers, resolve)
+        return pool
+
+    def _follow(self, servers: Iterable[Server], resolve: Resolve) -> None:
+        from .following import Following  # with dnspython, which no other pool needs
+
+        self._following = Following(servers, resolve)
+        self._watching.add(partial(self._following.run, self.replace))
+        self.replace(self._following.servers)
+
+    async def __aenter__(self) -> Self:
+        await self._watching.__aenter__()
+        return self
+
+    async def __aexit__(self, *raised: Any) -> None:
+        await self._watching.__aexit__(*raised)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no server at present."""
+        return not self._members
+
+    async def wait_for_servers(self) -> None:
+        """Return when a name has led to a server, or all have been looked up once.
+
+        It takes as long as one look-up may. Without names it returns at once.
+        """
+        if self._following is not None:
+            await self._following.wait_asked()
 
     @property
     def members(self) -> Sequence[Member]:
@@ -93,7 +133,10 @@ class Pool:
         return self._members
 
     def replace(self, servers: Iterable[Server]) -> None:
-        """These are the servers from now on. Those that stay keep their turn, their clients …"""
+        """These are the servers from now on. Those that stay keep their turn, their clients …
+
+        Sessions and requests at a server that is gone go on.
+        """
         before = {member.server: member for member in self._members}
         self._members = [
             before.get(server)
@@ -193,6 +236,7 @@ def pool_faults(pool: Spec, at: Sequence[str | int]) -> Iterator[SpecFault]:
     yield from policy_faults(balance, (*at, "loadBalance"))
     if "stickySession" in balance:
         yield from sticky_faults(balance["stickySession"], (*at, "loadBalance", "stickySession"))
+    yield from resolve_faults(pool, at)
     yield from retry_faults(pool.get("retries", {}), (*at, "retries"))
     yield from _queue_faults(pool, at)
     for number, server in enumerate(pool["servers"]):

@@ -1,63 +1,16 @@
-"""What follows from DNS records: which servers, and when to ask again. Values, no I/O."""
+"""What follows from DNS records: which servers, and what is known of a name. Values, no I/O."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
 from ..addresses import Address, parse_ip
 from ..http.urls import server_url
+from .resolving import Resolve
 from .servers import Server
-
-#: Look-ups of several pools or processes that began together drift apart by up to this share.
-_JITTER = 0.1
-#: A name that cannot be looked up is tried again after this many seconds at the latest.
-_LONGEST_RETRY = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Resolve:
-    """How the names of a pool are looked up.
-
-    mode         ``each``: A and AAAA records, and each address is a server of its own.
-                 ``srv``: SRV records, and each address of each target is
-    nameservers  DNS servers to ask; where there are none, /etc/hosts and /etc/resolv.conf count
-    min_ttl      seconds for which an answer counts at least
-    max_ttl      seconds after which it is asked for again at the latest
-    timeout      seconds for one look-up, all its attempts together
-    """
-
-    mode: str
-    nameservers: tuple[Address, ...] = ()
-    min_ttl: float = 5.0
-    max_ttl: float = 300.0
-    timeout: float = 5.0
-
-    @classmethod
-    def from_spec(cls, spec: str | Mapping[str, Any]) -> Resolve | None:
-        """From a pool's `resolve`. None where names are looked up at each connection."""
-        if isinstance(spec, str):
-            return None if spec == "dial" else cls(spec)
-        if spec["mode"] == "dial":
-            return None
-        nameservers = tuple(map(parse_nameserver, spec["nameservers"]))
-        return cls(spec["mode"], nameservers, spec["minTtl"], spec["maxTtl"], spec["timeout"])
-
-
-def parse_nameserver(text: str) -> Address:
-    """An IP with or without a port; 53 is the usual one. ValueError when it is neither."""
-    if parse_ip(text) is not None:
-        return Address(text, 53)
-    host, _, port = text.rpartition(":")
-    bracketed = host.startswith("[") and host.endswith("]")
-    host = host[1:-1] if bracketed else host
-    if parse_ip(host) is None or (":" in host) != bracketed:
-        raise ValueError("it is neither an IP nor an IP with a port")
-    if not (port.isascii() and port.isdigit() and len(port) <= 5 and 1 <= int(port) <= 65535):
-        raise ValueError("its port is not a number from 1 to 65535")
-    return Address(host, int(port))
 
 
 class Service(NamedTuple):
@@ -75,6 +28,9 @@ class Target(NamedTuple):
     host: str
     port: int = 0
     weight: int = 1
+
+    def __str__(self) -> str:
+        return str(Address(self.host, self.port))
 
 
 class Records(NamedTuple):
@@ -179,20 +135,6 @@ def difference(
         [target for target in after if target[:2] not in old],
         [target for target in before if target[:2] not in new],
     )
-
-
-def next_look_up(ttl: float, resolve: Resolve, chance: float) -> float:
-    """Seconds until an answer with this TTL is asked for again. `chance` is from 0 to 1.
-
-    Never before the TTL is over: until then a caching nameserver repeats the same answer.
-    """
-    return min(max(ttl, resolve.min_ttl), resolve.max_ttl) * (1 + _JITTER * chance)
-
-
-def next_retry(failures: int, resolve: Resolve, chance: float) -> float:
-    """Seconds until a name is looked up again that has failed so many times in a row."""
-    wait = resolve.min_ttl * 2.0 ** min(failures - 1, 10)
-    return min(wait, max(_LONGEST_RETRY, resolve.min_ttl)) * (1 + _JITTER * chance)
 
 
 def hosts_entries(text: str, host: str) -> tuple[str, ...]:

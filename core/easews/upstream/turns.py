@@ -137,6 +137,10 @@ async def _let_go(outcome: Reply | UpstreamError) -> None:
 
 async def _free_server(pool: Pool, ctx: Context) -> Attempt:
     """An attempt once a server is free. NoServer when there is nothing to wait for."""
+    if pool.is_empty:
+        await pool.wait_for_servers()
+        if (attempt := pool.next(ctx.request)) is not None:
+            return attempt
     if not pool.full:
         raise NoServer("the pool has no server")
     event, timeout = anyio.Event(), pool.queue.timeout

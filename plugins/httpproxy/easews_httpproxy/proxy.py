@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from typing import Any
+from contextlib import AsyncExitStack
+from typing import Any, Self
 
 import anyio
 
@@ -77,8 +78,17 @@ class Proxy(Filter):
         )
         pools, server_limit = spec["pools"], spec["serverMaxBodySize"]
         self._pools = [PoolSettings.from_spec(pool, limits, server_limit) for pool in pools]
+        self._entered = AsyncExitStack()
         self._candidates = Candidates.from_spec(pools)
         self._forwarded = ForwardedPolicy()
+
+    async def __aenter__(self) -> Self:
+        for settings in self._pools:
+            await self._entered.enter_async_context(settings.pool)
+        return self
+
+    async def __aexit__(self, *raised: Any) -> None:
+        await self._entered.__aexit__(*raised)
 
     async def handle(self, ctx: Context) -> str | None:
         """Ask a server; `ctx.response` is then its answer, or says why there is none."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from contextlib import AsyncExitStack
+from typing import Any, NamedTuple, Self
 
 from easews import (
     BadAnswer,
@@ -101,10 +102,19 @@ class WebSocketProxy(Filter):
         super().__init__(name, spec)
         pools = spec["pools"]
         self._pools = [PoolSettings.from_spec(pool) for pool in pools]
+        self._entered = AsyncExitStack()
         self._candidates = Candidates.from_spec(pools)
         origin: str = spec.get("defaultOrigin", "")
         self._default_origin = origin and origin_of(origin)
         self._forwarded = ForwardedPolicy()
+
+    async def __aenter__(self) -> Self:
+        for settings in self._pools:
+            await self._entered.enter_async_context(settings.pool)
+        return self
+
+    async def __aexit__(self, *raised: Any) -> None:
+        await self._entered.__aexit__(*raised)
 
     async def handle(self, ctx: Context) -> str | None:
         """Do both handshakes; `ctx.response` is then the 101, or says why there is none."""

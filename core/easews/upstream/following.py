@@ -1,0 +1,77 @@
+"""The servers of a pool follow what their names lead to, for as long as the pool is used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from random import random
+
+import anyio
+
+from .names import look_up
+from .records import Known, known_of, servers_at
+from .resolving import Resolve, next_look_up, next_retry
+from .servers import Server
+
+
+class Following:
+    """The servers that stand for those of a config.
+
+    Begins with what this process knows of the names. A server whose host is an IP stays as it is.
+    """
+
+    def __init__(self, servers: Iterable[Server], resolve: Resolve) -> None:
+        self._configured = tuple(servers)
+        self._resolve = resolve
+        self._names = {
+            server.host: known_of(server.host, resolve)
+            for server in self._configured
+            if not server.is_ip
+        }
+        self._unasked = set(self._names)
+        self._asked = anyio.Event()
+        self._told = self.servers
+
+    @property
+    def servers(self) -> list[Server]:
+        """The servers at present. There may be none."""
+        return [server for one in self._configured for server in self._at_present(one)]
+
+    def _at_present(self, server: Server) -> Sequence[Server]:
+        if server.is_ip:
+            return (server,)
+        return servers_at(server, self._names[server.host].targets or ())
+
+    async def run(self, changed: Callable[[Sequence[Server]], None]) -> None:
+        """Look the names up again and again, and call `changed` with the servers when they differ.
+
+        A name that cannot be looked up keeps the servers that it had.
+        """
+
+        def tell() -> None:
+            if self._told != (servers := self.servers):
+                self._told = servers
+                changed(servers)
+
+        async with anyio.create_task_group() as tasks:
+            for host, known in self._names.items():
+                tasks.start_soon(self._follow, host, known, tell)
+
+    async def wait_asked(self) -> None:
+        """Return when there is a server, or every name has been asked for, or `timeout` is over."""
+        with anyio.move_on_after(self._resolve.timeout):
+            await self._asked.wait()
+
+    async def _follow(self, host: str, known: Known, tell: Callable[[], None]) -> None:
+        resolve, failures = self._resolve, 0
+        while True:
+            outcome = await look_up(host, resolve, known)
+            tell()
+            self._unasked.discard(host)
+            if outcome.targets or not self._unasked:
+                self._asked.set()
+            failures = failures + 1 if outcome.trouble else 0
+            await anyio.sleep(
+                next_retry(failures, resolve, random())
+                if failures
+                else next_look_up(outcome.ttl, resolve, random())
+            )
