@@ -26,6 +26,7 @@ from tests.e2e.peers import find_program
 
 # A shared machine may stall anywhere: a slow example is no failure.
 settings.register_profile("easews", deadline=None)
+settings.register_profile("few", deadline=None, max_examples=10)  # for --hypothesis-profile
 settings.load_profile("easews")
 
 BACKENDS = [

@@ -90,6 +90,7 @@ async def test_the_close_comes_when_the_other_side_leaves(relaying: Any, sender:
 
 
 @BOTH
+@pytest.mark.slow
 async def test_the_close_waits_for_the_end_of_an_answers_frame(relaying: Any, sender: str) -> None:
     async with relaying() as stage:
         relayed = stage.open(Limits(close=1.0))
@@ -106,6 +107,7 @@ async def test_the_close_waits_for_the_end_of_an_answers_frame(relaying: Any, se
 
 
 @BOTH
+@pytest.mark.slow
 async def test_answers_that_are_read_slowly_arrive(relaying: Any, sender: str) -> None:
     """The close timeout does not count while they make the other side wait."""
     async with relaying() as stage, anyio.create_task_group() as tasks:

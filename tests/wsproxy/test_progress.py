@@ -18,6 +18,8 @@ from easews_wsproxy.relay.progress import Progress
 from easews_wsproxy.relay.sendqueue import outstanding
 from easews_wsproxy.relay.watchdog import Limits
 
+pytestmark = pytest.mark.slow  # on one Python is enough
+
 #: What a reader takes at once, and the seconds until it takes more.
 PIECE, PAUSE = 10_000, 0.02
 #: Far more than a slow peer's kernel takes, far less than ours does.

@@ -91,6 +91,7 @@ async def test_an_ended_side_does_not_spin(relaying: Any) -> None:
         assert counting.turns < 10
 
 
+@pytest.mark.slow
 async def test_descriptors_are_reused_while_others_are_relayed(relaying: Any) -> None:
     async with relaying() as stage:
         steady = stage.open()
