@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import h11
 import pytest
-from hypothesis import assume, given
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from easews import Headers
@@ -341,6 +341,7 @@ def assert_h11_agrees(raw: bytes) -> None:
         ] == list(theirs.headers)
 
 
+@settings(suppress_health_check=[HealthCheck.filter_too_much])  # most are refused, and no question
 @given(nearly_heads())
 def test_what_easews_accepts_h11_reads_in_the_same_way(raw: bytes) -> None:
     assert_h11_agrees(raw)
