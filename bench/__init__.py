@@ -2,6 +2,7 @@
 
     loads       what is asked of a proxy, and which figures come of it       (tables)
     subjects    the proxies: where they come from, how each is started       (a table)
+    routing, choosing, validate   what parts of easews cost, without any network
     measure     CPU and memory of a process and its children, from /proc
     running     a subject's config for a load, its process, and when it relays
     tools       load generators and backends: built from c/; ports, a certificate
