@@ -13,6 +13,7 @@ EasewsError
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -120,3 +121,14 @@ class ConnectTimeout(ConnectError, UpstreamTimeout):
 
 class BadAnswer(UpstreamError):
     """The server's answer is not valid HTTP, or is incomplete."""
+
+
+_REMEDIES = {
+    errno.ENOENT: "check its name, and the folder that you are in",
+    errno.EACCES: "allow this user to read it",
+}
+
+
+def why_unreadable(error: OSError) -> tuple[str, str]:
+    """What is wrong with a file, and what to do about it."""
+    return f"cannot be read: {error.strerror}", _REMEDIES.get(error.errno or 0, "")

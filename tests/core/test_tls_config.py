@@ -22,9 +22,9 @@ from tests.certificates import Authority
 
 from easews import ConfigError, Context, Filter
 from easews.config import Config, Source, from_sources
-from easews.config.certificates import load_authorities, load_pair
 from easews.config.model import TlsSpec
 from easews.filters import schema_of
+from easews.net.certificates import load_authorities, load_pair
 from easews.plugins import Kind, Kinds
 
 PASSWORD = "correct horse"

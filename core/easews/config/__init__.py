@@ -14,8 +14,6 @@ wording     what a schema's fault is called                                   (p
 loading     all of this in order: load(paths) -> Config
 checks      one document by itself: its schema, its filters
 crossrefs   documents against each other and themselves: names that must lead somewhere
-pem         certificates and keys as PEM: read, compared, dated                (pure)
-certificates  those that a config names, inline or in files, loaded
 tls         a server's TLS fields: what they mean, and whether they fit
 rewrites    the groups that a rewriteTarget names
 trust       what filters and their servers say about trusted proxies

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ..addresses import Network, Peers
+from ..net.certificates import KeyPairSpec, PemSpec
 from ..plugins import Kind
 
 
@@ -80,22 +81,6 @@ class RequestLimits:
     max_headers: int
     body_timeout: float
     min_body_rate: int
-
-
-@dataclass(frozen=True, slots=True)
-class PemSpec:
-    """A text in PEM, or the base64 of one: as the config has it, or the path of its file."""
-
-    text: str = field(default="", repr=False)
-    file: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class KeyPairSpec:
-    """A certificate and its private key."""
-
-    certificate: PemSpec
-    key: PemSpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import Problem
+from ..errors import Problem, why_unreadable
 
 STDIN = "-"
 ENDINGS = (".yaml", ".yml")
-
-_REMEDIES = {
-    errno.ENOENT: "check its name, and the folder that you are in",
-    errno.EACCES: "allow this user to read it",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +65,6 @@ def _decoded(name: str, content: bytes) -> Source | Problem:
         line = content.count(b"\n", 0, error.start) + 1
         column = error.start - content.rfind(b"\n", 0, error.start)
         return Problem(name, line, column, "", "is not UTF-8", "save the file as UTF-8")
-
-
-def why_unreadable(error: OSError) -> tuple[str, str]:
-    """What is wrong with a file, and what to do about it."""
-    return f"cannot be read: {error.strerror}", _REMEDIES.get(error.errno or 0, "")
 
 
 def _unreadable(name: str, error: OSError) -> Problem:

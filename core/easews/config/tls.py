@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 
 from ..errors import Problem
 from ..http import hyphenated
+from ..net.certificates import KeyPairSpec, PemSpec, load_authorities, load_pair
 from ..net.contexts import ContextFault, check_ciphers
-from .certificates import load_authorities, load_pair
+from ..net.pem import PemFault
 from .documents import Document, Path
-from .model import KeyPairSpec, PemSpec, TlsSpec
-from .pem import PemFault
+from .model import TlsSpec
 
 Fields = Mapping[str, Any]
 

@@ -4,6 +4,8 @@ wire           what a connection is read from and written to
 tls            TLS on a socket, as such a wire
 waiting        reading and writing one, awaited through anyio
 sockets        their options, and connecting one
+pem            certificates and keys as PEM: read, compared, dated              (pure)
+certificates   those that a config names, inline or in files, loaded
 contexts       TLS contexts from certificates and keys in memory
 poller         many descriptors behind one: epoll or kqueue
 proxyprotocol  what a proxy in front sends first: whose connection it is        (pure)

@@ -1,4 +1,4 @@
-"""Server-side TLS contexts from PEM in memory.
+"""TLS contexts from PEM in memory.
 
 A listener has one front context that all of its connections begin with. It has the settings, and
 the keys of the session tickets, but no certificate: for each ClientHello a context with the
@@ -61,12 +61,35 @@ def certified_context(
 ) -> ssl.SSLContext:
     """A context with a certificate and its key. ContextFault when OpenSSL refuses them."""
     context = _context(settings or Settings())
+    add_pair(context, certificate, key, password)
+    return context
+
+
+def add_pair(context: ssl.SSLContext, certificate: bytes, key: bytes, password: str) -> None:
+    """Have `context` show this certificate. ContextFault when OpenSSL refuses it or its key."""
     try:
         with _as_file(certificate + b"\n" + key) as path:
             # Without a function OpenSSL would ask for the password on the terminal.
             context.load_cert_chain(path, password=lambda: password)
     except ssl.SSLError as error:
         raise ContextFault(f"OpenSSL refuses it: {reason_of(error)}") from None
+
+
+def client_context(
+    minimum: str = "TLSv1.2", authorities: str = "", *, insecure: bool = False
+) -> ssl.SSLContext:
+    """A context for connections to servers. `authorities` are PEM; without them those count that
+    this machine knows. With `insecure` any certificate of a server will do.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    _configure(context, minimum)
+    if insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    elif authorities:
+        context.load_verify_locations(cadata=authorities)
+    else:
+        context.load_default_certs()
     return context
 
 
@@ -98,10 +121,8 @@ def reason_of(error: ssl.SSLError) -> str:
 
 def _context(settings: Settings) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = getattr(ssl.TLSVersion, re.sub(r"\.", "_", settings.minimum))
-    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    _configure(context, settings.minimum)
     context.num_tickets = 1  # each connection brings another one
-    context.set_alpn_protocols(PROTOCOLS)
     try:
         context.set_ciphers(settings.ciphers)
     except ssl.SSLError:
@@ -110,6 +131,12 @@ def _context(settings: Settings) -> ssl.SSLContext:
         context.load_verify_locations(cadata=settings.authorities)
         context.verify_mode = ssl.CERT_REQUIRED if settings.required else ssl.CERT_OPTIONAL
     return context
+
+
+def _configure(context: ssl.SSLContext, minimum: str) -> None:
+    context.minimum_version = getattr(ssl.TLSVersion, re.sub(r"\.", "_", minimum))
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    context.set_alpn_protocols(PROTOCOLS)
 
 
 @contextmanager

@@ -26,7 +26,20 @@ SEND_SIZE = 3 * RECORD_PAYLOAD
 TOO_SLOW = "the TLS handshake was not complete within {:g} s"
 
 
-class SpeaksHttp(ConnectionError):
+class TlsError(ConnectionError):
+    """There is no agreement on TLS, or what came is not TLS; the text says why.
+
+    reason  OpenSSL's word for it
+    verify  OpenSSL's number for what is wrong with the peer's certificate, 0 otherwise
+    """
+
+    def __init__(self, text: str, reason: str, verify: int = 0) -> None:
+        super().__init__(text)
+        self.reason: str = reason
+        self.verify: int = verify
+
+
+class SpeaksHttp(TlsError):
     """The peer speaks plain HTTP, in which it may be answered."""
 
 
@@ -83,7 +96,7 @@ class TlsWire:
         return bytes(buffer)
 
     def recv_into(self, buffer: bytearray | memoryview, size: int, /) -> int:
-        """At most one record is received. ConnectionError, once the peer was sent an alert, when
+        """At most one record is received. TlsError, once the peer was sent an alert, when
         what came is not TLS.
         """
         if self._left:
@@ -130,11 +143,11 @@ class TlsWire:
         self._ended = True
         self.flush_some()
 
-    def failed(self, error: ssl.SSLError) -> ConnectionError:
+    def failed(self, error: ssl.SSLError) -> TlsError:
         """End receiving. Returns what to raise in place of `error`."""
         self.end_receiving()
-        kind = SpeaksHttp if error.reason == "HTTP_REQUEST" else ConnectionError
-        return kind(_words(error))
+        kind = SpeaksHttp if error.reason == "HTTP_REQUEST" else TlsError
+        return kind(_words(error), error.reason or "", getattr(error, "verify_code", 0))
 
     # What it is sent
 
@@ -219,8 +232,8 @@ class TlsWire:
 
 
 async def handshake(wire: TlsWire, timeout: float) -> None:
-    """Agree on TLS with the peer. ConnectionError with the reason when there is no agreement,
-    TimeoutError when there is none within `timeout` seconds.
+    """Agree on TLS with the peer. TlsError with the reason when there is no agreement, another
+    OSError when the connection ends, TimeoutError when there is none within `timeout` seconds.
     """
     with anyio.move_on_after(timeout):
         await agree(wire)
@@ -272,6 +285,13 @@ _REASONS = {
     "UNSUPPORTED_PROTOCOL": "no TLS version is allowed by both sides",
     "NO_SHARED_CIPHER": "no cipher is allowed by both sides",
     "PEER_DID_NOT_RETURN_A_CERTIFICATE": "the peer has sent no certificate",
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "the peer requires a certificate",
+    "TLSV1_ALERT_UNKNOWN_CA": "the peer does not know the authority of the certificate",
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "the peer says that the certificate has expired",
+    "SSLV3_ALERT_BAD_CERTIFICATE": "the peer refuses the certificate",
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": "the peer does not agree, or misses a certificate",
+    "TLSV1_ALERT_PROTOCOL_VERSION": "the peer does not allow these versions of TLS",
+    "TLSV1_UNRECOGNIZED_NAME": "the peer does not know this server name",
     "DECRYPTION_FAILED_OR_BAD_RECORD_MAC": "the peer has sent a garbled record",
 }
 

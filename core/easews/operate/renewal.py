@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 import anyio
 from anyio import to_thread
 
-from ..config.pem import KeyPair
 from ..errors import CertificateError
+from ..net.pem import KeyPair
 from ..server import ServerTls
 
 log: logging.Logger = logging.getLogger("easews.server")

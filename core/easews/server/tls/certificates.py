@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from ...config.certificates import load_authorities, load_pair
-from ...config.model import PemSpec, TlsSpec
-from ...config.pem import KeyPair, PemFault
+from ...config.model import TlsSpec
 from ...errors import CertificateError
 from ...http import ClientCertificate
+from ...net.certificates import PemSpec, load_authorities, load_pair
 from ...net.contexts import Settings, front_context
+from ...net.pem import KeyPair, PemFault
 from ...net.tls import TlsWire
 from .handshakes import Handshakes
 from .sni import by_name, chosen

@@ -5,15 +5,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from ..net.contexts import Context, ContextFault, Settings, certified_context
-from .model import KeyPairSpec, PemSpec
+from ..errors import why_unreadable
+from .contexts import Context, ContextFault, Settings, certified_context
 from .pem import KeyPair, Part, PemFault, as_pem, check_dates, key_pair, read_certificates
-from .sources import why_unreadable
 
 #: More than any chain of certificates has.
 _LARGEST = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class PemSpec:
+    """A text in PEM, or the base64 of one: as the config has it, or the path of its file."""
+
+    text: str = field(default="", repr=False)
+    file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPairSpec:
+    """A certificate and its private key."""
+
+    certificate: PemSpec
+    key: PemSpec
 
 
 def load_pair(
