@@ -170,12 +170,21 @@ class TlsEnd(TlsWire):
         self.sock.close()
 
 
-def tls_pair(pair: Callable[[], tuple[socket.socket, socket.socket]]) -> tuple[TlsEnd, TlsWire]:
-    """A client's end and ours, after their handshake, over what `pair` makes."""
+def tls_pair(
+    pair: Callable[[], tuple[socket.socket, socket.socket]], *, dialled: bool = False
+) -> tuple[TlsEnd, TlsWire]:
+    """The peer's end and ours, after their handshake, over what `pair` makes. The peer is a client,
+    or with `dialled` a server, whose session tickets we have still to read.
+    """
     near, far = pair()
-    client = TlsEnd(near, client_context(), server_side=False, server_hostname="localhost")
-    wire = TlsWire(far, server_context())
-    shake_hands_now(client, wire)
+    server, client = server_context(), client_context()
+    if dialled:
+        peer = TlsEnd(near, server)
+        wire = TlsWire(far, client, server_side=False, server_hostname="localhost")
+    else:
+        peer = TlsEnd(near, client, server_side=False, server_hostname="localhost")
+        wire = TlsWire(far, server)
+    shake_hands_now(peer, wire)
     near.setblocking(False)
     far.setblocking(False)
-    return client, wire
+    return peer, wire

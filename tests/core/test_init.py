@@ -50,6 +50,16 @@ def test_every_setting_to_try_is_valid() -> None:
     assert {"originPatterns", "clientMaxMsgSize", "clientRateLimit", "timeouts"} <= pool.keys()
 
 
+def test_a_server_with_tls_gets_a_gateway_without() -> None:
+    made = starter("wss://backend.example/ws", "easews.yaml")
+    assert (made.gateway, made.backend) == (
+        "ws://127.0.0.1:8080/ws",
+        "wss://backend.example/ws",
+    )
+    (pipeline,) = load_config(starter("https://a.example", "easews.yaml").text).pipelines
+    assert [entry.kind.name for entry in pipeline.filters] == ["Proxy", "WebSocketProxy"]
+
+
 def test_an_http_url_gets_both_kinds_in_one_pipeline() -> None:
     text = starter("http://127.0.0.1:9000", "easews.yaml").text
     tried, count = re.subn(r"^( *)#(?=\S)", r"\1", text, flags=re.MULTILINE)
@@ -109,8 +119,6 @@ def test_server_and_path_are_those_of_the_url(url: str, server: str, path: str, 
         ("ftp://backend", "write one such as"),
         ("ws://", "it has no host"),
         ("ws://backend:0x50", "write one such as"),
-        ("wss://backend", "TLS to the backend is not supported yet"),
-        ("https://backend", "write ws:// or http://"),
         ("ws://backend/?room=1", "leave it out"),
         ("ws://backend/\u2028kind: X", "write one such as"),
         ("ws://bücher.example", "xn--"),

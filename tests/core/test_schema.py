@@ -156,3 +156,15 @@ def test_a_secret_is_known_wherever_the_schema_hides_it() -> None:
     assert not is_write_only(schema, ("a", 0))
     assert not is_write_only(schema, ("b", "password"))
     assert known_keys(schema, ("a", 3)) == ["password"]
+
+
+def test_a_name_of_a_file_begins_at_the_folder_that_is_given() -> None:
+    file = {"type": "string", "x-file": True}
+    schema = {"properties": {"a": file, "b": {"items": file}, "c": {"type": "string"}}}
+    written = {"a": "x.pem", "b": ["/y.pem", "z/z.pem"], "c": "x"}
+    assert complete(schema, written, "/etc") == {
+        "a": "/etc/x.pem",
+        "b": ["/y.pem", "/etc/z/z.pem"],
+        "c": "x",
+    }
+    assert complete(schema, written) == written

@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import cast
 
 import anyio
 import pytest
@@ -116,7 +117,8 @@ def test_failures_in_a_row_are_counted() -> None:
 async def test_dialling_a_server_connects() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         for host in ("127.0.0.1", "localhost"):
-            with await dial(Server.at(f"ws://{host}:{listening.getsockname()[1]}")) as sock:
+            wire = await dial(Server.at(f"ws://{host}:{listening.getsockname()[1]}"))
+            with cast(socket.socket, wire) as sock:
                 assert not sock.getblocking()
                 assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
                 listening.accept()[0].close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from http import HTTPStatus
 from queue import Queue
 from threading import Thread
@@ -30,7 +31,7 @@ class LibraryBackend:
     in the frames that it came in, `/refuse/NUMBER` refuses, anything else echoes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         #: The Close code and reason that each session has ended with, as the backend saw it.
         self.endings: Queue[tuple[int | None, str | None]] = Queue()
         self._server = serve(
@@ -41,14 +42,16 @@ class LibraryBackend:
             select_subprotocol=_first_offered,
             ping_interval=None,
             max_size=None,
+            ssl=tls,
         )
+        self.scheme = "wss" if tls else "ws"
         self.port: int = self._server.socket.getsockname()[1]
         self._thread = Thread(target=self._server.serve_forever)
         self._thread.start()
 
     @property
     def url(self) -> str:
-        return f"ws://{LOOPBACK}:{self.port}"
+        return f"{self.scheme}://{LOOPBACK}:{self.port}"
 
     def ending(self) -> tuple[int | None, str | None]:
         """How the session that ended next has ended."""

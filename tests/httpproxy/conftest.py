@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import socket
+from base64 import b64encode
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
+from tests.tlspeers import TlsEnd, authority, server_context
 
 from easews import Filter
+from easews.net.tls import handshake
+from easews.net.waiting import receive, send_all
 from easews.testing import Running, gateway
 from easews.upstream import KeptConnections
 from easews.upstream import Server as UpstreamServer
@@ -100,6 +105,30 @@ class Link:
         self.sock.close()
 
 
+class SecureLink(Link):
+    """The same over TLS."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        super().__init__(sock)
+        self.tls = TlsEnd(sock, server_context())
+
+    async def shake_hands(self) -> None:
+        await handshake(self.tls, PATIENCE)
+
+    async def send(self, data: bytes) -> None:
+        await send_all(self.tls, data, PATIENCE)
+
+    async def receive(self) -> bytes:
+        if self._buffer:
+            data, self._buffer = self._buffer, b""
+            return data
+        await checkpoint()
+        return await receive(self.tls, PATIENCE)
+
+    def close(self) -> None:
+        self.tls.close()
+
+
 class Server:
     """A listening socket; `accept` gives the next connection of the gateway to it."""
 
@@ -114,6 +143,15 @@ class Server:
             await anyio.wait_readable(self.listening)
         self.links.append(Link(self.listening.accept()[0]))
         return self.links[-1]
+
+    async def accept_secure(self) -> SecureLink:
+        """The same, over TLS."""
+        with anyio.fail_after(PATIENCE):
+            await anyio.wait_readable(self.listening)
+        link = SecureLink(self.listening.accept()[0])
+        self.links.append(link)
+        await link.shake_hands()
+        return link
 
     def close(self) -> None:
         self.listening.close()
@@ -163,10 +201,16 @@ async def _staging(
     path: str = "",
     entry: str = "",
     name: str = "",
+    tls: bool = False,
 ) -> AsyncIterator[Stage]:
+    """With `tls` the servers speak it, and are asked as `localhost`."""
     listening = [Server() for _ in range(servers)]
+    scheme = "https" if tls else "http"
+    if tls:
+        name = "localhost"
+        pool += f"\n    tls: {{caBase64: {b64encode(authority().cert_pem.bytes()).decode()}}}"
     where = [f"{name}:{one.port}/base/" if name else f"127.0.0.1:{one.port}" for one in listening]
-    urls = [f"{{url: 'http://{at}'{entry}}}" for at in where]
+    urls = [f"{{url: '{scheme}://{at}'{entry}}}" for at in where]
     before = "\n".join(f"- {{kind: {one.kind}, name: {one.kind.lower()}}}" for one in filters)
     config = CONFIG.format(
         servers=", ".join(urls),

@@ -30,7 +30,7 @@ def test_the_plugin_brings_this_filter_and_a_valid_schema() -> None:
 
 def test_defaults_are_filled_in() -> None:
     spec = make_filter(Proxy, pools=[{"servers": SERVERS}]).spec
-    assert spec["pools"][0]["timeouts"] == {"connect": 5, "response": 60, "idle": 60}
+    assert spec["pools"][0]["timeouts"] == {"connect": 5, "tls": 5, "response": 60, "idle": 60}
     assert (spec["maxIdleConns"], spec["maxIdleConnsPerHost"]) == (10240, 1024)
     assert (spec["idleConnTimeout"], spec["serverMaxBodySize"]) == (60, -1)
 
@@ -45,7 +45,7 @@ def test_defaults_are_filled_in() -> None:
             "spanName",
             "healthCheck",
         ),
-        *("tls", "serviceName", "serviceRegistry", "serverTags"),
+        *("serviceName", "serviceRegistry", "serverTags"),
     ],
 )
 def test_a_field_of_a_pool_that_is_missing_is_refused(field: str) -> None:

@@ -151,30 +151,30 @@ class Relayed(Filter):
         return None
 
     async def _try(self, ctx: Context, attempt: Attempt) -> Response | Upgrade:
-        sock = assert_type(await dial(attempt.server, 5.0), socket.socket)
+        wire = assert_type(await dial(attempt.server, 5.0), Wire)
         headers = assert_type(end_to_end(ctx.request.headers), Headers)
         self._policy.apply(headers, ctx.request)
-        answer = await ask(sock, ctx.request.method, ctx.request.target, headers)
+        answer = await ask(wire, ctx.request.method, ctx.request.target, headers)
         attempt.succeeded()
         if assert_type(answer.status, int) != 101:
             return Response(answer.status, answer.headers, body=self._body(answer))
 
         def start(connection: Connection) -> None:
-            self._relay(connection, sock)
+            self._relay(connection, wire)
 
-        return Upgrade(Headers(), "demo", attempt.server.url, start, sock.close)
+        return Upgrade(Headers(), "demo", attempt.server.url, start, wire.close)
 
     async def _body(self, answer: Answer) -> AsyncIterator[bytes]:
         async for piece in answer.body():
             yield assert_type(piece, bytes)
         answer.close()
 
-    def _relay(self, connection: Connection, sock: socket.socket) -> None:
+    def _relay(self, connection: Connection, backend: Wire) -> None:
         opening = assert_type(connection.opening, Opening)
         wire = assert_type(connection.wire, Wire)
         session = OpenSession(opening)
         connection.opened(session)
-        sock.sendall(assert_type(connection.received, bytes))
+        backend.send(assert_type(connection.received, bytes))
         poller = assert_type(make_poller(), Poller)
         poller.close()
         assert_type(raw_socket(wire), socket.socket | None)

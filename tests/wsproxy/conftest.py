@@ -281,8 +281,8 @@ class ByHand:
             moves = any(pushed + pulled)
 
 
-def _pair(tls: bool) -> tuple[socket.socket | TlsEnd, socket.socket | TlsWire]:
-    return tls_pair(socket.socketpair) if tls else socket.socketpair()
+def _pair(tls: bool, dialled: bool) -> tuple[socket.socket | TlsEnd, socket.socket | TlsWire]:
+    return tls_pair(socket.socketpair, dialled=dialled) if tls else socket.socketpair()
 
 
 @contextmanager
@@ -300,8 +300,8 @@ def _run_by_hand(
     """
     with patch.object(relay_module, "Loop", loop_type):
         relay = Relay(Services())
-    client_end, client = _pair("client" in tls)
-    backend_end, backend = _pair("backend" in tls)
+    client_end, client = _pair("client" in tls, False)
+    backend_end, backend = _pair("backend" in tls, True)
     if send_buffer is not None:
         for sock in filter(None, map(socket_of, (client, backend))):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
@@ -343,7 +343,7 @@ class Stage:
     ) -> Relayed:
         pair = pair or _tcp_pair
         client_end, client = tls_pair(pair) if self.tls else pair()
-        backend_end, backend = tls_pair(pair) if backend_tls else pair()
+        backend_end, backend = tls_pair(pair, dialled=True) if backend_tls else pair()
         session = _session(
             client,
             backend,
@@ -411,8 +411,8 @@ def loop_type(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture(
     scope="session",
-    params=[(), ("client",), ("client", "backend")],
-    ids=["plain", "client-tls", "both-tls"],
+    params=[(), ("client",), ("backend",), ("client", "backend")],
+    ids=["plain", "client-tls", "backend-tls", "both-tls"],
 )
 def tls(request: pytest.FixtureRequest) -> tuple[str, ...]:
     """Which sides speak TLS in `run_by_hand`. Tests may patch what certificates are made with."""

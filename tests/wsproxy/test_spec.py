@@ -38,12 +38,14 @@ def test_the_design_notes_config_gets_the_defaults() -> None:
     assert pool == {
         "servers": [{"url": "ws://127.0.0.1:12345", "keepHost": False}],
         "loadBalance": {},
+        "resolve": "dial",
         "clientMaxMsgSize": -1,
         "serverMaxMsgSize": -1,
         "originPatterns": [],
         "insecureSkipVerify": False,
         "timeouts": {
             "connect": 5.0,
+            "tls": 5.0,
             "handshake": 10.0,
             "close": 5.0,
             "slowReader": 60.0,
@@ -58,11 +60,9 @@ def test_the_design_notes_config_gets_the_defaults() -> None:
 @pytest.mark.parametrize(
     ("path", "written"),
     [
-        (["pools", 0, "servers", 0, "url"], spec({"url": "wss://a.example"})),
-        (["pools", 0, "servers", 0, "url"], spec({"url": "HTTPS://a.example"})),
         (["pools", 0, "servers", 0, "tags"], spec({**A, "tags": ["blue"]})),
         (["pools", 0, "loadBalance", "policy"], spec(loadBalance={"policy": "forward"})),
-        *((["pools", 0, key], spec(**{key: {}})) for key in ("healthCheck", "tls")),
+        *((["pools", 0, key], spec(**{key: {}})) for key in ("healthCheck",)),
     ],
 )
 def test_what_is_not_built_yet_is_refused_and_says_so(

@@ -109,16 +109,18 @@ class Starter(NamedTuple):
 def starter(url: str, file: str) -> Starter:
     """The config for the backend at `url`, to be kept in `file`. BadURL when it is none.
 
-    The URL's path becomes the gateway's path, too: clients ask both for the same. An http:// URL
-    is that of an application with pages and WebSockets, a ws:// URL that of WebSockets only.
+    The URL's path becomes the gateway's path, too: clients ask both for the same. An http:// or
+    https:// URL is that of an application with pages and WebSockets, ws:// or wss:// that of
+    WebSockets only.
     """
     parts = _checked(url)
     scheme = parts.scheme.lower()
     server, path = f"{scheme}://{parts.netloc.rstrip(':')}", parts.path or "/"
     # On one machine the two cannot share a port.
     port = 8081 if parts.port == 8080 else 8080
-    gateway, backend = f"{scheme}://127.0.0.1:{port}{path}", server + path
-    pages = scheme == "http"
+    pages = scheme in ("http", "https")
+    gateway = f"{'http' if pages else 'ws'}://127.0.0.1:{port}{path}"
+    backend = server + path
     filters = (_BOTH if pages else _WEBSOCKETS) + _WEBSOCKET_PROXY
     name = "sockets" if pages else "proxy"
     text = _TEMPLATE.format(
@@ -141,8 +143,6 @@ def _checked(url: str) -> SplitResult:
         wrong, *remedy = error.args
         raise BadURL("; ".join((wrong, *(remedy or (_meant(url),))))) from None
     parts = urlsplit(url)
-    if parts.scheme in ("wss", "https"):
-        raise BadURL("TLS to the backend is not supported yet; write ws:// or http://")
     if parts.query:
         raise BadURL("it has a query, which clients send themselves; leave it out")
     return parts

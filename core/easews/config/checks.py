@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path as FilePath
 from typing import Any, NamedTuple
 
 from ..errors import Problem
@@ -164,13 +165,13 @@ def _check_filter(
     # What the Pipeline's schema finds in an entry, the kind's own finds again.
     yield from faults
     if not faults and not any(part.void for _, part in node.scalars()):
-        specs[number] = _spec(schema, node.value)
+        specs[number] = _spec(schema, node.value, document.file)
         yield from _spec_findings(path, node, kinds[kind.value], schema, specs[number])
 
 
-def _spec(schema: Schema, entry: Any) -> dict[str, Any]:
-    """What a filter is made from: a valid entry, completed, without kind and name."""
-    completed = complete(schema, entry)
+def _spec(schema: Schema, entry: Any, file: str) -> dict[str, Any]:
+    """What a filter is made from: a valid entry of `file`, completed, without kind and name."""
+    completed = complete(schema, entry, str(FilePath(file).parent))
     return {key: value for key, value in completed.items() if key not in ("kind", "name")}
 
 

@@ -1,11 +1,13 @@
-"""Values are completed: defaults filled in, and units converted.
+"""Values are completed: defaults filled in, units converted, and names of files made absolute.
 
 A schema with ``"x-unit": "seconds"`` or ``"bytes"`` is written with units and read as a number.
+One with ``"x-file": true`` is the name of a file.
 What has to be done is found out once for each schema, not for each value.
 """
 
 from __future__ import annotations
 
+import os.path
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -15,8 +17,9 @@ from .parts import ABSENT, below, depends_on_value, holding
 from .units import UNITS
 
 
-def complete(schema: Schema, instance: Any) -> Any:
-    """A copy of the valid `instance` with defaults filled in and units converted.
+def complete(schema: Schema, instance: Any, folder: str = "") -> Any:
+    """A copy of the valid `instance` with defaults filled in and units converted. Names of files
+    that are relative begin at `folder`.
 
     Defaults and units are found wherever the schema says something of a value. An absent object
     gets the defaults of its properties when its own default is ``{}``.
@@ -24,7 +27,7 @@ def complete(schema: Schema, instance: Any) -> Any:
     schema = bound(schema)
     if schema.plan is None:
         schema.plan = _Plan([schema]).completed
-    return schema.plan(instance)
+    return schema.plan(instance, folder)
 
 
 class _Plan:
@@ -33,12 +36,16 @@ class _Plan:
     def __init__(self, schemas: Sequence[Bound]) -> None:
         self._schemas = schemas
 
-    def completed(self, value: Any) -> Any:
+    def completed(self, value: Any, folder: str) -> Any:
         parts = self._parts or _Parts(self._schemas, value)
         if isinstance(value, Mapping):
-            return parts.completed(value)
+            return parts.completed(value, folder)
         if isinstance(value, list):
-            return [parts.below(number).completed(item) for number, item in enumerate(value)]
+            return [
+                parts.below(number).completed(item, folder) for number, item in enumerate(value)
+            ]
+        if parts.is_file:
+            return os.path.join(folder, value)
         return parts.convert(value) if parts.convert else value
 
     @cached_property
@@ -61,13 +68,14 @@ class _Parts:
         self.parts = [part for schema in schemas for part in holding(schema, value)]
         units = [part["x-unit"] for part in self.parts if "x-unit" in part]
         self.convert = UNITS[units[0]] if units else None
+        self.is_file = any(part.get("x-file") for part in self.parts)
         self._plans: dict[str | int, _Plan] = {}
 
-    def completed(self, value: Schema) -> dict[str, Any]:
-        done = {key: self.below(key).completed(item) for key, item in value.items()}
+    def completed(self, value: Schema, folder: str) -> dict[str, Any]:
+        done = {key: self.below(key).completed(item, folder) for key, item in value.items()}
         for key in self._properties:
             if key not in done and (plan := self.below(key)).default is not ABSENT:
-                done[key] = plan.completed(plan.default)
+                done[key] = plan.completed(plan.default, folder)
         return done
 
     @cached_property

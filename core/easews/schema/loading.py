@@ -52,7 +52,7 @@ class Bound(dict[str, Any]):
     def __init__(self) -> None:
         super().__init__()
         self.test: Callable[[Any], bool] | None = None
-        self.plan: Callable[[Any], Any] | None = None
+        self.plan: Callable[[Any, str], Any] | None = None
 
 
 def bound(schema: Schema) -> Bound:

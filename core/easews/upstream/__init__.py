@@ -1,6 +1,7 @@
 """Backends, for any filter that talks to one.
 
     servers    Server, and what this process knows of it (pure)
+    securing   TLS to servers: contexts, and why there is no agreement
     balance    which server is next: the policies (pure)
     attempts   Attempt: one try to have a server answer (pure)
     retries    after which failures another server is asked (pure)
@@ -17,8 +18,8 @@
     names      look_up(name): DNS, with TTL
     watching   the tasks that a pool needs
     following  Following: the servers of a pool are those that their names lead to
-    dialling   dial(server) -> a connected socket
-    exchange   ask(socket, …) -> Answer: one HTTP/1.1 request and its answer
+    dialling   dial(server) -> a connection
+    exchange   ask(wire, …) -> Answer: one HTTP/1.1 request and its answer
     answers    Answer, and how its head and its body are read
     upload     a request's body on its way to a server
     uploads    Uploads, the service that listens to servers meanwhile
@@ -49,7 +50,7 @@ from .onward import Busy, NoServer, answer_for, onward_headers, onward_target, p
 from .pool import Pool, Queue, pool_faults
 from .retries import Retries
 from .roundtrip import Client, Onward, RoundTrip, Timeouts, may_repeat
-from .servers import Server
+from .servers import Server, Via
 from .turns import Reply, first_answer
 from .upload import Upload
 
@@ -71,6 +72,7 @@ __all__ = [
     "Server",
     "Timeouts",
     "Upload",
+    "Via",
     "answer_for",
     "ask",
     "candidate_faults",

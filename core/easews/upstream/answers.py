@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import AsyncIterator
 from time import monotonic
 
@@ -17,7 +16,8 @@ from ..http.h1 import (
     parse_response_head,
     response_framing,
 )
-from ..net.waiting import receive
+from ..net.waiting import READ_SIZE, receive
+from ..net.wire import Wire, raw_socket
 
 MAX_HEAD = 64 * 1024
 MAX_INTERIM = 100
@@ -28,24 +28,24 @@ BODY_TIMEOUT = 60.0
 class Answer:
     """A server's final answer, or its 101.
 
-    sock      the connection
+    wire      the connection
     status    the status code
     headers   the header fields
     received  what the server has sent behind the head
 
-    After a 101 the caller takes over `sock` and `received`. After any other status it reads
+    After a 101 the caller takes over `wire` and `received`. After any other status it reads
     `content` or `body`, and then calls `close`.
     """
 
     def __init__(
         self,
-        sock: socket.socket,
+        wire: Wire,
         head: ResponseHead,
         received: bytes,
         method: str,
         timeout: float | None = None,
     ) -> None:
-        self.sock: socket.socket = sock
+        self.wire: Wire = wire
         self.status: int = head.status
         self.headers: Headers = head.headers
         self.received: bytes = received
@@ -95,7 +95,7 @@ class Answer:
                     yield piece
                 if reader.done:
                     return
-                data = await receive(self.sock, self._timeout)
+                data = await receive(self.wire, self._timeout)
                 if not data:
                     reader.feed_eof()
                     return
@@ -104,16 +104,17 @@ class Answer:
 
     def close(self) -> None:
         """Close the connection. Safe to call twice."""
-        self.sock.close()
+        self.wire.close()
 
 
 class AnswerReader:
     """Reads the heads of one answer, interim ones included. `begun`: a byte of it has come."""
 
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
         self._buffer = bytearray()
         self._interim = 0
+        self._failure: OSError | None = None
         self.begun: bool = False
 
     async def head(self, until: float) -> ResponseHead:
@@ -135,15 +136,36 @@ class AnswerReader:
         """Whether something came behind the last head, such as the next one."""
         return bool(self._buffer)
 
+    def has_come(self) -> bool:
+        """Whether what a poll tells of is the server's, if only its end: it may also be TLS's own.
+        Call it after a poll.
+        """
+        if self._buffer or raw_socket(self._wire) is not None:
+            return True
+        try:
+            self._buffer += self._wire.recv(READ_SIZE)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            self._failure = error.with_traceback(None)
+        self.begun = bool(self._buffer)
+        return True
+
     def rest(self) -> bytes:
         """What came behind the last head."""
         return bytes(self._buffer)
 
     async def _raw(self, until: float) -> bytearray:
         buffer = self._buffer
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            try:
+                raise failure
+            finally:
+                del failure  # its traceback leads here: together they would be garbage
         end = find_head_end(buffer) if buffer else -1
         while end < 0 and len(buffer) <= MAX_HEAD:
-            data = await receive(self._sock, until - monotonic())
+            data = await receive(self._wire, until - monotonic())
             if not data and not buffer:
                 raise ConnectError("it closed the connection without an answer")
             if not data:

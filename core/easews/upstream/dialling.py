@@ -1,4 +1,4 @@
-"""Connecting to a server: a raw non-blocking socket, every address of its name tried."""
+"""Connecting to a server: every address of its name is tried; then TLS, where the server has it."""
 
 from __future__ import annotations
 
@@ -14,19 +14,41 @@ from anyio import to_thread
 
 from ..errors import ConnectError, ConnectTimeout
 from ..net.sockets import configure, connect
+from ..net.tls import TlsWire, handshake
 from ..net.waiting import gave_up
+from ..net.wire import Wire
+from .securing import system_tls, why_lost
 from .servers import Server
 
 _Address = tuple[Any, ...]  # what `socket.connect` takes: it differs by family
 
 
-async def dial(server: Server, timeout: float = inf) -> socket.socket:
-    """Connect to `server`: a non-blocking socket, which the caller closes.
+async def dial(server: Server, timeout: float = inf) -> Wire:
+    """Connect to `server`: a connection, which the caller closes.
 
-    All addresses of its name are tried. ConnectError when none accepts the connection,
-    ConnectTimeout when none does within `timeout` seconds (including the look-up of the name) or
-    until the kernel gives up.
+    All addresses of its name are tried. ConnectError when none accepts the connection or there is
+    no agreement on TLS. ConnectTimeout when none does within `timeout` seconds (including the
+    look-up of the name) or until the kernel gives up, or when TLS takes too long.
     """
+    sock = await _dial(server, timeout)
+    return await _secured(sock, server) if server.secure else sock
+
+
+async def _secured(sock: socket.socket, server: Server) -> TlsWire:
+    via = server.via
+    try:
+        wire = (via.tls or system_tls()).over(sock, server.host)
+        await handshake(wire, via.tls_timeout)
+    except BaseException as error:
+        sock.close()
+        if not isinstance(error, OSError):
+            raise
+        kind = ConnectTimeout if gave_up(error) else ConnectError
+        raise kind(f"{server.url}: {why_lost(error)}") from None
+    return wire
+
+
+async def _dial(server: Server, timeout: float) -> socket.socket:
     until = monotonic() + timeout
     failure = ConnectError(f"{server.url}: its name has no address")
     # A literal needs no look-up, which costs a thread.

@@ -6,7 +6,6 @@ a config that name the same server use the same connections.
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Sequence
 from math import inf
 from time import monotonic
@@ -14,6 +13,7 @@ from typing import ClassVar
 
 import anyio
 
+from ..net.wire import Wire
 from ..services import Service, Services
 from .keeping import KeepLimits, Shelf, idle_time
 from .servers import Standing
@@ -34,28 +34,26 @@ class KeptConnections(Service):
     def __init__(self, services: Services) -> None:
         super().__init__(services)
         self.uploads: Uploads = services[Uploads]
-        self._shelf: Shelf[socket.socket] = Shelf()
+        self._shelf: Shelf[Wire] = Shelf()
         self._any = anyio.Event()
 
     def __len__(self) -> int:
         return len(self._shelf)
 
-    def take(self, standing: Standing) -> socket.socket | None:
+    def take(self, standing: Standing) -> Wire | None:
         """A connection to the server that is still open, or None."""
-        while (sock := self._shelf.take(standing)) is not None:
-            if _is_silent(sock):
-                return sock
-            sock.close()
+        while (wire := self._shelf.take(standing)) is not None:
+            if _is_silent(wire):
+                return wire
+            wire.close()
         return None
 
-    def give(
-        self, standing: Standing, sock: socket.socket, keep_alive: str, *, limits: KeepLimits
-    ) -> None:
-        """Keep `sock`, on which the server waits for the next request. `keep_alive` is what it
+    def give(self, standing: Standing, wire: Wire, keep_alive: str, *, limits: KeepLimits) -> None:
+        """Keep `wire`, on which the server waits for the next request. `keep_alive` is what it
         says about that (RFC 2068 §19.7.1), empty for nothing.
         """
         idle = idle_time(keep_alive, limits.idle) if keep_alive else limits.idle
-        for old in self._shelf.put(standing, sock, monotonic(), limits, idle):
+        for old in self._shelf.put(standing, wire, monotonic(), limits, idle):
             old.close()
         self._any.set()
 
@@ -73,14 +71,17 @@ class KeptConnections(Service):
             self._close_expired(inf)
 
     def _close_expired(self, now: float) -> None:
-        for sock in self._shelf.expired(now):
-            sock.close()
+        for wire in self._shelf.expired(now):
+            wire.close()
 
 
-def _is_silent(sock: socket.socket) -> bool:
-    """Whether the server neither ended the connection nor sent what nobody asked for."""
+def _is_silent(wire: Wire) -> bool:
+    """Whether the server neither ended the connection nor sent what nobody asked for.
+
+    Over TLS it may have sent session tickets, which count as nothing.
+    """
     try:
-        sock.recv(1, socket.MSG_PEEK)
+        wire.recv(1)
     except BlockingIOError:
         return True
     except OSError:

@@ -16,7 +16,8 @@ from .balance import Policy, policy_faults, policy_for
 from .balance.rotation import Rotation
 from .resolving import Resolve, resolve_faults
 from .retries import Retries, retry_faults
-from .servers import Member, Server, Standing, standing_of
+from .securing import is_secure, tls_faults
+from .servers import Member, Server, Standing, Via, standing_of
 from .sticky import StickyCookie, sticky_faults, sticky_policy
 from .watching import Watching
 
@@ -73,6 +74,7 @@ class Pool:
 
         `policy` is that of a pool whose `loadBalance` names none.
         """
+        via = Via.from_spec(spec)
         queue = spec.get("queue")
         most = spec.get("maxConnections", inf)
         servers = (
@@ -81,6 +83,7 @@ class Pool:
                 weight=entry.get("weight", 1),
                 keep_host=entry["keepHost"],
                 limit=entry.get("maxConnections", most),
+                via=via,
             )
             for entry in spec["servers"]
         )
@@ -239,6 +242,8 @@ def pool_faults(pool: Spec, at: Sequence[str | int]) -> Iterator[SpecFault]:
     yield from resolve_faults(pool, at)
     yield from retry_faults(pool.get("retries", {}), (*at, "retries"))
     yield from _queue_faults(pool, at)
+    if "tls" in pool:
+        yield from _tls_faults(pool, (*at, "tls"))
     for number, server in enumerate(pool["servers"]):
         if "?" in server["url"]:
             yield SpecFault(
@@ -258,6 +263,14 @@ def _queue_faults(pool: Spec, at: Sequence[str | int]) -> Iterator[SpecFault]:
             "nobody would ever wait: a server without maxConnections is never full",
             "write maxConnections beside queue, or for every server",
         )
+
+
+def _tls_faults(pool: Spec, at: Sequence[str | int]) -> Iterator[SpecFault]:
+    if any(is_secure(server["url"]) for server in pool["servers"]):
+        yield from tls_faults(pool["tls"], at)
+    else:
+        wrong = "no server of this pool has a url with wss:// or https://"
+        yield SpecFault(at, wrong, "write wss:// or https://, or leave tls out")
 
 
 def _weight_faults(servers: Sequence[Spec], at: Sequence[str | int]) -> Iterator[SpecFault]:

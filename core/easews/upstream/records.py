@@ -115,6 +115,7 @@ def _at(server: Server, target: Target) -> Server:
         is_ip=True,
         weight=server.weight * target.weight,
         own_host=service_domain(server.own_host) if target.port else server.own_host,
+        via=server.via.to(service_domain(server.host) if target.port else server.host),
     )
 
 

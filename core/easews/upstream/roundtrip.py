@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,12 +12,15 @@ from anyio.lowlevel import checkpoint
 from ..errors import BadAnswer, ConnectError, UpstreamError, UpstreamTimeout
 from ..http import Headers, end_to_end
 from ..http.h1 import HeadError, ResponseHead, encode_request_head
+from ..net.tls import TlsError
 from ..net.waiting import gave_up, send_all
+from ..net.wire import Wire, pending
 from .answers import Answer, AnswerReader
 from .attempts import Attempt
 from .dialling import dial
 from .keeping import KeepLimits
 from .kept import KeptConnections
+from .securing import alert_behind, why_lost
 from .upload import Upload
 from .uploads import Rest, Uploads
 
@@ -91,20 +93,20 @@ class RoundTrip:
 
     def __init__(
         self,
-        sock: socket.socket,
+        wire: Wire,
         request: Onward,
         timeouts: Timeouts,
         uploads: Uploads,
-        keep: Callable[[socket.socket, str], None],
+        keep: Callable[[Wire, str], None],
         over: Callable[[], None],
     ) -> None:
-        self._sock = sock
+        self._wire = wire
         self._request = request
         self._timeouts = timeouts
         self._uploads = uploads
         self._keep = keep
         self._over = over
-        self._reader = AnswerReader(sock)
+        self._reader = AnswerReader(wire)
         self._rest: Rest | None = None
 
     async def run(self) -> None:
@@ -113,7 +115,7 @@ class RoundTrip:
             await self._send_head()
             head = await self._final_head()
             rest = self._reader.rest()
-            self.answer = Answer(self._sock, head, rest, self._request.method, self._timeouts.idle)
+            self.answer = Answer(self._wire, head, rest, self._request.method, self._timeouts.idle)
         except HeadError as error:
             raise BadAnswer(f"the head of its answer is refused: {error.detail}") from None
         except ConnectError as error:
@@ -122,7 +124,7 @@ class RoundTrip:
             raise self._failure(error) from None
         upload = self._request.upload
         if upload is not None and upload.begun and not upload.done and head.status < 300:
-            self._rest = self._uploads.go_on(upload, self._sock)
+            self._rest = self._uploads.go_on(upload, self._wire)
 
     @property
     def status(self) -> int:
@@ -137,9 +139,9 @@ class RoundTrip:
         upload = self._request.upload
         sent = upload is None or upload.done
         if sent and not self._request.single and self.answer.reusable:
-            self._keep(self._sock, self.answer.headers.get("keep-alive"))
+            self._keep(self._wire, self.answer.headers.get("keep-alive"))
         else:
-            self._sock.close()
+            self._wire.close()
         return None
 
     async def _finish_both(self, rest: Rest) -> None:
@@ -148,15 +150,15 @@ class RoundTrip:
         self.finish()
 
     async def _send_head(self) -> None:
-        request, sock = self._request, self._sock
+        request, wire = self._request, self._wire
         head = encode_request_head(request.method, request.target, request.headers)
         if request.upload is not None and not request.expects:
-            request.sent = request.upload.push(sock, head) > 0
+            request.sent = request.upload.push(wire, head) > 0
             return
-        count = _send_some(sock, head)
+        count = _send_some(wire, head)
         request.sent = count > 0
         if count < len(head):
-            await send_all(sock, head[count:], self._timeouts.idle)
+            await send_all(wire, head[count:], self._timeouts.idle)
 
     async def _final_head(self) -> ResponseHead:
         """Send the body, if there is one, and pass interim answers on until the final one."""
@@ -188,8 +190,12 @@ class RoundTrip:
 
     async def _send_body(self, upload: Upload) -> Upload | None:
         """Send until all is sent or the server says something; what there is left to be sent."""
+        reader, wire = self._reader, self._wire
         try:
-            await self._uploads.until_answer(upload, self._sock)
+            come = pending(wire) and reader.has_come()
+            while not (upload.done or come):
+                await self._uploads.until_answer(upload, wire)
+                come = reader.has_come()
         except OSError as error:
             if gave_up(error):
                 idle = self._timeouts.idle
@@ -200,13 +206,16 @@ class RoundTrip:
     def _failure(self, error: OSError) -> UpstreamError:
         if gave_up(error):
             return UpstreamTimeout(f"no answer within {self._timeouts.response:g} s")
-        lost = error.strerror or str(error)
+        error = alert_behind(self._wire, error)
+        lost = why_lost(error)
+        if isinstance(error, TlsError) and not self._reader.begun:
+            self._request.sent = False  # TLS has failed: nothing of it was read
         return BadAnswer(f"it broke off: {lost}") if self._reader.begun else _Unanswered(lost)
 
 
-def _send_some(sock: socket.socket, data: bytes) -> int:
+def _send_some(wire: Wire, data: bytes) -> int:
     try:
-        return sock.send(data)
+        return wire.send(data)
     except BlockingIOError:
         return 0
 
@@ -229,23 +238,23 @@ class Client:
         """
         server = attempt.server
         while True:
-            sock = kept.take(attempt.standing)
-            reused = sock is not None
-            if sock is None:
-                sock = await dial(server, self._timeouts.connect)
+            wire = kept.take(attempt.standing)
+            reused = wire is not None
+            if wire is None:
+                wire = await dial(server, self._timeouts.connect)
             keep = partial(kept.give, attempt.standing, limits=self._limits)
-            trip = RoundTrip(sock, request, self._timeouts, kept.uploads, keep, attempt.over)
+            trip = RoundTrip(wire, request, self._timeouts, kept.uploads, keep, attempt.over)
             try:
                 await trip.run()
                 return trip
             except _Unanswered as error:
-                sock.close()
+                wire.close()
                 if not request.repeatable:
                     raise BadAnswer(f"{server.url}: {error}") from None
                 if not reused:
                     raise ConnectError(f"{server.url}: {error}") from None
             except BaseException as error:
-                sock.close()
+                wire.close()
                 if isinstance(error, UpstreamError):
                     raise type(error)(f"{server.url}: {error}") from None
                 raise

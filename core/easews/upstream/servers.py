@@ -2,13 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, replace
 from math import inf
-from typing import Protocol
+from typing import Any, Protocol
 from weakref import WeakSet, WeakValueDictionary
 
 from ..addresses import parse_ip
 from ..http.urls import DEFAULT_PORTS, server_url
+from .securing import SECURE, ClientTls, ClientTlsSpec, tls_for
+
+Spec = Mapping[str, Any]
+
+#: Seconds for a TLS handshake, unless a pool says otherwise.
+TLS_TIMEOUT = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Via:
+    """How the servers of a pool are reached.
+
+    tls          TLS to those with wss:// or https://; None: as for a pool that says nothing of it
+    tls_timeout  seconds for its handshake
+    """
+
+    tls: ClientTls | None = None
+    tls_timeout: float = TLS_TIMEOUT
+
+    @classmethod
+    def from_spec(cls, pool: Spec) -> Via:
+        """From a pool's spec. CertificateError when a certificate or key cannot be used."""
+        return cls(tls_for(pool), pool.get("timeouts", {}).get("tls", TLS_TIMEOUT))
+
+    def to(self, name: str) -> Via:
+        """The same to an address of `name`, which the server there has to prove."""
+        if self.tls is None or self.tls.spec.server_name:
+            return self
+        spec = replace(self.tls.spec, server_name=name.removesuffix("."))
+        return replace(self, tls=replace(self.tls, spec=spec))
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +55,8 @@ class Server:
     keep_host  whether it gets the client's Host
     own_host   the Host that it gets; empty where that is the client's
     limit      how many sessions and requests it may have at a time
+    secure     whether it speaks TLS
+    via        how it is reached
     """
 
     url: str
@@ -35,10 +68,18 @@ class Server:
     keep_host: bool = False
     own_host: str = ""
     limit: float = inf
+    secure: bool = False
+    via: Via = Via()
 
     @classmethod
     def at(
-        cls, url: str, *, weight: int = 1, keep_host: bool = False, limit: float = inf
+        cls,
+        url: str,
+        *,
+        weight: int = 1,
+        keep_host: bool = False,
+        limit: float = inf,
+        via: Via = Via(),
     ) -> Server:
         """The server at `url`. ValueError, which says what is wrong, when the URL is not valid.
 
@@ -51,7 +92,10 @@ class Server:
         own_host = host if port == DEFAULT_PORTS[scheme] else f"{host}:{port}"
         if keep_host or is_ip:
             own_host = ""
-        return cls(url, host, port, path, is_ip, weight, keep_host, own_host, limit)
+        secure = scheme in SECURE
+        if not secure and via.tls is not None:
+            via = replace(via, tls=None)
+        return cls(url, host, port, path, is_ip, weight, keep_host, own_host, limit, secure, via)
 
     @property
     def identity(self) -> str:
@@ -59,9 +103,7 @@ class Server:
 
         ws:// and http:// lead to the same server.
         """
-        scheme, *_ = server_url(self.url)
-        secure = "tls" if scheme in ("wss", "https") else "plain"
-        return f"{secure} {self.host} {self.port} {self.path}"
+        return f"{'tls' if self.secure else 'plain'} {self.host} {self.port} {self.path}"
 
 
 class Follower(Protocol):
@@ -102,12 +144,13 @@ class Standing:
 
 # One for each server of this process, however many pools and generations name it. It is forgotten
 # with the last of them.
-_standings: WeakValueDictionary[str, Standing] = WeakValueDictionary()
+_standings: WeakValueDictionary[Hashable, Standing] = WeakValueDictionary()
 
 
 def standing_of(server: Server) -> Standing:
-    """What is known of `server`, whatever pool names it."""
-    identity = server.identity
+    """What is known of `server`, whatever pool names it, as long as its TLS is the same."""
+    tls = server.via.tls.spec if server.via.tls else ClientTlsSpec()
+    identity = (server.identity, tls if server.secure else None)
     standing = _standings.get(identity)
     if standing is None:
         standing = _standings[identity] = Standing()

@@ -17,6 +17,7 @@ from anyio.abc import TaskGroup
 
 from ..errors import MessageError
 from ..net.poller import READ, make_poller
+from ..net.wire import Wire, socket_of
 from ..services import Service, Services
 from .upload import Upload
 
@@ -45,23 +46,23 @@ class Uploads(Service):
             self._scopes.clear()
             self._poller.close()
 
-    async def until_answer(self, upload: Upload, sock: socket.socket) -> None:
-        """Send `upload`, until all is sent or the server has something to say. Raises what
+    async def until_answer(self, upload: Upload, wire: Wire) -> None:
+        """Send `upload`, until all is sent or something has come from the server. Raises what
         `Upload.send` does.
         """
-        fd = sock.fileno()
+        fd = wire.fileno()
         with anyio.CancelScope() as scope:
             self._scopes[fd] = scope
             self._poller.register(fd, READ)
             try:
-                await upload.send(sock)
+                await upload.send(wire)
             finally:
                 self._forget(fd)
 
-    def go_on(self, upload: Upload, sock: socket.socket) -> Rest:
+    def go_on(self, upload: Upload, wire: Wire) -> Rest:
         """Send what is left of `upload` while its answer is read."""
         assert self._tasks is not None, "filters run after their services have started"
-        rest = Rest(upload, sock)
+        rest = Rest(upload, wire)
         self._tasks.start_soon(rest.run)
         return rest
 
@@ -79,9 +80,9 @@ class Uploads(Service):
 class Rest:
     """What is left of an upload, on its way beside its answer."""
 
-    def __init__(self, upload: Upload, sock: socket.socket) -> None:
+    def __init__(self, upload: Upload, wire: Wire) -> None:
         self._upload = upload
-        self._sock = sock
+        self._wire = wire
         self._scope = anyio.CancelScope()
         self._over = anyio.Event()
 
@@ -89,7 +90,7 @@ class Rest:
         """Send it, until it is sent, fails or is stopped. Raises nothing of it."""
         try:
             with self._scope:
-                await self._upload.send(self._sock)
+                await self._upload.send(self._wire)
         except MessageError:
             self._end_answer()  # a client that cannot be followed any further gets no more of it
         except OSError:
@@ -106,5 +107,7 @@ class Rest:
         await self._over.wait()
 
     def _end_answer(self) -> None:
+        sock = socket_of(self._wire)  # TLS would first wait for room
         with suppress(OSError):  # it has ended by itself
-            self._sock.shutdown(socket.SHUT_RDWR)
+            if sock is not None:
+                sock.shutdown(socket.SHUT_RDWR)

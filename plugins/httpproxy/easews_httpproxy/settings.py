@@ -37,7 +37,8 @@ class PoolSettings:
         """Make them from a pool's spec, whose defaults are filled in, and from what the filter has
         for all of its pools.
         """
-        timeouts = Timeouts(**spec["timeouts"])
+        times = spec["timeouts"]
+        timeouts = Timeouts(times["connect"], times["response"], times["idle"])
         return cls(
             pool=Pool.from_spec(spec),
             client=Client(timeouts, keep),

@@ -166,13 +166,13 @@ class WebSocketProxy(Filter):
 
 async def _ask(offer: _Offer, settings: PoolSettings) -> Answer:
     server = offer.attempt.server
-    sock = await dial(server, settings.connect_timeout)
+    wire = await dial(server, settings.connect_timeout)
     try:
         return await ask(
-            sock, "GET", offer.target, offer.headers, timeout=settings.handshake_timeout
+            wire, "GET", offer.target, offer.headers, timeout=settings.handshake_timeout
         )
     except BaseException as error:
-        sock.close()
+        wire.close()
         if isinstance(error, UpstreamError):
             raise type(error)(f"{server.url}: {error}") from None
         raise
@@ -189,7 +189,7 @@ def _upgrade(ctx: Context, settings: PoolSettings, attempt: Attempt, answer: Ans
         session = RelaySession(
             connection,
             Leg("client", connection.wire, client),
-            Leg("backend", answer.sock, backend),
+            Leg("backend", answer.wire, backend),
             settings.limits,
         )
         received, connection.received = connection.received, b""
