@@ -166,6 +166,15 @@ def test_a_file_that_is_no_socket_is_never_removed(path: Path) -> None:
     assert path.read_text() == "precious"
 
 
+@pytest.mark.parametrize("leads_to", ["dead", "nowhere"])
+def test_a_link_is_no_socket_wherever_it_leads(path: Path, leads_to: str) -> None:
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path.with_name("dead")))
+    path.symlink_to(path.with_name(leads_to))
+    assert "a file that is no socket is there" in refusal(path)
+    assert path.is_symlink()
+
+
 def test_a_folder_that_does_not_exist_is_told(path: Path) -> None:
     assert "its folder does not exist" in refusal(path / "s")
 

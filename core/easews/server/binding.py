@@ -105,7 +105,7 @@ def _identity(path: str) -> tuple[int, int] | None:
 
 def _is_dead(path: str) -> bool:
     """Whether the socket at `path` is one that nobody listens on. OSError when it is no socket."""
-    if not stat.S_ISSOCK(os.stat(path).st_mode):
+    if not stat.S_ISSOCK(os.lstat(path).st_mode):  # a link is none, wherever it leads
         raise OSError(errno.EEXIST, os.strerror(errno.EEXIST))
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)  # a queue that is full is somebody's, too
