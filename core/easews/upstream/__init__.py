@@ -18,6 +18,7 @@
     names      look_up(name): DNS, with TTL
     watching   the tasks that a pool needs
     following  Following: the servers of a pool are those that their names lead to
+    racing     the first of several addresses that connects
     dialling   dial(server) -> a connection
     exchange   ask(wire, …) -> Answer: one HTTP/1.1 request and its answer
     answers    Answer, and how its head and its body are read

@@ -7,28 +7,26 @@ import socket
 from functools import partial
 from math import inf
 from time import monotonic
-from typing import Any
 
 import anyio
 from anyio import to_thread
 
 from ..errors import ConnectError, ConnectTimeout
-from ..net.sockets import configure, connect
 from ..net.tls import TlsWire, handshake
 from ..net.waiting import gave_up
 from ..net.wire import Wire
+from .racing import Address, first_connected
 from .securing import system_tls, why_lost
 from .servers import Server
-
-_Address = tuple[Any, ...]  # what `socket.connect` takes: it differs by family
 
 
 async def dial(server: Server, timeout: float = inf) -> Wire:
     """Connect to `server`: a connection, which the caller closes.
 
-    All addresses of its name are tried. ConnectError when none accepts the connection or there is
-    no agreement on TLS. ConnectTimeout when none does within `timeout` seconds (including the
-    look-up of the name) or until the kernel gives up, or when TLS takes too long.
+    All addresses of its name are tried, and the first that connects wins. ConnectError when none
+    accepts the connection or there is no agreement on TLS. ConnectTimeout when none does within
+    `timeout` seconds (including the look-up of the name) or until the kernel gives up, or when TLS
+    takes too long.
     """
     sock = await _dial(server, timeout)
     return await _secured(sock, server) if server.secure else sock
@@ -50,38 +48,37 @@ async def _secured(sock: socket.socket, server: Server) -> TlsWire:
 
 async def _dial(server: Server, timeout: float) -> socket.socket:
     until = monotonic() + timeout
-    failure = ConnectError(f"{server.url}: its name has no address")
     # A literal needs no look-up, which costs a thread.
     addresses = [_literal(server)] if server.is_ip else await _addresses(server, timeout)
-    for family, address in addresses:
-        try:
-            return await _connected(family, address, until - monotonic())
-        except OSError as error:  # out of descriptors is one of them
-            if gave_up(error):
-                raise _too_late(server, timeout) from None
-            kind = ConnectTimeout if isinstance(error, TimeoutError) else ConnectError
-            reason = os.strerror(error.errno) if error.errno else str(error)
-            failure = kind(f"{server.url}: {reason}")
-    raise failure
+    if not addresses:
+        raise ConnectError(f"{server.url}: its name has no address")
+    try:
+        return await first_connected(addresses, until - monotonic())
+    except OSError as error:  # out of descriptors is one of them
+        if gave_up(error):
+            raise _too_late(server, timeout) from None
+        kind = ConnectTimeout if isinstance(error, TimeoutError) else ConnectError
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise kind(f"{server.url}: {reason}") from None
 
 
 def _too_late(server: Server, timeout: float) -> ConnectTimeout:
     return ConnectTimeout(f"{server.url}: no connection within {timeout:g} s")
 
 
-async def _addresses(server: Server, timeout: float) -> list[tuple[int, _Address]]:
-    """(family, address) pairs of a name."""
+async def _addresses(server: Server, timeout: float) -> list[Address]:
+    """The addresses of a name."""
     with anyio.move_on_after(timeout):
         return await _look_up(server)
     raise _too_late(server, timeout)
 
 
-def _literal(server: Server) -> tuple[int, _Address]:
+def _literal(server: Server) -> Address:
     family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
     return family, (server.host, server.port)
 
 
-async def _look_up(server: Server) -> list[tuple[int, _Address]]:
+async def _look_up(server: Server) -> list[Address]:
     try:
         # In a thread that may be left behind: a look-up cannot be cancelled.
         found = await to_thread.run_sync(
@@ -91,13 +88,3 @@ async def _look_up(server: Server) -> list[tuple[int, _Address]]:
     except (OSError, UnicodeError) as error:
         raise ConnectError(f"{server.url}: its name cannot be resolved: {error}") from None
     return [(family, address) for family, _, _, _, address in found]
-
-
-async def _connected(family: int, address: _Address, timeout: float) -> socket.socket:
-    sock = configure(socket.socket(family, socket.SOCK_STREAM))
-    try:
-        await connect(sock, address, timeout)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
