@@ -217,8 +217,6 @@ def test_a_field_of_a_server_that_is_missing_is_told_so(field: str) -> None:
 @pytest.mark.parametrize(
     "pool",
     [
-        "servers: [{url: 'ws://a'}], serverTags: [a]",
-        "servers: [{url: 'ws://a'}], setUpstreamHost: true",
         "serviceName: a",
         "servers: [{url: 'ws://a'}], loadBalance: {forwardKey: a}",
         "servers: [{url: 'ws://a'}], loadBalance: {policy: forward}",

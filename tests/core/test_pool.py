@@ -87,3 +87,35 @@ def test_sessions_at_a_server_that_is_gone_still_count_for_it() -> None:
     assert pool.standings["ws://a"].active == 1
     attempt.over()
     assert pool.standings["ws://a"].active == 0
+
+
+def hosts_of(pool: Pool) -> set[str]:
+    return {member.server.host for member in pool.members}
+
+
+def test_only_servers_with_one_of_the_tags_are_used() -> None:
+    entries = [
+        {"url": "ws://a", "keepHost": False, "tags": ["blue", "eu"]},
+        {"url": "ws://b", "keepHost": False, "tags": ["green"]},
+        {"url": "ws://c", "keepHost": False},
+    ]
+    tagged = Pool.from_spec({"servers": entries, "serverTags": ["green"]})
+    either = Pool.from_spec({"servers": entries, "serverTags": ["eu", "green"]})
+    assert hosts_of(Pool.from_spec({"servers": entries})) == {"a", "b", "c"}
+    assert (hosts_of(tagged), hosts_of(either)) == ({"b"}, {"a", "b"})
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("ws://10.0.0.1", "10.0.0.1"),
+        ("ws://10.0.0.1:9000", "10.0.0.1:9000"),
+        ("ws://[::1]", "[::1]"),
+        ("ws://[::1]:9000", "[::1]:9000"),
+        ("ws://a.example:9000", "a.example:9000"),
+    ],
+)
+def test_a_server_with_an_ip_gets_it_as_host_where_that_is_asked_for(url: str, host: str) -> None:
+    spec = {"servers": [{"url": url, "keepHost": False}], "setUpstreamHost": True}
+    (member,) = Pool.from_spec(spec).members
+    assert member.server.own_host == host

@@ -45,7 +45,7 @@ def test_defaults_are_filled_in() -> None:
             "spanName",
             "healthCheck",
         ),
-        *("serviceName", "serviceRegistry", "serverTags"),
+        *("serviceName", "serviceRegistry"),
     ],
 )
 def test_a_field_of_a_pool_that_is_missing_is_refused(field: str) -> None:

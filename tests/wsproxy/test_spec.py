@@ -38,11 +38,12 @@ def test_the_design_notes_config_gets_the_defaults() -> None:
     assert pool == {
         "servers": [{"url": "ws://127.0.0.1:12345", "keepHost": False}],
         "loadBalance": {},
-        "resolve": "dial",
         "clientMaxMsgSize": -1,
         "serverMaxMsgSize": -1,
         "originPatterns": [],
         "insecureSkipVerify": False,
+        "setUpstreamHost": False,
+        "resolve": "dial",
         "timeouts": {
             "connect": 5.0,
             "tls": 5.0,
@@ -60,7 +61,6 @@ def test_the_design_notes_config_gets_the_defaults() -> None:
 @pytest.mark.parametrize(
     ("path", "written"),
     [
-        (["pools", 0, "servers", 0, "tags"], spec({**A, "tags": ["blue"]})),
         (["pools", 0, "loadBalance", "policy"], spec(loadBalance={"policy": "forward"})),
         *((["pools", 0, key], spec(**{key: {}})) for key in ("healthCheck",)),
     ],
@@ -128,6 +128,13 @@ def test_a_spec_that_agrees_with_itself_has_no_faults(written: Mapping[str, Any]
         (("servers", 1), spec({**A, "weight": 1}, B)),
         (("servers",), spec({**A, "weight": 0}, {**B, "weight": 0})),
         (("servers", 0, "url"), spec({"url": "ws://a.example/?token=secret"})),
+        (("serverTags",), spec(A, {**B, "tags": ["blue"]}, serverTags=["bleu"])),
+        (("serverTags",), spec(A, serverTags=["blue"])),
+        (
+            ("serverTags",),
+            spec({**A, "weight": 1}, {**B, "tags": ["blue"], "weight": 0}, serverTags=["blue"]),
+        ),
+        (("servers", 0, "keepHost"), spec({**A, "keepHost": True}, setUpstreamHost=True)),
         (("originPatterns", 1), spec(originPatterns=["null", "https://a.example/"])),
         *(
             (("originPatterns", 0), spec(originPatterns=[pattern]))

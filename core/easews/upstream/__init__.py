@@ -2,6 +2,7 @@
 
     servers    Server, and what this process knows of it (pure)
     securing   TLS to servers: contexts, and why there is no agreement
+    tags       which of a pool's servers are meant (pure)
     balance    which server is next: the policies (pure)
     attempts   Attempt: one try to have a server answer (pure)
     retries    after which failures another server is asked (pure)

@@ -19,6 +19,7 @@ from .retries import Retries, retry_faults
 from .securing import is_secure, tls_faults
 from .servers import Member, Server, Standing, Via, standing_of
 from .sticky import StickyCookie, sticky_faults, sticky_policy
+from .tags import tag_faults, tagged
 from .watching import Watching
 
 if TYPE_CHECKING:
@@ -82,10 +83,11 @@ class Pool:
                 entry["url"],
                 weight=entry.get("weight", 1),
                 keep_host=entry["keepHost"],
+                set_host=spec.get("setUpstreamHost", False),
                 limit=entry.get("maxConnections", most),
                 via=via,
             )
-            for entry in spec["servers"]
+            for entry in tagged(spec)
         )
         balance, sticky = spec.get("loadBalance", {}), None
         chosen = policy_for(balance, policy)
@@ -235,6 +237,7 @@ def pool_faults(pool: Spec, at: Sequence[str | int]) -> Iterator[SpecFault]:
     """The faults of a pool's spec that its schema cannot express; `at` is the pool's place."""
     path = (*at, "servers")
     yield from _weight_faults(pool["servers"], path)
+    yield from tag_faults(pool, at)
     balance = pool["loadBalance"]
     yield from policy_faults(balance, (*at, "loadBalance"))
     if "stickySession" in balance:
@@ -250,6 +253,12 @@ def pool_faults(pool: Spec, at: Sequence[str | int]) -> Iterator[SpecFault]:
                 (*path, number, "url"),
                 "its query would never be sent: the query is the client's",
                 "write the URL without its query",
+            )
+        if server["keepHost"] and pool.get("setUpstreamHost"):
+            yield SpecFault(
+                (*path, number, "keepHost"),
+                "this server would get the client's Host, and its own by setUpstreamHost",
+                "keep one of them",
             )
 
 

@@ -78,19 +78,22 @@ class Server:
         *,
         weight: int = 1,
         keep_host: bool = False,
+        set_host: bool = False,
         limit: float = inf,
         via: Via = Via(),
     ) -> Server:
         """The server at `url`. ValueError, which says what is wrong, when the URL is not valid.
 
         Servers behind one name choose their site by Host. An IP names no site, so a server with
-        one gets the client's Host, as any does with `keep_host`. A port is written into Host when
-        it is not the scheme's own.
+        one gets the client's Host, unless `set_host`, as any does with `keep_host`. A port is
+        written into Host when it is not the scheme's own.
         """
         scheme, host, port, path = server_url(url)
         is_ip = parse_ip(host) is not None
-        own_host = host if port == DEFAULT_PORTS[scheme] else f"{host}:{port}"
-        if keep_host or is_ip:
+        own_host = f"[{host}]" if ":" in host else host
+        if port != DEFAULT_PORTS[scheme]:
+            own_host += f":{port}"
+        if keep_host or (is_ip and not set_host):
             own_host = ""
         secure = scheme in SECURE
         if not secure and via.tls is not None:
