@@ -6,10 +6,21 @@ import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from select import select
+from typing import Any
 
 import pytest
 from tests.e2e import raw
-from tests.e2e.gateway import LOOPBACK, Gateway, Route, config, free_port, proxied, running
+from tests.e2e.gateway import (
+    LOOPBACK,
+    PATIENCE,
+    Gateway,
+    Route,
+    config,
+    free_port,
+    proxied,
+    running,
+)
 from tests.e2e.raw import Peer, RawBackend
 from tests.nameserver import Nameserver, nameserver
 
@@ -37,9 +48,9 @@ def backends() -> Iterator[tuple[RawBackend, RawBackend]]:
     second.close()
 
 
-def resolved(dns: Nameserver, url: str, mode: str = "each") -> Route:
+def resolved(dns: Nameserver, url: str, mode: str = "each", **pool: Any) -> Route:
     resolve = {"mode": mode, "nameservers": [dns.address], "minTtl": "50ms"}
-    return proxied("/ws", url, resolve=resolve)
+    return proxied("/ws", url, resolve=resolve, **pool)
 
 
 def open_session(gateway: Gateway, backend: RawBackend) -> tuple[Peer, Peer]:
@@ -120,3 +131,23 @@ def test_a_service_leads_to_its_targets(
         other_client, other_peer = open_session(gateway, second)
         for side in (client, peer, other_client, other_peer):
             side.close()
+
+
+def test_sessions_move_to_a_new_server_where_the_pool_is_rebalanced(
+    loop: str, tmp_path: Path, dns: Nameserver, backends: tuple[RawBackend, RawBackend]
+) -> None:
+    first, second = backends
+    dns.records["chat.test", "A"] = [LOOPBACK]
+    route = resolved(dns, f"ws://chat.test:{first.port}", rebalance={"perMinute": 6000})
+    with running(config(free_port(), route), tmp_path, "--backend", loop) as gateway:
+        sessions = [open_session(gateway, first) for _ in range(2)]
+        dns.records["chat.test", "A"] = [LOOPBACK, OTHER]
+        by_socket = {session[0].sock: session for session in sessions}
+        ready, _, _ = select([*by_socket], [], [], PATIENCE)
+        assert len(ready) == 1
+        for side in by_socket[ready[0]]:
+            assert side.frame().close == (1012, "there are new servers")
+        sessions.append(open_session(gateway, second))
+        for client, peer in sessions:
+            client.close()
+            peer.close()

@@ -17,7 +17,9 @@
     resolving  Resolve: how names are looked up, and when again (pure)
     records    which servers follow from the answers (pure)
     names      look_up(name): DNS, with TTL
+    rebalancing  which sessions are closed after a scale-out (pure)
     watching   the tasks that a pool needs
+    shedding   closes sessions after a scale-out
     following  Following: the servers of a pool are those that their names lead to
     racing     the first of several addresses that connects
     dialling   dial(server) -> a connection

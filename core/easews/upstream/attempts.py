@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..http import Request
+from ..sessions import Session
 from .servers import Server, Standing
 
 
@@ -18,11 +19,16 @@ class Attempt:
     standing  what this process knows of it
     """
 
-    __slots__ = ("_is_over", "server", "standing")
+    __slots__ = ("_is_over", "_session", "_sessions", "server", "standing")
 
-    def __init__(self, server: Server, standing: Standing) -> None:
+    def __init__(
+        self, server: Server, standing: Standing, sessions: set[Session] | None = None
+    ) -> None:
+        """`sessions` has the open sessions that the pool has led to the server, if it asks."""
         self.server: Server = server
         self.standing: Standing = standing
+        self._sessions = sessions
+        self._session: Session | None = None
         self._is_over = False
         standing.count(1)
 
@@ -36,11 +42,19 @@ class Attempt:
         self.standing.failures += 1
         self.standing.last_error = str(cause)
 
+    def opened(self, session: Session) -> None:
+        """The request leads to this session, which the pool may close."""
+        if self._sessions is not None:
+            self._session = session
+            self._sessions.add(session)
+
     def over(self) -> None:
         """The server has nothing more to do for the request. A second call does nothing."""
         if not self._is_over:
             self._is_over = True
             self.standing.count(-1)
+            if self._sessions is not None and self._session is not None:
+                self._sessions.discard(self._session)
 
 
 class Waiting:

@@ -14,10 +14,12 @@ from ..http import Headers, Request
 from .attempts import Attempt, Waiting
 from .balance import Policy, policy_faults, policy_for
 from .balance.rotation import Rotation
+from .rebalancing import Rebalance, rebalance_faults
 from .resolving import Resolve, resolve_faults
 from .retries import Retries, retry_faults
 from .securing import is_secure, tls_faults
 from .servers import Member, Server, Standing, Via, standing_of
+from .shedding import Rebalancing
 from .sticky import StickyCookie, sticky_faults, sticky_policy
 from .tags import tag_faults, tagged
 from .watching import Watching
@@ -54,6 +56,7 @@ class Pool:
         sticky: StickyCookie | None = None,
         retries: Retries | None = None,
         queue: Queue | None = None,
+        rebalance: Rebalance | None = None,
     ) -> None:
         """`policy` chooses; without one it is one server after the other, as `roundRobin` does.
         `sticky` is the cookie that `policy` looks at, if it does.
@@ -67,6 +70,10 @@ class Pool:
         self._only: Member | None = None
         self._following: Following | None = None
         self._watching = Watching()
+        self._rebalancing: Rebalancing | None = None
+        if rebalance is not None:
+            self._rebalancing = Rebalancing(rebalance)
+            self._watching.add(self._rebalancing.run)
         self.replace(servers)
 
     @classmethod
@@ -100,6 +107,7 @@ class Pool:
             sticky=sticky,
             retries=Retries.from_spec(spec.get("retries", {})),
             queue=None if queue is None else Queue(queue["size"], queue["timeout"]),
+            rebalance=Rebalance.from_spec(spec["rebalance"]) if "rebalance" in spec else None,
         )
         if resolve is not None:
             pool._follow(servers, resolve)
@@ -145,7 +153,13 @@ class Pool:
         before = {member.server: member for member in self._members}
         self._members = [
             before.get(server)
-            or Member(server, standing_of(server), server.weight, limit=server.limit)
+            or Member(
+                server,
+                standing_of(server),
+                server.weight,
+                limit=server.limit,
+                sessions=None if self._rebalancing is None else set(),
+            )
             for server in servers
             if server.weight > 0
         ]
@@ -157,6 +171,8 @@ class Pool:
         # Where there is no choice, nothing is spent on it.
         self._only = members[0] if len(members) == 1 and members[0].usable else None
         self._policy.update([] if self._only else members)
+        if self._rebalancing is not None:
+            self._rebalancing.update(members)
         if self.queue.size:
             for member in members:
                 member.standing.follow(self)
@@ -180,7 +196,7 @@ class Pool:
             return None
         if member.full:
             return self._other(request, ())
-        return Attempt(member.server, member.standing)
+        return Attempt(member.server, member.standing, member.sessions)
 
     def _other(self, request: Request, tried: Collection[Server]) -> Attempt | None:
         def skip(member: Member) -> bool:
@@ -190,7 +206,7 @@ class Pool:
             member = None if skip(member) else member
         else:
             member = self._policy.choose(request, skip)
-        return None if member is None else Attempt(member.server, member.standing)
+        return None if member is None else Attempt(member.server, member.standing, member.sessions)
 
     def stick(self, request: Request, server: Server, headers: Headers) -> None:
         """Add the cookie that leads the client back to `server` to the `headers` of its answer, if
@@ -243,6 +259,7 @@ def pool_faults(pool: Spec, at: Sequence[str | int]) -> Iterator[SpecFault]:
     if "stickySession" in balance:
         yield from sticky_faults(balance["stickySession"], (*at, "loadBalance", "stickySession"))
     yield from resolve_faults(pool, at)
+    yield from rebalance_faults(pool, at)
     yield from retry_faults(pool.get("retries", {}), (*at, "retries"))
     yield from _queue_faults(pool, at)
     if "tls" in pool:

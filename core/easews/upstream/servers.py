@@ -10,6 +10,7 @@ from weakref import WeakSet, WeakValueDictionary
 
 from ..addresses import parse_ip
 from ..http.urls import DEFAULT_PORTS, server_url
+from ..sessions import Session
 from .securing import SECURE, ClientTls, ClientTlsSpec, tls_for
 
 Spec = Mapping[str, Any]
@@ -169,6 +170,7 @@ class Member:
     weight    its share of the traffic at present
     usable    whether it may be chosen at present
     limit     the most that it may have to do at a time
+    sessions  the open sessions that this pool has led to it; None where nobody asks for them
     """
 
     server: Server
@@ -176,6 +178,7 @@ class Member:
     weight: float
     usable: bool = True
     limit: float = inf
+    sessions: set[Session] | None = None
 
     @property
     def load(self) -> float:

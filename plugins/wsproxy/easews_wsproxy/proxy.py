@@ -193,6 +193,7 @@ def _upgrade(ctx: Context, settings: PoolSettings, attempt: Attempt, answer: Ans
             settings.limits,
         )
         received, connection.received = connection.received, b""
+        attempt.opened(session)
         relay.open(session, received, answer.received)
 
     key = ctx.request.headers.get("sec-websocket-key")
