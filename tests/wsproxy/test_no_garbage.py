@@ -334,3 +334,27 @@ async def test_sessions_that_are_cut_at_the_end_are_no_garbage() -> None:
             ends = [await stage.open() for _ in range(SESSIONS)]
     for far in [far for pair in ends for far in pair]:
         far.sock.close()
+
+
+@pytest.mark.parametrize("tls", [(), ("client",), ("client", "backend")], ids=str)
+def test_messages_are_no_garbage(run_by_hand: Any, tls: tuple[str, ...]) -> None:
+    with run_by_hand(relay_module.Loop, tls=tls) as by_hand:
+
+        def echo(size: int) -> None:
+            length = b"\x7f" + size.to_bytes(8, "big")
+            by_hand.client.outbox += (
+                b"\x82" + bytes([length[0] | 0x80]) + length[1:] + bytes(4 + size)
+            )
+            by_hand.backend.outbox += b"\x82" + length + bytes(size)
+            by_hand.settle()
+
+        echo(1 << 20)  # what is made once for all
+        gc.collect()
+        gc.disable()
+        try:
+            for size in (1 << 16, 100_000, 1 << 20):
+                echo(size)
+            assert gc.collect() == 0
+        finally:
+            gc.enable()
+        assert len(by_hand.client.received) == len(by_hand.backend.received) - 16 > 2 << 20
