@@ -19,7 +19,7 @@ from easews import Context, Filter, Response
 from easews.testing import Running, gateway
 from easews_wsproxy.relay import loop as loop_module
 from easews_wsproxy.relay import service as relay_module
-from easews_wsproxy.relay.compiled import COMPILED
+from easews_wsproxy.relay.compiled import COMPILED, Loop
 from easews_wsproxy.relay.frames import Walker
 from easews_wsproxy.relay.leg import Leg
 from easews_wsproxy.relay.session import RelaySession
@@ -306,12 +306,12 @@ def no_garbage(*kinds: type) -> Iterator[None]:
 
 
 @pytest.fixture(params=["compiled", "pure"] if COMPILED else ["pure"], autouse=True)
-def inner_loop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def inner_loop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The test runs with this one. Nothing is logged: a record keeps what an error refers to."""
-    if request.param == "pure":
-        monkeypatch.setattr(relay_module, "Loop", loop_module.Loop)
+    loop_type: Any = loop_module.Loop if request.param == "pure" else Loop
+    monkeypatch.setattr(relay_module, "Loop", loop_type)
     logging.disable()
-    yield
+    yield loop_type
     logging.disable(logging.NOTSET)
 
 
@@ -337,8 +337,8 @@ async def test_sessions_that_are_cut_at_the_end_are_no_garbage() -> None:
 
 
 @pytest.mark.parametrize("tls", [(), ("client",), ("client", "backend")], ids=str)
-def test_messages_are_no_garbage(run_by_hand: Any, tls: tuple[str, ...]) -> None:
-    with run_by_hand(relay_module.Loop, tls=tls) as by_hand:
+def test_messages_are_no_garbage(inner_loop: Any, run_by_hand: Any, tls: tuple[str, ...]) -> None:
+    with run_by_hand(inner_loop, tls=tls) as by_hand:
 
         def echo(size: int) -> None:
             length = b"\x7f" + size.to_bytes(8, "big")
