@@ -75,6 +75,24 @@ def test_an_http_url_gets_both_kinds_in_one_pipeline() -> None:
         assert urls == {"http://127.0.0.1:9000"}
 
 
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        ("http://localhost:9000", [True, True]),
+        ("ws://LOCALHOST.:9000", [True]),
+        ("http://backend.example", [False, False]),
+        ("http://127.0.0.1:9000", [False, False]),
+        ("http://[::1]:9000", [False, False]),
+    ],
+)
+def test_an_application_at_localhost_gets_the_browsers_host(url: str, kept: list[bool]) -> None:
+    text = starter(url, "easews.yaml").text
+    (pipeline,) = load_config(text).pipelines
+    pools = [entry.spec["pools"][0] for entry in pipeline.filters]
+    assert [pool["servers"][0]["keepHost"] for pool in pools] == kept
+    assert text.count("#keepHost: true") == (2 if "backend" in url else 0)
+
+
 def test_what_is_said_to_be_the_default_of_a_proxy_is() -> None:
     text = starter("http://127.0.0.1:9000", "easews.yaml").text
     tried = text.replace("#timeouts: {connect: 5s, resp", "timeouts: {connect: 5s, resp")

@@ -11,6 +11,7 @@ import re
 from typing import NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from ..addresses import parse_ip
 from ..schema import formats
 
 # What YAML reads as text without quotes.
@@ -33,6 +34,7 @@ address: 127.0.0.1
 # Behind a load balancer or TLS terminator, name the proxies that report the client's address.
 #trustedProxies: [10.0.0.0/8]
 #clientAddressFrom: x-forwarded-for
+# For https:// and wss://, write https: true, and the certificate's files: certFile, keyFile.
 rules:
 - paths:
   # The first match wins. `path` matches a complete path, `pathPrefix` its beginning.
@@ -65,7 +67,7 @@ filters:
   name: pages
   pools:
   - servers:
-    - url: {server}
+    - url: {server}{keep_host}
     # The largest body that a client may send. This is the default.
     #clientMaxBodySize: 4MiB
     # How long a server may take for each step. These are the defaults.
@@ -77,7 +79,7 @@ _WEBSOCKET_PROXY = """\
   name: {name}
   pools:
   - servers:
-    - url: {server}
+    - url: {server}{keep_host}
     # Several servers share the sessions; if one cannot be reached, the next is tried.
     #- url: {scheme}://127.0.0.1:12346
     # Browsers may connect from pages of this host. List the hosts of other pages here.
@@ -92,6 +94,11 @@ _WEBSOCKET_PROXY = """\
     # Pings to a side that is silent, and how long it may take to answer. These are the defaults.
     #keepAlive: {{interval: 30s, timeout: 20s}}
 """
+
+
+_KEEP_HOST = """
+      # An application gets the browser's Host, which many compare with the Origin of a page.
+      {mark}keepHost: true"""
 
 
 class BadURL(ValueError):
@@ -125,7 +132,9 @@ def starter(url: str, file: str) -> Starter:
     name = "sockets" if pages else "proxy"
     text = _TEMPLATE.format(
         kinds="Proxy" if pages else "WebSocketProxy",
-        pipeline=filters.format(server=_scalar(server), scheme=scheme, name=name),
+        pipeline=filters.format(
+            server=_scalar(server), keep_host=_keep_host(parts), scheme=scheme, name=name
+        ),
         file=file,
         gateway=gateway,
         backend=backend,
@@ -146,6 +155,17 @@ def _checked(url: str) -> SplitResult:
     if parts.query:
         raise BadURL("it has a query, which clients send themselves; leave it out")
     return parts
+
+
+def _keep_host(parts: SplitResult) -> str:
+    """What stands below the URL of a server. One with an IP gets the client's Host in any case.
+
+    On other machines the name may be the one by which a server chooses among its sites.
+    """
+    host = (parts.hostname or "").rstrip(".")
+    if parse_ip(host) is not None:
+        return ""
+    return _KEEP_HOST.format(mark="" if host == "localhost" else "#")
 
 
 def _meant(url: str) -> str:
