@@ -15,6 +15,7 @@ from tests.nameserver import Nameserver, nameserver
 from easews.addresses import Address
 from easews.upstream import Pool, Server
 from easews.upstream.following import Following
+from easews.upstream.records import Target, known_of
 from easews.upstream.resolving import Resolve
 
 Changes = MemoryObjectReceiveStream[list[str]]
@@ -65,6 +66,15 @@ async def test_an_ip_stays_beside_names(dns: Nameserver) -> None:
     assert [server.url for server in following.servers] == ["ws://192.0.2.9"]
     async with running(following) as changes:
         assert await changes.receive() == ["ws://192.0.2.9", "ws://192.0.2.1:80"]
+
+
+def test_a_server_that_two_names_lead_to_is_one() -> None:
+    resolve = Resolve("each")
+    servers = [Server.at(f"ws://{name}.test", keep_host=True) for name in ("a", "b")]
+    following = Following(servers, resolve)
+    for server in servers:
+        known_of(server.host, resolve).targets = (Target("192.0.2.1"),)
+    assert [server.url for server in following.servers] == ["ws://192.0.2.1:80"]
 
 
 async def test_one_name_that_has_no_answer_does_not_hold_up_another(dns: Nameserver) -> None:

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from math import ceil
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from easews.upstream.rebalancing import Load, Rebalance, Shedding, fair_shares
+from easews.upstream.rebalancing import (
+    Load,
+    Rebalance,
+    Shedding,
+    fair_shares,
+    rebalance_faults,
+)
 
 RULE = Rebalance(per_minute=60, above=0.2)
 LOADS = st.lists(st.builds(Load, st.integers(0, 500), st.integers(1, 9)), min_size=1, max_size=9)
@@ -95,3 +102,23 @@ def test_it_ends_with_no_server_above_its_share_by_more_than_the_limit(
 @given(st.integers(1, 6000), st.floats(0, 1))
 def test_no_more_are_closed_in_a_minute_than_allowed(per_minute: int, chance: float) -> None:
     assert Rebalance(per_minute).pause(chance) * per_minute >= 60 * 0.999999
+
+
+def test_a_rule_is_made_from_its_spec() -> None:
+    assert Rebalance.from_spec({"perMinute": 30, "above": 50}) == Rebalance(30, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("balance", "refused"),
+    [
+        ({}, False),
+        ({"policy": "leastConnections"}, False),
+        ({"policy": "cookieHash", "cookieHashKey": "id"}, True),
+        ({"policy": "leastConnections", "stickySession": {}}, True),
+    ],
+)
+def test_what_leads_clients_back_is_refused(balance: dict[str, object], refused: bool) -> None:
+    pool = {"rebalance": {"perMinute": 60, "above": 20}, "loadBalance": balance}
+    paths = [fault.path for fault in rebalance_faults(pool, ["pools", 0])]
+    assert paths == [("pools", 0, "rebalance")] * refused
+    assert not [*rebalance_faults({"loadBalance": balance}, [])]

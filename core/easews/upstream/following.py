@@ -33,8 +33,9 @@ class Following:
 
     @property
     def servers(self) -> list[Server]:
-        """The servers at present. There may be none."""
-        return [server for one in self._configured for server in self._at_present(one)]
+        """The servers at present. There may be none. Two names may lead to the same one."""
+        every = (server for one in self._configured for server in self._at_present(one))
+        return [*dict.fromkeys(every)]
 
     def _at_present(self, server: Server) -> Sequence[Server]:
         if server.is_ip:
