@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from easews import Address
-from easews.net.proxyprotocol import ProxyHeader, parse_proxy_header
+from easews.addresses import parse_ip
+from easews.net.proxyprotocol import ProxyHeader, parse_proxy_header, proxy_header
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 SOURCE, DESTINATION = Address("203.0.113.5", 56324), Address("192.0.2.1", 443)
@@ -188,3 +189,55 @@ def test_any_bytes_are_a_header_or_an_error_or_ask_for_more(begin: bytes, rest: 
     except ValueError:
         return
     assert header is None or 0 < header.size <= len(data)
+
+
+# The header that we write
+
+
+def test_what_is_written_is_what_the_specification_has() -> None:
+    assert proxy_header("v1", SOURCE, DESTINATION) == LINE
+    assert proxy_header("v2", SOURCE, DESTINATION) == binary(inet())
+
+
+VERSIONS = pytest.mark.parametrize("version", ["v1", "v2"])
+IPS = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)).map(str)
+ADDRESSES = st.builds(Address, IPS, st.integers(0, 65535))
+
+
+@VERSIONS
+@given(source=ADDRESSES, destination=ADDRESSES)
+def test_what_is_written_is_read_as_it_was(
+    version: str, source: Address, destination: Address
+) -> None:
+    """In one family or in two; a mapped IPv4 address is the IPv4 address."""
+    header = proxy_header(version, source, destination)
+    read = parse_proxy_header(header + REST)
+    assert read is not None
+    assert read.size == len(header)
+    for end, meant in ((read.source, source), (read.destination, destination)):
+        assert end is not None
+        assert (parse_ip(end.host), end.port) == (parse_ip(meant.host), meant.port)
+
+
+@VERSIONS
+def test_our_own_connection_has_no_source(version: str) -> None:
+    header = proxy_header(version)
+    assert parse_proxy_header(header + REST) == ProxyHeader(len(header))
+    assert header == (b"PROXY UNKNOWN\r\n" if version == "v1" else binary(family=0, command=0x20))
+
+
+@VERSIONS
+def test_a_client_without_an_ip_is_unknown(version: str) -> None:
+    header = proxy_header(version, Address("unix"), Address("unix:/run/easews.sock"))
+    assert parse_proxy_header(header + REST) == ProxyHeader(len(header))
+    assert header == (b"PROXY UNKNOWN\r\n" if version == "v1" else binary(family=0, command=0x21))
+
+
+@VERSIONS
+@pytest.mark.parametrize(("client", "nowhere"), [("192.0.2.5", "0.0.0.0"), ("2001:db8::5", "::")])
+def test_a_client_behind_a_proxy_on_a_unix_socket_came_to_no_address(
+    version: str, client: str, nowhere: str
+) -> None:
+    header = proxy_header(version, Address(client, 1), Address("unix:/run/easews.sock"))
+    read = parse_proxy_header(header)
+    assert read == ProxyHeader(len(header), Address(client, 1), Address(nowhere, 0))

@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
+import anyio
 import pytest
 from tests.httpproxy.conftest import Link, Stage, Staging
+
+from easews import Headers
+from easews.net.proxyprotocol import proxy_header
+from easews.upstream import (
+    Attempt,
+    Client,
+    KeepLimits,
+    KeptConnections,
+    Onward,
+    Server,
+    Timeouts,
+    Via,
+)
+from easews.upstream.servers import Standing
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
@@ -144,3 +159,47 @@ async def test_a_connection_that_its_server_will_close_soon_is_not_kept(staging:
         await link.head()
         await link.send(OK[:-2] + b"Keep-Alive: timeout=1\r\n\r\n")
         await link.ends()
+
+
+async def test_a_connection_that_was_announced_as_a_clients_is_not_kept(staging: Staging) -> None:
+    async with staging(pool="proxyProtocol: v1") as stage:
+        client = await stage.ask(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        for _ in range(2):
+            host, port = client.sock.getsockname()
+            link = await stage.server.accept()
+            line = await link.until(b"\r\n")
+            address = stage.running.address
+            assert line == f"PROXY TCP4 {host} {address.host} {port} {address.port}\r\n".encode()
+            assert b"\r\nConnection: close\r\n" in await link.head()
+            await link.send(OK)
+            await client.head()
+            await link.ends()
+            await client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert not stage.kept
+
+
+async def test_a_pool_that_announces_takes_no_connection_that_another_has_kept(
+    staging: Staging,
+) -> None:
+    async with staging() as stage:
+        client, link = await warm(stage)
+        assert len(stage.kept) == 1
+        (keeping,) = stage.running.gateway.services[KeptConnections]._shelf._kept
+        assert isinstance(keeping, Standing)
+        server = Server.at(f"http://127.0.0.1:{stage.server.port}/base/", via=Via(announces="v2"))
+        request = Onward("GET", "/", Headers([("Host", "x")]))
+
+        async def ask() -> None:
+            client = Client(Timeouts(), KeepLimits())
+            (await client.ask(stage.kept, Attempt(server, keeping), request)).finish()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask)
+            fresh = await stage.server.accept()
+            header = proxy_header("v2")
+            assert await fresh.exactly(len(header)) == header
+            await fresh.head()
+            await fresh.send(OK)
+        assert len(stage.kept) == 1
+        client.close()
+        link.close()

@@ -48,6 +48,52 @@ class ProxyHeader(NamedTuple):
     destination: Address | None = None
 
 
+def proxy_header(
+    version: str, source: Address | None = None, destination: Address | None = None
+) -> bytes:
+    """The header, of the version `v1` or `v2`, for a connection from `source` to `destination`.
+
+    Without a `source` the connection is our own. A source that is no IP is told as unknown.
+    """
+    ends = None if source is None else _ends(source, destination or Address("", 0))
+    if version == "v1":
+        return _line_for(ends)
+    if ends is None:
+        own = source is None
+        return _SIGNATURE + bytes([0x20 | (_LOCAL if own else _PROXY), _UNSPECIFIED, 0, 0])
+    (one, port), (other, other_port) = ends
+    block = one.packed + other.packed + port.to_bytes(2) + other_port.to_bytes(2)
+    family = 0x11 if one.version == 4 else 0x21
+    return _SIGNATURE + bytes([0x20 | _PROXY, family]) + len(block).to_bytes(2) + block
+
+
+_End = tuple[IPv4Address | IPv6Address, int]
+
+
+def _ends(source: Address, destination: Address) -> tuple[_End, _End] | None:
+    """Both ends, in one family: an IPv4 address is also an IPv6 address (RFC 4291 §2.5.5.2)."""
+    one, other = parse_ip(source.host), parse_ip(destination.host)
+    if one is None:
+        return None
+    if other is None:
+        other = IPv4Address(0) if one.version == 4 else IPv6Address(0)
+    if one.version != other.version:
+        one, other = _mapped(one), _mapped(other)
+    return (one, source.port), (other, destination.port)
+
+
+def _mapped(ip: IPv4Address | IPv6Address) -> IPv6Address:
+    return ip if isinstance(ip, IPv6Address) else IPv6Address(f"::ffff:{ip}")
+
+
+def _line_for(ends: tuple[_End, _End] | None) -> bytes:
+    if ends is None:
+        return b"PROXY UNKNOWN\r\n"
+    (one, port), (other, other_port) = ends
+    family = "TCP4" if one.version == 4 else "TCP6"
+    return f"PROXY {family} {one} {other} {port} {other_port}\r\n".encode()
+
+
 def parse_proxy_header(data: bytes) -> ProxyHeader | None:
     """The header at the beginning of `data`.
 

@@ -12,6 +12,8 @@ import anyio
 from anyio import to_thread
 
 from ..errors import ConnectError, ConnectTimeout
+from ..http import Request
+from ..net.proxyprotocol import proxy_header
 from ..net.tls import TlsWire, handshake
 from ..net.waiting import gave_up
 from ..net.wire import Wire
@@ -20,8 +22,9 @@ from .securing import system_tls, why_lost
 from .servers import Server
 
 
-async def dial(server: Server, timeout: float = inf) -> Wire:
-    """Connect to `server`: a connection, which the caller closes.
+async def dial(server: Server, timeout: float = inf, request: Request | None = None) -> Wire:
+    """Connect to `server`: a connection, which the caller closes. It is for the client of
+    `request`, as a server is told by the PROXY protocol where that is configured, or our own.
 
     All addresses of its name are tried, and the first that connects wins. ConnectError when none
     accepts the connection or there is no agreement on TLS. ConnectTimeout when none does within
@@ -29,7 +32,19 @@ async def dial(server: Server, timeout: float = inf) -> Wire:
     takes too long.
     """
     sock = await _dial(server, timeout)
+    if server.via.announces:
+        await _announce(sock, server, request)
     return await _secured(sock, server) if server.secure else sock
+
+
+async def _announce(sock: socket.socket, server: Server, request: Request | None) -> None:
+    ends = (request.client, request.local) if request is not None else ()
+    try:
+        # A socket that was connected just now has room for it.
+        sock.send(proxy_header(server.via.announces, *ends))
+    except OSError as error:
+        sock.close()
+        raise ConnectError(f"{server.url}: {error.strerror or error}") from None
 
 
 async def _secured(sock: socket.socket, server: Server) -> TlsWire:

@@ -10,7 +10,7 @@ from time import monotonic
 from anyio.lowlevel import checkpoint
 
 from ..errors import BadAnswer, ConnectError, UpstreamError, UpstreamTimeout
-from ..http import Headers, end_to_end
+from ..http import Headers, Request, end_to_end
 from ..http.h1 import HeadError, ResponseHead, encode_request_head
 from ..net.tls import TlsError
 from ..net.waiting import gave_up, send_all
@@ -54,6 +54,7 @@ class Onward:
     single   whether the connection serves this request only
     expects  whether the client waits for 100 before it sends its body (RFC 9110 §10.1.1)
     inform   is called with each interim answer
+    source   the client's request, for servers that are told whose connection it is
     """
 
     method: str
@@ -63,6 +64,7 @@ class Onward:
     single: bool = False
     expects: bool = False
     inform: Callable[[int, Headers], Awaitable[None]] | None = None
+    source: Request | None = None
     sent: bool = field(default=False, init=False)
 
     @property
@@ -238,10 +240,12 @@ class Client:
         """
         server = attempt.server
         while True:
-            wire = kept.take(attempt.standing)
+            # What was announced as a client's connection is nobody else's.
+            request.single = request.single or bool(server.via.announces)
+            wire = None if server.via.announces else kept.take(attempt.standing)
             reused = wire is not None
             if wire is None:
-                wire = await dial(server, self._timeouts.connect)
+                wire = await dial(server, self._timeouts.connect, request.source)
             keep = partial(kept.give, attempt.standing, limits=self._limits)
             trip = RoundTrip(wire, request, self._timeouts, kept.uploads, keep, attempt.over)
             try:

@@ -25,15 +25,19 @@ class Via:
 
     tls          TLS to those with wss:// or https://; None: as for a pool that says nothing of it
     tls_timeout  seconds for its handshake
+    announces    the version of the PROXY protocol, `v1` or `v2`, by which a server is told whose
+                 connection it is; empty for none
     """
 
     tls: ClientTls | None = None
     tls_timeout: float = TLS_TIMEOUT
+    announces: str = ""
 
     @classmethod
     def from_spec(cls, pool: Spec) -> Via:
         """From a pool's spec. CertificateError when a certificate or key cannot be used."""
-        return cls(tls_for(pool), pool.get("timeouts", {}).get("tls", TLS_TIMEOUT))
+        timeout = pool.get("timeouts", {}).get("tls", TLS_TIMEOUT)
+        return cls(tls_for(pool), timeout, pool.get("proxyProtocol", ""))
 
     def to(self, name: str) -> Via:
         """The same to an address of `name`, which the server there has to prove."""

@@ -118,7 +118,8 @@ class Proxy(Filter):
         upload = _upload(ctx, settings, headers) if has_body(request) else None
 
         async def ask_one(attempt: Attempt) -> RoundTrip:
-            server, last = attempt.server, request.wants_upgrade
+            server = attempt.server
+            last = request.wants_upgrade or bool(server.via.announces)
             onward = Onward(
                 request.method,
                 onward_target(server, request.target),
@@ -127,6 +128,7 @@ class Proxy(Filter):
                 last,
                 expects_continue(request),
                 ctx.inform,
+                request,
             )
             trip = await settings.client.ask(kept, attempt, onward)
             settings.pool.stick(request, server, trip.answer.headers)

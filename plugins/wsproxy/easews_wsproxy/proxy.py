@@ -14,6 +14,7 @@ from easews import (
     Filter,
     ForwardedPolicy,
     Headers,
+    Request,
     Response,
     SpecFault,
     Upgrade,
@@ -146,7 +147,7 @@ class WebSocketProxy(Filter):
 
         async def ask_one(attempt: Attempt) -> _Reply:
             offer = self._offer(ctx, attempt, headers)
-            answer = await _ask(offer, settings)
+            answer = await _ask(ctx.request, offer, settings)
             settings.pool.stick(ctx.request, attempt.server, answer.headers)
             return _Reply(offer, answer)
 
@@ -164,9 +165,9 @@ class WebSocketProxy(Filter):
         return _Offer(attempt, onward_target(server, ctx.request.target), onward, key)
 
 
-async def _ask(offer: _Offer, settings: PoolSettings) -> Answer:
+async def _ask(request: Request, offer: _Offer, settings: PoolSettings) -> Answer:
     server = offer.attempt.server
-    wire = await dial(server, settings.connect_timeout)
+    wire = await dial(server, settings.connect_timeout, request)
     try:
         return await ask(
             wire, "GET", offer.target, offer.headers, timeout=settings.handshake_timeout
