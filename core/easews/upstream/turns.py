@@ -72,7 +72,10 @@ async def _in_turn(pool: Pool, ctx: Context, ask: Ask[R], repeatable: Callable[[
         if len(tried) < pool.retries.attempts and _may_go_on(pool.retries, outcome, repeatable):
             another = pool.next(ctx.request, tried)
         if another is None:
-            return _told(outcome)
+            try:
+                return _told(outcome)
+            finally:
+                del outcome  # the traceback of an error leads here: together they would be garbage
         log.warning("request %s: %s; asking %s", ctx.id, _why(ctx, outcome), another.server.url)
         try:
             await _let_go(outcome)
