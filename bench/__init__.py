@@ -13,6 +13,9 @@
     compare     is a row worse than before?                               (pure)
     report      what the terminal shows, and JSON                         (pure)
     charts      bars as SVG                                               (pure)
+    linechart   lines as SVG
+    simulation  sessions after a scale-out, on a virtual clock            (pure)
+    balancing   docs/explanation/balancing.md with its chart, from that
     page        docs/explanation/performance.md with its charts, from the JSON
 
 `bench/run` sets up and starts it; `README.md` says what the figures mean.
