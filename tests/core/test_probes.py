@@ -8,6 +8,7 @@ import re
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from tempfile import TemporaryDirectory
 
 import anyio
 import pytest
@@ -196,3 +197,18 @@ async def test_a_connection_that_is_reset_has_failed() -> None:
         assert await check(peer, HttpCheck()) == "Connection reset by peer"
         assert await check(peer, WsCheck()) == "Connection reset by peer"
         tasks.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("way", [HttpCheck(), TcpCheck(), HttpCheck("/health")])
+async def test_a_server_on_a_unix_socket_is_checked(way: Way) -> None:
+    with TemporaryDirectory() as folder:
+        path = f"{folder}/app.sock"
+        peer = Backend(0, OK)
+        listener = await anyio.create_unix_listener(path)
+        async with listener, anyio.create_task_group() as tasks:
+            tasks.start_soon(listener.serve, peer.serve)
+            await probe(Server.at(f"unix:{path}:/base"), Check(way, timeout=30))
+            tasks.cancel_scope.cancel()
+        if isinstance(way, HttpCheck):
+            assert peer.received[0].startswith(f"GET {way.path or '/base'} HTTP/1.1\r\n".encode())
+            assert b"\r\nHost: localhost\r\n" in peer.received[0]

@@ -52,3 +52,33 @@ def test_a_host_name_has_at_most_253_characters() -> None:
     check_host_name(longest)
     with pytest.raises(ValueError, match="1 to 63"):
         check_host_name(f"{longest}b")
+
+
+@pytest.mark.parametrize(
+    ("text", "socket", "path"),
+    [
+        ("unix:/run/app.sock", "/run/app.sock", ""),
+        ("unix:/run/app.sock:/base/", "/run/app.sock", "/base/"),
+        ("unix:/run/app.sock:/", "/run/app.sock", "/"),
+    ],
+)
+def test_a_unix_socket_may_have_a_path_behind_it(text: str, socket: str, path: str) -> None:
+    assert server_url(text) == ("unix", socket, 0, path)
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("unix:app.sock", "the whole path of a file, from the root"),
+        ("unix://run/app.sock:base", "a path such as /base"),
+        ("unix:/run/", "the whole path of a file"),
+        ("unix:/" + 103 * "x", "at most 103 bytes"),
+        ("unix:/s:/a?b", "without query and fragment"),
+        ("unix:/s:/a#b", "without query and fragment"),
+        ("unix:/s:/a b", "percent-encoded"),
+        ("unix:/s:/a/../b", "dot segment"),
+    ],
+)
+def test_what_leads_to_no_unix_socket_is_refused(text: str, wrong: str) -> None:
+    with pytest.raises(ValueError, match=wrong):
+        server_url(text)

@@ -11,7 +11,7 @@ import re
 from typing import NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from ..addresses import parse_ip
+from ..addresses import UNIX, parse_ip
 from ..schema import formats
 
 # What YAML reads as text without quotes.
@@ -151,6 +151,10 @@ def _checked(url: str) -> SplitResult:
     except ValueError as error:
         wrong, *remedy = error.args
         raise BadURL("; ".join((wrong, *(remedy or (_meant(url),))))) from None
+    if url.startswith(UNIX):
+        raise BadURL(
+            "a unix socket has no URL for clients; write it into the config in place of ws://"
+        )
     parts = urlsplit(url)
     if parts.query:
         raise BadURL("it has a query, which clients send themselves; leave it out")

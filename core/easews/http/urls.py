@@ -12,7 +12,11 @@ from ipaddress import ip_address
 from typing import NamedTuple
 from urllib.parse import unquote
 
+from ..addresses import UNIX
 from .paths import ambiguity
+
+#: What fits into sockaddr_un on every system; Linux takes 107.
+_LONGEST_SOCKET_PATH = 103
 
 DEFAULT_PORTS = {"ws": 80, "http": 80, "wss": 443, "https": 443}
 
@@ -38,7 +42,13 @@ class ServerURL(NamedTuple):
 
 
 def server_url(text: str) -> ServerURL:
-    """The parts of `text`, any query aside. ValueError when no request can be sent there."""
+    """The parts of `text`, any query aside. ValueError when no request can be sent there.
+
+    The host of `unix:/run/app.sock` is the path of the socket. The path of requests stands behind
+    it and a colon: `unix:/run/app.sock:/base`.
+    """
+    if text.startswith(UNIX):
+        return _unix_url(text.removeprefix(UNIX))
     scheme, authority, path, query, fragment = _split(text)
     if scheme not in DEFAULT_PORTS:
         raise ValueError(f"{scheme}:// leads to no server")
@@ -55,6 +65,27 @@ def port_of(text: str) -> int | None:
     """The port that is written in a URL. ValueError when the URL is not valid."""
     _, authority, *_ = _split(text)
     return _host_and_port(authority)[1]
+
+
+def _unix_url(text: str) -> ServerURL:
+    socket, colon, path = text.partition(":")
+    check_socket_path(socket)
+    if colon and not path.startswith("/"):
+        raise ValueError("behind the socket and a colon stands a path such as /base")
+    if "#" in path or "?" in path:
+        raise ValueError("behind the socket stands a path without query and fragment")
+    _check_path(path)
+    if ambiguity(unquote(path)):
+        raise ValueError("its path has a dot segment, . or ..", "write the path that it leads to")
+    return ServerURL("unix", socket, 0, path)
+
+
+def check_socket_path(path: str) -> None:
+    """ValueError unless `path` is that of a unix socket."""
+    if not path.startswith("/") or path.endswith("/") or "\0" in path:
+        raise ValueError("behind unix: stands the whole path of a file, from the root")
+    if len(path.encode()) > _LONGEST_SOCKET_PATH:
+        raise ValueError(f"the path of a unix socket has at most {_LONGEST_SOCKET_PATH} bytes")
 
 
 def origin_of(text: str) -> str:

@@ -36,7 +36,8 @@ def _is_connected(sock: socket.socket) -> bool:
 
 
 def configure(sock: socket.socket) -> socket.socket:
-    """Make a TCP socket non-blocking, and send small messages without waiting (no Nagle)."""
+    """Make a socket non-blocking, and send small messages over TCP without waiting (no Nagle)."""
     sock.setblocking(False)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if sock.family != socket.AF_UNIX:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock

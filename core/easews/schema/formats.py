@@ -15,16 +15,13 @@ from urllib.parse import quote
 import re2  # type: ignore[import-untyped]
 from jsonschema import FormatChecker
 
-from ..addresses import parse_nameserver
+from ..addresses import UNIX, parse_nameserver
 from ..http import urls
 from ..http.paths import ambiguity, decoded
 
 # RE2's complaints about what comes from other syntaxes.
 _LOOKS_AROUND = re.compile(r"\(\?(?:[!=]|<[!=])|named capture group: \(\?<[!=]")
 _REFERS_BACK = re.compile(r"invalid escape sequence: \\[1-9k]")
-_UNIX = "unix:"
-#: What fits into sockaddr_un on every system; Linux takes 107.
-_LONGEST_SOCKET_PATH = 103
 _ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
 _ENDS_A_PATH = re.compile(r"[?#]")
 
@@ -77,17 +74,10 @@ def origin(text: str) -> None:
 
 
 def address(text: str) -> None:
-    if text.startswith(_UNIX):
-        _check_socket_path(text.removeprefix(_UNIX))
+    if text.startswith(UNIX):
+        urls.check_socket_path(text.removeprefix(UNIX))
     elif text and not urls.is_ip(text):
         urls.check_host_name(text)
-
-
-def _check_socket_path(path: str) -> None:
-    if not path.startswith("/") or path.endswith("/") or "\0" in path:
-        raise ValueError("behind unix: stands the whole path of a file, from the root")
-    if len(path.encode()) > _LONGEST_SOCKET_PATH:
-        raise ValueError(f"the path of a unix socket has at most {_LONGEST_SOCKET_PATH} bytes")
 
 
 def nameserver(text: str) -> None:

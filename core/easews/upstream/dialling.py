@@ -89,6 +89,8 @@ async def _addresses(server: Server, timeout: float) -> list[Address]:
 
 
 def _literal(server: Server) -> Address:
+    if server.is_unix:
+        return socket.AF_UNIX, server.host
     family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
     return family, (server.host, server.port)
 

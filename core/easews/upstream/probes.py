@@ -105,7 +105,8 @@ def _headers(
     """The Host to send, and the other headers."""
     given = {name.lower(): value for name, value in headers}
     literal = f"[{server.host}]" if ":" in server.host else server.host
-    host = given.pop("host", server.own_host or f"{literal}:{server.port}")
+    own = "localhost" if server.is_unix else f"{literal}:{server.port}"
+    host = given.pop("host", server.own_host or own)
     return host, [*{"user-agent": AGENT, **given}.items()]
 
 

@@ -52,10 +52,10 @@ class Server:
     """One server of a pool.
 
     url        its URL, as in the config
-    host       a host name or an IP address
+    host       a host name, an IP address, or the path of a unix socket
     port       the port
     path       the path of the URL, which stands in front of the client's
-    is_ip      whether `host` is an IP address
+    is_ip      whether `host` is an address as it stands: an IP, or the path of a unix socket
     weight     its share of the requests; 0 gets none
     keep_host  whether it gets the client's Host
     own_host   the Host that it gets; empty where that is the client's
@@ -90,20 +90,26 @@ class Server:
         """The server at `url`. ValueError, which says what is wrong, when the URL is not valid.
 
         Servers behind one name choose their site by Host. An IP names no site, so a server with
-        one gets the client's Host, unless `set_host`, as any does with `keep_host`. A port is
-        written into Host when it is not the scheme's own.
+        one gets the client's Host, unless `set_host`, as any does with `keep_host`, and one on a
+        unix socket. A port is written into Host when it is not the scheme's own.
         """
         scheme, host, port, path = server_url(url)
-        is_ip = parse_ip(host) is not None
+        is_unix = scheme == "unix"
+        is_ip = is_unix or parse_ip(host) is not None
         own_host = f"[{host}]" if ":" in host else host
-        if port != DEFAULT_PORTS[scheme]:
+        if port != DEFAULT_PORTS.get(scheme):
             own_host += f":{port}"
-        if keep_host or (is_ip and not set_host):
+        if keep_host or is_unix or (is_ip and not set_host):
             own_host = ""
         secure = scheme in SECURE
         if not secure and via.tls is not None:
             via = replace(via, tls=None)
         return cls(url, host, port, path, is_ip, weight, keep_host, own_host, limit, secure, via)
+
+    @property
+    def is_unix(self) -> bool:
+        """Whether `host` is the path of a unix socket."""
+        return self.host.startswith("/")
 
     @property
     def identity(self) -> str:
