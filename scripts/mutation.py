@@ -27,7 +27,9 @@ PACKAGES = {
 #: The files that are changed unless others are named, and the tests that have to notice.
 RULES = {
     "core/easews/config/shadows.py": ("tests/core/test_shadows.py",),
+    "core/easews/http/cookies.py": ("tests/core/test_cookies.py",),
     "core/easews/http/forwarded.py": ("tests/core/test_forwarded.py",),
+    "core/easews/http/matching.py": ("tests/core/test_candidates.py",),
     "core/easews/http/origins.py": ("tests/wsproxy/test_origin.py", "tests/wsproxy/test_spec.py"),
     "core/easews/http/hosts.py": ("tests/core/test_rules.py", "tests/core/test_router.py"),
     "core/easews/http/paths.py": ("tests/core/test_router.py",),
@@ -50,6 +52,8 @@ RULES = {
             *("refusals", "router"),
         )
     },
+    "core/easews/upstream/candidates.py": ("tests/core/test_candidates.py",),
+    "core/easews/upstream/sticky.py": ("tests/core/test_sticky.py",),
     "core/easews/upstream/pool.py": (
         "tests/core/test_pool.py",
         "tests/core/test_upstream.py",

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from easews import Headers, Request, parse_network
+from easews import HeaderMatch, Headers, Request, parse_network
 from easews.addresses import Address
 from easews.schema import complete, errors
 from easews.upstream import Candidates, candidate_faults
@@ -40,11 +40,13 @@ def test_a_single_pool_takes_everything() -> None:
     [
         ({"exact": "yes"}, "yes", True),
         ({"exact": "yes"}, "yes!", False),
+        ({"exact": "yes"}, "", False),
         ({"prefix": "beta-"}, "beta-7", True),
         ({"prefix": "beta-"}, "a beta-7", False),
         ({"regex": "v[0-9]"}, "the v3", True),
         ({"regex": "^v[0-9]$"}, "the v3", False),
         ({"regex": "^caf.$"}, "caf\xc3\xa9", True),
+        ({"exact": "caf\ufffd"}, "caf\xe9", True),
         ({"empty": True}, "", True),
         ({"empty": True}, "no", False),
         ({"empty": True, "exact": "no"}, "no", True),
@@ -59,6 +61,10 @@ def test_a_header_matches_in_one_of_four_ways(
 def test_an_absent_header_counts_as_empty() -> None:
     assert takes(asking(), headers={"X": {"empty": True}})
     assert not takes(asking(), headers={"X": {"prefix": "a"}})
+
+
+def test_no_condition_on_headers_is_none() -> None:
+    assert HeaderMatch({}, match_all=False).fits(Headers())
 
 
 def test_one_line_of_a_header_is_enough() -> None:
@@ -126,12 +132,28 @@ def test_a_share_is_about_what_it_says(policy: str) -> None:
     assert 0.2 < taken / len(CLIENTS) < 0.3
 
 
-def test_two_pools_by_hash_get_a_share_each_of_what_reaches_them() -> None:
-    share = {"permil": 500, "policy": "ipHash"}
+@pytest.mark.parametrize("policy", ["random", "ipHash", "headerHash"])
+def test_no_share_is_nobody_and_a_full_one_everybody(policy: str) -> None:
+    for permil, taken in ((0, False), (1000, True)):
+        written = {"permil": permil, "policy": policy, "headerHashKey": "X-User"}
+        candidates = Candidates.from_spec([pool(**written), MAIN])
+        chosen = {candidates.choose(asking(("X-User", ip), ip=ip)) == 0 for ip in CLIENTS}
+        assert chosen == {taken}
+
+
+@pytest.mark.parametrize("policy", ["ipHash", "headerHash"])
+def test_two_pools_by_hash_get_a_share_each_of_what_reaches_them(policy: str) -> None:
+    share = {"permil": 500, "policy": policy, "headerHashKey": "X-User"}
     candidates = Candidates.from_spec([pool(**share), pool(**share), MAIN])
-    chosen = [candidates.choose(asking(ip=ip)) for ip in CLIENTS]
+    chosen = [candidates.choose(asking(("X-User", ip), ip=ip)) for ip in CLIENTS]
     assert 0.45 < chosen.count(0) / len(CLIENTS) < 0.55
     assert 0.2 < chosen.count(1) / len(CLIENTS) < 0.3
+
+
+def test_clients_keep_their_side_in_every_process_and_release() -> None:
+    share = {"permil": 100, "policy": "ipHash"}
+    taken = [last for last in range(1, 60) if takes(asking(ip=f"10.0.0.{last}"), **share)]
+    assert taken == [1, 17, 22, 33, 38, 40, 51]
 
 
 def test_a_request_without_the_header_that_is_hashed_goes_to_the_main_pool() -> None:
@@ -190,6 +212,7 @@ def test_the_schema_refuses_what_makes_no_sense(written: dict[str, Any]) -> None
 def test_filters_that_agree_have_no_faults() -> None:
     pools = [
         MAIN,
+        pool(urls=[{"url": {"prefix": "/b"}}]),
         pool(headers={"X": {"exact": "a"}}, permil=5, policy="headerHash", headerHashKey="X"),
     ]
     assert not [*candidate_faults(pools, ("pools",))]

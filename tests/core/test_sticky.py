@@ -70,6 +70,9 @@ def test_the_cookie_has_the_attributes_of_easegress_and_safe_ones() -> None:
     name, _, rest = line.partition("=")
     assert name == "EG_SESSION"
     assert rest.partition("; ")[2] == "Path=/; Max-Age=7200; HttpOnly; SameSite=Lax"
+    headers = Headers()
+    pool_of("a", spec()).stick(sending(), Server.at("ws://a"), headers)
+    assert [name for name, _ in headers] == ["Set-Cookie"]
     assert [*SimpleCookie(line)] == ["EG_SESSION"]  # the standard library reads it
 
 
@@ -153,8 +156,9 @@ def test_of_several_cookies_the_first_that_leads_somewhere_counts() -> None:
     assert {asked(pool, both).host for _ in range(9)} == {"b"}
 
 
-def test_an_expiry_is_renewed_with_each_answer() -> None:
-    pool = pool_of("abc", spec())
+@pytest.mark.parametrize("expire", ["1s", "2h"])
+def test_an_expiry_is_renewed_with_each_answer(expire: str) -> None:
+    pool = pool_of("abc", spec(lbCookieExpire=expire))
     (line,) = answer(pool, sending())
     assert answer(pool, sending(pair(line))) == [line]
 
@@ -164,6 +168,15 @@ def test_a_cookie_without_expiry_is_set_once() -> None:
     (line,) = answer(pool, sending())
     assert "Max-Age" not in line
     assert answer(pool, sending(pair(line))) == []
+
+
+def test_the_policy_chooses_for_a_client_without_a_cookie() -> None:
+    pool = pool_of("abcdef", spec(), policy="ipHash")
+    first = asked(pool, sending(ip="192.0.2.7"))
+    assert {asked(pool, sending(ip="192.0.2.7")) for _ in range(9)} == {first}
+    second = asked(pool, sending(ip="192.0.2.7"), tried=[first])
+    assert second != first
+    assert {asked(pool, sending(ip="192.0.2.7"), tried=[first]) for _ in range(9)} == {second}
 
 
 def test_a_client_whose_server_fails_is_led_to_another_and_stays_there() -> None:
@@ -277,6 +290,7 @@ def test_a_hashed_client_moves_only_to_new_servers_or_away_from_lost_ones(
         ("lbCookieName", spec("ApplicationBased", appCookieName="sid", lbCookieName="sid")),
         ("secure", spec(sameSite="None", secure=False)),
         ("lbCookieName", spec(lbCookieName="__Secure-node")),
+        ("lbCookieName", spec(lbCookieName="__Host-node")),
         ("lbCookieName", spec(lbCookieName="__Host-node", secure=True, path="/a")),
         ("lbCookieName", spec(lbCookieName="__Host-node", secure=True, domain="example.org")),
     ],

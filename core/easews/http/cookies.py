@@ -27,7 +27,8 @@ def cookie(headers: Headers, name: str) -> str | None:
 
 def sets_cookie(headers: Headers, name: str) -> bool:
     """Whether an answer with these `headers` sets the cookie `name` (RFC 6265 §5.2)."""
-    return any(
-        line.partition(";")[0].partition("=")[0].strip(" \t") == name
-        for line in headers.by_name.get("set-cookie", ())
-    )
+    for line in headers.by_name.get("set-cookie", ()):
+        found, is_pair, _ = line.partition("=")
+        if is_pair and found.strip(" \t") == name:
+            return True
+    return False

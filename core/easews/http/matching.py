@@ -22,7 +22,7 @@ class TextMatch:
     def __init__(self, spec: Mapping[str, Any]) -> None:
         self._exact: str | None = spec.get("exact")
         self._prefix: str | None = spec.get("prefix")
-        self._empty: bool = spec.get("empty", False)
+        self._empty: bool = spec["empty"]
         self._search = compile_regexp(spec["regex"]).search if "regex" in spec else None
 
     def fits(self, text: str) -> bool:

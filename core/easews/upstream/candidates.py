@@ -115,7 +115,9 @@ def _filter_faults(spec: Spec, at: Sequence[str | int]) -> Iterator[SpecFault]:
     shared = policy != "general"
     if not (spec.get("headers") or spec.get("urls") or shared or "permil" in spec):
         yield SpecFault(
-            at, "this filter matches every request", "write headers, urls, or permil with a policy"
+            at,
+            "this filter matches every request",
+            "write headers, urls, or permil with a policy",
         )
     if "permil" in spec and not shared:
         yield SpecFault(

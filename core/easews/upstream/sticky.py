@@ -47,16 +47,11 @@ class StickyCookie:
         if self._secure is None and spec["sameSite"] == "None":
             self._secure = True  # browsers accept no other
         self._attributes = _attributes(spec, self._max_age)
-        self._values: dict[str, str] = {}
 
     def value(self, server: Server) -> str:
         """The value that names `server`."""
-        identity = server.identity
-        value = self._values.get(identity)
-        if value is None:
-            mac = digest(self._secret, identity.encode(), sha256)[:_MAC_BYTES]
-            value = self._values[identity] = urlsafe_b64encode(mac).decode()
-        return value
+        mac = digest(self._secret, server.identity.encode(), sha256)[:_MAC_BYTES]
+        return urlsafe_b64encode(mac).decode()
 
     def sent(self, request: Request) -> Iterator[str]:
         """The values that the client has sent."""
@@ -103,7 +98,10 @@ class Sticky:
         return self._others.choose(request, skip)
 
     def _named(self, sent: str) -> Member | None:
-        value, member = self._members.get(sent[:_HANDLE], ("", None))
+        found = self._members.get(sent[:_HANDLE])
+        if found is None:
+            return None
+        value, member = found
         return member if compare_digest(value.encode(), sent.encode()) else None
 
 
@@ -139,7 +137,9 @@ def sticky_faults(spec: Spec, at: Sequence[str | int]) -> Iterator[SpecFault]:
     mode, same_site, secure = spec["mode"], spec["sameSite"], spec.get("secure")
     if mode != "DurationBased" and "appCookieName" not in spec:
         yield SpecFault(
-            (*at, "mode"), f"{mode} needs a cookie of the application", "name it in appCookieName"
+            (*at, "mode"),
+            f"{mode} needs a cookie of the application",
+            "name it in appCookieName",
         )
     if mode == "DurationBased" and "appCookieName" in spec:
         yield SpecFault(
