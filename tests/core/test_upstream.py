@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from easews import BadAnswer, ConnectError, ConnectTimeout, Headers, Request, UpstreamTimeout
-from easews.upstream import Answer, Pool, Server, ask, dial
+from easews.upstream import Answer, Pool, Server, Via, ask, dial
 
 WEIGHTS = st.lists(st.integers(0, 9), min_size=1, max_size=6).filter(any)
 
@@ -122,6 +122,27 @@ async def test_dialling_a_server_connects() -> None:
                 assert not sock.getblocking()
                 assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
                 listening.accept()[0].close()
+
+
+async def test_a_connection_is_probed_as_the_pool_says() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"ws://127.0.0.1:{listening.getsockname()[1]}"
+        probes = {"idle": 7.5, "interval": 3.0, "count": 4}
+        pool = {"servers": [{"url": url}], "tcpKeepAlive": probes}
+        for via, options in ((Via(), (0,)), (Via.from_spec(pool), (1, 8, 3, 4))):
+            with cast(socket.socket, await dial(Server.at(url, via=via), 30)) as sock:
+                assert options == tuple(
+                    sock.getsockopt(level, getattr(socket, name))
+                    for level, name in KEEP_ALIVE[: len(options)]
+                )
+
+
+KEEP_ALIVE = [
+    (socket.SOL_SOCKET, "SO_KEEPALIVE"),
+    (socket.IPPROTO_TCP, "TCP_KEEPIDLE"),
+    (socket.IPPROTO_TCP, "TCP_KEEPINTVL"),
+    (socket.IPPROTO_TCP, "TCP_KEEPCNT"),
+]
 
 
 async def test_a_server_that_refuses_is_named() -> None:

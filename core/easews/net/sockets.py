@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from math import inf
+from dataclasses import dataclass
+from math import ceil, inf
 from typing import Any
 
 import anyio
@@ -41,3 +42,32 @@ def configure(sock: socket.socket) -> socket.socket:
     if sock.family != socket.AF_UNIX:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
+
+
+@dataclass(frozen=True, slots=True)
+class KeepAlive:
+    """Probes of the kernel, by which a vanished peer is noticed on an idle TCP connection.
+
+    idle      seconds without traffic before the first one
+    interval  seconds from one to the next
+    count     how many in a row have to stay unanswered
+    """
+
+    idle: float = 60.0
+    interval: float = 10.0
+    count: int = 6
+
+
+# On macOS the first one has another name.
+_IDLE = getattr(socket, "TCP_KEEPIDLE", None) or getattr(socket, "TCP_KEEPALIVE", None)
+
+
+def keep_alive(sock: socket.socket, probes: KeepAlive) -> None:
+    """Have the kernel send them. It counts in whole seconds."""
+    if sock.family == socket.AF_UNIX:
+        return  # its peer cannot vanish
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if _IDLE is not None:
+        sock.setsockopt(socket.IPPROTO_TCP, _IDLE, ceil(probes.idle))
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, ceil(probes.interval))
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, probes.count)

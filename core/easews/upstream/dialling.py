@@ -14,6 +14,7 @@ from anyio import to_thread
 from ..errors import ConnectError, ConnectTimeout
 from ..http import Request
 from ..net.proxyprotocol import proxy_header
+from ..net.sockets import keep_alive
 from ..net.tls import TlsWire, handshake
 from ..net.waiting import gave_up
 from ..net.wire import Wire
@@ -32,6 +33,8 @@ async def dial(server: Server, timeout: float = inf, request: Request | None = N
     takes too long.
     """
     sock = await _dial(server, timeout)
+    if server.via.keep_alive is not None:
+        keep_alive(sock, server.via.keep_alive)
     if server.via.announces:
         await _announce(sock, server, request)
     return await _secured(sock, server) if server.secure else sock

@@ -10,6 +10,7 @@ from weakref import WeakSet, WeakValueDictionary
 
 from ..addresses import parse_ip
 from ..http.urls import DEFAULT_PORTS, server_url
+from ..net.sockets import KeepAlive
 from ..sessions import Session
 from .securing import SECURE, ClientTls, ClientTlsSpec, tls_for
 
@@ -27,17 +28,20 @@ class Via:
     tls_timeout  seconds for its handshake
     announces    the version of the PROXY protocol, `v1` or `v2`, by which a server is told whose
                  connection it is; empty for none
+    keep_alive   the kernel's probes of an idle connection; None for none
     """
 
     tls: ClientTls | None = None
     tls_timeout: float = TLS_TIMEOUT
     announces: str = ""
+    keep_alive: KeepAlive | None = None
 
     @classmethod
     def from_spec(cls, pool: Spec) -> Via:
         """From a pool's spec. CertificateError when a certificate or key cannot be used."""
         timeout = pool.get("timeouts", {}).get("tls", TLS_TIMEOUT)
-        return cls(tls_for(pool), timeout, pool.get("proxyProtocol", ""))
+        probes = KeepAlive(**pool["tcpKeepAlive"]) if "tcpKeepAlive" in pool else None
+        return cls(tls_for(pool), timeout, pool.get("proxyProtocol", ""), probes)
 
     def to(self, name: str) -> Via:
         """The same to an address of `name`, which the server there has to prove."""
