@@ -13,6 +13,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import anyio
 import pytest
 import trustme
 from cryptography.hazmat.primitives.serialization import (
@@ -31,6 +32,8 @@ from easews.plugins import discover
 from easews.schema import complete
 from easews.testing import make_context
 from easews.upstream import Pool, Server, Via, answer_for, ask, dial, pool_faults
+from easews.upstream.checks import Check, HttpCheck
+from easews.upstream.probes import probe
 from easews.upstream.records import Target, servers_at
 from easews.upstream.servers import standing_of
 
@@ -197,6 +200,28 @@ async def test_a_certificate_of_ours_that_is_refused_is_told(version: ssl.TLSVer
         how = via(authority(), **client_fields(stranger()))
         text = await failure(at(port, how))
     assert text.endswith(f"the peer does not know the authority of the certificate; {OURS}")
+
+
+async def test_an_alert_is_told_though_the_request_cannot_be_sent() -> None:
+    """The server has left by then, with a reset."""
+    context = server_context(authority(), "localhost", clients=authority())
+    with tls_server(context) as port:
+        wire = await dial(at(port, via(authority())), 30)
+        assert isinstance(wire, TlsWire)
+        await anyio.wait_readable(wire)
+        with pytest.raises(ConnectError, match="the peer requires a certificate; write a"):
+            await ask(wire, "GET", "/", HEADERS, 30)
+        wire.close()
+
+
+async def test_a_check_of_a_server_is_told_the_same() -> None:
+    context = server_context(authority(), "localhost", clients=authority())
+    with tls_server(context) as port:
+        server = at(port, via(authority()))
+        with pytest.raises(ConnectError, match="the peer requires a certificate; write a"):
+            await probe(server, Check(HttpCheck(), timeout=30))
+        server = at(port, via(authority(), **client_fields(authority())))
+        await probe(server, Check(HttpCheck(), timeout=30))
 
 
 # Insecure

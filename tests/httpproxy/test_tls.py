@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import logging
+import ssl
 
 import anyio
 import pytest
 from tests.httpproxy.conftest import Link, SecureLink, Stage, Staging
+from tests.tlspeers import TlsEnd, authority
+
+from easews.net.tls import handshake
 
 POST = b"POST / HTTP/1.1\r\nHost: x\r\n"
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -165,6 +169,27 @@ async def test_a_server_that_agrees_on_no_tls_is_passed_over(
             await link.send(OK)
             await client.until(b"ok")
     assert "; write ws:// or http:// in its url; asking https://localhost:" in caplog.text
+
+
+@pytest.mark.parametrize("request_", [GET, POST + b"Content-Length: 0\r\n\r\n"])
+async def test_a_server_that_misses_our_certificate_has_read_nothing_and_is_passed_over(
+    staging: Staging, caplog: pytest.LogCaptureFixture, request_: bytes
+) -> None:
+    """In TLS 1.3 it says so when the request is on its way."""
+    strict = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority().issue_cert("localhost").configure_cert(strict)
+    authority().configure_trust(strict)
+    strict.verify_mode = ssl.CERT_REQUIRED
+    async with staging(tls=True, servers=2) as stage:
+        client = await stage.ask(request_)
+        other = await stage.servers[0].accept()
+        with pytest.raises(ConnectionError):
+            await handshake(TlsEnd(other.sock, strict), 30)
+        link = await stage.servers[1].accept_secure()
+        await link.head()
+        await link.send(OK)
+        await client.until(b"ok")
+    assert "TLS: the peer requires a certificate; " in caplog.text
 
 
 async def test_a_client_is_told_nothing_of_what_went_wrong(staging: Staging) -> None:

@@ -2,6 +2,7 @@
 
     servers    Server, and what this process knows of it (pure)
     securing   TLS to servers: contexts, and why there is no agreement
+    tlsfaults  what is wrong with a pool's tls
     tags       which of a pool's servers are meant (pure)
     balance    which server is next: the policies (pure)
     attempts   Attempt: one try to have a server answer (pure)

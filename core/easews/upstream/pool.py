@@ -17,11 +17,11 @@ from .balance.rotation import Rotation
 from .rebalancing import Rebalance, rebalance_faults
 from .resolving import Resolve, resolve_faults
 from .retries import Retries, retry_faults
-from .securing import is_secure, tls_faults
 from .servers import Member, Server, Standing, Via, standing_of
 from .shedding import Rebalancing
 from .sticky import StickyCookie, sticky_faults, sticky_policy
 from .tags import tag_faults, tagged
+from .tlsfaults import tls_faults
 from .watching import Watching
 
 if TYPE_CHECKING:
@@ -262,8 +262,7 @@ def pool_faults(pool: Spec, at: Sequence[str | int]) -> Iterator[SpecFault]:
     yield from rebalance_faults(pool, at)
     yield from retry_faults(pool.get("retries", {}), (*at, "retries"))
     yield from _queue_faults(pool, at)
-    if "tls" in pool:
-        yield from _tls_faults(pool, (*at, "tls"))
+    yield from tls_faults(pool, at)
     for number, server in enumerate(pool["servers"]):
         if "?" in server["url"]:
             yield SpecFault(
@@ -289,14 +288,6 @@ def _queue_faults(pool: Spec, at: Sequence[str | int]) -> Iterator[SpecFault]:
             "nobody would ever wait: a server without maxConnections is never full",
             "write maxConnections beside queue, or for every server",
         )
-
-
-def _tls_faults(pool: Spec, at: Sequence[str | int]) -> Iterator[SpecFault]:
-    if any(is_secure(server["url"]) for server in pool["servers"]):
-        yield from tls_faults(pool["tls"], at)
-    else:
-        wrong = "no server of this pool has a url with wss:// or https://"
-        yield SpecFault(at, wrong, "write wss:// or https://, or leave tls out")
 
 
 def _weight_faults(servers: Sequence[Spec], at: Sequence[str | int]) -> Iterator[SpecFault]:

@@ -30,6 +30,7 @@ from ..net.waiting import linger, receive, send_all
 from ..net.wire import Wire
 from .checks import Check, HttpCheck, TcpCheck, WsCheck
 from .dialling import dial
+from .securing import why_lost
 from .servers import Server
 
 AGENT = "easews-health-check"
@@ -48,7 +49,7 @@ async def probe(server: Server, check: Check) -> None:
         try:
             await _ask(wire, target, check)
         except OSError as error:
-            raise ConnectError(error.strerror or str(error)) from None
+            raise ConnectError(why_lost(error)) from None
         finally:
             wire.close()
         return
@@ -146,13 +147,13 @@ class _Stream(httpcore.AsyncNetworkStream):
         try:
             return await receive(self._wire, inf if timeout is None else timeout)
         except OSError as error:
-            raise httpcore.ReadError(error.strerror or str(error)) from None
+            raise httpcore.ReadError(why_lost(error)) from None
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         try:
             await send_all(self._wire, buffer, inf if timeout is None else timeout)
         except OSError as error:
-            raise httpcore.WriteError(error.strerror or str(error)) from None
+            raise httpcore.WriteError(why_lost(error)) from None
 
     async def aclose(self) -> None:
         pass

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 import ssl
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 from ..errors import CertificateError
-from ..filters import SpecFault
-from ..http.urls import check_host_name, is_ip, server_url
+from ..http.urls import server_url
 from ..net.certificates import KeyPairSpec, PemSpec, load_authorities, load_pair
 from ..net.contexts import add_pair, client_context
 from ..net.pem import PemFault
@@ -128,67 +127,6 @@ def _pem(fields: Fields, what: str) -> PemSpec | None:
         return PemSpec(text)
     file = fields.get(f"{what}File")
     return PemSpec(file=file) if file else None
-
-
-# What is wrong with a spec
-
-
-def tls_faults(fields: Fields, at: Sequence[str | int]) -> Iterator[SpecFault]:
-    """The faults of a pool's `tls` that its schema cannot express; `at` is its place."""
-    twice = [what for what in _PEMS if f"{what}File" in fields and f"{what}Base64" in fields]
-    for what in twice:
-        wrong = f"{what}File and {what}Base64 cannot stand together"
-        yield SpecFault((*at, f"{what}Base64"), wrong, "keep one of them")
-    if not twice:
-        yield from _pem_faults(fields, at)
-    if fields["insecure"] and _place(fields, "ca"):
-        wrong = f"insecure checks no certificate, so {_place(fields, 'ca')} has no effect"
-        yield SpecFault((*at, "insecure"), wrong, "leave insecure out")
-    if name := fields.get("serverName"):
-        yield from _name_faults(name, (*at, "serverName"))
-
-
-_PEMS = ("ca", "cert", "key")
-
-
-def _place(fields: Fields, what: str) -> str:
-    """The field that has it, or an empty text."""
-    return next((f"{what}{how}" for how in ("File", "Base64") if f"{what}{how}" in fields), "")
-
-
-def _pem_faults(fields: Fields, at: Sequence[str | int]) -> Iterator[SpecFault]:
-    ca, certificate, key = (_place(fields, what) for what in _PEMS)
-    if certificate and not key:
-        yield SpecFault((*at, certificate), "its key is missing", "write keyFile")
-    if key and not certificate:
-        yield SpecFault((*at, key), "its certificate is missing", "write certFile")
-    spec = ClientTlsSpec.of(fields)
-    if spec.authorities is not None:
-        try:
-            load_authorities(spec.authorities)
-        except PemFault as fault:
-            yield _at((*at, ca), spec.authorities, fault)
-    if spec.pair is not None:
-        try:
-            load_pair(spec.pair, spec.password)
-        except PemFault as fault:
-            where = {"certificate": certificate, "key": key, "password": "keyPassword"}
-            pem = {"certificate": spec.pair.certificate, "key": spec.pair.key}.get(fault.part)
-            yield _at((*at, where[fault.part]), pem, fault)
-
-
-def _at(path: Sequence[str | int], pem: PemSpec | None, fault: PemFault) -> SpecFault:
-    """The fault at its place; a file is named."""
-    shown = f"{pem.file}: " if pem and pem.file else ""
-    return SpecFault(path, shown + fault.wrong, fault.accepted)
-
-
-def _name_faults(name: str, at: Sequence[str | int]) -> Iterator[SpecFault]:
-    try:
-        if not is_ip(name):
-            check_host_name(name)
-    except ValueError as error:
-        yield SpecFault(at, f"{name!r} is no host name: {error}", "write one such as a.example")
 
 
 # Why there is no agreement
