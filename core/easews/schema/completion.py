@@ -7,9 +7,9 @@ What has to be done is found out once for each schema, not for each value.
 
 from __future__ import annotations
 
-import os.path
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from pathlib import PurePath
 from typing import Any
 
 from .loading import Bound, Schema, bound
@@ -45,7 +45,7 @@ class _Plan:
                 parts.below(number).completed(item, folder) for number, item in enumerate(value)
             ]
         if parts.is_file:
-            return os.path.join(folder, value)
+            return str(PurePath(folder, value))
         return parts.convert(value) if parts.convert else value
 
     @cached_property
