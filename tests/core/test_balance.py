@@ -182,7 +182,7 @@ def test_no_popular_key_overloads_a_server(users: list[int], weights: list[int])
     for number, user in enumerate(users, 1):
         attempt = pool.next(of_user(user))
         assert attempt is not None
-        attempt.standing.last_error = ""
+        attempt.standing.ejection.last_error = ""
         share = number * attempt.server.weight / sum(weights)
         assert attempt.standing.active <= BOUND * share + 1 or len(weights) == 1
 

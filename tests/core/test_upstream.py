@@ -87,7 +87,9 @@ def test_what_is_known_of_a_server_is_shared_by_all_pools_that_name_it() -> None
     assert attempt is not None
     attempt.failed(ConnectError("no route"))
     failures = [
-        standing.failures for pool in (other, elsewhere) for standing in pool.standings.values()
+        standing.ejection.failures
+        for pool in (other, elsewhere)
+        for standing in pool.standings.values()
     ]
     assert failures == [1, 0]
 
@@ -99,7 +101,7 @@ def test_a_server_that_no_pool_names_any_more_is_forgotten() -> None:
     attempt.failed(ConnectError("no route"))
     del pool, attempt
     (standing,) = Pool([Server.at("ws://gone:1")]).standings.values()
-    assert (standing.failures, standing.last_error) == (0, "")
+    assert (standing.ejection.failures, standing.ejection.last_error) == (0, "")
 
 
 def test_failures_in_a_row_are_counted() -> None:
@@ -109,9 +111,9 @@ def test_failures_in_a_row_are_counted() -> None:
     standing = pool.standings[attempt.server.url]
     attempt.failed(ConnectError("Connection refused"))
     attempt.failed(ConnectError("no route"))
-    assert (standing.failures, standing.last_error) == (2, "no route")
+    assert (standing.ejection.failures, standing.ejection.last_error) == (2, "no route")
     attempt.succeeded()
-    assert standing.failures == 0
+    assert standing.ejection.failures == 0
 
 
 async def test_dialling_a_server_connects() -> None:

@@ -18,7 +18,8 @@ from easews.upstream import (
     Timeouts,
     Via,
 )
-from easews.upstream.servers import Standing
+from easews.upstream.availability import Availability
+from easews.upstream.servers import Member, Standing
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
@@ -188,10 +189,11 @@ async def test_a_pool_that_announces_takes_no_connection_that_another_has_kept(
         assert isinstance(keeping, Standing)
         server = Server.at(f"http://127.0.0.1:{stage.server.port}/base/", via=Via(announces="v2"))
         request = Onward("GET", "/", Headers([("Host", "x")]))
+        attempt = Attempt(Member(server, keeping, 1), Availability())
 
         async def ask() -> None:
             client = Client(Timeouts(), KeepLimits())
-            (await client.ask(stage.kept, Attempt(server, keeping), request)).finish()
+            (await client.ask(stage.kept, attempt, request)).finish()
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(ask)

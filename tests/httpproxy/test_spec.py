@@ -43,7 +43,6 @@ def test_defaults_are_filled_in() -> None:
             "circuitBreakerPolicy",
             "memoryCache",
             "spanName",
-            "healthCheck",
         ),
         *("serviceName", "serviceRegistry"),
     ],

@@ -37,7 +37,15 @@ def test_the_design_notes_config_gets_the_defaults() -> None:
 
     assert pool == {
         "servers": [{"url": "ws://127.0.0.1:12345", "keepHost": False}],
-        "loadBalance": {},
+        "loadBalance": {"slowStart": 0.0},
+        "ejection": {
+            "failures": 3,
+            "for": 10.0,
+            "maxFor": 300.0,
+            "maxShare": 50,
+            "on": ["connect"],
+        },
+        "panicBelow": 0,
         "clientMaxMsgSize": -1,
         "serverMaxMsgSize": -1,
         "originPatterns": [],
@@ -62,7 +70,7 @@ def test_the_design_notes_config_gets_the_defaults() -> None:
     ("path", "written"),
     [
         (["pools", 0, "loadBalance", "policy"], spec(loadBalance={"policy": "forward"})),
-        *((["pools", 0, key], spec(**{key: {}})) for key in ("healthCheck",)),
+        (["pools", 0, "loadBalance", "healthCheck"], spec(loadBalance={"healthCheck": {}})),
     ],
 )
 def test_what_is_not_built_yet_is_refused_and_says_so(

@@ -11,7 +11,9 @@
     pool       Pool: the servers, and which of them gets a request (pure)
     health     which servers are well: checks, ejection, panic, slow start (pure)
     checks     what a check sends, and which answers pass (pure)
+    availability  which servers of a pool may be chosen at present (pure)
     probes     one check of a server
+    checking   Checking: the servers of a pool are checked
     candidates  Candidates: which pool of several takes a request (pure)
     onward     what goes on to a server, and back to the client (pure)
     turns      first_answer: one server of a pool after the other
@@ -46,6 +48,7 @@ gives it an `Onward` for each attempt.
 from ..http.urls import origin_of
 from .answers import Answer
 from .attempts import Attempt
+from .availability import HealthRules, ServerState
 from .candidates import Candidates, candidate_faults
 from .dialling import dial
 from .exchange import ask
@@ -65,6 +68,7 @@ __all__ = [
     "Busy",
     "Candidates",
     "Client",
+    "HealthRules",
     "KeepLimits",
     "KeptConnections",
     "NoServer",
@@ -75,6 +79,7 @@ __all__ = [
     "Retries",
     "RoundTrip",
     "Server",
+    "ServerState",
     "Timeouts",
     "Upload",
     "Via",

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from ..http import Request
 from ..sessions import Session
-from .servers import Server, Standing
+from .availability import Availability
+from .servers import Member, Server, Standing
 
 
 class Attempt:
@@ -19,42 +20,39 @@ class Attempt:
     standing  what this process knows of it
     """
 
-    __slots__ = ("_is_over", "_session", "_sessions", "server", "standing")
+    __slots__ = ("_availability", "_is_over", "_member", "_session", "server", "standing")
 
-    def __init__(
-        self, server: Server, standing: Standing, sessions: set[Session] | None = None
-    ) -> None:
-        """`sessions` has the open sessions that the pool has led to the server, if it asks."""
-        self.server: Server = server
-        self.standing: Standing = standing
-        self._sessions = sessions
+    def __init__(self, member: Member, availability: Availability) -> None:
+        self.server: Server = member.server
+        self.standing: Standing = member.standing
+        self._member = member
+        self._availability = availability
         self._session: Session | None = None
         self._is_over = False
-        standing.count(1)
+        self.standing.count(1)
 
     def succeeded(self, status: int = 0) -> None:
         """The server has answered, with this status."""
-        if self.standing.failures:
-            self.standing.failures = 0
+        if status >= 500 or self.standing.ejection.failures:
+            self._availability.answered(self._member, status)
 
     def failed(self, cause: Exception) -> None:
         """The server could not be reached, or did not answer."""
-        self.standing.failures += 1
-        self.standing.last_error = str(cause)
+        self._availability.failed(self._member, cause)
 
     def opened(self, session: Session) -> None:
         """The request leads to this session, which the pool may close."""
-        if self._sessions is not None:
+        if self._member.sessions is not None:
             self._session = session
-            self._sessions.add(session)
+            self._member.sessions.add(session)
 
     def over(self) -> None:
         """The server has nothing more to do for the request. A second call does nothing."""
         if not self._is_over:
             self._is_over = True
             self.standing.count(-1)
-            if self._sessions is not None and self._session is not None:
-                self._sessions.discard(self._session)
+            if self._session is not None and self._member.sessions is not None:
+                self._member.sessions.discard(self._session)
 
 
 class Waiting:

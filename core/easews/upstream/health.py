@@ -27,6 +27,7 @@ class Checkup:
     up          whether it may be asked
     since       since when it is up or down; -inf as long as that has not changed
     last_error  why the last check that failed did; empty when none has
+    due         when the next check is
     """
 
     fails: int = 1
@@ -34,6 +35,7 @@ class Checkup:
     up: bool = True
     since: float = -inf
     last_error: str = ""
+    due: float = -inf
     _against: int = 0  # checks in a row that contradict `up`
 
     def passed(self, now: float) -> bool:

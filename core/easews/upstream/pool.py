@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, Self
 from ..filters import SpecFault
 from ..http import Headers, Request
 from .attempts import Attempt, Waiting
+from .availability import Availability, HealthRules, ServerState, health_faults
 from .balance import Policy, policy_faults, policy_for
 from .balance.rotation import Rotation
+from .checks import Check
 from .rebalancing import Rebalance, rebalance_faults
 from .resolving import Resolve, resolve_faults
 from .retries import Retries, retry_faults
@@ -25,6 +27,7 @@ from .tlsfaults import tls_faults
 from .watching import Watching
 
 if TYPE_CHECKING:
+    from .checking import Checking
     from .following import Following
 
 Spec = Mapping[str, Any]
@@ -57,9 +60,11 @@ class Pool:
         retries: Retries | None = None,
         queue: Queue | None = None,
         rebalance: Rebalance | None = None,
+        health: HealthRules | None = None,
     ) -> None:
         """`policy` chooses; without one it is one server after the other, as `roundRobin` does.
-        `sticky` is the cookie that `policy` looks at, if it does.
+        `sticky` is the cookie that `policy` looks at, if it does. `health` says which servers may
+        be chosen.
         """
         self.retries: Retries = Retries() if retries is None else retries
         self.queue: Queue = Queue() if queue is None else queue
@@ -74,6 +79,10 @@ class Pool:
         if rebalance is not None:
             self._rebalancing = Rebalancing(rebalance)
             self._watching.add(self._rebalancing.run)
+        self._availability = Availability(health)
+        self._checking: Checking | None = None
+        if health is not None and health.check is not None:
+            self._check(health.check)
         self.replace(servers)
 
     @classmethod
@@ -108,6 +117,7 @@ class Pool:
             retries=Retries.from_spec(spec.get("retries", {})),
             queue=None if queue is None else Queue(queue["size"], queue["timeout"]),
             rebalance=Rebalance.from_spec(spec["rebalance"]) if "rebalance" in spec else None,
+            health=HealthRules.from_spec(spec),
         )
         if resolve is not None:
             pool._follow(servers, resolve)
@@ -119,6 +129,12 @@ class Pool:
         self._following = Following(servers, resolve)
         self._watching.add(partial(self._following.run, self.replace))
         self.replace(self._following.servers)
+
+    def _check(self, check: Check) -> None:
+        from .checking import Checking  # with what reads the answers, which no other pool needs
+
+        self._checking = Checking(check)
+        self._watching.add(self._checking.run)
 
     async def __aenter__(self) -> Self:
         await self._watching.__aenter__()
@@ -163,6 +179,11 @@ class Pool:
             for server in servers
             if server.weight > 0
         ]
+        self._availability.update(self._members)
+        for member in self._members:
+            member.standing.watch(self)
+        if self._checking is not None:
+            self._checking.update(self._members)
         self.changed()
 
     def changed(self) -> None:
@@ -178,6 +199,15 @@ class Pool:
                 member.standing.follow(self)
             self._serve()
 
+    def health_changed(self) -> None:
+        """A server of the pool is down, back, ejected …"""
+        self._availability.expire()
+        self._serve()
+
+    def states(self) -> list[ServerState]:
+        """How each server is, for people to read."""
+        return self._availability.states()
+
     @property
     def standings(self) -> dict[str, Standing]:
         """What is known of each server, by its URL: what it has to do, failures in a row …"""
@@ -189,6 +219,8 @@ class Pool:
         `tried` are the servers that have failed for this request. From here on the server counts
         as busy with it, until `Attempt.over`.
         """
+        if self._availability.due < inf and self._availability.refresh():
+            self.changed()
         if tried:
             return self._other(request, tried)
         member = self._only or self._policy.choose(request)
@@ -196,7 +228,7 @@ class Pool:
             return None
         if member.full:
             return self._other(request, ())
-        return Attempt(member.server, member.standing, member.sessions)
+        return Attempt(member, self._availability)
 
     def _other(self, request: Request, tried: Collection[Server]) -> Attempt | None:
         def skip(member: Member) -> bool:
@@ -206,7 +238,7 @@ class Pool:
             member = None if skip(member) else member
         else:
             member = self._policy.choose(request, skip)
-        return None if member is None else Attempt(member.server, member.standing, member.sessions)
+        return None if member is None else Attempt(member, self._availability)
 
     def stick(self, request: Request, server: Server, headers: Headers) -> None:
         """Add the cookie that leads the client back to `server` to the `headers` of its answer, if
@@ -260,6 +292,7 @@ def pool_faults(pool: Spec, at: Sequence[str | int]) -> Iterator[SpecFault]:
         yield from sticky_faults(balance["stickySession"], (*at, "loadBalance", "stickySession"))
     yield from resolve_faults(pool, at)
     yield from rebalance_faults(pool, at)
+    yield from health_faults(pool, at)
     yield from retry_faults(pool.get("retries", {}), (*at, "retries"))
     yield from _queue_faults(pool, at)
     yield from tls_faults(pool, at)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import inf
+from time import monotonic
 from typing import Any, Protocol
 from weakref import WeakSet, WeakValueDictionary
 
@@ -12,6 +13,8 @@ from ..addresses import parse_ip
 from ..http.urls import DEFAULT_PORTS, server_url
 from ..net.sockets import KeepAlive
 from ..sessions import Session
+from .checks import Check
+from .health import Checkup, Ejection
 from .securing import SECURE, ClientTls, ClientTlsSpec, tls_for
 
 Spec = Mapping[str, Any]
@@ -131,20 +134,31 @@ class Follower(Protocol):
         """`standing.active` has changed by `by`."""
 
 
+class Watcher(Protocol):
+    """Something that has to know how well its servers are."""
+
+    def health_changed(self) -> None:
+        """The health of one of them has changed."""
+
+
 @dataclass(slots=True, weakref_slot=True, eq=False)
 class Standing:
     """What this process knows of a server.
 
-    active      its open sessions and requests in progress, under whichever config they began
-    failures    how often in a row it could not be reached
-    last_error  what the last failure was
-    followers   those who are told when `active` changes
+    active       its open sessions and requests in progress, under whichever config they began
+    ejection     what requests have found of it: failures in a row, the last error
+    checkups     what checks have found of it, by the way in which they check
+    known_since  when a pool first named it, by `time.monotonic`
+    followers    those who are told when `active` changes
+    watchers     those who are told when its health changes
     """
 
     active: int = 0
-    failures: int = 0
-    last_error: str = ""
+    ejection: Ejection = field(default_factory=Ejection)
+    checkups: WeakValueDictionary[Check, Checkup] | None = None
+    known_since: float = field(default_factory=monotonic)
     followers: WeakSet[Follower] | None = None
+    watchers: WeakSet[Watcher] | None = None
 
     def follow(self, follower: Follower) -> None:
         """Tell `follower` from now on, for as long as somebody else keeps it."""
@@ -158,6 +172,26 @@ class Standing:
         if self.followers:
             for follower in self.followers:
                 follower.moved(self, by)
+
+    def watch(self, watcher: Watcher) -> None:
+        """Tell `watcher` of changes from now on, for as long as somebody else keeps it."""
+        if self.watchers is None:
+            self.watchers = WeakSet()
+        self.watchers.add(watcher)
+
+    def tell(self) -> None:
+        """The health of this server has changed."""
+        for watcher in list(self.watchers or ()):
+            watcher.health_changed()
+
+    def checkup(self, check: Check) -> Checkup:
+        """What such checks have found, whatever pool they were made for."""
+        if self.checkups is None:
+            self.checkups = WeakValueDictionary()
+        found = self.checkups.get(check)
+        if found is None:
+            found = self.checkups[check] = Checkup(check.fails, check.passes)
+        return found
 
 
 # One for each server of this process, however many pools and generations name it. It is forgotten
@@ -184,6 +218,7 @@ class Member:
     weight    its share of the traffic at present
     usable    whether it may be chosen at present
     limit     the most that it may have to do at a time
+    checkup   what the pool's checks have found of it; None without checks
     sessions  the open sessions that this pool has led to it; None where nobody asks for them
     """
 
@@ -192,6 +227,7 @@ class Member:
     weight: float
     usable: bool = True
     limit: float = inf
+    checkup: Checkup | None = None
     sessions: set[Session] | None = None
 
     @property
