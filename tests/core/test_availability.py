@@ -16,6 +16,7 @@ from easews.sessions import Opening
 from easews.testing import OpenSession
 from easews.upstream import Attempt, HealthRules, Pool, Queue, Server
 from easews.upstream.availability import health_faults
+from easews.upstream.breaker import BreakerRule
 from easews.upstream.checks import Check, TcpCheck
 from easews.upstream.health import EjectionRule
 
@@ -234,6 +235,67 @@ def test_open_sessions_are_listed_only_where_they_may_be_closed(on_unhealthy: An
     assert not any(lists)
 
 
+BREAKING = HealthRules(
+    EjectionRule(failures=0),
+    breaker=BreakerRule(50, window=4, minimum=2, wait=10.0, trials=2, on=frozenset({"connect"})),
+)
+
+
+def asked(farm: Farm, *outcomes: bool) -> None:
+    """Requests to the only server: it answers, or cannot be reached."""
+    for answers in outcomes:
+        attempt = farm.pool.next(REQUEST)
+        assert attempt is not None
+        if answers:
+            attempt.succeeded(503)
+        else:
+            attempt.failed(ConnectError("refused"))
+        attempt.over()
+
+
+def test_too_many_failures_open_the_breaker_and_trials_close_it(
+    log: pytest.LogCaptureFixture,
+) -> None:
+    farm = Farm(1, BREAKING)
+    asked(farm, True, False)
+    farm.now += 3
+    assert farm.pool.next(REQUEST) is None
+    (state,) = farm.pool.states()
+    assert (state.state, state.seconds) == ("open", 3)
+    farm.now += 7
+    trials = [farm.pool.next(REQUEST) for _ in range(3)]
+    assert trials[2] is None
+    for trial in trials[:2]:
+        assert trial is not None
+        trial.succeeded(200)
+        trial.over()
+    asked(farm, True)
+    url = farm.pool.members[0].server.url
+    assert log.messages == [
+        f"the circuit breaker of {url} is open for 10 s",
+        f"the circuit breaker of {url} is closed",
+    ]
+
+
+def test_a_trial_that_fails_opens_it_again_and_one_whose_client_leaves_is_repeated() -> None:
+    farm = Farm(1, BREAKING)
+    asked(farm, True, False)
+    farm.now += 10
+    asked(farm, False)
+    assert farm.pool.next(REQUEST) is None
+    farm.now += 10
+    for _ in range(5):
+        farm.attempt()
+    asked(farm, True, True)
+    assert farm.chosen() == "a"
+
+
+def test_servers_whose_breaker_is_closed_take_over() -> None:
+    farm = Farm(2, BREAKING)
+    farm.fail("a", 2)
+    assert farm.chosen() == "b"
+
+
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(["down", "up", "fail", "answer", "wait", "open", "close"]),
@@ -295,6 +357,10 @@ def test_a_pool_that_says_nothing_of_health_ejects_and_does_not_check() -> None:
             ["loadBalance", "slowStart"],
         ),
         ({"healthCheck": {"interval": 1, "timeout": 2}}, ["healthCheck", "timeout"]),
+        (
+            {"circuitBreaker": {"minimumNumberOfCalls": 9, "slidingWindowSize": 8}},
+            ["circuitBreaker", "minimumNumberOfCalls"],
+        ),
     ],
 )
 def test_fields_that_disagree_are_found(pool: dict[str, Any], path: list[str]) -> None:

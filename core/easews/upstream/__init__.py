@@ -11,6 +11,7 @@
     pool       Pool: the servers, and which of them gets a request (pure)
     health     which servers are well: checks, ejection, panic, slow start (pure)
     checks     what a check sends, and which answers pass (pure)
+    breaker    a circuit breaker for one server (pure)
     availability  which servers of a pool may be chosen at present (pure)
     probes     one check of a server
     checking   Checking: the servers of a pool are checked

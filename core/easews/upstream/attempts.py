@@ -20,7 +20,15 @@ class Attempt:
     standing  what this process knows of it
     """
 
-    __slots__ = ("_availability", "_is_over", "_member", "_session", "server", "standing")
+    __slots__ = (
+        "_availability",
+        "_is_over",
+        "_is_told",
+        "_member",
+        "_session",
+        "server",
+        "standing",
+    )
 
     def __init__(self, member: Member, availability: Availability) -> None:
         self.server: Server = member.server
@@ -28,16 +36,20 @@ class Attempt:
         self._member = member
         self._availability = availability
         self._session: Session | None = None
-        self._is_over = False
+        self._is_over = self._is_told = False
         self.standing.count(1)
+        if member.breaker is not None:
+            availability.begun(member.breaker)
 
     def succeeded(self, status: int = 0) -> None:
         """The server has answered, with this status."""
-        if status >= 500 or self.standing.ejection.failures:
+        self._is_told = True
+        if status >= 500 or self.standing.ejection.failures or self._member.breaker is not None:
             self._availability.answered(self._member, status)
 
     def failed(self, cause: Exception) -> None:
         """The server could not be reached, or did not answer."""
+        self._is_told = True
         self._availability.failed(self._member, cause)
 
     def opened(self, session: Session) -> None:
@@ -50,6 +62,8 @@ class Attempt:
         """The server has nothing more to do for the request. A second call does nothing."""
         if not self._is_over:
             self._is_over = True
+            if self._member.breaker is not None and not self._is_told:
+                self._availability.given_up(self._member.breaker)
             self.standing.count(-1)
             if self._session is not None and self._member.sessions is not None:
                 self._member.sessions.discard(self._session)

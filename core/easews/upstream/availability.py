@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from ..errors import ConnectError, UpstreamTimeout
 from ..filters import SpecFault
+from .breaker import Breaker, BreakerRule, breaker_faults
 from .checks import Check, check_faults, check_from_spec
 from .health import Condition, EjectionRule, slow_start, usable
 from .servers import Member
@@ -37,12 +38,14 @@ class HealthRules:
     check        how servers are asked whether they are well; None for not at all
     panic_below  with fewer than this percentage of servers left all of them are used; 0 for never
     slow_start   seconds in which a server that is new or back gets its full weight; 0 for at once
+    breaker      when so many requests fail that a server gets none for a while; None for never
     """
 
     ejection: EjectionRule = field(default_factory=EjectionRule)
     check: Check | None = None
     panic_below: int = 0
     slow_start: float = 0.0
+    breaker: BreakerRule | None = None
 
     @classmethod
     def from_spec(cls, spec: Spec) -> HealthRules:
@@ -53,6 +56,7 @@ class HealthRules:
             None if check is None else check_from_spec(check),
             spec.get("panicBelow", 0),
             spec.get("loadBalance", {}).get("slowStart", 0.0),
+            BreakerRule.from_spec(spec["circuitBreaker"]) if "circuitBreaker" in spec else None,
         )
 
 
@@ -67,14 +71,15 @@ class ServerState:
     """How a server of a pool is, for people to read.
 
     url         its URL
-    state       whether it may be asked: up; down by its checks; ejected for failed requests
+    state       whether it may be asked: up; down by its checks; ejected for failed requests; open,
+                as its circuit breaker is
     seconds     for how long that has been so; inf when it has always been
     last_error  why it last failed a check or a request; empty when it never has
     active      its open sessions and requests in progress
     """
 
     url: str
-    state: Literal["up", "down", "ejected"]
+    state: Literal["up", "down", "ejected", "open"]
     seconds: float
     last_error: str
     active: int
@@ -103,6 +108,8 @@ class Availability:
                 member.checkup = member.standing.checkup(self._rules.check)
                 if self._rules.check.on_unhealthy != "keep" and member.sessions is None:
                     member.sessions = set()
+            if self._rules.breaker is not None and member.breaker is None:
+                member.breaker = Breaker(self._rules.breaker)
         self._apply(self._clock())
 
     def expire(self) -> None:
@@ -125,6 +132,8 @@ class Availability:
         self.due = found.until
         for index, (member, condition) in enumerate(zip(members, conditions, strict=True)):
             member.usable = index in chosen
+            if member.breaker is not None:
+                self._heed(member, member.breaker, now)
             if rules.slow_start:
                 self._weigh(member, condition, now)
         if found.panic and not self._panic:
@@ -139,9 +148,25 @@ class Availability:
         if share < 1:
             self.due = min(self.due, now + over / STEPS)
 
+    def _heed(self, member: Member, breaker: Breaker, now: float) -> None:
+        member.usable = member.usable and breaker.permits(now)
+        if now < breaker.until:
+            self.due = min(self.due, breaker.until)
+
+    def begun(self, breaker: Breaker) -> None:
+        """A request is sent to a server that has a breaker."""
+        if breaker.begun():
+            self.expire()
+
+    def given_up(self, breaker: Breaker) -> None:
+        """A request to it has ended without telling anything: its client has left."""
+        breaker.given_up()
+        self.expire()
+
     def failed(self, member: Member, error: Exception) -> None:
         """A request to the server has failed."""
         self._failed(member, _kind(error), str(error))
+        self._tell_breaker(member, _kind(error))
 
     def answered(self, member: Member, status: int) -> None:
         """The server has answered a request, with this status."""
@@ -150,6 +175,17 @@ class Availability:
         elif member.standing.ejection.succeeded(self._clock()):
             log.info("%s has answered: it is used again", member.server.url)
             member.standing.tell()
+        self._tell_breaker(member, "5xx" if status >= 500 else "")
+
+    def _tell_breaker(self, member: Member, kind: str) -> None:
+        breaker, rule = member.breaker, self._rules.breaker
+        if breaker is None or rule is None or not breaker.ended(kind in rule.on, self._clock()):
+            return
+        if breaker.until == -inf:
+            log.info("the circuit breaker of %s is closed", member.server.url)
+        else:
+            log.warning("the circuit breaker of %s is open for %g s", member.server.url, rule.wait)
+        self.expire()
 
     def _failed(self, member: Member, kind: str, cause: str) -> None:
         rule, standing, url = self._rules.ejection, member.standing, member.server.url
@@ -177,6 +213,8 @@ def health_faults(pool: Spec, at: Sequence[str | int]) -> Iterator[SpecFault]:
     """The faults of what a pool says of health that its schema cannot express."""
     if "healthCheck" in pool:
         yield from check_faults(pool["healthCheck"], (*at, "healthCheck"))
+    if "circuitBreaker" in pool:
+        yield from breaker_faults(pool["circuitBreaker"], (*at, "circuitBreaker"))
     ejection = pool.get("ejection")
     if ejection and ejection["maxFor"] < ejection["for"]:
         yield SpecFault(
@@ -207,11 +245,14 @@ def _kind(error: Exception) -> str:
 def _state(member: Member, now: float) -> ServerState:
     condition, standing = _condition(member), member.standing
     checked = "" if condition.checkup is None else condition.checkup.last_error
-    state: Literal["up", "down", "ejected"] = "up"
+    state: Literal["up", "down", "ejected", "open"] = "up"
     since = condition.back_since(now)
     error = standing.ejection.last_error or checked
     if not condition.up and condition.checkup is not None:
         state, since, error = "down", condition.checkup.since, checked
+    elif member.breaker is not None and now < member.breaker.until:
+        state = "open"
+        since = member.breaker.since
     elif condition.ejected(now):
         state, since, error = "ejected", standing.ejection.since, standing.ejection.last_error
     return ServerState(member.server.url, state, now - since, error, standing.active)

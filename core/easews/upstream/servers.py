@@ -13,6 +13,7 @@ from ..addresses import parse_ip
 from ..http.urls import DEFAULT_PORTS, server_url
 from ..net.sockets import KeepAlive
 from ..sessions import Session
+from .breaker import Breaker
 from .checks import Check
 from .health import Checkup, Ejection
 from .securing import SECURE, ClientTls, ClientTlsSpec, tls_for
@@ -219,6 +220,7 @@ class Member:
     usable    whether it may be chosen at present
     limit     the most that it may have to do at a time
     checkup   what the pool's checks have found of it; None without checks
+    breaker   the pool's circuit breaker for it, if it has any
     sessions  the open sessions that this pool has led to it; None where nobody asks for them
     """
 
@@ -228,6 +230,7 @@ class Member:
     usable: bool = True
     limit: float = inf
     checkup: Checkup | None = None
+    breaker: Breaker | None = None
     sessions: set[Session] | None = None
 
     @property

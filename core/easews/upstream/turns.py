@@ -93,8 +93,8 @@ async def _outcome(attempt: Attempt, ask: Ask[R], retries: Retries) -> R | Upstr
         else:
             reply = await _in_time(attempt, ask, retries.per_try)
     except UpstreamError as error:
-        attempt.over()
         attempt.failed(error)
+        attempt.over()
         return error.with_traceback(None)
     except BaseException:
         attempt.over()

@@ -1,0 +1,89 @@
+"""The circuit breaker: when it opens, what it lets through, and when it closes."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from easews.upstream.breaker import Breaker, BreakerRule, breaker_faults
+
+RULE = BreakerRule(50, window=4, minimum=3, wait=10.0, trials=2, on=frozenset())
+
+
+def seen(breaker: Breaker, *failed: bool, now: float = 0.0) -> list[bool]:
+    """What the breaker says of requests that end in this way."""
+    said = []
+    for one in failed:
+        breaker.begun()
+        said.append(breaker.ended(one, now))
+    return said
+
+
+def test_it_opens_when_too_many_of_the_last_requests_fail() -> None:
+    breaker = Breaker(RULE)
+    assert seen(breaker, True, True) == [False, False]  # too few to say
+    assert breaker.permits(0.0)
+    assert seen(breaker, True) == [True]
+    assert not breaker.permits(9.9)
+    assert breaker.permits(10.0)
+
+
+def test_what_is_long_past_does_not_count() -> None:
+    breaker = Breaker(RULE)
+    assert not any(seen(breaker, True, False, False, False, False, True))
+    assert seen(breaker, True) == [True]  # two of the last four
+
+
+def test_after_the_wait_a_few_are_tried_and_close_it() -> None:
+    breaker = Breaker(RULE)
+    seen(breaker, True, True, True)
+    assert not breaker.begun()
+    assert breaker.permits(10.0)
+    assert breaker.begun()
+    assert not breaker.permits(10.0)
+    assert not breaker.ended(False, 11.0)
+    assert breaker.ended(False, 11.0)
+    assert breaker.permits(11.0)
+    assert seen(breaker, True, True) == [False, False]  # nothing of before counts
+
+
+def test_one_that_fails_then_opens_it_again() -> None:
+    breaker = Breaker(RULE)
+    seen(breaker, True, True, True)
+    assert seen(breaker, True, now=10.0) == [True]
+    assert not breaker.permits(19.9)
+    assert breaker.permits(20.0)
+
+
+def test_a_request_from_before_it_opened_says_nothing() -> None:
+    breaker = Breaker(RULE)
+    seen(breaker, True, True, True)
+    assert not breaker.ended(False, 1.0)
+    assert not breaker.permits(9.9)
+
+
+def test_a_client_that_leaves_takes_no_trial_away() -> None:
+    breaker = Breaker(RULE)
+    seen(breaker, True, True, True)
+    assert not breaker.begun()
+    breaker.given_up()
+    assert not breaker.begun()
+    assert breaker.begun()
+
+
+@given(st.lists(st.tuples(st.booleans(), st.floats(0, 5)), max_size=60))
+def test_it_never_stays_open(requests: list[tuple[bool, float]]) -> None:
+    breaker, now = Breaker(RULE), 0.0
+    for failed, passes in requests:
+        now += passes
+        if breaker.permits(now):
+            breaker.begun()
+            breaker.ended(failed, now)
+    assert breaker.permits(now + RULE.wait)
+
+
+def test_a_breaker_remembers_as_many_as_it_needs() -> None:
+    spec = {"minimumNumberOfCalls": 11, "slidingWindowSize": 10}
+    (fault,) = breaker_faults(spec, ("circuitBreaker",))
+    assert fault.path == ("circuitBreaker", "minimumNumberOfCalls")
+    assert not list(breaker_faults({**spec, "slidingWindowSize": 11}, ()))
