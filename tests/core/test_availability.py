@@ -103,10 +103,11 @@ def test_a_server_that_answers_is_back() -> None:
     assert farm.chosen() == "ab"
 
 
-def test_no_server_is_ejected_where_it_has_no_other() -> None:
+def test_no_server_is_ejected_where_it_has_no_other(log: pytest.LogCaptureFixture) -> None:
     farm = Farm(1)
     farm.fail("a", 9)
     assert farm.chosen() == "a"
+    assert log.messages == []
     assert farm.pool.states()[0].last_error == "refused"
 
 
@@ -170,6 +171,8 @@ def test_with_too_few_servers_left_all_are_used(log: pytest.LogCaptureFixture) -
     farm.check("b", False, False)
     assert farm.chosen() == "cd"
     farm.check("c", False, False)
+    assert farm.chosen() == "abcd"
+    farm.check("c", False)
     assert farm.chosen() == "abcd"
     assert log.messages == ["too few of 4 servers are well: all of them are used"]
 
@@ -346,6 +349,23 @@ def test_whatever_happens_a_server_that_is_up_is_found_and_counts_are_right(
 
 def test_a_pool_that_says_nothing_of_health_ejects_and_does_not_check() -> None:
     assert HealthRules.from_spec({}) == HealthRules() == HealthRules(EjectionRule(3, 10, 300, 50))
+
+
+def test_a_pool_may_say_more_of_health() -> None:
+    ejection = {"failures": 5, "for": 20.0, "maxFor": 60.0, "maxShare": 30, "on": ["5xx"]}
+    check = {"interval": 4.0, "fails": 2, "jitter": 0, "onUnhealthy": "drain", "port": 81}
+    spec = {
+        "ejection": ejection,
+        "healthCheck": check,
+        "panicBelow": 40,
+        "loadBalance": {"slowStart": 30.0},
+    }
+    assert HealthRules.from_spec(spec) == HealthRules(
+        EjectionRule(5, 20, 60, 30, frozenset({"5xx"})),
+        Check(TcpCheck(), 4, 3, 2, 1, 0, 81, "drain"),
+        panic_below=40,
+        slow_start=30,
+    )
 
 
 @pytest.mark.parametrize(

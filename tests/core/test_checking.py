@@ -226,10 +226,14 @@ async def test_sessions_of_a_server_that_is_back_stay(
 ) -> None:
     monkeypatch.setitem(checking.WINDOWS, "drain", 1e6)
     pool = pool_of(*backends, on_unhealthy="drain")
+    checks = pool._checking
+    assert checks is not None
     async with pool:
         sessions = opened(pool, 3)
         backends[0].stop()
-        await until(lambda: bool(pool._checking and pool._checking._closing))
+        await until(lambda: bool(checks._closing))
+        (closing,) = checks._closing.values()
         backends[0].start()
-        await until(lambda: not (pool._checking and pool._checking._closing))
+        await until(lambda: not checks._closing)
+        assert closing.cancel_called
     assert not any(session.closes for session in sessions)

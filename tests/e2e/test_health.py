@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -42,6 +43,10 @@ class Backend:
         assert self._process.stdout is not None
         Lines(self._process.stdout).wait_for("ready")
 
+    def stop(self) -> None:
+        """SIGSTOP: its kernel accepts connections, and nobody answers."""
+        self._process.send_signal(signal.SIGSTOP)
+
     def kill(self) -> None:
         """SIGKILL."""
         self._process.kill()
@@ -63,7 +68,7 @@ def backends() -> Iterator[list[Backend]]:
 
 @contextmanager
 def gateway_for(
-    loop: str, folder: Path, backends: list[Backend], check: dict[str, object] | None
+    loop: str, folder: Path, backends: list[Backend], check: Mapping[str, object] | None
 ) -> Iterator[Gateway]:
     fields: dict[str, Any] = {} if check is None else {"healthCheck": check}
     urls = [backend.url for backend in backends]
@@ -106,7 +111,7 @@ def open_many(gateway: Gateway, backends: list[Backend], victim: Backend) -> lis
     ids=["ws", "http", "tcp"],
 )
 def test_not_one_handshake_fails_when_a_backend_is_killed(
-    loop: str, tmp_path: Path, backends: list[Backend], check: dict[str, object]
+    loop: str, tmp_path: Path, backends: list[Backend], check: Mapping[str, object]
 ) -> None:
     victim = backends[0]
     with gateway_for(loop, tmp_path, backends, check) as gateway:
@@ -131,3 +136,24 @@ def test_without_checks_failed_handshakes_tell(
         before = gateway.log.having("; asking")
         assert {asked(gateway) for _ in range(30)} == {str(one.port) for one in backends[1:]}
         assert len(gateway.log.having("; asking")) - len(before) <= AT_A_TIME
+
+
+def test_sessions_of_a_backend_that_hangs_are_closed(
+    loop: str, tmp_path: Path, backends: list[Backend]
+) -> None:
+    check = {"interval": "300ms", "ws": {"ping": True}, "onUnhealthy": "close"}
+    with gateway_for(loop, tmp_path, backends, check) as gateway, ExitStack() as stack:
+        sessions = [stack.enter_context(connect(gateway.ws("/ws"))) for _ in range(6)]
+        led_to = [str(session.recv(PATIENCE)) for session in sessions]
+        backends[0].stop()
+        gateway.log.wait_for(f"{backends[0].url} is down: a check has failed: no answer within")
+        for session, port in zip(sessions, led_to, strict=True):
+            if port == str(backends[0].port):
+                with pytest.raises(ConnectionClosed):
+                    session.recv(PATIENCE)
+                assert (session.close_code, session.close_reason) == (1012, "the backend is down")
+            else:
+                session.send("still here")
+                assert session.recv(PATIENCE) == "still here"
+        assert led_to.count(str(backends[0].port)) == 2
+        backends[0].kill()  # or the gateway would wait for its part of the closing handshakes
