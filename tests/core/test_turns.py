@@ -229,11 +229,11 @@ async def test_a_server_that_comes_serves_those_who_wait() -> None:
     assert servers.asked == [0, 1]
 
 
-async def test_nobody_waits_for_a_pool_without_a_server() -> None:
+async def test_nobody_waits_for_a_pool_without_a_server_that_is_well() -> None:
     servers = Servers(200, limit=1, queue=Queue(1, PATIENCE))
     servers.pool.members[0].usable = False
     servers.pool.changed()
-    with pytest.raises(NoServer) as caught:
+    with pytest.raises(NoServer, match="no server of the pool is well") as caught:
         await servers.answer()
     assert not isinstance(caught.value, Busy)
 

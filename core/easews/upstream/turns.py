@@ -145,7 +145,9 @@ async def _free_server(pool: Pool, ctx: Context) -> Attempt:
         if (attempt := pool.next(ctx.request)) is not None:
             return attempt
     if not pool.full:
-        raise NoServer("the pool has no server")
+        raise NoServer(
+            "the pool has no server" if pool.is_empty else "no server of the pool is well"
+        )
     event, timeout = anyio.Event(), pool.queue.timeout
     waiting = pool.wait(ctx.request, event.set)
     if waiting is None:
