@@ -135,6 +135,11 @@ async def test_an_http_check_passes_with_a_status_that_does(answer: bytes, cause
     assert bool(found) is bool(cause)
 
 
+async def test_the_query_of_a_check_is_not_shown() -> None:
+    async with backend(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n") as peer:
+        assert await check(peer, HttpCheck("/h?token=x")) == "it answers GET /h with 403"
+
+
 @pytest.mark.parametrize("way", [HttpCheck(), WsCheck(ping=True)])
 async def test_a_server_that_does_not_answer_in_time_has_failed(way: Way) -> None:
     async with backend(SILENT) as peer:

@@ -81,7 +81,8 @@ async def _ask_http(wire: Wire, server: Server, way: HttpCheck) -> None:
     except httpcore.ProtocolError as error:
         raise BadAnswer(f"its answer is refused: {error}") from None
     if not way.passes(status):
-        raise BadAnswer(f"it answers {way.method} {path} with {status}")
+        shown = path.partition("?")[0]  # a query may have a secret in it
+        raise BadAnswer(f"it answers {way.method} {shown} with {status}")
 
 
 async def _ask_ws(wire: Wire, server: Server, way: WsCheck) -> None:
