@@ -18,7 +18,7 @@ from easews import Address, Headers, Request
 from easews.upstream import Attempt, Pool, Server
 from easews.upstream.balance import Policy, policy_for
 from easews.upstream.balance.policy import Skip, usable
-from easews.upstream.rebalancing import Load, Rebalance, Shedding
+from easews.upstream.balance.rebalancing import Load, Rebalance, Shedding
 from easews.upstream.servers import Member
 
 MINUTE = 60.0

@@ -53,7 +53,7 @@ RULES = {
         )
     },
     "core/easews/upstream/candidates.py": ("tests/core/test_candidates.py",),
-    "core/easews/upstream/sticky.py": ("tests/core/test_sticky.py",),
+    "core/easews/upstream/balance/sticky.py": ("tests/core/test_sticky.py",),
     "core/easews/upstream/pool.py": (
         "tests/core/test_pool.py",
         "tests/core/test_upstream.py",

@@ -13,7 +13,7 @@ from typing import Any
 import trustme
 
 from easews.upstream import Server, Via
-from easews.upstream.securing import ClientTlsSpec, client_tls
+from easews.upstream.dialling.securing import ClientTlsSpec, client_tls
 
 PATIENCE = 30
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"

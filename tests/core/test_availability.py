@@ -15,10 +15,10 @@ from easews import BadAnswer, ConnectError, Request, UpstreamTimeout
 from easews.sessions import Opening
 from easews.testing import OpenSession
 from easews.upstream import Attempt, HealthRules, Pool, Queue, Server
-from easews.upstream.availability import health_faults
-from easews.upstream.breaker import BreakerRule
-from easews.upstream.checks import Check, TcpCheck
-from easews.upstream.health import EjectionRule
+from easews.upstream.health.availability import health_faults
+from easews.upstream.health.breaker import BreakerRule
+from easews.upstream.health.checks import Check, TcpCheck
+from easews.upstream.health.rules import EjectionRule
 
 REQUEST = Request("GET", "/")
 CHECKED = HealthRules(check=Check(TcpCheck(), fails=2))
@@ -204,7 +204,7 @@ def test_whoever_waits_gets_a_server_that_is_up_again() -> None:
     farm.check("b", False, False)
     busy = farm.pool.next(REQUEST)
     woken: list[str] = []
-    waiting = farm.pool.wait(REQUEST, lambda: woken.append("!"))
+    waiting = farm.pool.line.join(REQUEST, lambda: woken.append("!"))
     assert busy is not None
     assert waiting is not None
     farm.check("b", True)

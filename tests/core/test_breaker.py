@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from easews.upstream.breaker import Breaker, BreakerRule, breaker_faults
+from easews.upstream.health.breaker import Breaker, BreakerRule, breaker_faults
 
 RULE = BreakerRule(50, window=4, minimum=3, wait=10.0, trials=2, on=frozenset())
 

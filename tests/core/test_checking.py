@@ -13,8 +13,9 @@ import pytest
 from easews import ConnectError, Request
 from easews.sessions import Opening
 from easews.testing import OpenSession
-from easews.upstream import HealthRules, Pool, Server, checking
-from easews.upstream.checks import Check, TcpCheck
+from easews.upstream import HealthRules, Pool, Server
+from easews.upstream.health import checking
+from easews.upstream.health.checks import Check, TcpCheck
 
 REQUEST = Request("GET", "/")
 PATIENCE = 30

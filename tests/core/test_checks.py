@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from easews.upstream.checks import (
+from easews.upstream.health.checks import (
     Check,
     HttpCheck,
     TcpCheck,

@@ -14,9 +14,9 @@ from tests.nameserver import Nameserver, nameserver
 
 from easews.addresses import Address
 from easews.upstream import Pool, Server
-from easews.upstream.following import Following
-from easews.upstream.records import Target, known_of
-from easews.upstream.resolving import Resolve
+from easews.upstream.names.following import Following
+from easews.upstream.names.records import Target, known_of
+from easews.upstream.names.resolving import Resolve
 
 Changes = MemoryObjectReceiveStream[list[str]]
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from easews.upstream.health import (
+from easews.upstream.health.rules import (
     Checkup,
     Condition,
     Ejection,

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from easews.upstream.keeping import KeepLimits, Shelf, idle_time
-from easews.upstream.roundtrip import may_repeat
+from easews.upstream.exchange.keeping import KeepLimits, Shelf, idle_time
+from easews.upstream.exchange.roundtrip import may_repeat
 
 STEPS = st.lists(
     st.one_of(

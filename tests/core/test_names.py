@@ -14,10 +14,10 @@ from dns.asyncresolver import Resolver
 from tests.nameserver import Nameserver, nameserver
 
 from easews.addresses import Address
-from easews.upstream import names
-from easews.upstream.names import Outcome, look_up
-from easews.upstream.records import Known, Target
-from easews.upstream.resolving import Resolve
+from easews.upstream.names import lookup
+from easews.upstream.names.lookup import Outcome, look_up
+from easews.upstream.names.records import Known, Target
+from easews.upstream.names.resolving import Resolve
 
 
 @pytest.fixture
@@ -150,8 +150,8 @@ def system(dns: Nameserver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """The system's settings lead to `dns`, with a search list and a hosts file."""
     (tmp_path / "hosts").write_text("192.0.2.9 listed.test\n")
     (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.1\nsearch first.test second.test\n")
-    monkeypatch.setattr(names, "HOSTS", tmp_path / "hosts")
-    monkeypatch.setattr(names, "RESOLV_CONF", tmp_path / "resolv.conf")
+    monkeypatch.setattr(lookup, "HOSTS", tmp_path / "hosts")
+    monkeypatch.setattr(lookup, "RESOLV_CONF", tmp_path / "resolv.conf")
     monkeypatch.setattr(asyncresolver, "Resolver", partial(at_port, dns.port))
     return tmp_path
 

@@ -16,8 +16,8 @@ from anyio.abc import SocketAttribute, SocketStream
 
 from easews import UpstreamError
 from easews.upstream import Server
-from easews.upstream.checks import Check, HttpCheck, TcpCheck, Way, WsCheck
-from easews.upstream.probes import probe
+from easews.upstream.health.checks import Check, HttpCheck, TcpCheck, Way, WsCheck
+from easews.upstream.health.probes import probe
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 SWITCH = b"HTTP/1.1 101 Go\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "

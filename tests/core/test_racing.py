@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from easews import ConnectError
 from easews.net.waiting import wait_for
-from easews.upstream import Server, dial, racing
-from easews.upstream.racing import Address, first_connected, interleaved
+from easews.upstream import Server, dial
+from easews.upstream.dialling import racing
+from easews.upstream.dialling.racing import Address, first_connected, interleaved
 
 V4, V6 = socket.AF_INET, socket.AF_INET6
 ADDRESSES = st.lists(st.tuples(st.sampled_from([V4, V6]), st.integers()), min_size=1)

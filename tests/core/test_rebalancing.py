@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from easews.upstream.rebalancing import (
+from easews.upstream.balance.rebalancing import (
     Load,
     Rebalance,
     Shedding,

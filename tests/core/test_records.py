@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from easews.addresses import Address, parse_nameserver
 from easews.upstream import Server
-from easews.upstream.records import (
+from easews.upstream.names.records import (
     Service,
     Target,
     difference,
@@ -20,7 +20,7 @@ from easews.upstream.records import (
     service_domain,
     targets_of,
 )
-from easews.upstream.resolving import Resolve, next_look_up, next_retry
+from easews.upstream.names.resolving import Resolve, next_look_up, next_retry
 
 EACH = Resolve("each", min_ttl=5, max_ttl=300)
 HOSTS = st.sampled_from(["192.0.2.1", "192.0.2.2", "192.0.2.3", "2001:db8::1", "2001:db8::2"])

@@ -32,9 +32,9 @@ from easews.plugins import discover
 from easews.schema import complete
 from easews.testing import make_context
 from easews.upstream import Pool, Server, Via, answer_for, ask, dial, pool_faults
-from easews.upstream.checks import Check, HttpCheck
-from easews.upstream.probes import probe
-from easews.upstream.records import Target, servers_at
+from easews.upstream.health.checks import Check, HttpCheck
+from easews.upstream.health.probes import probe
+from easews.upstream.names.records import Target, servers_at
 from easews.upstream.servers import standing_of
 
 V1_2, V1_3 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3

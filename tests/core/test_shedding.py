@@ -7,7 +7,7 @@ import anyio
 from easews import Request
 from easews.upstream import Pool, Server
 from easews.upstream.attempts import Attempt
-from easews.upstream.rebalancing import Rebalance
+from easews.upstream.balance.rebalancing import Rebalance
 from easews.upstream.shedding import Rebalancing
 
 REQUEST = Request("GET", "/")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from easews import Address, Headers, Request
 from easews.schema import complete, errors
 from easews.upstream import Pool, Server
-from easews.upstream.sticky import sticky_faults
+from easews.upstream.balance.sticky import sticky_faults
 
 SCHEMA = {"$ref": "urn:easews:common#/$defs/stickySession"}
 SECRET = "correct horse battery"

@@ -190,8 +190,8 @@ async def test_a_connection_that_the_kernel_gives_up_is_told_as_that(
     async def gives_up(*_: object) -> bytes:
         raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
 
-    monkeypatch.setattr("easews.upstream.answers.receive", gives_up)
-    monkeypatch.setattr("easews.upstream.racing.connect", gives_up)
+    monkeypatch.setattr("easews.upstream.exchange.answers.receive", gives_up)
+    monkeypatch.setattr("easews.upstream.dialling.racing.connect", gives_up)
     near, far = socket.socketpair()
     near.setblocking(False)
     with near, far, pytest.raises(ConnectError, match=r"^Connection timed out$"):
@@ -223,7 +223,7 @@ async def test_being_out_of_descriptors_is_a_reason_as_any_other(
         sock.close()
         raise OSError(errno.EMFILE, "")
 
-    monkeypatch.setattr("easews.upstream.racing.configure", no_more)
+    monkeypatch.setattr("easews.upstream.dialling.racing.configure", no_more)
     with pytest.raises(ConnectError, match="Too many open files"):
         await dial(Server.at("ws://127.0.0.1:1"))
 
@@ -231,7 +231,7 @@ async def test_being_out_of_descriptors_is_a_reason_as_any_other(
 async def test_a_server_that_falls_silent_within_its_answer_is_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("easews.upstream.answers.BODY_TIMEOUT", 0.1)
+    monkeypatch.setattr("easews.upstream.exchange.answers.BODY_TIMEOUT", 0.1)
     near, far = socket.socketpair()
     near.setblocking(False)
     with near, far:

@@ -18,7 +18,7 @@ from easews.upstream import (
     Timeouts,
     Via,
 )
-from easews.upstream.availability import Availability
+from easews.upstream.health.availability import Availability
 from easews.upstream.servers import Member, Standing
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"

@@ -6,7 +6,7 @@ import anyio
 import pytest
 from tests.httpproxy.conftest import Link, Staging
 
-from easews.upstream import roundtrip
+from easews.upstream.exchange import roundtrip
 
 POST = b"POST / HTTP/1.1\r\nHost: x\r\n"
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"

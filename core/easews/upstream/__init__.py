@@ -1,39 +1,21 @@
 """Backends, for any filter that talks to one.
 
     servers    Server, and what this process knows of it (pure)
-    securing   TLS to servers: contexts, and why there is no agreement
-    tlsfaults  what is wrong with a pool's tls
-    tags       which of a pool's servers are meant (pure)
-    balance    which server is next: the policies (pure)
     attempts   Attempt: one try to have a server answer (pure)
     retries    after which failures another server is asked (pure)
-    sticky     sticky sessions: the cookie that leads a client back to its server (pure)
+    queueing   requests that wait while every server is full (pure)
     pool       Pool: the servers, and which of them gets a request (pure)
-    health     which servers are well: checks, ejection, panic, slow start (pure)
-    checks     what a check sends, and which answers pass (pure)
-    breaker    a circuit breaker for one server (pure)
-    availability  which servers of a pool may be chosen at present (pure)
-    probes     one check of a server
-    checking   Checking: the servers of a pool are checked
+    faults     what is wrong with a pool's spec
     candidates  Candidates: which pool of several takes a request (pure)
-    onward     what goes on to a server, and back to the client (pure)
-    turns      first_answer: one server of a pool after the other
-    resolving  Resolve: how names are looked up, and when again (pure)
-    records    which servers follow from the answers (pure)
-    names      look_up(name): DNS, with TTL
-    rebalancing  which sessions are closed after a scale-out (pure)
     watching   the tasks that a pool needs
     shedding   closes sessions after a scale-out
-    following  Following: the servers of a pool are those that their names lead to
-    racing     the first of several addresses that connects
-    dialling   dial(server) -> a connection
-    exchange   ask(wire, …) -> Answer: one HTTP/1.1 request and its answer
-    answers    Answer, and how its head and its body are read
-    upload     a request's body on its way to a server
-    uploads    Uploads, the service that listens to servers meanwhile
-    keeping    which connections are kept between requests (pure)
-    kept       KeptConnections, the service that keeps them
-    roundtrip  Client: a request with its body over a kept connection
+    turns      first_answer: one server of a pool after the other
+    onward     what goes on to a server, and back to the client (pure)
+    balance/   which server is next: policies, sticky sessions, rebalance
+    health/    which servers are well: checks, ejection, circuit breakers
+    names/     servers that DNS knows
+    dialling/  connecting to a server, with TLS
+    exchange/  HTTP/1.1 with a server, on connections of our own
 
 The filter's schema refers to ``urn:easews:common#/$defs/pool`` (or to its properties), its
 `check` calls `pool_faults`, and `Pool.from_spec` makes the pool. `first_answer` asks one server
@@ -47,21 +29,23 @@ gives it an `Onward` for each attempt.
 """
 
 from ..http.urls import origin_of
-from .answers import Answer
 from .attempts import Attempt
-from .availability import HealthRules, ServerState
 from .candidates import Candidates, candidate_faults
-from .dialling import dial
-from .exchange import ask
-from .keeping import KeepLimits
-from .kept import KeptConnections
+from .dialling.dial import dial
+from .exchange.answers import Answer
+from .exchange.ask import ask
+from .exchange.keeping import KeepLimits
+from .exchange.kept import KeptConnections
+from .exchange.roundtrip import Client, Onward, RoundTrip, Timeouts, may_repeat
+from .exchange.upload import Upload
+from .faults import pool_faults
+from .health.availability import HealthRules, ServerState
 from .onward import Busy, NoServer, answer_for, onward_headers, onward_target, passed_on
-from .pool import Pool, Queue, pool_faults
+from .pool import Pool
+from .queueing import Queue
 from .retries import Retries
-from .roundtrip import Client, Onward, RoundTrip, Timeouts, may_repeat
 from .servers import Server, Via
 from .turns import Reply, first_answer
-from .upload import Upload
 
 __all__ = [
     "Answer",

@@ -1,12 +1,9 @@
-"""Attempts at a server, and requests that wait for one. Values, no I/O."""
+"""One try to have a server answer a request. Values, no I/O."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from ..http import Request
 from ..sessions import Session
-from .availability import Availability
+from .health.availability import Availability
 from .servers import Member, Server, Standing
 
 
@@ -67,18 +64,3 @@ class Attempt:
             self.standing.count(-1)
             if self._session is not None and self._member.sessions is not None:
                 self._member.sessions.discard(self._session)
-
-
-class Waiting:
-    """A request that waits for a server that is not full.
-
-    attempt  at the server that it got; None as long as it waits
-    """
-
-    __slots__ = ("attempt", "request", "wake")
-
-    def __init__(self, request: Request, wake: Callable[[], None]) -> None:
-        """`wake` is called as soon as there is an attempt."""
-        self.request: Request = request
-        self.wake: Callable[[], None] = wake
-        self.attempt: Attempt | None = None

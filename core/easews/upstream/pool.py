@@ -2,43 +2,32 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Any, Self
 
-from ..filters import SpecFault
 from ..http import Headers, Request
-from .attempts import Attempt, Waiting
-from .availability import Availability, HealthRules, ServerState, health_faults
-from .balance import Policy, policy_faults, policy_for
+from .attempts import Attempt
+from .balance import Policy, policy_for
+from .balance.rebalancing import Rebalance
 from .balance.rotation import Rotation
-from .checks import Check
-from .rebalancing import Rebalance, rebalance_faults
-from .resolving import Resolve, resolve_faults
-from .retries import Retries, retry_faults
+from .balance.sticky import StickyCookie, sticky_policy
+from .balance.tags import tagged
+from .health.availability import Availability, HealthRules, ServerState
+from .health.checks import Check
+from .names.resolving import Resolve
+from .queueing import Line, Queue
+from .retries import Retries
 from .servers import Member, Server, Standing, Via, standing_of
 from .shedding import Rebalancing
-from .sticky import StickyCookie, sticky_faults, sticky_policy
-from .tags import tag_faults, tagged
-from .tlsfaults import tls_faults
 from .watching import Watching
 
 if TYPE_CHECKING:
-    from .checking import Checking
-    from .following import Following
+    from .health.checking import Checking
+    from .names.following import Following
 
 Spec = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Queue:
-    """How many requests wait while all servers are full, and for how many seconds each."""
-
-    size: int = 0
-    timeout: float = 0.0
 
 
 class Pool:
@@ -48,7 +37,7 @@ class Pool:
     a filter enters it and leaves it together with itself.
 
     retries  after which failures another server is asked
-    queue    how requests wait while all servers are full
+    line     the requests that wait while all servers are full
     """
 
     def __init__(
@@ -67,10 +56,9 @@ class Pool:
         be chosen.
         """
         self.retries: Retries = Retries() if retries is None else retries
-        self.queue: Queue = Queue() if queue is None else queue
+        self.line: Line = Line(Queue() if queue is None else queue)
         self._sticky = sticky
         self._policy: Policy = Rotation() if policy is None else policy
-        self._waiting: deque[Waiting] = deque()
         self._members: list[Member] = []
         self._only: Member | None = None
         self._following: Following | None = None
@@ -124,14 +112,15 @@ class Pool:
         return pool
 
     def _follow(self, servers: Iterable[Server], resolve: Resolve) -> None:
-        from .following import Following  # with dnspython, which no other pool needs
+        from .names.following import Following  # with dnspython, which no other pool needs
 
         self._following = Following(servers, resolve)
         self._watching.add(partial(self._following.run, self.replace))
         self.replace(self._following.servers)
 
     def _check(self, check: Check) -> None:
-        from .checking import Checking  # with what reads the answers, which no other pool needs
+        # With what reads the answers, which no other pool needs.
+        from .health.checking import Checking
 
         self._checking = Checking(check)
         self._watching.add(self._checking.run)
@@ -194,15 +183,20 @@ class Pool:
         self._policy.update([] if self._only else members)
         if self._rebalancing is not None:
             self._rebalancing.update(members)
-        if self.queue.size:
+        if self.line.rule.size:
             for member in members:
                 member.standing.follow(self)
-            self._serve()
+            self.line.serve(self.next)
 
     def health_changed(self) -> None:
         """A server of the pool is down, back, ejected …"""
         self._availability.expire()
-        self._serve()
+        self.line.serve(self.next)
+
+    def moved(self, standing: Standing, by: int) -> None:
+        """A server has more or less to do than before. For those who wait in line."""
+        if by < 0:
+            self.line.serve(self.next)
 
     def states(self) -> list[ServerState]:
         """How each server is, for people to read."""
@@ -252,90 +246,3 @@ class Pool:
         """Whether there are servers, and all have as much to do as they may."""
         left = [member for member in self._members if member.usable]
         return bool(left) and all(member.full for member in left)
-
-    def wait(self, request: Request, wake: Callable[[], None]) -> Waiting | None:
-        """Wait in turn for a server that is not full; `wake` is called when there is one.
-
-        None when too many wait already. The caller calls `leave` when it waits no longer.
-        """
-        if len(self._waiting) >= self.queue.size:
-            return None
-        self._waiting.append(waiting := Waiting(request, wake))
-        return waiting
-
-    def leave(self, waiting: Waiting) -> None:
-        """Wait no longer. An attempt that has come meanwhile is the caller's."""
-        if waiting.attempt is None:
-            self._waiting.remove(waiting)
-
-    def moved(self, standing: Standing, by: int) -> None:
-        """A server has more or less to do than before."""
-        if by < 0:
-            self._serve()
-
-    def _serve(self) -> None:
-        """Give what has become free to those that wait."""
-        while self._waiting and (attempt := self.next(self._waiting[0].request)) is not None:
-            waiting = self._waiting.popleft()
-            waiting.attempt = attempt
-            waiting.wake()
-
-
-def pool_faults(pool: Spec, at: Sequence[str | int]) -> Iterator[SpecFault]:
-    """The faults of a pool's spec that its schema cannot express; `at` is the pool's place."""
-    path = (*at, "servers")
-    yield from _weight_faults(pool["servers"], path)
-    yield from tag_faults(pool, at)
-    balance = pool["loadBalance"]
-    yield from policy_faults(balance, (*at, "loadBalance"))
-    if "stickySession" in balance:
-        yield from sticky_faults(balance["stickySession"], (*at, "loadBalance", "stickySession"))
-    yield from resolve_faults(pool, at)
-    yield from rebalance_faults(pool, at)
-    yield from health_faults(pool, at)
-    yield from retry_faults(pool.get("retries", {}), (*at, "retries"))
-    yield from _queue_faults(pool, at)
-    yield from tls_faults(pool, at)
-    for number, server in enumerate(pool["servers"]):
-        if "?" in server["url"]:
-            yield SpecFault(
-                (*path, number, "url"),
-                "its query would never be sent: the query is the client's",
-                "write the URL without its query",
-            )
-        if server["keepHost"] and pool.get("setUpstreamHost"):
-            yield SpecFault(
-                (*path, number, "keepHost"),
-                "this server would get the client's Host, and its own by setUpstreamHost",
-                "keep one of them",
-            )
-
-
-def _queue_faults(pool: Spec, at: Sequence[str | int]) -> Iterator[SpecFault]:
-    most = pool.get("maxConnections")
-    if "queue" in pool and any(
-        server.get("maxConnections", most) is None for server in pool["servers"]
-    ):
-        yield SpecFault(
-            (*at, "queue"),
-            "nobody would ever wait: a server without maxConnections is never full",
-            "write maxConnections beside queue, or for every server",
-        )
-
-
-def _weight_faults(servers: Sequence[Spec], at: Sequence[str | int]) -> Iterator[SpecFault]:
-    weights = [server.get("weight") for server in servers]
-    if None in weights and any(weight is not None for weight in weights):
-        for number, weight in enumerate(weights):
-            if weight is None:
-                yield SpecFault(
-                    (*at, number),
-                    "this server has no weight, but others of its pool have one",
-                    "give every server of the pool a weight, or none",
-                )
-    elif not any(weight is None or weight > 0 for weight in weights):
-        yield SpecFault(
-            at,
-            "every server of this pool has the weight 0, so none may be chosen",
-            "give at least one server a weight above 0",
-        )

@@ -13,10 +13,10 @@ from ..addresses import parse_ip
 from ..http.urls import DEFAULT_PORTS, server_url
 from ..net.sockets import KeepAlive
 from ..sessions import Session
-from .breaker import Breaker
-from .checks import Check
-from .health import Checkup, Ejection
-from .securing import SECURE, ClientTls, ClientTlsSpec, tls_for
+from .dialling.securing import SECURE, ClientTls, ClientTlsSpec, tls_for
+from .health.breaker import Breaker
+from .health.checks import Check
+from .health.rules import Checkup, Ejection
 
 Spec = Mapping[str, Any]
 

@@ -8,7 +8,7 @@ from random import choice, random
 
 import anyio
 
-from .rebalancing import Load, Rebalance, Shedding
+from .balance.rebalancing import Load, Rebalance, Shedding
 from .servers import Member
 
 log: logging.Logger = logging.getLogger("easews.upstream")

@@ -148,19 +148,19 @@ async def _free_server(pool: Pool, ctx: Context) -> Attempt:
         raise NoServer(
             "the pool has no server" if pool.is_empty else "no server of the pool is well"
         )
-    event, timeout = anyio.Event(), pool.queue.timeout
-    waiting = pool.wait(ctx.request, event.set)
+    event, timeout = anyio.Event(), pool.line.rule.timeout
+    waiting = pool.line.join(ctx.request, event.set)
     if waiting is None:
         raise Busy("every server of the pool is full, and so is its queue")
     try:
         with anyio.move_on_after(timeout):
             await event.wait()
     except BaseException:
-        pool.leave(waiting)
+        pool.line.leave(waiting)
         if waiting.attempt is not None:
             waiting.attempt.over()
         raise
-    pool.leave(waiting)
+    pool.line.leave(waiting)
     if waiting.attempt is None:
         raise Busy(f"every server of the pool is full, for {timeout:g} s (queue.timeout)")
     return waiting.attempt

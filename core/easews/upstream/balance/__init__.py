@@ -5,6 +5,9 @@ rotation  roundRobin, weightedRoundRobin
 draws     random, weightedRandom, powerOfTwo
 least     leastConnections
 hashing   ipHash, headerHash, cookieHash, consistentHash
+sticky    the cookie that leads a client back to its server
+tags      which of a pool's servers are meant
+rebalancing  which sessions are closed after a scale-out
 naming    policy_for: the policy that a spec names, and its faults
 """
 

@@ -13,12 +13,12 @@ from math import inf
 from time import monotonic
 from typing import Any, Literal
 
-from ..errors import ConnectError, UpstreamTimeout
-from ..filters import SpecFault
+from ...errors import ConnectError, UpstreamTimeout
+from ...filters import SpecFault
+from ..servers import Member
 from .breaker import Breaker, BreakerRule, breaker_faults
 from .checks import Check, check_faults, check_from_spec
-from .health import Condition, EjectionRule, slow_start, usable
-from .servers import Member
+from .rules import Condition, EjectionRule, slow_start, usable
 
 log: logging.Logger = logging.getLogger("easews.upstream")
 

@@ -12,11 +12,11 @@ import anyio
 from anyio.abc import TaskGroup
 from anyio.lowlevel import RunVar
 
-from ..errors import UpstreamError
+from ...errors import UpstreamError
+from ..servers import Member
 from .checks import Check, OnUnhealthy
-from .health import Checkup
 from .probes import probe
-from .servers import Member
+from .rules import Checkup
 
 log: logging.Logger = logging.getLogger("easews.upstream")
 

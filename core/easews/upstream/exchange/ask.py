@@ -7,13 +7,13 @@ from time import monotonic
 
 from anyio.lowlevel import checkpoint
 
-from ..errors import BadAnswer, ConnectError, UpstreamTimeout
-from ..http import Headers
-from ..http.h1 import HeadError, encode_request_head
-from ..net.waiting import gave_up, send_all
-from ..net.wire import Wire
+from ...errors import BadAnswer, ConnectError, UpstreamTimeout
+from ...http import Headers
+from ...http.h1 import HeadError, encode_request_head
+from ...net.waiting import gave_up, send_all
+from ...net.wire import Wire
+from ..dialling.securing import alert_behind, why_lost
 from .answers import Answer, AnswerReader
-from .securing import alert_behind, why_lost
 
 
 async def ask(

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any
 
-from ..filters import SpecFault
+from ...filters import SpecFault
 
 Spec = Mapping[str, Any]
 

@@ -11,16 +11,16 @@ from time import monotonic
 import anyio
 from anyio import to_thread
 
-from ..errors import ConnectError, ConnectTimeout
-from ..http import Request
-from ..net.proxyprotocol import proxy_header
-from ..net.sockets import keep_alive
-from ..net.tls import TlsWire, handshake
-from ..net.waiting import gave_up
-from ..net.wire import Wire
+from ...errors import ConnectError, ConnectTimeout
+from ...http import Request
+from ...net.proxyprotocol import proxy_header
+from ...net.sockets import keep_alive
+from ...net.tls import TlsWire, handshake
+from ...net.waiting import gave_up
+from ...net.wire import Wire
+from ..servers import Server
 from .racing import Address, first_connected
 from .securing import system_tls, why_lost
-from .servers import Server
 
 
 async def dial(server: Server, timeout: float = inf, request: Request | None = None) -> Wire:

@@ -17,14 +17,14 @@ from hashlib import sha256
 from hmac import compare_digest, digest
 from typing import Any
 
-from ..filters import SpecFault
-from ..http import Headers, Request
-from ..http.cookies import cookie, cookies, sets_cookie
-from ..http.forwarded import asked_scheme
-from .balance import Policy
-from .balance.hashing import Hashed
-from .balance.policy import Skip
-from .servers import Member, Server
+from ...filters import SpecFault
+from ...http import Headers, Request
+from ...http.cookies import cookie, cookies, sets_cookie
+from ...http.forwarded import asked_scheme
+from ..servers import Member, Server
+from . import Policy
+from .hashing import Hashed
+from .policy import Skip
 
 Spec = Mapping[str, Any]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from time import monotonic
 
-from ..errors import BadAnswer, ConnectError
-from ..http import Headers, passing_trailers
-from ..http.h1 import (
+from ...errors import BadAnswer, ConnectError
+from ...http import Headers, passing_trailers
+from ...http.h1 import (
     NO_TRAILERS,
     BodyError,
     BodyReader,
@@ -16,8 +16,8 @@ from ..http.h1 import (
     parse_response_head,
     response_framing,
 )
-from ..net.waiting import READ_SIZE, receive
-from ..net.wire import Wire, raw_socket
+from ...net.waiting import READ_SIZE, receive
+from ...net.wire import Wire, raw_socket
 
 MAX_HEAD = 64 * 1024
 MAX_INTERIM = 100

@@ -15,10 +15,10 @@ from contextlib import suppress
 import anyio
 from anyio.abc import TaskGroup
 
-from ..errors import MessageError
-from ..net.poller import READ, make_poller
-from ..net.wire import Wire, socket_of
-from ..services import Service, Services
+from ...errors import MessageError
+from ...net.poller import READ, make_poller
+from ...net.wire import Wire, socket_of
+from ...services import Service, Services
 from .upload import Upload
 
 log: logging.Logger = logging.getLogger("easews.upstream")

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
-from ..addresses import Address, parse_ip
-from ..http.urls import server_url
+from ...addresses import Address, parse_ip
+from ...http.urls import server_url
+from ..servers import Server
 from .resolving import Resolve
-from .servers import Server
 
 
 class Service(NamedTuple):

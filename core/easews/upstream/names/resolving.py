@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..addresses import Address, parse_ip, parse_nameserver
-from ..filters import SpecFault
-from ..http.urls import port_of, server_url
+from ...addresses import Address, parse_ip, parse_nameserver
+from ...filters import SpecFault
+from ...http.urls import port_of, server_url
 
 Spec = Mapping[str, Any]
 

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from ..errors import CertificateError
-from ..http.urls import server_url
-from ..net.certificates import KeyPairSpec, PemSpec, load_authorities, load_pair
-from ..net.contexts import add_pair, client_context
-from ..net.pem import PemFault
-from ..net.tls import TlsError, TlsWire
-from ..net.waiting import READ_SIZE
-from ..net.wire import Wire
+from ...errors import CertificateError
+from ...http.urls import server_url
+from ...net.certificates import KeyPairSpec, PemSpec, load_authorities, load_pair
+from ...net.contexts import add_pair, client_context
+from ...net.pem import PemFault
+from ...net.tls import TlsError, TlsWire
+from ...net.waiting import READ_SIZE
+from ...net.wire import Wire
 
 log: logging.Logger = logging.getLogger("easews.upstream")
 

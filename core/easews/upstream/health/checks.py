@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ..filters import SpecFault
+from ...filters import SpecFault
 
 Spec = Mapping[str, Any]
 

@@ -25,13 +25,13 @@ from wsproto.events import (
 )
 from wsproto.utilities import ProtocolError
 
-from ..errors import BadAnswer, ConnectError, UpstreamTimeout
-from ..net.waiting import linger, receive, send_all
-from ..net.wire import Wire
+from ...errors import BadAnswer, ConnectError, UpstreamTimeout
+from ...net.waiting import linger, receive, send_all
+from ...net.wire import Wire
+from ..dialling.dial import dial
+from ..dialling.securing import why_lost
+from ..servers import Server
 from .checks import Check, HttpCheck, TcpCheck, WsCheck
-from .dialling import dial
-from .securing import why_lost
-from .servers import Server
 
 AGENT = "easews-health-check"
 #: Seconds for which a server that has passed may take to end its connection.

@@ -13,10 +13,10 @@ from typing import ClassVar
 
 import anyio
 
-from ..net.wire import Wire
-from ..services import Service, Services
+from ...net.wire import Wire
+from ...services import Service, Services
+from ..servers import Standing
 from .keeping import KeepLimits, Shelf, idle_time
-from .servers import Standing
 from .uploads import Uploads
 
 #: Seconds between two looks for connections whose time is over.

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..filters import SpecFault
-from ..http.urls import check_host_name, is_ip
-from ..net.certificates import PemSpec, load_authorities, load_pair
-from ..net.pem import PemFault
+from ...filters import SpecFault
+from ...http.urls import check_host_name, is_ip
+from ...net.certificates import PemSpec, load_authorities, load_pair
+from ...net.pem import PemFault
 from .securing import ClientTlsSpec, Fields, is_secure
 
 #: What their fields begin with: caFile, caBase64 and so on.

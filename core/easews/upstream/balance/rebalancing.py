@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any, NamedTuple
 
-from ..filters import SpecFault
+from ...filters import SpecFault
 
 Spec = Mapping[str, Any]
 

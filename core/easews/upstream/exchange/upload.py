@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import anyio
 
-from ..errors import MessageError
-from ..http import Headers, Request, passing_trailers
-from ..http.h1 import encode_chunk, encode_last_chunk
-from ..net.waiting import wait_for
-from ..net.wire import Wire
+from ...errors import MessageError
+from ...http import Headers, Request, passing_trailers
+from ...http.h1 import encode_chunk, encode_last_chunk
+from ...net.waiting import wait_for
+from ...net.wire import Wire
 
 
 class Upload:

@@ -7,10 +7,10 @@ from random import random
 
 import anyio
 
-from .names import look_up
+from ..servers import Server
+from .lookup import look_up
 from .records import Known, known_of, servers_at
 from .resolving import Resolve, next_look_up, next_retry
-from .servers import Server
 
 
 class Following:

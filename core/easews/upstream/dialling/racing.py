@@ -13,7 +13,7 @@ from typing import Any
 
 import anyio
 
-from ..net.sockets import configure, connect
+from ...net.sockets import configure, connect
 
 #: What a socket is made for, and what `connect` takes, which differs by family.
 Address = tuple[int, Any]

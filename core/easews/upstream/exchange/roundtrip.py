@@ -9,18 +9,18 @@ from time import monotonic
 
 from anyio.lowlevel import checkpoint
 
-from ..errors import BadAnswer, ConnectError, UpstreamError, UpstreamTimeout
-from ..http import Headers, Request, end_to_end
-from ..http.h1 import HeadError, ResponseHead, encode_request_head
-from ..net.tls import TlsError
-from ..net.waiting import gave_up, send_all
-from ..net.wire import Wire, pending
+from ...errors import BadAnswer, ConnectError, UpstreamError, UpstreamTimeout
+from ...http import Headers, Request, end_to_end
+from ...http.h1 import HeadError, ResponseHead, encode_request_head
+from ...net.tls import TlsError
+from ...net.waiting import gave_up, send_all
+from ...net.wire import Wire, pending
+from ..attempts import Attempt
+from ..dialling.dial import dial
+from ..dialling.securing import alert_behind, why_lost
 from .answers import Answer, AnswerReader
-from .attempts import Attempt
-from .dialling import dial
 from .keeping import KeepLimits
 from .kept import KeptConnections
-from .securing import alert_behind, why_lost
 from .upload import Upload
 from .uploads import Rest, Uploads
 

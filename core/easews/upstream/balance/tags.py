@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..filters import SpecFault
+from ...filters import SpecFault
 
 Spec = Mapping[str, Any]
 

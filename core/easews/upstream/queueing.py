@@ -1,0 +1,69 @@
+"""Requests that wait while every server of a pool is full. Values, no I/O.
+
+What becomes free is given to the first of them at once, so that nobody can take it in between.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..http import Request
+from .attempts import Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """How many requests wait while all servers are full, and for how many seconds each."""
+
+    size: int = 0
+    timeout: float = 0.0
+
+
+class Waiting:
+    """A request that waits for a server that is not full.
+
+    attempt  at the server that it got; None as long as it waits
+    """
+
+    __slots__ = ("attempt", "request", "wake")
+
+    def __init__(self, request: Request, wake: Callable[[], None]) -> None:
+        """`wake` is called as soon as there is an attempt."""
+        self.request: Request = request
+        self.wake: Callable[[], None] = wake
+        self.attempt: Attempt | None = None
+
+
+class Line:
+    """The requests that wait, in their order.
+
+    rule  how many may, and for how long
+    """
+
+    def __init__(self, rule: Queue) -> None:
+        self.rule: Queue = rule
+        self._waiting: deque[Waiting] = deque()
+
+    def join(self, request: Request, wake: Callable[[], None]) -> Waiting | None:
+        """Wait in turn; `wake` is called when there is an attempt.
+
+        None when too many wait already. The caller calls `leave` when it waits no longer.
+        """
+        if len(self._waiting) >= self.rule.size:
+            return None
+        self._waiting.append(waiting := Waiting(request, wake))
+        return waiting
+
+    def leave(self, waiting: Waiting) -> None:
+        """Wait no longer. An attempt that has come meanwhile is the caller's."""
+        if waiting.attempt is None:
+            self._waiting.remove(waiting)
+
+    def serve(self, choose: Callable[[Request], Attempt | None]) -> None:
+        """Give what has become free to those that wait. `choose` may find nothing, too."""
+        while self._waiting and (attempt := choose(self._waiting[0].request)) is not None:
+            waiting = self._waiting.popleft()
+            waiting.attempt = attempt
+            waiting.wake()
