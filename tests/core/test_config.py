@@ -127,9 +127,9 @@ def test_a_config_has_one_gateway_at_most() -> None:
 def test_each_object_and_filter_is_completed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     completed: list[str] = []
 
-    def counting(schema: Schema, value: Any) -> Any:
+    def counting(schema: Schema, value: Any, *folder: str) -> Any:
         completed.append(value["name"])
-        return complete(schema, value)
+        return complete(schema, value, *folder)
 
     monkeypatch.setattr("easews.config.checks.complete", counting)
     monkeypatch.setattr("easews.config.build.complete", counting)
