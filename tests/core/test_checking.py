@@ -9,6 +9,7 @@ from typing import Any
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 
 from easews import ConnectError, Request
 from easews.sessions import Opening
@@ -220,6 +221,26 @@ async def test_sessions_of_a_server_that_is_down_are_closed(
         await until(lambda: all(session.closes for session in sessions))
     assert [session.closes for session in sessions] == [[(1012, "the backend is down")]] * 5
     assert f"{backends[0].server.url} is down: its 5 sessions are closed" in log.messages
+
+
+async def test_sessions_that_end_with_their_server_need_no_close(
+    backends: list[Backend], log: pytest.LogCaptureFixture
+) -> None:
+    pool = pool_of(backends[0], on_unhealthy="close", interval=1e6)
+    (member,) = pool.members
+    async with pool:
+        attempt = pool.next(REQUEST)
+        assert attempt is not None
+        attempt.opened(OpenSession(Opening("s")))
+        assert member.checkup is not None
+        assert pool._checking is not None
+        await until(lambda: bool(pool._checking and pool._checking._checked))
+        member.checkup.failed("refused", 1.0)
+        member.standing.tell()
+        attempt.over()  # before the first of them is to be closed
+        await until(lambda: bool(pool._checking and pool._checking._closing))
+        await checkpoint()
+    assert not any("are closed" in message for message in log.messages)
 
 
 async def test_sessions_of_a_server_that_is_back_stay(

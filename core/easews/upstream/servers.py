@@ -171,7 +171,7 @@ class Standing:
         """One more, or one less, that it has to do."""
         self.active += by
         if self.followers:
-            for follower in self.followers:
+            for follower in list(self.followers):  # one that is told may bring another
                 follower.moved(self, by)
 
     def watch(self, watcher: Watcher) -> None:

@@ -109,20 +109,22 @@ class Bounded(Hashed):
         super().__init__(key, others)
         self._active = 0  # of the members that may be chosen
         self._weight = 0.0
-        self._standings: set[Standing] = set()
+        self._counted: dict[Standing, int] = {}  # what each of them has in it
 
     def update(self, members: Sequence[Member]) -> None:
         super().update(members)
         chosen = usable(members)
         self._weight = sum(member.weight for member in chosen)
-        self._standings = {member.standing for member in chosen}
-        self._active = sum(standing.active for standing in self._standings)
-        for standing in self._standings:
+        self._counted = {member.standing: member.standing.active for member in chosen}
+        self._active = sum(self._counted.values())
+        for standing in self._counted:
             standing.follow(self)
 
     def moved(self, standing: Standing, by: int) -> None:
-        if standing in self._standings:
-            self._active += by
+        # By what was counted: `update` may have seen the change before this was told of it.
+        if standing in self._counted:
+            self._active += standing.active - self._counted[standing]
+            self._counted[standing] = standing.active
 
     def _first(self, members: Iterator[Member], skip: Skip | None) -> Member | None:
         second = None  # the best of those that have too much to do

@@ -148,8 +148,10 @@ class RoundTrip:
 
     async def _finish_both(self, rest: Rest) -> None:
         self._rest = None
-        await rest.stop()
-        self.finish()
+        try:
+            await rest.stop()
+        finally:
+            self.finish()
 
     async def _send_head(self) -> None:
         request, wire = self._request, self._wire

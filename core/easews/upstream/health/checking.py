@@ -106,6 +106,8 @@ class Checking:
 
     async def _close_sessions(self, member: Member, scope: anyio.CancelScope) -> None:
         sessions = list(member.sessions or ())
+        if not sessions:  # they have ended meanwhile
+            return
         pause = WINDOWS[self._check.on_unhealthy] / len(sessions)
         log.warning("%s is down: its %d sessions are closed", member.server.url, len(sessions))
         with scope:
