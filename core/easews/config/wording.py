@@ -20,6 +20,8 @@ Error = Any
 
 NOT_SUPPORTED = "Not supported yet"
 _MOST_LISTED = 16
+#: Whatever may have these has them already, so no key within it is one of them gone astray.
+_EVERYWHERE = ("kind", "name")
 
 # A text that YAML takes as it stands, where it begins no other thing, ends none and is no comment.
 _PLAIN = re.compile(
@@ -102,7 +104,7 @@ def _missing(error: Error, node: Node, sub: Schema) -> Iterator[Wording]:
     # jsonschema reports each missing key by itself, and names it only in its message.
     for key in error.validator_value:
         if key not in node.value and error.message.startswith(f"{key!r} "):
-            accepted = accepted_by(sub.get("properties", {}).get(key, {}))
+            accepted = _wanted(sub.get("properties", {}).get(key, {}))
             yield Wording(f"{key!r} is missing", accepted, missing=key)
 
 
@@ -132,11 +134,14 @@ def _unknown_key(
     key: str, home: _Home | None, known: list[str], schema: Schema, path: Path
 ) -> Wording:
     near = "" if home else nearest(key, known, ALIKE)
+    outside = "" if home or near else _outer_home_of(key, schema, path)
     accepted = (
         f"it belongs in {'an entry of ' * home.is_list}{home.key!r}"
         if home
         else f"did you mean {near!r}?"
         if near
+        else f"it belongs one level up, beside {outside!r}"
+        if outside
         else _known_here(known, schema, path)
     )
     inside = home.key if home else ""
@@ -182,8 +187,28 @@ def _home_of(key: str, known: list[str], schema: Schema, path: Path) -> _Home | 
     return None
 
 
+def _outer_home_of(key: str, schema: Schema, path: Path) -> str:
+    """The neighbour that `key` belongs beside, if the mapping around this one may have it."""
+    names = [at for at, step in enumerate(path) if isinstance(step, str)]
+    if not names or key in _EVERYWHERE:
+        return ""
+    outer = path[: names[-1]]
+    known = key in known_keys(schema, outer)
+    missing = description_of(schema, (*outer, key)).startswith(NOT_SUPPORTED)
+    return str(path[names[-1]]) if known and not missing else ""
+
+
 def _is_empty(node: Node, home: _Home) -> bool:
     return home.key in node.value and not node.value[home.key]
+
+
+def _wanted(schema: Schema) -> str:
+    """What a key that is missing may have as its value."""
+    return (
+        f"write {either([*map(written, schema['enum'])])}"
+        if "enum" in schema
+        else accepted_by(schema)
+    )
 
 
 def accepted_by(schema: Schema) -> str:
@@ -221,7 +246,10 @@ def _wrong_type(error: Error, node: Node, sub: Schema) -> Wording:
     wanted = " or ".join(TYPES[name] for name in names)
     if isinstance(node.value, str) and type(typed(node.value)) in map(_PYTHON.get, names):
         return Wording(f"{node.shown} is text, not {wanted}", "write it without quotes")
-    return Wording(f"{node.shown} is not {wanted}", f"expected {wanted} {_such_as(sub)}".rstrip())
+    wrong = f"{node.shown} is not {wanted}"
+    if "description" in sub and _PYTHON.keys() & {*names} - {"boolean"}:  # its unit helps more
+        return Wording(wrong, accepted_by(sub))
+    return Wording(wrong, f"expected {wanted} {_such_as(sub)}".rstrip())
 
 
 def _not_one_of(error: Error, node: Node, sub: Schema) -> Wording:
