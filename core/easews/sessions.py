@@ -198,6 +198,13 @@ def _tell(listener: Callable[..., None], *news: Any) -> None:
         log.exception("%r, which listens to sessions, raised", listener)
 
 
+class Lease(Protocol):
+    """What is used for as long as a session is open."""
+
+    def over(self) -> None:
+        """The session is over."""
+
+
 class Connection:
     """The client's connection, handed over to a filter to read, write and close.
 
@@ -234,7 +241,7 @@ class Connection:
         self.received: bytes = received
         self._sessions = Sessions() if sessions is None else sessions
         self._release = release
-        self._lease: Callable[[], None] | None = None
+        self._lease: Lease | None = None
         self._session: Session | None = None
 
     def opened(self, session: Session) -> None:
@@ -245,13 +252,14 @@ class Connection:
     def over(self, ending: Ending) -> None:
         """The session has ended and `wire` is closed. A second call does nothing."""
         session, self._session = self._session, None
-        releases = self._lease, self._release
-        self._lease = self._release = None
+        release, self._release = self._release, None
+        lease, self._lease = self._lease, None
         if session is not None:
             self._sessions.ended(session, ending)
-        for release in releases:
-            if release is not None:
-                release()
+        if lease is not None:
+            lease.over()
+        if release is not None:
+            release()
 
 
 @dataclass(slots=True, eq=False)
@@ -265,11 +273,11 @@ class Upgrade:
               connection to a service and returns
     discard   is called when the protocol is not switched: it closes what the filter holds for
               the session, such as the backend's socket
-    release   gives back what the session has used up to its end, such as `Attempt.over`
+    lease     what the session uses up to its end, such as an `Attempt`
 
     Exactly one of `start` and `discard` is called for every Upgrade, also when a later filter
-    raises, the answer is replaced, or the client has left. Both may be async. `release` is called
-    once in any case: when the session is over, or after `discard`.
+    raises, the answer is replaced, or the client has left. Both may be async. The lease is over
+    in any case: with the session, or after `discard`.
     """
 
     headers: Headers
@@ -277,7 +285,7 @@ class Upgrade:
     backend: str
     start: Callable[[Connection], Awaitable[None] | None]
     discard: Callable[[], Awaitable[None] | None]
-    release: Callable[[], None] | None = None
+    lease: Lease | None = None
     _settled: bool = field(default=False, init=False)
 
     status = 101
@@ -287,7 +295,7 @@ class Upgrade:
         if self._settled:
             raise RuntimeError("this Upgrade was already started or discarded")
         self._settled = True
-        connection._lease = self.release
+        connection._lease = self.lease
         if (starting := self.start(connection)) is not None:
             await starting
 
@@ -304,5 +312,5 @@ class Upgrade:
                 if (discarding := self.discard()) is not None:
                     await discarding
             finally:
-                if self.release is not None:
-                    self.release()
+                if self.lease is not None:
+                    self.lease.over()

@@ -12,31 +12,29 @@ class Attempt:
 
     Call `failed` or `succeeded` once it is known which it was, and `over` once the server has
     nothing more to do for the request: when its answer is read, or its session has ended.
-
-    server    the server to ask
-    standing  what this process knows of it
     """
 
-    __slots__ = (
-        "_availability",
-        "_is_over",
-        "_is_told",
-        "_member",
-        "_session",
-        "server",
-        "standing",
-    )
+    # An open session keeps it, so it holds little.
+    __slots__ = ("_availability", "_is_over", "_is_told", "_member", "_session")
 
     def __init__(self, member: Member, availability: Availability) -> None:
-        self.server: Server = member.server
-        self.standing: Standing = member.standing
         self._member = member
         self._availability = availability
         self._session: Session | None = None
         self._is_over = self._is_told = False
-        self.standing.count(1)
+        member.standing.count(1)
         if member.breaker is not None:
             availability.begun(member.breaker)
+
+    @property
+    def server(self) -> Server:
+        """The server to ask."""
+        return self._member.server
+
+    @property
+    def standing(self) -> Standing:
+        """What this process knows of it."""
+        return self._member.standing
 
     def succeeded(self, status: int = 0) -> None:
         """The server has answered, with this status."""

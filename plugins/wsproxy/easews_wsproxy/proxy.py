@@ -199,9 +199,7 @@ def _upgrade(ctx: Context, settings: PoolSettings, attempt: Attempt, answer: Ans
 
     key = ctx.request.headers.get("sec-websocket-key")
     headers = client_answer(answer.headers, key)
-    return Upgrade(
-        headers, "websocket", attempt.server.url, start, answer.close, release=attempt.over
-    )
+    return Upgrade(headers, "websocket", attempt.server.url, start, answer.close, lease=attempt)
 
 
 def _refuse(ctx: Context, refusal: Refusal) -> str:
