@@ -30,7 +30,7 @@ def dns() -> Iterator[Nameserver]:
 
 def following_of(dns: Nameserver, *urls: str, mode: str = "each") -> Following:
     nameservers = (Address("127.0.0.1", dns.port),)
-    return Following(map(Server.at, urls), Resolve(mode, nameservers, min_ttl=0.05, timeout=0.3))
+    return Following(map(Server.at, urls), Resolve(mode, nameservers, min_ttl=0.05, timeout=20))
 
 
 @asynccontextmanager
