@@ -207,7 +207,7 @@ class Changes(RuleBasedStateMachine):
         return found
 
 
-# The same steps in each run: a rare order, in which a check ends the wait of a queue, is not settled.
+# The same steps in each run: a rare order, of a check and a queue, is not settled.
 Changes.TestCase.settings = settings(derandomize=True)
 test_counts_are_right_and_nobody_is_forgotten = Changes.TestCase
 
