@@ -7,6 +7,7 @@
     pool       Pool: the servers, and which of them gets a request (pure)
     faults     what is wrong with a pool's spec
     candidates  Candidates: which pool of several takes a request (pure)
+    pools      Pools: the pools of a filter, and which takes a request
     watching   the tasks that a pool needs
     shedding   closes sessions after a scale-out
     turns      first_answer: one server of a pool after the other
@@ -18,9 +19,10 @@
     exchange/  HTTP/1.1 with a server, on connections of our own
 
 The filter's schema refers to ``urn:easews:common#/$defs/pool`` (or to its properties), its
-`check` calls `pool_faults`, and `Pool.from_spec` makes the pool. `first_answer` asks one server
-after the other: it goes on to the next one after `easews.ConnectError`, and after what else
-`Pool.retries` has; any other error ends the request, and `answer_for` makes the client's answer.
+`check` calls `pool_faults`, and `Pool.from_spec` makes the pool; `Pools` are those of a filter that
+has several. `first_answer` asks one server after the other: it goes on to the next one after
+`easews.ConnectError`, and after what else `Pool.retries` has; any other error ends the request, and
+`answer_for` makes the client's answer.
 
 A filter that sends plain HTTP on names `KeptConnections` among its services, makes a `Client`, and
 gives it an `Onward` for each attempt.
@@ -42,6 +44,7 @@ from .faults import pool_faults
 from .health.availability import HealthRules, ServerState
 from .onward import Busy, NoServer, answer_for, onward_headers, onward_target, passed_on
 from .pool import Pool
+from .pools import Pools
 from .queueing import Queue
 from .retries import Retries
 from .servers import Server, Via
@@ -59,6 +62,7 @@ __all__ = [
     "NoServer",
     "Onward",
     "Pool",
+    "Pools",
     "Queue",
     "Reply",
     "Retries",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any, Self
 
 import anyio
@@ -22,11 +22,11 @@ from easews import (
 )
 from easews.upstream import (
     Attempt,
-    Candidates,
     KeepLimits,
     KeptConnections,
     NoServer,
     Onward,
+    Pools,
     RoundTrip,
     Upload,
     answer_for,
@@ -76,24 +76,23 @@ class Proxy(Filter):
         limits = KeepLimits(
             spec["maxIdleConnsPerHost"], spec["maxIdleConns"], spec["idleConnTimeout"]
         )
-        pools, server_limit = spec["pools"], spec["serverMaxBodySize"]
-        self._pools = [PoolSettings.from_spec(pool, limits, server_limit) for pool in pools]
-        self._entered = AsyncExitStack()
-        self._candidates = Candidates.from_spec(pools)
+        settings = partial(
+            PoolSettings.from_spec, keep=limits, server_limit=spec["serverMaxBodySize"]
+        )
+        self._pools = Pools(spec["pools"], settings)
         self._forwarded = ForwardedPolicy()
 
     async def __aenter__(self) -> Self:
-        for settings in self._pools:
-            await self._entered.enter_async_context(settings.pool)
+        await self._pools.__aenter__()
         return self
 
     async def __aexit__(self, *raised: Any) -> None:
-        await self._entered.__aexit__(*raised)
+        await self._pools.__aexit__(*raised)
 
     async def handle(self, ctx: Context) -> str | None:
         """Ask a server; `ctx.response` is then its answer, or says why there is none."""
         ctx.rest()  # its own timeouts hold
-        settings = self._pools[self._candidates.choose(ctx.request)]
+        settings = self._pools.choose(ctx.request)
         try:
             if settings.timeout:
                 trip = await self._ask_in_time(ctx, settings)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from contextlib import AsyncExitStack
 from typing import Any, NamedTuple, Self
 
 from easews import (
@@ -24,8 +23,8 @@ from easews import (
 from easews.upstream import (
     Answer,
     Attempt,
-    Candidates,
     NoServer,
+    Pools,
     answer_for,
     ask,
     dial,
@@ -101,25 +100,21 @@ class WebSocketProxy(Filter):
 
     def __init__(self, name: str, spec: Mapping[str, Any]) -> None:
         super().__init__(name, spec)
-        pools = spec["pools"]
-        self._pools = [PoolSettings.from_spec(pool) for pool in pools]
-        self._entered = AsyncExitStack()
-        self._candidates = Candidates.from_spec(pools)
+        self._pools = Pools(spec["pools"], PoolSettings.from_spec)
         origin: str = spec.get("defaultOrigin", "")
         self._default_origin = origin and origin_of(origin)
         self._forwarded = ForwardedPolicy()
 
     async def __aenter__(self) -> Self:
-        for settings in self._pools:
-            await self._entered.enter_async_context(settings.pool)
+        await self._pools.__aenter__()
         return self
 
     async def __aexit__(self, *raised: Any) -> None:
-        await self._entered.__aexit__(*raised)
+        await self._pools.__aexit__(*raised)
 
     async def handle(self, ctx: Context) -> str | None:
         """Do both handshakes; `ctx.response` is then the 101, or says why there is none."""
-        settings = self._pools[self._candidates.choose(ctx.request)]
+        settings = self._pools.choose(ctx.request)
         refusal = check_request(ctx.request) or settings.origins.check(ctx.request)
         if refusal is not None:
             return _refuse(ctx, refusal)

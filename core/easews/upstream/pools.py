@@ -1,0 +1,47 @@
+"""The pools of a filter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from typing import Any, Generic, Protocol, Self, TypeVar
+
+from ..http import Request
+from .candidates import Candidates
+from .pool import Pool
+
+
+class HasPool(Protocol):
+    """What a filter knows of one of its pools."""
+
+    @property
+    def pool(self) -> Pool:
+        """The pool."""
+
+
+S = TypeVar("S", bound=HasPool)
+
+
+class Pools(Generic[S]):
+    """The pools of a filter, each with what the filter has to know of it.
+
+    The filter enters them in its `__aenter__`, and leaves them in its `__aexit__`.
+    """
+
+    def __init__(self, specs: Sequence[Mapping[str, Any]], settings: Callable[[Any], S]) -> None:
+        """`settings` makes what the filter knows of a pool from its spec."""
+        self._settings = [settings(spec) for spec in specs]
+        self._candidates = Candidates.from_spec(specs)
+        self._entered = AsyncExitStack()
+
+    def choose(self, request: Request) -> S:
+        """What holds for the pool that takes `request`."""
+        return self._settings[self._candidates.choose(request)]
+
+    async def __aenter__(self) -> Self:
+        for settings in self._settings:
+            await self._entered.enter_async_context(settings.pool)
+        return self
+
+    async def __aexit__(self, *raised: Any) -> None:
+        await self._entered.__aexit__(*raised)
