@@ -21,6 +21,11 @@ Network = IPv4Network | IPv6Network
 UNIX = "unix:"
 
 
+def bracketed(host: str) -> str:
+    """A host as it stands in front of a port: an IPv6 address in brackets (RFC 3986 §3.2.2)."""
+    return f"[{host}]" if ":" in host else host
+
+
 class Address(NamedTuple):
     """Where a connection ends.
 
@@ -35,7 +40,7 @@ class Address(NamedTuple):
     def __str__(self) -> str:
         if not self.port:
             return self.host
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return f"{bracketed(self.host)}:{self.port}"
 
 
 #: The other end of every connection to a unix socket of ours.

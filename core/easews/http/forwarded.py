@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from ..addresses import Address, Peers, is_within, parse_ip
+from ..addresses import Address, Peers, bracketed, is_within, parse_ip
 from .headers import Headers, hyphenated
 from .values import Request
 
@@ -210,7 +210,7 @@ def _node_of(host: str) -> str:
 
 
 def _element_of(peer: str, request: Request) -> str:
-    pairs = {"for": f"[{peer}]" if ":" in peer else peer, "host": request.host}
+    pairs = {"for": bracketed(peer), "host": request.host}
     pairs["proto"] = request.scheme
     return ";".join(f"{name}={_quoted(value)}" for name, value in pairs.items() if value)
 

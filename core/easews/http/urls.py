@@ -12,7 +12,7 @@ from ipaddress import ip_address
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from ..addresses import UNIX
+from ..addresses import UNIX, bracketed
 from .paths import ambiguity
 
 #: What fits into sockaddr_un on every system; Linux takes 107.
@@ -98,7 +98,7 @@ def origin_of(text: str) -> str:
         return text
     scheme, authority, *_ = _split(text)
     host, port = _host_and_port(authority)
-    host = f"[{host}]" if ":" in host else host
+    host = bracketed(host)
     own = port is None or port == DEFAULT_PORTS.get(scheme)
     return f"{scheme}://{host}" if own else f"{scheme}://{host}:{port}"
 

@@ -171,6 +171,8 @@ class Pool:
         self._availability.update(self._members)
         for member in self._members:
             member.standing.watch(self)
+            if self.line.rule.size:
+                member.standing.follow(self)
         if self._checking is not None:
             self._checking.update(self._members)
         self.changed()
@@ -183,10 +185,7 @@ class Pool:
         self._policy.update([] if self._only else members)
         if self._rebalancing is not None:
             self._rebalancing.update(members)
-        if self.line.rule.size:
-            for member in members:
-                member.standing.follow(self)
-            self.line.serve(self.next)
+        self.line.serve(self.next)
 
     def health_changed(self) -> None:
         """A server of the pool is down, back, ejected …"""

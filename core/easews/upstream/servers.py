@@ -9,7 +9,7 @@ from time import monotonic
 from typing import Any, Protocol
 from weakref import WeakSet, WeakValueDictionary
 
-from ..addresses import parse_ip
+from ..addresses import bracketed, parse_ip
 from ..http.urls import DEFAULT_PORTS, server_url
 from ..net.sockets import KeepAlive
 from ..sessions import Session
@@ -104,7 +104,7 @@ class Server:
         scheme, host, port, path = server_url(url)
         is_unix = scheme == "unix"
         is_ip = is_unix or parse_ip(host) is not None
-        own_host = f"[{host}]" if ":" in host else host
+        own_host = bracketed(host)
         if port != DEFAULT_PORTS.get(scheme):
             own_host += f":{port}"
         if keep_host or is_unix or (is_ip and not set_host):

@@ -72,10 +72,12 @@ async def _in_turn(pool: Pool, ctx: Context, ask: Ask[R], repeatable: Callable[[
         if len(tried) < pool.retries.attempts and _may_go_on(pool.retries, outcome, repeatable):
             another = pool.next(ctx.request, tried)
         if another is None:
+            if not isinstance(outcome, UpstreamError):
+                return outcome
             try:
-                return _told(outcome)
+                raise outcome
             finally:
-                del outcome  # the traceback of an error leads here: together they would be garbage
+                del outcome  # its traceback leads here: together they would be garbage
         log.warning("request %s: %s; asking %s", ctx.id, _why(ctx, outcome), another.server.url)
         try:
             await _let_go(outcome)
@@ -116,15 +118,6 @@ def _may_go_on(
         # ConnectError says by itself that the request may be sent once more.
         return retries.heeds(outcome) and (isinstance(outcome, ConnectError) or repeatable())
     return outcome.status in retries.statuses and repeatable()
-
-
-def _told(outcome: R | UpstreamError) -> R:
-    if not isinstance(outcome, UpstreamError):
-        return outcome
-    try:
-        raise outcome
-    finally:
-        del outcome  # its traceback leads here: together they would be garbage
 
 
 def _why(ctx: Context, outcome: Reply | UpstreamError) -> str:

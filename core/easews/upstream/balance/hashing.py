@@ -49,16 +49,13 @@ class Ring:
     def walk(self, key: str) -> Iterator[Member]:
         """The members from the key's point on, once around; each comes several times."""
         points, members = self._points, self._members
-        (start,) = struct.unpack(
-            "<Q", blake2b(key.encode("utf-8", "replace"), digest_size=8).digest()
-        )
-        first = bisect(points, start)
+        first = bisect(points, _point(key))
         for index in range(first, first + len(points)):
             yield members[points[index % len(points)] & ((1 << _OWNER_BITS) - 1)]
 
 
 def _point(key: str) -> int:
-    digest = blake2b(key.encode("utf-8", "surrogateescape"), digest_size=8).digest()
+    digest = blake2b(key.encode("utf-8", "replace"), digest_size=8).digest()
     return int.from_bytes(digest, "little")
 
 

@@ -31,6 +31,8 @@ _HASHED: Mapping[str, Callable[[Key, Policy], Policy]] = {
     "cookieHash": Hashed,
     "consistentHash": Bounded,
 }
+#: With these a client comes back to the server that it had.
+LEADS_BACK = frozenset(_HASHED)
 #: Which policies use which key; `consistentHash` takes the client's address where there is none.
 _KEYS = {
     "headerHashKey": ("headerHash", "consistentHash"),

@@ -13,11 +13,9 @@ from math import ceil
 from typing import Any, NamedTuple
 
 from ...filters import SpecFault
+from .naming import LEADS_BACK
 
 Spec = Mapping[str, Any]
-
-#: Policies with which a client comes back to where it was.
-_LEADS_BACK = frozenset(["ipHash", "headerHash", "cookieHash", "consistentHash"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +109,8 @@ def rebalance_faults(pool: Spec, at: Sequence[str | int]) -> Iterator[SpecFault]
         return
     balance = pool["loadBalance"]
     policy = balance.get("policy", "")
-    why = f"`{policy}`" if policy in _LEADS_BACK else "stickySession"
-    if policy in _LEADS_BACK or "stickySession" in balance:
+    why = f"`{policy}`" if policy in LEADS_BACK else "stickySession"
+    if policy in LEADS_BACK or "stickySession" in balance:
         yield SpecFault(
             (*at, "rebalance"),
             f"with {why} the clients come back to the servers that they had",

@@ -25,6 +25,7 @@ from wsproto.events import (
 )
 from wsproto.utilities import ProtocolError
 
+from ...addresses import bracketed
 from ...errors import BadAnswer, ConnectError, UpstreamTimeout
 from ...net.waiting import linger, receive, send_all
 from ...net.wire import Wire
@@ -106,8 +107,7 @@ def _headers(
 ) -> tuple[str, list[tuple[str, str]]]:
     """The Host to send, and the other headers."""
     given = {name.lower(): value for name, value in headers}
-    literal = f"[{server.host}]" if ":" in server.host else server.host
-    own = "localhost" if server.is_unix else f"{literal}:{server.port}"
+    own = "localhost" if server.is_unix else f"{bracketed(server.host)}:{server.port}"
     host = given.pop("host", server.own_host or own)
     return host, [*{"user-agent": AGENT, **given}.items()]
 

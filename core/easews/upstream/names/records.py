@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
-from ...addresses import Address, parse_ip
+from ...addresses import Address, bracketed, parse_ip
 from ...http.urls import server_url
 from ..servers import Server
 from .resolving import Resolve
@@ -106,10 +106,9 @@ def servers_at(server: Server, targets: Iterable[Target]) -> tuple[Server, ...]:
 
 def _at(server: Server, target: Target) -> Server:
     port = target.port or server.port
-    host = f"[{target.host}]" if ":" in target.host else target.host
     return replace(
         server,
-        url=f"{server_url(server.url).scheme}://{host}:{port}{server.path}",
+        url=f"{server_url(server.url).scheme}://{bracketed(target.host)}:{port}{server.path}",
         host=target.host,
         port=port,
         is_ip=True,
