@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import socket
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from signal import SIGTERM
 from typing import Any
 
 import pytest
 from tests.certificates import Authority
 from tests.e2e.gateway import LOOPBACK, config, free_port, proxied, running
+from tests.e2e.peers import serving
 from tests.e2e.raw import TEXT, Frame, Peer, RawBackend, frame, handshake
-from tests.e2e.test_proxy_protocol import wait_until_it_listens
 
 #: Where the client comes from: not where easews connects from.
 CLIENT = "127.0.0.3"
@@ -30,12 +30,8 @@ def haproxy(program: str, folder: Path, raw_port: int, *options: str) -> Iterato
         " http-request set-header X-Seen %[src]:%[src_port]\n"
         f" server backend {LOOPBACK}:{raw_port}\n"
     )
-    with subprocess.Popen([program, "-db", "-q", "-f", str(file)]) as process:
-        try:
-            wait_until_it_listens(port)
-            yield port
-        finally:
-            process.terminate()
+    with serving([program, "-db", "-q", "-f", file], port, stop=SIGTERM):
+        yield port
 
 
 @pytest.mark.parametrize("version", ["v1", "v2"])

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import socket
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from signal import SIGTERM
 from tempfile import TemporaryDirectory
-from time import monotonic, sleep
 
 import pytest
 from tests.certificates import Authority
 
-from .gateway import LOOPBACK, PATIENCE, Gateway, config, free_port, proxied, running
+from .gateway import LOOPBACK, Gateway, config, free_port, proxied, running
+from .peers import serving
 from .raw import TEXT, Frame, Peer, RawBackend, frame, handshake
 
 
@@ -27,22 +27,8 @@ def haproxy(program: str, folder: Path, to: str) -> Iterator[int]:
         "defaults\n mode tcp\n timeout connect 10s\n timeout client 60s\n timeout server 60s\n"
         f"listen front\n bind {LOOPBACK}:{port}\n server easews {to}\n"
     )
-    with subprocess.Popen([program, "-db", "-q", "-f", str(file)]) as process:
-        try:
-            wait_until_it_listens(port)
-            yield port
-        finally:
-            process.terminate()
-
-
-def wait_until_it_listens(port: int) -> None:
-    until = monotonic() + PATIENCE
-    while True:
-        with socket.socket() as probe:
-            if probe.connect_ex((LOOPBACK, port)) == 0:
-                return
-        assert monotonic() < until
-        sleep(0.01)
+    with serving([program, "-db", "-q", "-f", file], port, stop=SIGTERM):
+        yield port
 
 
 def proxying(port: int, raw_port: int, **fields: object) -> str:

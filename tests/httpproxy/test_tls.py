@@ -28,6 +28,16 @@ async def warm(stage: Stage) -> tuple[Link, SecureLink]:
     return client, link
 
 
+async def answering(stage: Stage) -> tuple[Link, SecureLink]:
+    """A client that is still sending, and the server's connection, whose answer has begun."""
+    client = await stage.ask(CHUNKED + b"1\r\na\r\n")
+    link = await stage.server.accept_secure()
+    await link.until(b"1\r\na\r\n")
+    await link.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nA\r\n")
+    await client.until(b"1\r\nA\r\n")
+    return client, link
+
+
 async def test_a_connection_is_used_again(staging: Staging) -> None:
     async with staging(tls=True) as stage:
         client, link = await warm(stage)
@@ -114,11 +124,7 @@ async def test_an_answer_that_comes_while_its_request_is_sent_is_passed_on(
     staging: Staging,
 ) -> None:
     async with staging(tls=True) as stage:
-        client = await stage.ask(CHUNKED + b"1\r\na\r\n")
-        link = await stage.server.accept_secure()
-        await link.until(b"1\r\na\r\n")
-        await link.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nA\r\n")
-        await client.until(b"1\r\nA\r\n")
+        client, link = await answering(stage)
         await client.send(b"1\r\nb\r\n")
         await link.until(b"1\r\nb\r\n")
         await client.send(b"0\r\n\r\n")
@@ -129,11 +135,7 @@ async def test_an_answer_that_comes_while_its_request_is_sent_is_passed_on(
 
 async def test_an_upload_that_breaks_off_beside_its_answer_ends_that(staging: Staging) -> None:
     async with staging(tls=True) as stage:
-        client = await stage.ask(CHUNKED + b"1\r\na\r\n")
-        link = await stage.server.accept_secure()
-        await link.until(b"1\r\na\r\n")
-        await link.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nA\r\n")
-        await client.until(b"1\r\nA\r\n")
+        client, link = await answering(stage)
         await client.send(b"no chunk\r\n")
         await client.ends()
         await link.rest()

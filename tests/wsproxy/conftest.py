@@ -167,6 +167,14 @@ class Relayed:
         leg.wire = watched
         return watched
 
+    async def passes_both_ways(self, payload: bytes) -> None:
+        """A message with `payload` arrives as it was sent, from each side."""
+        for sender, receiver in ((self.client, self.backend), (self.backend, self.client)):
+            frame = sender.frame(Opcode.BINARY, payload)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(sender.send, frame)
+                assert await receiver.receive_exactly(len(frame)) == frame
+
     async def ended(self) -> Ending:
         with anyio.fail_after(PATIENCE):
             await self.over.wait()

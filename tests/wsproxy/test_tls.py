@@ -196,14 +196,7 @@ async def test_messages_of_every_size_pass_between_two_sides_over_tls(
 ) -> None:
     async with relaying() as stage:
         relayed = stage.open(backend_tls=True)
-        for sender, receiver in (
-            (relayed.client, relayed.backend),
-            (relayed.backend, relayed.client),
-        ):
-            frame = sender.frame(Opcode.BINARY, bytes(range(256)) * (size // 256 + 1))
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(sender.send, frame)
-                assert await receiver.receive_exactly(len(frame)) == frame
+        await relayed.passes_both_ways(bytes(range(256)) * (size // 256 + 1))
 
 
 @over_tls
@@ -211,11 +204,4 @@ async def test_messages_of_every_size_pass_between_two_sides_over_tls(
 async def test_a_message_of_16_mib_passes_both_ways(relaying: Any) -> None:
     async with relaying() as stage:
         relayed = stage.open()
-        for sender, receiver in (
-            (relayed.client, relayed.backend),
-            (relayed.backend, relayed.client),
-        ):
-            frame = sender.frame(Opcode.BINARY, bytes(MUCH))
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(sender.send, frame)
-                assert await receiver.receive_exactly(len(frame)) == frame
+        await relayed.passes_both_ways(bytes(MUCH))

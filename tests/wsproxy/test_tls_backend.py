@@ -40,28 +40,14 @@ async def test_what_came_behind_the_101_is_relayed_without_another_event(relayin
 async def test_messages_of_every_size_pass(relaying: Any, size: int) -> None:
     async with relaying() as stage:
         relayed = stage.open(backend_tls=True)
-        for sender, receiver in (
-            (relayed.client, relayed.backend),
-            (relayed.backend, relayed.client),
-        ):
-            frame = sender.frame(Opcode.BINARY, bytes(range(256)) * (size // 256 + 1))
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(sender.send, frame)
-                assert await receiver.receive_exactly(len(frame)) == frame
+        await relayed.passes_both_ways(bytes(range(256)) * (size // 256 + 1))
 
 
 @pytest.mark.slow
 async def test_a_message_of_16_mib_passes_both_ways(relaying: Any) -> None:
     async with relaying() as stage:
         relayed = stage.open(backend_tls=True)
-        for sender, receiver in (
-            (relayed.client, relayed.backend),
-            (relayed.backend, relayed.client),
-        ):
-            frame = sender.frame(Opcode.BINARY, bytes(MUCH))
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(sender.send, frame)
-                assert await receiver.receive_exactly(len(frame)) == frame
+        await relayed.passes_both_ways(bytes(MUCH))
 
 
 async def test_a_client_is_not_read_while_its_backend_does_not_read(relaying: Any) -> None:
