@@ -213,6 +213,20 @@ def test_whoever_waits_gets_a_server_that_is_up_again() -> None:
     assert waiting.attempt.server.host[0] == "b"
 
 
+def test_a_server_that_is_up_again_serves_each_of_those_who_wait_once() -> None:
+    farm = Farm(2, CHECKED, queue=Queue(5, 30))
+    for member in farm.pool.members:
+        member.limit = 2
+    farm.check("b", False, False)
+    busy = [farm.pool.next(REQUEST) for _ in range(2)]
+    waiting = farm.pool.line.join(REQUEST, lambda: None)
+    assert all(busy)
+    assert waiting is not None
+    farm.check("b", True)
+    assert waiting.attempt is not None
+    assert [standing.active for standing in farm.pool.standings.values()] == [2, 1]
+
+
 def test_the_state_of_each_server_can_be_read() -> None:
     farm = Farm(3, CHECKED)
     assert [(one.state, one.last_error) for one in farm.pool.states()] == [("up", "")] * 3

@@ -10,7 +10,6 @@ from math import inf
 from typing import Any
 
 import pytest
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -207,8 +206,6 @@ class Changes(RuleBasedStateMachine):
         return found
 
 
-# The same steps in each run: a rare order, of a check and a queue, is not settled.
-Changes.TestCase.settings = settings(derandomize=True)
 test_counts_are_right_and_nobody_is_forgotten = Changes.TestCase
 
 

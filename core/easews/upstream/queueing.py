@@ -45,6 +45,7 @@ class Line:
     def __init__(self, rule: Queue) -> None:
         self.rule: Queue = rule
         self._waiting: deque[Waiting] = deque()
+        self._is_served = False
 
     def join(self, request: Request, wake: Callable[[], None]) -> Waiting | None:
         """Wait in turn; `wake` is called when there is an attempt.
@@ -62,8 +63,18 @@ class Line:
             self._waiting.remove(waiting)
 
     def serve(self, choose: Callable[[Request], Attempt | None]) -> None:
-        """Give what has become free to those that wait. `choose` may find nothing, too."""
-        while self._waiting and (attempt := choose(self._waiting[0].request)) is not None:
-            waiting = self._waiting.popleft()
-            waiting.attempt = attempt
-            waiting.wake()
+        """Give what has become free to those that wait. `choose` may find nothing, too.
+
+        A choice may find that a server is usable again, and tell of that: then this is called
+        within itself, and goes on outside.
+        """
+        if self._is_served:
+            return
+        self._is_served = True
+        try:
+            while self._waiting and (attempt := choose(self._waiting[0].request)) is not None:
+                waiting = self._waiting.popleft()
+                waiting.attempt = attempt
+                waiting.wake()
+        finally:
+            self._is_served = False
