@@ -20,8 +20,7 @@ from .subjects import SUBJECTS, Subject
 from .summary import by_round, table_rows
 
 OURS = "easews"
-#: What was written by hand: TLS and HTTP, until there is a run of them on a quiet machine, and
-#: where the time of a session's opening and ending goes.
+#: What was written by hand: where the time goes.
 RESULTS = Path(__file__).parent / "results"
 BY_HAND = (RESULTS / "tls-http.md", RESULTS / "churn-profile.md")
 
