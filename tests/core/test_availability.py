@@ -15,6 +15,7 @@ from easews import BadAnswer, ConnectError, Request, UpstreamTimeout
 from easews.sessions import Opening
 from easews.testing import OpenSession
 from easews.upstream import Attempt, HealthRules, Pool, Queue, Server
+from easews.upstream.causes import Cause, causes
 from easews.upstream.health.availability import health_faults
 from easews.upstream.health.breaker import BreakerRule
 from easews.upstream.health.checks import Check, TcpCheck
@@ -116,22 +117,25 @@ def test_no_server_is_ejected_where_it_has_no_other(log: pytest.LogCaptureFixtur
     [
         (ConnectError("refused"), 0, "connect"),
         (UpstreamTimeout("no answer"), 0, "timeout"),
-        (None, 503, "5xx"),
+        (None, 503, "5xx 503"),
+        (None, 501, "5xx"),
         (BadAnswer("no HTTP"), 0, ""),
+        (None, 429, "429"),
         (None, 404, ""),
     ],
 )
 def test_those_failures_eject_that_the_config_names(
     error: Exception | None, status: int, on: str
 ) -> None:
-    for kind in ("connect", "timeout", "5xx"):
-        farm = Farm(2, HealthRules(EjectionRule(failures=1, on=frozenset({kind}))))
+    words: list[Cause] = ["connect", "timeout", "5xx", 503, 429]
+    for word in words:
+        farm = Farm(2, HealthRules(EjectionRule(failures=1, on=causes([word]))))
         attempt = farm.of("a")
         if error is None:
             attempt.succeeded(status)
         else:
             attempt.failed(error)
-        assert farm.chosen() == ("b" if kind == on else "ab")
+        assert farm.chosen() == ("b" if str(word) in on.split() else "ab")
 
 
 def test_what_one_pool_has_found_counts_for_all_that_name_the_server() -> None:
@@ -375,7 +379,7 @@ def test_a_pool_may_say_more_of_health() -> None:
         "loadBalance": {"slowStart": 30.0},
     }
     assert HealthRules.from_spec(spec) == HealthRules(
-        EjectionRule(5, 20, 60, 30, frozenset({"5xx"})),
+        EjectionRule(5, 20, 60, 30, frozenset(range(500, 600))),
         Check(TcpCheck(), 4, 3, 2, 1, 0, 81, "drain"),
         panic_below=40,
         slow_start=30,

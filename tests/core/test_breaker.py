@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -87,3 +89,17 @@ def test_a_breaker_remembers_as_many_as_it_needs() -> None:
     (fault,) = breaker_faults(spec, ("circuitBreaker",))
     assert fault.path == ("circuitBreaker", "minimumNumberOfCalls")
     assert not list(breaker_faults({**spec, "slidingWindowSize": 11}, ()))
+
+
+def test_a_breaker_counts_what_its_config_names() -> None:
+    spec: dict[str, Any] = {
+        "failureRateThreshold": 30,
+        "slidingWindowSize": 50,
+        "minimumNumberOfCalls": 5,
+        "waitDurationInOpenState": 20.0,
+        "permittedNumberOfCallsInHalfOpenState": 3,
+        "on": ["timeout", 429],
+    }
+    assert BreakerRule.from_spec(spec) == BreakerRule(
+        30, 50, 5, 20.0, 3, frozenset({"timeout", 429})
+    )

@@ -19,6 +19,7 @@ from easews.upstream.balance import policy_for
 from easews.upstream.balance.hashing import Bounded
 from easews.upstream.balance.least import Least
 from easews.upstream.balance.rotation import Rotation
+from easews.upstream.causes import causes
 from easews.upstream.health.breaker import BreakerRule
 from easews.upstream.health.checks import Check, TcpCheck
 from easews.upstream.health.rules import EjectionRule
@@ -27,7 +28,7 @@ from easews.upstream.servers import Member, Standing, standing_of
 
 NAMES = "abcde"
 CHECK = Check(TcpCheck(), fails=1)
-BREAKER = BreakerRule(50, 4, 2, 15.0, 2, frozenset({"connect", "5xx"}))
+BREAKER = BreakerRule(50, 4, 2, 15.0, 2, causes(["connect", "5xx"]))
 POLICIES: list[dict[str, Any]] = [
     *({"policy": name} for name in ("roundRobin", "random", "weightedRandom", "ipHash")),
     *({"policy": name} for name in ("leastConnections", "powerOfTwo", "consistentHash")),

@@ -14,6 +14,7 @@ from anyio.lowlevel import checkpoint
 from easews import BadAnswer, ConnectError, Context, UpstreamError, UpstreamTimeout
 from easews.testing import make_context
 from easews.upstream import Attempt, Busy, NoServer, Pool, Queue, Retries, Server, first_answer
+from easews.upstream.causes import Cause, causes
 from easews.upstream.retries import retry_faults
 
 PATIENCE = 30
@@ -81,7 +82,8 @@ class Servers:
 
 
 REFUSED = ConnectError("refused")
-ON_503 = Retries(statuses=frozenset({503}))
+TIMEOUT = causes(["timeout"])
+ON_503 = Retries(on=causes([503]))
 
 
 async def test_the_first_server_that_can_be_reached_answers() -> None:
@@ -97,12 +99,12 @@ async def test_the_first_server_that_can_be_reached_answers() -> None:
     [
         ((REFUSED, REFUSED), Retries(), [0, 1]),
         ((REFUSED, REFUSED, 200), Retries(attempts=2), [0, 1]),
-        ((REFUSED, 200), Retries(connect=False), [0]),
-        ((BadAnswer("nonsense"), 200), Retries(timeout=True), [0]),
+        ((REFUSED, 200), Retries(on=frozenset()), [0]),
+        ((BadAnswer("nonsense"), 200), Retries(on=TIMEOUT), [0]),
         ((UpstreamTimeout("late"), 200), Retries(), [0]),
         ((LATE, 200), Retries(per_try=0.01), [0]),
-        ((LATE, LATE), Retries(per_try=0.01, timeout=True), [0, 1]),
-        ((LATE, 200), Retries(deadline=0.01, timeout=True), [0]),
+        ((LATE, LATE), Retries(per_try=0.01, on=TIMEOUT), [0, 1]),
+        ((LATE, 200), Retries(deadline=0.01, on=TIMEOUT), [0]),
         ((), Retries(), []),
     ],
 )
@@ -117,14 +119,15 @@ async def test_when_no_more_servers_may_be_asked_the_last_failure_is_raised(
 
 
 async def test_a_server_that_takes_too_long_is_passed_over_where_that_is_configured() -> None:
-    servers = Servers(LATE, 200, retries=Retries(per_try=0.01, timeout=True))
+    servers = Servers(LATE, 200, retries=Retries(per_try=0.01, on=TIMEOUT))
     ctx = make_context()
     assert (await servers.answer(ctx)).status == 200
     assert ctx.backend == servers.servers[1].url
 
 
-async def test_a_status_may_be_a_reason_to_ask_another_server() -> None:
-    servers = Servers(503, 200, retries=ON_503)
+@pytest.mark.parametrize("words", [[503], ["5xx"]])
+async def test_a_status_may_be_a_reason_to_ask_another_server(words: list[Cause]) -> None:
+    servers = Servers(503, 200, retries=Retries(on=causes(words)))
     reply = await servers.answer()
     assert (reply.status, servers.asked) == (200, [0, 1])
     assert [it.finished for it in servers.replies] == [1, 0]
@@ -139,7 +142,7 @@ async def test_the_last_server_has_the_last_word() -> None:
 async def test_what_cannot_be_repeated_is_not() -> None:
     servers = Servers(503, 200, retries=ON_503)
     assert (await servers.answer(repeatable=lambda: False)).status == 503
-    servers = Servers(UpstreamTimeout("late"), 200, retries=Retries(timeout=True))
+    servers = Servers(UpstreamTimeout("late"), 200, retries=Retries(on=TIMEOUT))
     with pytest.raises(UpstreamTimeout):
         await servers.answer(repeatable=lambda: False)
     servers = Servers(REFUSED, 200)  # it says by itself that nothing was sent
@@ -243,4 +246,4 @@ def test_a_try_is_not_longer_than_all_of_them() -> None:
     (fault,) = retry_faults(spec, ("retries",))
     assert fault.path == ("retries", "perTry")
     assert not list(retry_faults(spec | {"deadline": 0}, ()))
-    assert Retries.from_spec(spec) == Retries(3, 5.0, 2.0, True, False, frozenset({503}))
+    assert Retries.from_spec(spec) == Retries(3, 5.0, 2.0, frozenset({"connect", 503}))

@@ -2,6 +2,7 @@
 
     servers    Server, and what this process knows of it (pure)
     attempts   Attempt: one try to have a server answer (pure)
+    causes     the words for failures (pure)
     retries    after which failures another server is asked (pure)
     queueing   requests that wait while every server is full (pure)
     pool       Pool: the servers, and which of them gets a request (pure)

@@ -39,7 +39,7 @@ class Attempt:
     def succeeded(self, status: int = 0) -> None:
         """The server has answered, with this status."""
         self._is_told = True
-        if status >= 500 or self.standing.ejection.failures or self._member.breaker is not None:
+        if status >= 400 or self.standing.ejection.failures or self._member.breaker is not None:
             self._availability.answered(self._member, status)
 
     def failed(self, cause: Exception) -> None:

@@ -12,6 +12,7 @@ import anyio
 from ..errors import ConnectError, UpstreamError, UpstreamTimeout
 from ..filters import Context
 from .attempts import Attempt
+from .causes import cause_of
 from .onward import Busy, NoServer
 from .pool import Pool
 from .retries import Retries
@@ -116,8 +117,10 @@ def _may_go_on(
 ) -> bool:
     if isinstance(outcome, UpstreamError):
         # ConnectError says by itself that the request may be sent once more.
-        return retries.heeds(outcome) and (isinstance(outcome, ConnectError) or repeatable())
-    return outcome.status in retries.statuses and repeatable()
+        return cause_of(outcome) in retries.on and (
+            isinstance(outcome, ConnectError) or repeatable()
+        )
+    return outcome.status in retries.on and repeatable()
 
 
 def _why(ctx: Context, outcome: Reply | UpstreamError) -> str:

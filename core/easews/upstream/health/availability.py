@@ -13,8 +13,8 @@ from math import inf
 from time import monotonic
 from typing import Any, Literal
 
-from ...errors import ConnectError, UpstreamTimeout
 from ...filters import SpecFault
+from ..causes import Cause, cause_of, causes
 from ..servers import Member
 from .breaker import Breaker, BreakerRule, breaker_faults
 from .checks import Check, check_faults, check_from_spec
@@ -62,7 +62,7 @@ class HealthRules:
 
 def _ejection(spec: Spec) -> EjectionRule:
     return EjectionRule(
-        spec["failures"], spec["for"], spec["maxFor"], spec["maxShare"], frozenset(spec["on"])
+        spec["failures"], spec["for"], spec["maxFor"], spec["maxShare"], causes(spec["on"])
     )
 
 
@@ -165,21 +165,22 @@ class Availability:
 
     def failed(self, member: Member, error: Exception) -> None:
         """A request to the server has failed."""
-        self._failed(member, _kind(error), str(error))
-        self._tell_breaker(member, _kind(error))
+        cause = cause_of(error)
+        self._failed(member, cause, str(error))
+        self._tell_breaker(member, cause)
 
     def answered(self, member: Member, status: int) -> None:
         """The server has answered a request, with this status."""
-        if status >= 500 and "5xx" in self._rules.ejection.on:
-            self._failed(member, "5xx", f"it answers with {status}")
+        if status in self._rules.ejection.on:
+            self._failed(member, status, f"it answers with {status}")
         elif member.standing.ejection.succeeded(self._clock()):
             log.info("%s has answered: it is used again", member.server.url)
             member.standing.tell()
-        self._tell_breaker(member, "5xx" if status >= 500 else "")
+        self._tell_breaker(member, status)
 
-    def _tell_breaker(self, member: Member, kind: str) -> None:
+    def _tell_breaker(self, member: Member, cause: Cause) -> None:
         breaker, rule = member.breaker, self._rules.breaker
-        if breaker is None or rule is None or not breaker.ended(kind in rule.on, self._clock()):
+        if breaker is None or rule is None or not breaker.ended(cause in rule.on, self._clock()):
             return
         if breaker.until == -inf:
             log.info("the circuit breaker of %s is closed", member.server.url)
@@ -187,19 +188,19 @@ class Availability:
             log.warning("the circuit breaker of %s is open for %g s", member.server.url, rule.wait)
         self.expire()
 
-    def _failed(self, member: Member, kind: str, cause: str) -> None:
+    def _failed(self, member: Member, cause: Cause, reason: str) -> None:
         rule, standing, url = self._rules.ejection, member.standing, member.server.url
         ejection = standing.ejection
-        cause = cause.removeprefix(f"{url}: ")
-        if kind not in rule.on:
-            ejection.last_error = cause
-        elif ejection.failed(rule, cause, self._clock()) and len(self._members) > 1:
+        reason = reason.removeprefix(f"{url}: ")
+        if cause not in rule.on:
+            ejection.last_error = reason
+        elif ejection.failed(rule, reason, self._clock()) and len(self._members) > 1:
             log.warning(
                 "%s is ejected for %g s: %d failures in a row, the last one: %s",
                 url,
                 ejection.until - ejection.since,
                 ejection.failures,
-                cause,
+                reason,
             )
             standing.tell()
 
@@ -233,13 +234,6 @@ def health_faults(pool: Spec, at: Sequence[str | int]) -> Iterator[SpecFault]:
 
 def _condition(member: Member) -> Condition:
     return Condition(member.checkup, member.standing.ejection)
-
-
-def _kind(error: Exception) -> str:
-    """The word for this failure in `ejection.on`; empty where there is none."""
-    if isinstance(error, ConnectError):
-        return "connect"
-    return "timeout" if isinstance(error, UpstreamTimeout) else ""
 
 
 def _state(member: Member, now: float) -> ServerState:

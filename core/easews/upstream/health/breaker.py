@@ -16,6 +16,7 @@ from math import inf
 from typing import Any
 
 from ...filters import SpecFault
+from ..causes import Cause, causes
 
 Spec = Mapping[str, Any]
 
@@ -29,7 +30,7 @@ class BreakerRule:
     minimum  how many there have to be before it may open
     wait     for how many seconds it is open
     trials   how many requests are tried after that
-    on       what counts as a failure: connect, timeout, 5xx
+    on       what counts as a failure: `causes`
     """
 
     rate: float
@@ -37,7 +38,7 @@ class BreakerRule:
     minimum: int
     wait: float
     trials: int
-    on: frozenset[str]
+    on: frozenset[Cause]
 
     @classmethod
     def from_spec(cls, spec: Spec) -> BreakerRule:
@@ -48,7 +49,7 @@ class BreakerRule:
             spec["minimumNumberOfCalls"],
             spec["waitDurationInOpenState"],
             spec["permittedNumberOfCallsInHalfOpenState"],
-            frozenset(spec["on"]),
+            causes(spec["on"]),
         )
 
 

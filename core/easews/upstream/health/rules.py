@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from math import inf
 from typing import NamedTuple
 
+from ..causes import Cause
+
 #: The share of its weight with which a server begins that is back.
 SLOW_START_FROM = 0.1
 
@@ -63,14 +65,14 @@ class EjectionRule:
     shortest   for how many seconds, the first time
     longest    for how many at most
     max_share  the percentage of the pool's servers that may be out at a time
-    on         which failures count
+    on         which failures count: `causes`
     """
 
     failures: int = 3
     shortest: float = 10.0
     longest: float = 300.0
     max_share: int = 50
-    on: frozenset[str] = frozenset({"connect"})
+    on: frozenset[Cause] = frozenset({"connect"})
 
 
 @dataclass(slots=True, eq=False)
