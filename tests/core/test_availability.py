@@ -311,6 +311,23 @@ def test_a_trial_that_fails_opens_it_again_and_one_whose_client_leaves_is_repeat
     assert farm.chosen() == "a"
 
 
+@pytest.mark.parametrize("how", ["left", "refused", "answered"])
+def test_requests_from_before_the_breaker_opened_are_no_trials(how: str) -> None:
+    farm = Farm(1, BREAKING)
+    early = [farm.pool.next(REQUEST) for _ in range(2)]
+    asked(farm, True, False)
+    farm.now += 10
+    assert farm.pool.next(REQUEST) is not None
+    for attempt in early:
+        assert attempt is not None
+        if how == "refused":
+            attempt.failed(ConnectError("refused"))
+        elif how == "answered":
+            attempt.succeeded(200)
+        attempt.over()
+    assert [farm.pool.next(REQUEST) is None for _ in range(3)] == [False, True, True]
+
+
 def test_servers_whose_breaker_is_closed_take_over() -> None:
     farm = Farm(2, BREAKING)
     farm.fail("a", 2)

@@ -15,15 +15,17 @@ class Attempt:
     """
 
     # An open session keeps it, so it holds little.
-    __slots__ = ("_availability", "_is_over", "_is_told", "_member", "_session")
+    __slots__ = ("_availability", "_is_over", "_is_told", "_member", "_openings", "_session")
 
     def __init__(self, member: Member, availability: Availability) -> None:
         self._member = member
         self._availability = availability
         self._session: Session | None = None
         self._is_over = self._is_told = False
+        self._openings = 0  # of its breaker, when it began
         member.standing.count(1)
         if member.breaker is not None:
+            self._openings = member.breaker.openings
             availability.begun(member.breaker)
 
     @property
@@ -40,12 +42,12 @@ class Attempt:
         """The server has answered, with this status."""
         self._is_told = True
         if status >= 400 or self.standing.ejection.failures or self._member.breaker is not None:
-            self._availability.answered(self._member, status)
+            self._availability.answered(self._member, status, self._openings)
 
     def failed(self, cause: Exception) -> None:
         """The server could not be reached, or did not answer."""
         self._is_told = True
-        self._availability.failed(self._member, cause)
+        self._availability.failed(self._member, cause, self._openings)
 
     def opened(self, session: Session) -> None:
         """The request leads to this session, which the pool may close."""
@@ -58,7 +60,7 @@ class Attempt:
         if not self._is_over:
             self._is_over = True
             if self._member.breaker is not None and not self._is_told:
-                self._availability.given_up(self._member.breaker)
+                self._availability.given_up(self._member.breaker, self._openings)
             self.standing.count(-1)
             if self._session is not None and self._member.sessions is not None:
                 self._member.sessions.discard(self._session)

@@ -158,29 +158,31 @@ class Availability:
         if breaker.begun():
             self.expire()
 
-    def given_up(self, breaker: Breaker) -> None:
+    def given_up(self, breaker: Breaker, openings: int) -> None:
         """A request to it has ended without telling anything: its client has left."""
-        breaker.given_up()
+        breaker.given_up(openings)
         self.expire()
 
-    def failed(self, member: Member, error: Exception) -> None:
-        """A request to the server has failed."""
+    def failed(self, member: Member, error: Exception, openings: int) -> None:
+        """A request to the server has failed. It began after so many openings of its breaker."""
         cause = cause_of(error)
         self._failed(member, cause, str(error))
-        self._tell_breaker(member, cause)
+        self._tell_breaker(member, cause, openings)
 
-    def answered(self, member: Member, status: int) -> None:
+    def answered(self, member: Member, status: int, openings: int) -> None:
         """The server has answered a request, with this status."""
         if status in self._rules.ejection.on:
             self._failed(member, status, f"it answers with {status}")
         elif member.standing.ejection.succeeded(self._clock()):
             log.info("%s has answered: it is used again", member.server.url)
             member.standing.tell()
-        self._tell_breaker(member, status)
+        self._tell_breaker(member, status, openings)
 
-    def _tell_breaker(self, member: Member, cause: Cause) -> None:
+    def _tell_breaker(self, member: Member, cause: Cause, openings: int) -> None:
         breaker, rule = member.breaker, self._rules.breaker
-        if breaker is None or rule is None or not breaker.ended(cause in rule.on, self._clock()):
+        if breaker is None or rule is None:
+            return
+        if not breaker.ended(openings, cause in rule.on, self._clock()):
             return
         if breaker.until == -inf:
             log.info("the circuit breaker of %s is closed", member.server.url)

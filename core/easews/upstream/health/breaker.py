@@ -56,13 +56,18 @@ class BreakerRule:
 class Breaker:
     """See the module. Call `begun` for each request, and then `ended` with what became of it.
 
-    until  when it is no longer open; -inf when it is not
-    since  when it has opened
+    A request that began before the breaker last opened says nothing about the server as it is now.
+    So whoever sends one remembers `openings` as it was at that time.
+
+    until     when it is no longer open; -inf when it is closed
+    since     when it has opened
+    openings  how often it has opened
     """
 
     def __init__(self, rule: BreakerRule) -> None:
         self.until: float = -inf
         self.since: float = -inf
+        self.openings: int = 0
         self._rule = rule
         self._failures: deque[bool] = deque(maxlen=rule.window)
         self._begun = self._passed = 0  # of the trials
@@ -80,17 +85,24 @@ class Breaker:
         self._begun += 1
         return self._begun == self._rule.trials
 
-    def given_up(self) -> None:
-        """A request has ended without an answer that tells anything: its client has left."""
-        self._begun = max(0, self._begun - 1)
+    def given_up(self, openings: int) -> None:
+        """A request has ended without an answer that tells anything: its client has left.
 
-    def ended(self, failed: bool, now: float) -> bool:
-        """A request was answered, or has failed. Whether `permits` may be another by that."""
+        `openings` is what it was when the request began.
+        """
+        if openings == self.openings and self.until > -inf:
+            self._begun -= 1
+
+    def ended(self, openings: int, failed: bool, now: float) -> bool:
+        """A request was answered, or has failed. Whether `permits` may be another by that.
+
+        `openings` is what it was when the request began.
+        """
+        if openings != self.openings:
+            return False
         if self.until == -inf:
             self._failures.append(failed)
             return failed and self._is_too_much() and self._open(now)
-        if now < self.until:  # it was sent before the breaker opened
-            return False
         if failed:
             return self._open(now)
         self._passed += 1
@@ -102,6 +114,7 @@ class Breaker:
 
     def _open(self, now: float) -> bool:
         self.since, self.until = now, now + self._rule.wait
+        self.openings += 1
         self._begun = self._passed = 0
         return True
 
