@@ -38,7 +38,7 @@ def test_a_check_knows_what_it_asks_and_which_answers_pass() -> None:
         "path": "/healthz?deep=1",
         "method": "HEAD",
         "headers": {"X-Probe": "1"},
-        "match": {"statusCodes": [[200, 204], 429]},
+        "match": {"statusCodes": [[200, 204], 429], "headers": {}},
     }
     way = check_from_spec(spec(http=http)).way
     assert way == HttpCheck(
@@ -46,6 +46,26 @@ def test_a_check_knows_what_it_asks_and_which_answers_pass() -> None:
     )
     passing = [status for status in (199, 200, 204, 205, 428, 429) if way.passes(status)]
     assert passing == [200, 204, 429]
+
+
+def matching(**match: Any) -> Check:
+    match = {"statusCodes": [200], "headers": {}, **match}
+    return check_from_spec(spec(http={"method": "GET", "headers": {}, "match": match}))
+
+
+def test_equal_checks_are_one_whatever_config_they_stand_in() -> None:
+    """So that a server is checked once for all of them."""
+    matches: list[dict[str, Any]] = [
+        {},
+        {"body": {"contains": "ok"}},
+        {"body": {"contains": "no"}},
+        {"body": {"regex": "ok"}},
+        {"headers": {"X-Ready": {"exact": "1", "empty": False}}},
+        {"headers": {"X-Ready": {"exact": "2", "empty": False}}},
+    ]
+    checks, again = [[matching(**match) for match in matches] for _ in range(2)]
+    assert again == checks
+    assert len({*checks, *again}) == len(checks)
 
 
 @pytest.mark.parametrize(
@@ -76,9 +96,14 @@ def test_passes_has_two_names() -> None:
         ({"ws": {"uri": "/", "path": "/"}}, ["h", "ws", "uri"], "another name for `path`"),
         ({"timeout": 11}, ["h", "timeout"], "longer than the interval"),
         (
-            {"http": {"match": {"statusCodes": [200, [299, 200]]}}},
+            {"http": {"method": "GET", "match": {"statusCodes": [200, [299, 200]]}}},
             ["h", "http", "match", "statusCodes", 1],
             "no status is at least 299 and at most 200",
+        ),
+        (
+            {"http": {"method": "HEAD", "match": {"body": {"contains": "ok"}}}},
+            ["h", "http", "match", "body"],
+            "an answer to HEAD has no body",
         ),
     ],
 )
@@ -91,5 +116,6 @@ def test_fields_that_disagree_are_found(
 
 
 def test_fields_that_agree_are_let_pass() -> None:
-    http = {"path": "/", "match": {"statusCodes": [[200, 200]]}}
+    match = {"statusCodes": [[200, 200]], "body": {"contains": "ok"}}
+    http = {"path": "/", "method": "GET", "match": match}
     assert not list(check_faults(spec(timeout=10, http=http, passes=2), ["h"]))

@@ -9,14 +9,16 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import anyio
 import pytest
 from anyio.abc import SocketAttribute, SocketStream
 
-from easews import UpstreamError
+from easews import HeaderMatch, UpstreamError
+from easews.http.matching import TextMatch
 from easews.upstream import Server
-from easews.upstream.health.checks import Check, HttpCheck, TcpCheck, Way, WsCheck
+from easews.upstream.health.checks import BODY, Check, HttpCheck, TcpCheck, Way, WsCheck
 from easews.upstream.health.probes import probe
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -133,6 +135,69 @@ async def test_an_http_check_passes_with_a_status_that_does(answer: bytes, cause
         found = await check(peer, HttpCheck())
     assert found.startswith(cause)
     assert bool(found) is bool(cause)
+
+
+def answer(body: bytes, *fields: bytes) -> bytes:
+    head = (b"HTTP/1.1 200 OK", b"Content-Length: %d" % len(body), *fields)
+    return b"\r\n".join((*head, b"", body))
+
+
+@pytest.mark.parametrize(
+    ("fields", "passes"),
+    [
+        ((b"X-Ready: yes", b"X-Node: blue-1"), True),
+        ((b"X-Ready: no", b"x-ready: yes", b"X-Node: blue-2"), True),
+        ((b"X-Ready: yes", b"X-Node: green-1"), False),
+        ((b"X-Ready: yes", b"X-Node: blue-1", b"X-Fault: disk"), False),
+        ((), False),
+    ],
+)
+async def test_an_http_check_may_want_headers(fields: tuple[bytes, ...], passes: bool) -> None:
+    wanted: dict[str, dict[str, Any]] = {
+        "X-Ready": {"exact": "yes", "empty": False},
+        "X-Node": {"regex": "^blue-", "empty": False},
+        "X-Fault": {"empty": True},
+    }
+    way = HttpCheck(answered=HeaderMatch(wanted, match_all=True))
+    async with backend(answer(b"ok", *fields)) as peer:
+        found = await check(peer, way)
+    assert found == ("" if passes else "it answers GET / with headers that do not match")
+
+
+@pytest.mark.parametrize(
+    ("sent", "wanted", "passes"),
+    [
+        (answer(b'{"status": "ready"}'), {"contains": '"ready"'}, True),
+        (answer(b'{"status": "starting"}'), {"contains": '"ready"'}, False),
+        (answer(b"db: ok\ncache: ok\n"), {"regex": "cache: (ok|warm)"}, True),
+        (answer("bereit für alle".encode()), {"contains": "für"}, True),
+        (answer(b"\xff ready"), {"contains": "ready"}, True),
+        (answer(b""), {"contains": "ready"}, False),
+        (answer(b"x" * (BODY - 5) + b"ready"), {"contains": "ready"}, True),
+        (answer(b"x" * (BODY - 4) + b"ready"), {"contains": "ready"}, False),
+        (b"HTTP/1.1 200 OK\r\n\r\nready", {"contains": "ready"}, True),
+        (b"HTTP/1.1 503 No\r\nContent-Length: 5\r\n\r\nready", {"contains": "ready"}, False),
+    ],
+)
+async def test_an_http_check_may_want_a_body(
+    sent: bytes, wanted: dict[str, str], passes: bool
+) -> None:
+    async with backend(sent) as peer:
+        assert (await check(peer, HttpCheck(body=TextMatch(wanted))) == "") is passes
+
+
+async def test_of_a_body_that_does_not_end_only_the_beginning_is_read() -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\nready"
+    async with backend(head + b"x" * 4 * BODY) as peer:
+        assert await check(peer, HttpCheck(body=TextMatch({"contains": "ready"}))) == ""
+        found = await check(peer, HttpCheck(body=TextMatch({"contains": "set"})))
+        assert found == "it answers GET / with a body that does not match"
+
+
+async def test_a_body_that_breaks_off_has_failed() -> None:
+    async with backend(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nready") as peer:
+        found = await check(peer, HttpCheck(body=TextMatch({"contains": "ready"})))
+    assert found.startswith("its answer is refused: ")
 
 
 async def test_the_query_of_a_check_is_not_shown() -> None:

@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ...filters import SpecFault
+from ...http.matching import HeaderMatch, TextMatch
 
 Spec = Mapping[str, Any]
 
 #: The ways to check a server. Without any it is `tcp`.
 WAYS = ("http", "ws", "tcp")
+
+#: How many bytes of an answer's body a check reads at most.
+BODY = 64 * 1024
 
 #: Seconds that a check may take where the config says nothing, unless its interval is shorter.
 TIMEOUT = 3.0
@@ -21,14 +25,19 @@ OnUnhealthy = Literal["keep", "drain", "close"]
 
 @dataclass(frozen=True, slots=True)
 class HttpCheck:
-    """An HTTP request, and the ranges of status codes that pass. Without `path` it is that of the
-    server's URL.
+    """An HTTP request, and which answers pass. Without `path` it is that of the server's URL.
+
+    statuses  the ranges of status codes that pass
+    answered  what the headers of the answer have to be like
+    body      what the first `BODY` bytes of its body have to be like; None for anything
     """
 
     path: str = ""
     method: str = "GET"
     headers: tuple[tuple[str, str], ...] = ()
     statuses: tuple[tuple[int, int], ...] = ((200, 399),)
+    answered: HeaderMatch | None = None
+    body: TextMatch | None = None
 
     def passes(self, status: int) -> bool:
         """Whether an answer with this status passes."""
@@ -92,9 +101,15 @@ def check_from_spec(spec: Spec) -> Check:
 
 def _way(spec: Spec) -> Way:
     if "http" in spec:
-        http = spec["http"]
-        ranges = tuple(_range(status) for status in http["match"]["statusCodes"])
-        return HttpCheck(_path(http), http["method"], _headers(http), ranges)
+        http, match = spec["http"], spec["http"]["match"]
+        return HttpCheck(
+            _path(http),
+            http["method"],
+            _headers(http),
+            tuple(_range(status) for status in match["statusCodes"]),
+            HeaderMatch(match["headers"], match_all=True) if match["headers"] else None,
+            TextMatch(match["body"]) if "body" in match else None,
+        )
     if "ws" in spec:
         ws = spec["ws"]
         return WsCheck(_path(ws), _headers(ws), ws["ping"])
@@ -132,15 +147,26 @@ def check_faults(spec: Spec, at: Sequence[str | int]) -> Iterator[SpecFault]:
             "a check may take longer than the interval to the next one",
             "write a timeout of at most the interval",
         )
-    statuses = spec.get("http", {}).get("match", {}).get("statusCodes", ())
-    for number, status in enumerate(statuses):
+    if "http" in spec:
+        yield from _match_faults(spec["http"], (*at, "http", "match"))
+
+
+def _match_faults(http: Spec, at: Sequence[str | int]) -> Iterator[SpecFault]:
+    match = http.get("match", {})
+    for number, status in enumerate(match.get("statusCodes", ())):
         first, last = _range(status)
         if first > last:
             yield SpecFault(
-                (*at, "http", "match", "statusCodes", number),
+                (*at, "statusCodes", number),
                 f"no status is at least {first} and at most {last}",
                 f"write [{last}, {first}]",
             )
+    if "body" in match and http["method"] == "HEAD":
+        yield SpecFault(
+            (*at, "body"),
+            "an answer to HEAD has no body",
+            "write method: GET, or leave body out",
+        )
 
 
 def _written_twice(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from math import inf
 
@@ -27,12 +28,13 @@ from wsproto.utilities import ProtocolError
 
 from ...addresses import bracketed
 from ...errors import BadAnswer, ConnectError, UpstreamTimeout
+from ...http import Headers
 from ...net.waiting import linger, receive, send_all
 from ...net.wire import Wire
 from ..dialling.dial import dial
 from ..dialling.securing import why_lost
 from ..servers import Server
-from .checks import Check, HttpCheck, TcpCheck, WsCheck
+from .checks import BODY, Check, HttpCheck, TcpCheck, WsCheck
 
 AGENT = "easews-health-check"
 #: Seconds for which a server that has passed may take to end its connection.
@@ -74,16 +76,48 @@ async def _ask_http(wire: Wire, server: Server, way: HttpCheck) -> None:
     path = way.path or server.path or "/"
     url = httpcore.URL(scheme="http", host=server.host, port=server.port, target=path)
     request = httpcore.Request(way.method, url, headers=[("Host", host), *headers])
+    stream = _Stream(wire)
     try:
-        async with httpcore.AsyncHTTP11Connection(url.origin, _Stream(wire)) as connection:
-            status = (await connection.handle_async_request(request)).status
+        async with httpcore.AsyncHTTP11Connection(url.origin, stream) as connection:
+            answer = await connection.handle_async_request(request)
+            fault = await _fault(answer, stream, way)
     except httpcore.NetworkError as error:
         raise ConnectError(str(error)) from None
     except httpcore.ProtocolError as error:
         raise BadAnswer(f"its answer is refused: {error}") from None
-    if not way.passes(status):
+    if fault:
         shown = path.partition("?")[0]  # a query may have a secret in it
-        raise BadAnswer(f"it answers {way.method} {shown} with {status}")
+        raise BadAnswer(f"it answers {way.method} {shown} with {fault}")
+
+
+async def _fault(answer: httpcore.Response, stream: _Stream, way: HttpCheck) -> str:
+    """Why the answer does not pass; empty when it does."""
+    if not way.passes(answer.status):
+        return f"{answer.status}"
+    if way.answered is not None and not way.answered.fits(_fields(answer)):
+        return "headers that do not match"
+    if way.body is not None and not way.body.fits(await _text(answer, stream)):
+        return "a body that does not match"
+    return ""
+
+
+def _fields(answer: httpcore.Response) -> Headers:
+    pairs = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.headers)
+    return Headers.parsed([(name.lower(), name, value) for name, value in pairs])
+
+
+async def _text(answer: httpcore.Response, stream: _Stream) -> str:
+    """The first `BODY` bytes of the body."""
+    body = b""
+    with suppress(_Enough):
+        async for part in answer.stream:  # type: ignore[union-attr]
+            body += part
+            stream.is_read = len(body) >= BODY
+    return body[:BODY].decode("utf-8", "replace")
+
+
+class _Enough(Exception):
+    """Ends the reading of a body from within: httpcore's iterators do not like to be left."""
 
 
 async def _ask_ws(wire: Wire, server: Server, way: WsCheck) -> None:
@@ -139,12 +173,18 @@ class _WebSocket:
 
 
 class _Stream(httpcore.AsyncNetworkStream):
-    """A wire for httpcore. It stays open: whoever has dialled it closes it."""
+    """A wire for httpcore. It stays open: whoever has dialled it closes it.
+
+    is_read  whether nobody wants more of it; then reading raises _Enough
+    """
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
+        self.is_read = False
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        if self.is_read:
+            raise _Enough
         try:
             return await receive(self._wire, inf if timeout is None else timeout)
         except OSError as error:
