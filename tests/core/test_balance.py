@@ -87,6 +87,28 @@ def test_turns_are_spread_evenly() -> None:
     assert hosts(policy, 6) == "012012"
 
 
+def test_others_take_turns_in_standing_in_for_a_server() -> None:
+    policy, they = Rotation(), members(1, 1, 1, 2)
+    policy.update(they)
+    chosen: Counter[str] = Counter()
+    for _ in range(20):
+        member = policy.choose(REQUEST)
+        if member is they[0]:
+            member = policy.choose(REQUEST, lambda one: one is they[0])
+        assert member is not None
+        chosen[member.server.host] += 1
+    assert chosen == {"s1": 5, "s2": 5, "s3": 10}
+
+
+def test_a_server_that_never_stood_in_need_not_make_up_for_it() -> None:
+    policy, they = Rotation(), members(1, 1, 1)
+    policy.update(they)
+    for _ in range(10):
+        policy.choose(REQUEST, lambda one: one is they[0])
+    after = [policy.choose(REQUEST, lambda one: one is they[1]) for _ in range(20)]
+    assert abs(after.count(they[0]) - after.count(they[2])) <= 2
+
+
 @given(WEIGHTS, st.integers(0, 40))
 def test_a_change_of_a_weight_takes_no_turn_away(weights: list[int], turns: int) -> None:
     policy, they = Rotation(), members(*weights)

@@ -2,78 +2,42 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from threading import Event
 from typing import Any
 
 import pytest
-from tests.e2e.gateway import PATIENCE, Gateway, Lines, config, free_port, proxied, running
+from tests.e2e.backends import Backend, three_backends
+from tests.e2e.gateway import PATIENCE, Gateway, config, free_port, proxied, running
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 CLIENTS = 200
-AT_A_TIME = 20
-SCRIPT = Path(__file__).with_name("backend_process.py")
-
-
-class Backend:
-    """A backend that can be killed and started again on its port."""
-
-    def __init__(self) -> None:
-        self.port = free_port()
-        self.start()
-
-    @property
-    def url(self) -> str:
-        return f"ws://127.0.0.1:{self.port}"
-
-    def start(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, str(SCRIPT), str(self.port)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        assert self._process.stdout is not None
-        Lines(self._process.stdout).wait_for("ready")
-
-    def stop(self) -> None:
-        """SIGSTOP: its kernel accepts connections, and nobody answers."""
-        self._process.send_signal(signal.SIGSTOP)
-
-    def kill(self) -> None:
-        """SIGKILL."""
-        self._process.kill()
-        self._process.wait(PATIENCE)
-        if self._process.stdout is not None:
-            self._process.stdout.close()
-
-    close = kill
+AT_A_TIME = 21
 
 
 @pytest.fixture
 def backends() -> Iterator[list[Backend]]:
-    with ExitStack() as stack:
-        made = [Backend() for _ in range(3)]
-        for backend in made:
-            stack.callback(backend.close)
+    with three_backends() as made:
         yield made
 
 
 @contextmanager
 def gateway_for(
-    loop: str, folder: Path, backends: list[Backend], check: Mapping[str, object] | None
+    loop: str,
+    folder: Path,
+    backends: list[Backend],
+    check: Mapping[str, object] | None,
+    policy: str = "roundRobin",
 ) -> Iterator[Gateway]:
     fields: dict[str, Any] = {} if check is None else {"healthCheck": check}
     urls = [backend.url for backend in backends]
-    balance = {"policy": "roundRobin"}
-    text = config(free_port(), proxied("/ws", *urls, loadBalance=balance, **fields))
+    text = config(free_port(), proxied("/ws", *urls, loadBalance={"policy": policy}, **fields))
     with running(text, folder, "--backend", loop) as gateway:
         yield gateway
 
@@ -85,7 +49,7 @@ def asked(gateway: Gateway) -> str:
     return ""
 
 
-def open_many(gateway: Gateway, backends: list[Backend], victim: Backend) -> list[str]:
+def open_many(gateway: Gateway, victim: Backend) -> list[str]:
     """So many clients, under which one backend is killed. It raises if one handshake fails."""
     some = Event()
 
@@ -102,21 +66,29 @@ def open_many(gateway: Gateway, backends: list[Backend], victim: Backend) -> lis
 
 
 @pytest.mark.parametrize(
-    "check",
+    ("check", "policy"),
     [
-        {"interval": "200ms", "ws": {"ping": True}},
-        {"interval": "200ms", "http": {"match": {"statusCodes": [426]}}},
-        {"interval": "200ms", "tcp": {}},
+        ({"interval": "200ms", "ws": {"ping": True}}, "roundRobin"),
+        ({"interval": "200ms", "http": {"match": {"statusCodes": [426]}}}, "roundRobin"),
+        # With it everybody asks the dead one first, which has no sessions.
+        ({"interval": "200ms", "tcp": {}}, "leastConnections"),
     ],
     ids=["ws", "http", "tcp"],
 )
 def test_not_one_handshake_fails_when_a_backend_is_killed(
-    loop: str, tmp_path: Path, backends: list[Backend], check: Mapping[str, object]
+    loop: str,
+    tmp_path: Path,
+    backends: list[Backend],
+    check: Mapping[str, object],
+    policy: str,
 ) -> None:
     victim = backends[0]
-    with gateway_for(loop, tmp_path, backends, check) as gateway:
-        assert len(open_many(gateway, backends, victim)) == CLIENTS
-        gateway.log.wait_for(f"{victim.url} is down")
+    with gateway_for(loop, tmp_path, backends, check, policy) as gateway:
+        led_to = open_many(gateway, victim)
+        assert len(led_to) == CLIENTS
+        assert str(victim.port) in led_to
+        # The first check that can fail takes it out: it is out within one interval.
+        gateway.log.wait_for(f"{victim.url} is down: a check has failed: ")
         before = gateway.log.having("; asking")
         later = {asked(gateway) for _ in range(30)}
         assert later == {str(backend.port) for backend in backends[1:]}
@@ -126,12 +98,31 @@ def test_not_one_handshake_fails_when_a_backend_is_killed(
         assert {asked(gateway) for _ in range(12)} == {str(backend.port) for backend in backends}
 
 
+def test_handshakes_that_a_killed_backend_has_not_answered_go_on_to_others(
+    loop: str, tmp_path: Path, backends: list[Backend]
+) -> None:
+    victim, others = backends[0], {str(backend.port) for backend in backends[1:]}
+    with (
+        gateway_for(loop, tmp_path, backends, None) as gateway,
+        ThreadPoolExecutor(AT_A_TIME) as pool,
+    ):
+        victim.stop()
+        opening = [pool.submit(asked, gateway) for _ in range(AT_A_TIME)]
+        for _ in islice(as_completed(opening, PATIENCE), 2 * AT_A_TIME // 3):
+            pass  # the victim has the others
+        victim.kill()
+        led_to = Counter(future.result(PATIENCE) for future in opening)
+        gateway.log.wait_for(victim.url, "; asking")
+        assert led_to.keys() == others
+        assert max(led_to.values()) - min(led_to.values()) <= 2  # they share what it had
+
+
 def test_without_checks_failed_handshakes_tell(
     loop: str, tmp_path: Path, backends: list[Backend]
 ) -> None:
     victim = backends[0]
     with gateway_for(loop, tmp_path, backends, None) as gateway:
-        assert len(open_many(gateway, backends, victim)) == CLIENTS
+        assert len(open_many(gateway, victim)) == CLIENTS
         gateway.log.wait_for(f"{victim.url} is ejected for 10 s: ")
         before = gateway.log.having("; asking")
         assert {asked(gateway) for _ in range(30)} == {str(one.port) for one in backends[1:]}

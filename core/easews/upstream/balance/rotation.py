@@ -2,6 +2,9 @@
 
 Each server has a time at which it is due, and the one that is due first is next. Between two turns
 of a server 1/weight of a round goes by. After a whole round each has had `weight` turns exactly.
+
+Where a server is full or has failed, another one stands in for it. They take turns in that, too,
+which does not change their other turns: no server gets all that a dead one should have had.
 """
 
 from __future__ import annotations
@@ -22,6 +25,8 @@ class Rotation:
         self._now = 0.0  # in rounds
         self._due: list[tuple[float, int, Member]] = []
         self._weights: dict[Member, float] = {}
+        self._stood_in = 0.0  # in rounds of those who stand in
+        self._due_to_stand_in: dict[Member, float] = {}
 
     def update(self, members: Sequence[Member]) -> None:
         chosen = usable(members)
@@ -39,13 +44,24 @@ class Rotation:
             self._due.append((self._now + wait, number, member))
         heapify(self._due)
         self._weights = {member: member.weight for member in chosen}
+        self._due_to_stand_in = {
+            member: self._due_to_stand_in.get(member, 0.0) for member in chosen
+        }
 
     def choose(self, request: Request, skip: Skip | None = None) -> Member | None:
         if skip is not None:
-            left = [entry for entry in self._due if not skip(entry[2])]
-            return min(left)[2] if left else None
+            return self._stand_in([entry for entry in self._due if not skip(entry[2])])
         if not self._due:
             return None
         self._now, number, member = self._due[0]
         heapreplace(self._due, (self._now + 1 / self._weights[member], number, member))
+        return member
+
+    def _stand_in(self, left: Sequence[tuple[float, int, Member]]) -> Member | None:
+        if not left:
+            return None
+        due = self._due_to_stand_in
+        member = min(left, key=lambda entry: (due[entry[2]], entry))[2]
+        self._stood_in = max(self._stood_in, due[member])
+        due[member] = self._stood_in + 1 / self._weights[member]
         return member
