@@ -13,8 +13,20 @@ from anyio.lowlevel import checkpoint
 
 from easews import BadAnswer, ConnectError, Context, UpstreamError, UpstreamTimeout
 from easews.testing import make_context
-from easews.upstream import Attempt, Busy, NoServer, Pool, Queue, Retries, Server, first_answer
+from easews.upstream import (
+    Attempt,
+    Busy,
+    HealthRules,
+    NoServer,
+    Pool,
+    Queue,
+    Retries,
+    Server,
+    first_answer,
+)
 from easews.upstream.causes import Cause, causes
+from easews.upstream.health.breaker import BreakerRule
+from easews.upstream.health.rules import EjectionRule
 from easews.upstream.retries import retry_faults
 
 PATIENCE = 30
@@ -83,6 +95,7 @@ class Servers:
 
 REFUSED = ConnectError("refused")
 TIMEOUT = causes(["timeout"])
+HANGS = HealthRules(EjectionRule(failures=2, on=TIMEOUT))
 ON_503 = Retries(on=causes([503]))
 
 
@@ -147,6 +160,152 @@ async def test_what_cannot_be_repeated_is_not() -> None:
         await servers.answer(repeatable=lambda: False)
     servers = Servers(REFUSED, 200)  # it says by itself that nothing was sent
     assert (await servers.answer(repeatable=lambda: False)).status == 200
+
+
+TIMES = [
+    (Retries(per_try=0.01), r"within 0\.01 s \(retries\.perTry\)"),
+    (Retries(per_try=PATIENCE, deadline=0.01), r"within 0\.01 s \(retries\.deadline\)"),
+    (Retries(deadline=PATIENCE).within(0.01, "timeout"), r"within 0\.01 s \(timeout\)"),
+    (Retries(deadline=0.01).within(PATIENCE, "timeout"), r"within 0\.01 s \(retries\.deadline\)"),
+]
+
+
+@pytest.fixture
+def pass_time(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Has so many seconds pass, for those who look at the clock."""
+    passed, current_time = [0.0], anyio.current_time
+    monkeypatch.setattr(anyio, "current_time", lambda: current_time() + sum(passed))
+    return passed.append
+
+
+@pytest.mark.parametrize(("retries", "said"), TIMES)
+async def test_a_server_that_hangs_is_to_blame_whatever_time_runs_out(
+    retries: Retries, said: str
+) -> None:
+    servers = Servers(LATE, retries=retries, health=HANGS)
+    for state in ("up", "ejected"):
+        with pytest.raises(UpstreamTimeout, match=said) as caught:
+            await servers.answer()
+        assert str(caught.value).startswith(f"{servers.servers[0].url}: ")
+        assert servers.pool.states()[0].state == state
+    assert servers.nobody_is_busy()
+
+
+async def test_a_server_that_hangs_opens_its_circuit_breaker() -> None:
+    rule = BreakerRule(50, window=2, minimum=2, wait=60.0, trials=1, on=TIMEOUT)
+    servers = Servers(LATE, retries=Retries(deadline=0.01), health=HealthRules(breaker=rule))
+    for _ in range(2):
+        with pytest.raises(UpstreamTimeout):
+            await servers.answer()
+    with pytest.raises(NoServer):
+        await servers.answer()
+
+
+async def test_the_last_server_has_what_is_left_of_the_deadline(
+    pass_time: Callable[[float], None],
+) -> None:
+    servers = Servers(REFUSED, LATE, 200, retries=Retries(per_try=100, deadline=1000))
+
+    async def ask(attempt: Attempt) -> Answered:
+        if attempt.server is servers.servers[0]:
+            pass_time(999.7)
+        return await servers.ask(attempt)
+
+    with anyio.fail_after(PATIENCE), pytest.raises(UpstreamTimeout, match=r"s1: .*deadline"):
+        await first_answer(servers.pool, make_context(), ask)
+    assert servers.asked == [0, 1]
+
+
+async def test_when_the_deadline_has_passed_the_answer_that_is_there_is_the_last(
+    pass_time: Callable[[float], None],
+) -> None:
+    servers = Servers(503, 200, retries=Retries(deadline=1000, on=ON_503.on))
+
+    async def ask(attempt: Attempt) -> Answered:
+        reply = await servers.ask(attempt)
+        pass_time(1000)
+        return reply
+
+    reply = await first_answer(servers.pool, make_context(), ask)
+    assert (reply.status, reply.finished) == (503, 0)
+
+
+async def test_no_server_is_asked_when_letting_go_of_an_answer_has_taken_too_long(
+    pass_time: Callable[[float], None],
+) -> None:
+    servers = Servers(503, 200, retries=Retries(deadline=1000, on=ON_503.on), health=HANGS)
+
+    class Slow(Answered):
+        def finish(self) -> Awaitable[None] | None:
+            pass_time(1000)
+            return super().finish()
+
+    async def ask(attempt: Attempt) -> Answered:
+        reply = await servers.ask(attempt)
+        return Slow(attempt, reply.status)
+
+    with pytest.raises(UpstreamTimeout, match=r"no server .*retries\.deadline"):
+        await first_answer(servers.pool, make_context(), ask)
+    assert servers.asked == [0]
+    assert [one.last_error for one in servers.pool.states()] == ["", ""]
+    assert servers.nobody_is_busy()
+
+
+async def test_a_deadline_that_ends_a_wait_in_the_queue_blames_nobody() -> None:
+    retries, queue = Retries(deadline=0.01), Queue(1, PATIENCE)
+    servers = Servers(200, limit=1, queue=queue, retries=retries, health=HANGS)
+    busy = servers.pool.next(make_context().request)
+    assert busy is not None
+    for _ in range(2):
+        with pytest.raises(UpstreamTimeout, match=r"no server .* 0\.01 s \(retries\.deadline\)"):
+            await servers.answer()
+    busy.over()
+    assert servers.asked == []
+    assert [one.last_error for one in servers.pool.states()] == [""]
+    assert servers.nobody_is_busy()
+
+
+@pytest.mark.parametrize(("passed", "said"), [(999.9, "s0: no answer"), (1000, "no server")])
+async def test_the_wait_in_the_queue_counts_towards_the_deadline(
+    pass_time: Callable[[float], None], passed: float, said: str
+) -> None:
+    retries, queue = Retries(deadline=1000), Queue(1, 2000)
+    servers = Servers(LATE, limit=1, queue=queue, retries=retries)
+    busy = servers.pool.next(make_context().request)
+    assert busy is not None
+
+    async def wait() -> None:
+        with pytest.raises(UpstreamTimeout, match=said):
+            await servers.answer()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(wait)
+        await anyio.wait_all_tasks_blocked()
+        pass_time(passed)
+        busy.over()
+    assert servers.nobody_is_busy()
+
+
+async def test_a_client_that_leaves_blames_no_server() -> None:
+    retries = Retries(per_try=PATIENCE, deadline=PATIENCE)
+    servers = Servers(LATE, retries=retries, health=HANGS)
+    for _ in range(3):
+        with anyio.move_on_after(0.01):
+            await servers.answer()
+    assert servers.pool.states()[0].last_error == ""
+    assert servers.nobody_is_busy()
+
+
+async def test_without_any_limit_no_scope_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    servers = Servers(200)
+
+    def scope(*args: Any, **kwargs: Any) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("easews.upstream.turns.anyio.move_on_after", scope)
+    monkeypatch.setattr("easews.upstream.turns.anyio.CancelScope", scope)
+    reply = await first_answer(servers.pool, make_context(), servers.ask)
+    assert reply.status == 200
 
 
 async def test_a_request_that_is_cancelled_occupies_no_server() -> None:

@@ -153,6 +153,15 @@ class Server:
         await link.shake_hands()
         return link
 
+    def connections(self) -> int:
+        """How many there are that nobody has accepted. They are closed."""
+        count = 0
+        with suppress(BlockingIOError):
+            while True:
+                self.listening.accept()[0].close()
+                count += 1
+        return count
+
     def close(self) -> None:
         self.listening.close()
         for link in self.links:

@@ -230,6 +230,16 @@ async def test_a_server_that_does_not_answer_in_time_becomes_504(
         await link.ends()
 
 
+async def test_a_server_that_hangs_is_ejected(staging: Staging) -> None:
+    pool = "timeout: 50ms\n    ejection: {failures: 2, for: 1h, maxFor: 1h, on: [timeout]}"
+    async with staging(servers=2, pool=pool) as stage:
+        for _ in range(6):
+            client = await stage.ask(GET)
+            assert (await client.head()).startswith(b"HTTP/1.1 504 ")
+        # Of two servers that hang, the one that was ejected first stays out.
+        assert [server.connections() for server in stage.servers] == [2, 4]
+
+
 async def test_an_answer_that_breaks_off_ends_the_clients_connection(staging: Staging) -> None:
     async with staging() as stage:
         client = await stage.ask(GET)

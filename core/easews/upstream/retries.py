@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Any
 
@@ -21,12 +21,14 @@ class Retries:
     per_try   seconds for one of them, up to the head of its answer
     deadline  seconds for all of them, and for waiting until one is free
     on        after which failures: `causes`
+    setting   the field that says `deadline`, for messages
     """
 
     attempts: float = inf
     per_try: float = inf
     deadline: float = inf
     on: frozenset[Cause] = frozenset({"connect"})
+    setting: str = "retries.deadline"
 
     @classmethod
     def from_spec(cls, spec: Spec) -> Retries:
@@ -39,6 +41,12 @@ class Retries:
             spec["deadline"] or inf,
             causes(spec["on"]),
         )
+
+    def within(self, seconds: float, setting: str) -> Retries:
+        """These, with a deadline of at most `seconds`, as the field `setting` says."""
+        if seconds >= self.deadline:
+            return self
+        return replace(self, deadline=seconds, setting=setting)
 
 
 def retry_faults(spec: Spec, at: Sequence[str | int]) -> Iterator[SpecFault]:

@@ -52,25 +52,26 @@ async def first_answer(
     one has answered, or should have. The caller has to call `finish` of what it gets.
 
     Raises NoServer when no server may be asked, `Busy` when all are full and there is no place in
-    the queue, UpstreamTimeout when time is up, and otherwise the error of the last `ask`.
+    the queue, UpstreamTimeout when time is up, and otherwise the error of the last `ask`. A server
+    has failed when time is up while it is asked, but not when the caller is cancelled.
     """
-    deadline = pool.retries.deadline
-    if deadline == inf:
-        return await _in_turn(pool, ctx, ask, repeatable)
-    with anyio.move_on_after(deadline):
-        return await _in_turn(pool, ctx, ask, repeatable)
-    raise UpstreamTimeout(f"{ctx.backend}: no answer within {deadline:g} s (retries.deadline)")
-
-
-async def _in_turn(pool: Pool, ctx: Context, ask: Ask[R], repeatable: Callable[[], bool]) -> R:
+    retries = pool.retries
+    ends = inf if retries.deadline == inf else anyio.current_time() + retries.deadline
     tried: list[Server] = []
-    attempt = pool.next(ctx.request) or await _free_server(pool, ctx)
+    attempt = pool.next(ctx.request) or await _free_server(pool, ctx, ends)
     while True:
+        if _is_past(ends):
+            attempt.over()
+            raise _no_server_in_time(retries)
         ctx.backend = attempt.server.url
-        outcome = await _outcome(attempt, ask, pool.retries)
+        outcome = await _outcome(attempt, ask, retries, ends)
         tried.append(attempt.server)
         another = None
-        if len(tried) < pool.retries.attempts and _may_go_on(pool.retries, outcome, repeatable):
+        if (
+            len(tried) < retries.attempts
+            and _may_go_on(retries, outcome, repeatable)
+            and not _is_past(ends)
+        ):
             another = pool.next(ctx.request, tried)
         if another is None:
             if not isinstance(outcome, UpstreamError):
@@ -88,13 +89,27 @@ async def _in_turn(pool: Pool, ctx: Context, ask: Ask[R], repeatable: Callable[[
         attempt = another
 
 
-async def _outcome(attempt: Attempt, ask: Ask[R], retries: Retries) -> R | UpstreamError:
+def _is_past(ends: float) -> bool:
+    return ends < inf and anyio.current_time() >= ends
+
+
+def _no_server_in_time(retries: Retries) -> UpstreamTimeout:
+    return _late("no server could be asked", retries.deadline, retries.setting)
+
+
+def _late(what: str, seconds: float, setting: str) -> UpstreamTimeout:
+    return UpstreamTimeout(f"{what} within {seconds:g} s ({setting})")
+
+
+async def _outcome(
+    attempt: Attempt, ask: Ask[R], retries: Retries, ends: float
+) -> R | UpstreamError:
     """What one server has answered, or how it has failed."""
     try:
-        if retries.per_try == inf:
+        if ends == retries.per_try == inf:
             reply = await ask(attempt)
         else:
-            reply = await _in_time(attempt, ask, retries.per_try)
+            reply = await _in_time(attempt, ask, retries, ends)
     except UpstreamError as error:
         attempt.failed(error)
         attempt.over()
@@ -106,10 +121,14 @@ async def _outcome(attempt: Attempt, ask: Ask[R], retries: Retries) -> R | Upstr
     return reply
 
 
-async def _in_time(attempt: Attempt, ask: Ask[R], timeout: float) -> R:
-    with anyio.move_on_after(timeout):
+async def _in_time(attempt: Attempt, ask: Ask[R], retries: Retries, ends: float) -> R:
+    left = ends - anyio.current_time()
+    with anyio.move_on_after(min(left, retries.per_try)):
         return await ask(attempt)
-    raise UpstreamTimeout(f"{attempt.server.url}: no answer within {timeout:g} s (retries.perTry)")
+    silent = f"{attempt.server.url}: no answer"
+    if retries.per_try < left:
+        raise _late(silent, retries.per_try, "retries.perTry")
+    raise _late(silent, retries.deadline, retries.setting)
 
 
 def _may_go_on(
@@ -134,29 +153,40 @@ async def _let_go(outcome: Reply | UpstreamError) -> None:
         await finishing
 
 
-async def _free_server(pool: Pool, ctx: Context) -> Attempt:
+async def _free_server(pool: Pool, ctx: Context, ends: float) -> Attempt:
     """An attempt once a server is free. NoServer when there is nothing to wait for."""
     if pool.is_empty:
-        await pool.wait_for_servers()
+        with anyio.move_on_after(ends - anyio.current_time()):
+            await pool.wait_for_servers()
         if (attempt := pool.next(ctx.request)) is not None:
             return attempt
+        if _is_past(ends):
+            raise _no_server_in_time(pool.retries)
     if not pool.full:
         raise NoServer(
             "the pool has no server" if pool.is_empty else "no server of the pool is well"
         )
+    return await _in_line(pool, ctx, ends)
+
+
+async def _in_line(pool: Pool, ctx: Context, ends: float) -> Attempt:
+    """An attempt when it is the request's turn."""
     event, timeout = anyio.Event(), pool.line.rule.timeout
     waiting = pool.line.join(ctx.request, event.set)
     if waiting is None:
         raise Busy("every server of the pool is full, and so is its queue")
+    left = ends - anyio.current_time()
     try:
-        with anyio.move_on_after(timeout):
+        with anyio.move_on_after(min(left, timeout)):
             await event.wait()
     except BaseException:
-        pool.line.leave(waiting)
         if waiting.attempt is not None:
             waiting.attempt.over()
         raise
-    pool.line.leave(waiting)
-    if waiting.attempt is None:
-        raise Busy(f"every server of the pool is full, for {timeout:g} s (queue.timeout)")
-    return waiting.attempt
+    finally:
+        pool.line.leave(waiting)
+    if waiting.attempt is not None:
+        return waiting.attempt
+    if left <= timeout:
+        raise _no_server_in_time(pool.retries)
+    raise Busy(f"every server of the pool is full, for {timeout:g} s (queue.timeout)")

@@ -7,8 +7,6 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any, Self
 
-import anyio
-
 from easews import (
     BadAnswer,
     Context,
@@ -94,21 +92,13 @@ class Proxy(Filter):
         ctx.rest()  # its own timeouts hold
         settings = self._pools.choose(ctx.request)
         try:
-            if settings.timeout:
-                trip = await self._ask_in_time(ctx, settings)
-            else:
-                trip = await self._ask_servers(ctx, settings)
+            trip = await self._ask_servers(ctx, settings)
             ctx.response = await _response(ctx, trip, settings.server_limit)
         except UpstreamError as error:
             return _report(ctx, error)
         if trip.answer.status in settings.failure_codes:
             return FAILURE_CODE
         return None
-
-    async def _ask_in_time(self, ctx: Context, settings: PoolSettings) -> RoundTrip:
-        with anyio.move_on_after(settings.timeout):
-            return await self._ask_servers(ctx, settings)
-        raise UpstreamTimeout(f"{ctx.backend}: no answer within {settings.timeout:g} s (timeout)")
 
     async def _ask_servers(self, ctx: Context, settings: PoolSettings) -> RoundTrip:
         """The answer of the first server that gives one. UpstreamError when none does."""

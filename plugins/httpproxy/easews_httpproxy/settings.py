@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from easews.upstream import Client, KeepLimits, Pool, Timeouts
@@ -13,10 +14,9 @@ from easews.upstream import Client, KeepLimits, Pool, Timeouts
 class PoolSettings:
     """A pool of servers, and what a config says of requests to it.
 
-    pool           the servers
+    pool           the servers, and how long their answer may take, all attempts included
     client         sends requests to them
     timeouts       seconds that a server may take for each step
-    timeout        seconds for the head of an answer to come, all attempts included; 0 for any
     failure_codes  the statuses that have the result failureCode
     client_limit   bytes of a client's largest body, -1 for any; None for the path's limit
     server_limit   bytes of a server's largest body, -1 for any
@@ -25,7 +25,6 @@ class PoolSettings:
     pool: Pool
     client: Client
     timeouts: Timeouts
-    timeout: float
     failure_codes: frozenset[int]
     client_limit: int | None
     server_limit: int
@@ -37,13 +36,13 @@ class PoolSettings:
         """Make them from a pool's spec, whose defaults are filled in, and from what the filter has
         for all of its pools.
         """
-        times = spec["timeouts"]
+        pool, times = Pool.from_spec(spec), spec["timeouts"]
+        pool.retries = pool.retries.within(spec["timeout"] or inf, "timeout")
         timeouts = Timeouts(times["connect"], times["response"], times["idle"])
         return cls(
-            pool=Pool.from_spec(spec),
+            pool=pool,
             client=Client(timeouts, keep),
             timeouts=timeouts,
-            timeout=spec["timeout"],
             failure_codes=frozenset(spec["failureCodes"]),
             client_limit=spec.get("clientMaxBodySize"),
             server_limit=spec.get("serverMaxBodySize", server_limit),
