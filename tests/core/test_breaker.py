@@ -100,7 +100,7 @@ def test_a_client_that_leaves_takes_no_trial_away() -> None:
     breaker = Breaker(RULE)
     seen(breaker, True, True, True)
     assert not breaker.begun()
-    breaker.given_up(1)
+    assert breaker.given_up(1)
     assert not breaker.begun()
     assert breaker.begun()
 
@@ -109,7 +109,7 @@ def test_a_client_from_before_it_opened_gives_no_trial_back() -> None:
     breaker = Breaker(RULE)
     seen(breaker, True, True, True)
     assert not breaker.begun()
-    breaker.given_up(0)
+    assert not breaker.given_up(0)
     assert breaker.begun()
     assert not breaker.permits(10.0)
 

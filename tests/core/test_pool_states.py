@@ -43,6 +43,25 @@ def of_user(user: int) -> Request:
     return Request("GET", "/", headers, client=Address(f"10.0.0.{user}"))
 
 
+class Waiter:
+    """Waits in the line of a pool, and looks at the clock as `first_answer` does."""
+
+    def __init__(self, pool: Pool, waiting: Waiting) -> None:
+        self.pool, self.waiting = pool, waiting
+        self.sleeps = 0.0  # for so many seconds
+        waiting.wake = self.wake
+
+    def wake(self) -> None:
+        self.sleeps = 0.0
+
+    def look(self) -> None:
+        self.pool.refresh()
+        self.sleeps = self.pool.due_in
+
+    def leave(self) -> None:
+        self.pool.line.leave(self.waiting)
+
+
 class Changes(RuleBasedStateMachine):
     """Servers come, go and get other weights; sessions open and end; checks and requests fail.
 
@@ -71,7 +90,7 @@ class Changes(RuleBasedStateMachine):
         self.health_rules = HealthRules(ejection, CHECK, slow_start=slow_start, breaker=breaker)
         self.weights = dict.fromkeys("abc", 1)
         self.open: list[Attempt] = []
-        self.waiting: list[tuple[Pool, Waiting]] = []
+        self.waiting: list[Waiter] = []
         self.pools = [self.new_pool(), self.new_pool()]
 
     def new_pool(self) -> Pool:
@@ -97,9 +116,12 @@ class Changes(RuleBasedStateMachine):
         self.fetch()
 
     def fetch(self) -> None:
-        """Those who wait no longer have a session now."""
-        self.open += [waiting.attempt for _, waiting in self.waiting if waiting.attempt]
-        self.waiting = [entry for entry in self.waiting if entry[1].attempt is None]
+        """Those who wait no longer have a session now; the others look when it is time."""
+        while awake := [one for one in self.waiting if one.sleeps <= 0]:
+            for waiter in awake:
+                waiter.look()
+        self.open += [attempt for one in self.waiting if (attempt := one.waiting.attempt)]
+        self.waiting = [one for one in self.waiting if one.waiting.attempt is None]
 
     @rule(name=st.sampled_from(NAMES), weight=st.integers(0, 4))
     def gets_weight(self, name: str, weight: int) -> None:
@@ -122,7 +144,8 @@ class Changes(RuleBasedStateMachine):
         if (attempt := pool.next(request)) is not None:
             self.open.append(attempt)
         elif pool.full and (waiting := pool.line.join(request, lambda: None)) is not None:
-            self.waiting.append((pool, waiting))
+            self.waiting.append(Waiter(pool, waiting))
+        self.fetch()
 
     @rule(which=st.integers(0, 99), how=st.sampled_from(["left", "refused", "answered", "500"]))
     def ends(self, which: int, how: str) -> None:
@@ -139,12 +162,14 @@ class Changes(RuleBasedStateMachine):
     @rule()
     def leaves_the_queue(self) -> None:
         if self.waiting:
-            pool, waiting = self.waiting.pop()
-            pool.line.leave(waiting)
+            self.waiting.pop().leave()
 
     @rule(seconds=st.sampled_from([1, 16, 400]))
     def time_passes(self, seconds: int) -> None:
         self.now += seconds
+        for waiter in self.waiting:
+            waiter.sleeps -= seconds
+        self.fetch()
 
     @rule(name=st.sampled_from(NAMES), passes=st.booleans())
     def is_checked(self, name: str, passes: bool) -> None:
@@ -170,7 +195,9 @@ class Changes(RuleBasedStateMachine):
     @invariant()
     def ejection_empties_no_pool_and_who_is_free_is_found(self) -> None:
         for pool in self.pools:
+            waiting = [one.waiting for one in self.waiting if one.pool is pool]
             attempt = pool.next(of_user(0))
+            assert not any(one.attempt for one in waiting), "it was free before somebody asked"
             free = [one for one in pool.members if one.usable and not one.full]
             assert attempt is not None or not free
             if attempt is not None:
@@ -178,12 +205,11 @@ class Changes(RuleBasedStateMachine):
                 self.fetch()
             up = any(one.checkup is None or one.checkup.up for one in pool.members)
             assert self.breaker or not up or any(one.usable for one in pool.members)
-            waits = any(where is pool for where, _ in self.waiting)
-            assert not (waits and free and attempt is None)
+            assert not (waiting and free and attempt is None)
 
     def teardown(self) -> None:
-        for pool, waiting in self.waiting:
-            pool.line.leave(waiting)
+        for waiter in self.waiting:
+            waiter.leave()
         for attempt in self.open:
             attempt.over()
         for name in self.weights:

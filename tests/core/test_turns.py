@@ -391,6 +391,41 @@ async def test_a_server_that_comes_serves_those_who_wait() -> None:
     assert servers.asked == [0, 1]
 
 
+SOON_BACK = [
+    HealthRules(EjectionRule(failures=1, shortest=0.1)),
+    HealthRules(
+        EjectionRule(failures=0),
+        breaker=BreakerRule(50, window=1, minimum=1, wait=0.1, trials=2, on=causes(["connect"])),
+    ),
+]
+
+
+@pytest.mark.parametrize("health", SOON_BACK, ids=["ejection", "breaker"])
+async def test_a_server_that_time_brings_back_serves_those_who_wait(health: HealthRules) -> None:
+    servers = Servers(200, REFUSED, limit=1, queue=Queue(1, PATIENCE), health=health)
+    await servers.answer()
+    with pytest.raises(ConnectError):
+        await servers.answer()
+    servers.does = (200, 200)
+    await servers.answer()  # nobody else asks
+    assert servers.asked == [0, 1, 1]
+
+
+@pytest.mark.parametrize("health", SOON_BACK, ids=["ejection", "breaker"])
+async def test_so_does_one_that_has_failed_while_they_wait(health: HealthRules) -> None:
+    servers = Servers(200, 200, limit=2, queue=Queue(2, PATIENCE), health=health)
+    attempts = [servers.pool.next(make_context().request) for _ in range(4)]
+    async with anyio.create_task_group() as tasks:
+        for _ in range(2):
+            tasks.start_soon(servers.answer)
+        await anyio.wait_all_tasks_blocked()
+        for attempt in attempts:
+            if attempt is not None and attempt.server is servers.servers[1]:
+                attempt.failed(REFUSED)
+                attempt.over()
+    assert servers.asked == [1, 1]
+
+
 async def test_nobody_waits_for_a_pool_without_a_server_that_is_well() -> None:
     servers = Servers(200, limit=1, queue=Queue(1, PATIENCE))
     servers.pool.members[0].usable = False

@@ -186,11 +186,22 @@ class Pool:
         if self._rebalancing is not None:
             self._rebalancing.update(members)
         self.line.serve(self.next)
+        self.line.rouse()
 
     def health_changed(self) -> None:
         """A server of the pool is down, back, ejected …"""
         self._availability.expire()
         self.line.serve(self.next)
+
+    @property
+    def due_in(self) -> float:
+        """In how many seconds time alone brings a server back, at the soonest: then `refresh`."""
+        return self._availability.due_in
+
+    def refresh(self) -> None:
+        """Use the servers that time has brought back, first of all for those who wait in line."""
+        if self._availability.refresh():
+            self.changed()
 
     def moved(self, standing: Standing, by: int) -> None:
         """A server has more or less to do than before. For those who wait in line."""
@@ -212,8 +223,8 @@ class Pool:
         `tried` are the servers that have failed for this request. From here on the server counts
         as busy with it, until `Attempt.over`.
         """
-        if self._availability.due < inf and self._availability.refresh():
-            self.changed()
+        if self._availability.due < inf:
+            self.refresh()
         if tried:
             return self._other(request, tried)
         member = self._only or self._policy.choose(request)

@@ -25,12 +25,12 @@ class Waiting:
     """A request that waits for a server that is not full.
 
     attempt  at the server that it got; None as long as it waits
+    wake     is called when there is an attempt, or it may be due at another time
     """
 
     __slots__ = ("attempt", "request", "wake")
 
     def __init__(self, request: Request, wake: Callable[[], None]) -> None:
-        """`wake` is called as soon as there is an attempt."""
         self.request: Request = request
         self.wake: Callable[[], None] = wake
         self.attempt: Attempt | None = None
@@ -48,7 +48,7 @@ class Line:
         self._is_served = False
 
     def join(self, request: Request, wake: Callable[[], None]) -> Waiting | None:
-        """Wait in turn; `wake` is called when there is an attempt.
+        """Wait in turn; `wake` is that of the `Waiting`.
 
         None when too many wait already. The caller calls `leave` when it waits no longer.
         """
@@ -61,6 +61,11 @@ class Line:
         """Wait no longer. An attempt that has come meanwhile is the caller's."""
         if waiting.attempt is None:
             self._waiting.remove(waiting)
+
+    def rouse(self) -> None:
+        """Wake all that wait: what they wait for may come at another time."""
+        for waiting in self._waiting:
+            waiting.wake()
 
     def serve(self, choose: Callable[[Request], Attempt | None]) -> None:
         """Give what has become free to those that wait. `choose` may find nothing, too.

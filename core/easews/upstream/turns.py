@@ -15,6 +15,7 @@ from .attempts import Attempt
 from .causes import cause_of
 from .onward import Busy, NoServer
 from .pool import Pool
+from .queueing import Waiting
 from .retries import Retries
 from .servers import Server
 
@@ -171,14 +172,15 @@ async def _free_server(pool: Pool, ctx: Context, ends: float) -> Attempt:
 
 async def _in_line(pool: Pool, ctx: Context, ends: float) -> Attempt:
     """An attempt when it is the request's turn."""
-    event, timeout = anyio.Event(), pool.line.rule.timeout
-    waiting = pool.line.join(ctx.request, event.set)
+    timeout = pool.line.rule.timeout
+    gives_up = min(anyio.current_time() + timeout, ends)
+    waiting = pool.line.join(ctx.request, lambda: None)
     if waiting is None:
         raise Busy("every server of the pool is full, and so is its queue")
-    left = ends - anyio.current_time()
     try:
-        with anyio.move_on_after(min(left, timeout)):
-            await event.wait()
+        while waiting.attempt is None and (left := gives_up - anyio.current_time()) > 0:
+            await _woken(waiting, min(left, pool.due_in))
+            pool.refresh()
     except BaseException:
         if waiting.attempt is not None:
             waiting.attempt.over()
@@ -187,6 +189,14 @@ async def _in_line(pool: Pool, ctx: Context, ends: float) -> Attempt:
         pool.line.leave(waiting)
     if waiting.attempt is not None:
         return waiting.attempt
-    if left <= timeout:
+    if gives_up == ends:
         raise _no_server_in_time(pool.retries)
     raise Busy(f"every server of the pool is full, for {timeout:g} s (queue.timeout)")
+
+
+async def _woken(waiting: Waiting, seconds: float) -> None:
+    """Return when it is woken, and after so many seconds in any case."""
+    event = anyio.Event()
+    waiting.wake = event.set
+    with anyio.move_on_after(seconds):
+        await event.wait()

@@ -112,6 +112,11 @@ class Availability:
                 member.breaker = Breaker(self._rules.breaker)
         self._apply(self._clock())
 
+    @property
+    def due_in(self) -> float:
+        """In how many seconds that is."""
+        return self.due - self._clock()
+
     def expire(self) -> None:
         """The health of a server has changed: have the next `refresh` look at it."""
         self.due = -inf
@@ -160,8 +165,8 @@ class Availability:
 
     def given_up(self, breaker: Breaker, openings: int) -> None:
         """A request to it has ended without telling anything: its client has left."""
-        breaker.given_up(openings)
-        self.expire()
+        if breaker.given_up(openings):
+            self.expire()
 
     def failed(self, member: Member, error: Exception, openings: int) -> None:
         """A request to the server has failed. It began after so many openings of its breaker."""
@@ -188,7 +193,7 @@ class Availability:
             log.info("the circuit breaker of %s is closed", member.server.url)
         else:
             log.warning("the circuit breaker of %s is open for %g s", member.server.url, rule.wait)
-        self.expire()
+        member.standing.tell()
 
     def _failed(self, member: Member, cause: Cause, reason: str) -> None:
         rule, standing, url = self._rules.ejection, member.standing, member.server.url

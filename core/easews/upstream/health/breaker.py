@@ -85,13 +85,16 @@ class Breaker:
         self._begun += 1
         return self._begun == self._rule.trials
 
-    def given_up(self, openings: int) -> None:
-        """A request has ended without an answer that tells anything: its client has left.
+    def given_up(self, openings: int) -> bool:
+        """A request has ended without an answer that tells anything: its client has left. Whether
+        `permits` may be another by that.
 
         `openings` is what it was when the request began.
         """
-        if openings == self.openings and self.until > -inf:
-            self._begun -= 1
+        if openings != self.openings or self.until == -inf:
+            return False
+        self._begun -= 1
+        return True
 
     def ended(self, openings: int, failed: bool, now: float) -> bool:
         """A request was answered, or has failed. Whether `permits` may be another by that.
