@@ -190,6 +190,24 @@ def test_when_one_of_n_servers_leaves_only_its_clients_move(
     assert 0.6 < len(moved) * count / len(users) < 1.5
 
 
+@pytest.mark.parametrize("spec", HASHES[:4])
+@pytest.mark.parametrize(("weight", "later", "share"), [(1, 2, 1 / 6), (3, 2, 1 / 15)])
+def test_with_another_weight_of_a_server_only_clients_to_or_from_it_move(
+    spec: dict[str, Any], weight: int, later: int, share: float
+) -> None:
+    def servers(weight: int) -> list[Server]:
+        others = (Server.at(f"ws://s{number}", weight=2) for number in range(1, 5))
+        return [Server.at("ws://s0", weight=weight), *others]
+
+    pool, users = Pool(servers(weight), policy_for(spec)), range(2000)
+    before = chosen(pool, users)
+    pool.replace(servers(later))
+    after = chosen(pool, users)
+    moved = [pair for pair in zip(before, after, strict=True) if pair[0] != pair[1]]
+    assert all("s0" in pair for pair in moved)
+    assert 0.3 < len(moved) / len(users) / share < 1.7
+
+
 @pytest.mark.parametrize("spec", HASHES[1:3])
 def test_a_request_without_the_key_goes_round(spec: dict[str, Any]) -> None:
     pool = pool_of(3, spec)

@@ -13,13 +13,13 @@ from array import array
 from bisect import bisect
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b
-from math import ceil
+from math import ceil, log2
 
 from ...http import Request
 from ..servers import Member, Standing
 from .policy import Policy, Skip, usable
 
-#: Points of a server that has the average weight: with 128 the shares differ by about 9 %.
+#: About as many points has a server of the average weight: with 128 the shares differ by about 9 %.
 POINTS = 128
 #: A server has at most this much of the average to do with consistentHash, by its weight.
 BOUND = 1.25
@@ -36,10 +36,10 @@ class Ring:
 
     def __init__(self, members: Sequence[Member]) -> None:
         self._members = members
-        average = sum(member.server.weight for member in members) / len(members)
+        each = POINTS / _scale([member.server.weight for member in members])
         points: list[int] = []
         for number, member in enumerate(members):
-            count = max(1, round(POINTS * member.server.weight / average))
+            count = max(1, round(each * member.server.weight))
             points += (
                 point >> _OWNER_BITS << _OWNER_BITS | number
                 for point in _points(member.server.identity, count)
@@ -52,6 +52,13 @@ class Ring:
         first = bisect(points, _point(key))
         for index in range(first, first + len(points)):
             yield members[points[index % len(points)] & ((1 << _OWNER_BITS) - 1)]
+
+
+def _scale(weights: Sequence[float]) -> float:
+    """The average weight, as a power of two: so it seldom changes when a weight does, and with it
+    the points of all other servers.
+    """
+    return 2.0 ** round(log2(sum(weights) / len(weights)))
 
 
 def _point(key: str) -> int:
@@ -74,20 +81,21 @@ class Hashed:
 
     def __init__(self, key: Key, others: Policy) -> None:
         self._key = key
-        self._others = others
-        self._members: list[Member] = []
+        self.others: Policy = others
+        self._weights: list[tuple[Member, int]] = []
         self._ring: Ring | None = None
 
     def update(self, members: Sequence[Member]) -> None:
-        self._others.update(members)
-        if list(members) != self._members:
-            self._members = list(members)
-            self._ring = Ring(self._members) if members else None
+        self.others.update(members)
+        weights = [(member, member.server.weight) for member in members]
+        if weights != self._weights:
+            self._weights = weights
+            self._ring = Ring(list(members)) if members else None
 
     def choose(self, request: Request, skip: Skip | None = None) -> Member | None:
         key = self._key(request)
         if key is None or self._ring is None:
-            return self._others.choose(request, skip)
+            return self.others.choose(request, skip)
         return self._first(self._ring.walk(key), skip)
 
     def _first(self, members: Iterator[Member], skip: Skip | None) -> Member | None:

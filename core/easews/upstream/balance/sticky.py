@@ -80,11 +80,11 @@ class Sticky:
 
     def __init__(self, sticky: StickyCookie, others: Policy) -> None:
         self._cookie = sticky
-        self._others = others
+        self.others: Policy = others
         self._members: dict[str, tuple[str, Member]] = {}
 
     def update(self, members: Sequence[Member]) -> None:
-        self._others.update(members)
+        self.others.update(members)
         self._members = {}
         for member in members:
             value = self._cookie.value(member.server)
@@ -95,7 +95,7 @@ class Sticky:
             member = self._named(sent)
             if member is not None and member.usable and not (skip and skip(member)):
                 return member
-        return self._others.choose(request, skip)
+        return self.others.choose(request, skip)
 
     def _named(self, sent: str) -> Member | None:
         found = self._members.get(sent[:_HANDLE])
