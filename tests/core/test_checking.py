@@ -15,6 +15,7 @@ from easews import ConnectError, Request
 from easews.sessions import Opening
 from easews.testing import OpenSession
 from easews.upstream import HealthRules, Pool, Server
+from easews.upstream.balance.rebalancing import Rebalance
 from easews.upstream.health import checking
 from easews.upstream.health.checks import Check, TcpCheck
 
@@ -221,6 +222,36 @@ async def test_sessions_of_a_server_that_is_down_are_closed(
         await until(lambda: all(session.closes for session in sessions))
     assert [session.closes for session in sessions] == [[(1012, "the backend is down")]] * 5
     assert f"{backends[0].server.url} is down: its 5 sessions are closed" in log.messages
+
+
+async def test_sessions_that_rebalance_keeps_a_list_of_stay_at_a_server_that_is_down(
+    backends: list[Backend],
+) -> None:
+    rules = HealthRules(check=Check(TcpCheck(), interval=0.02))
+    pool = Pool([backend.server for backend in backends], rebalance=Rebalance(60_000), health=rules)
+    async with pool:
+        sessions = opened(pool, 2)
+        backends[0].stop()
+        await until(lambda: states(pool) == ["down", "up"])
+        backends[0].start()
+        await until(lambda: states(pool) == ["up", "up"])
+    assert not any(session.closes for session in sessions)
+
+
+async def test_of_two_configs_the_newer_one_closes_sessions(
+    backends: list[Backend], monkeypatch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(checking.WINDOWS, "close", 0.05)
+    older = pool_of(*backends, on_unhealthy="close")
+    newer = pool_of(*backends, on_unhealthy="close", interval=0.01)
+    newer.inherit(older)
+    async with older, newer:
+        sessions = opened(older, 2) + opened(newer, 1)
+        backends[0].stop()
+        await until(lambda: all(session.closes for session in sessions))
+        await until(lambda: states(older) == ["down", "up"])
+    assert [len(session.closes) for session in sessions] == [1, 1, 1]
+    assert sum("sessions are closed" in message for message in log.messages) == 1
 
 
 async def test_sessions_that_end_with_their_server_need_no_close(

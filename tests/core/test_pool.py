@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 
 from easews import Request
-from easews.upstream import Pool, Server
+from easews.upstream import HealthRules, Pool, Queue, Server
+from easews.upstream.balance.rebalancing import Rebalance
+from easews.upstream.health.breaker import BreakerRule
 
 REQUEST = Request("GET", "/")
+BREAKER = BreakerRule(50, 4, 2, 15.0, 2, frozenset({"connect"}))
 
 
 @pytest.mark.parametrize(
@@ -76,6 +79,42 @@ def test_a_server_that_stays_may_get_another_weight() -> None:
     pool = Pool([Server.at("ws://a"), Server.at("ws://b")])
     pool.replace([Server.at("ws://a", weight=3), Server.at("ws://b")])
     assert sorted(chosen_by(pool, 4)) == ["a", "a", "a", "b"]
+
+
+def test_a_server_stays_the_same_with_another_weight_and_limit() -> None:
+    pool = Pool(servers("a", "b"), rebalance=Rebalance(60), health=HealthRules(breaker=BREAKER))
+    stays = pool.members[0]
+    breaker, sessions = stays.breaker, stays.sessions
+    pool.replace([Server.at("ws://a", weight=3, limit=2), *servers("b")])
+    assert pool.members[0] is stays
+    assert (stays.server.weight, stays.weight, stays.limit) == (3, 3, 2)
+    assert (stays.breaker, stays.sessions) == (breaker, sessions)
+
+
+def test_a_server_that_gets_another_weight_meanwhile_is_not_asked_again() -> None:
+    pool = Pool(servers("a", "b"))
+    pool.replace([Server.at("ws://a", weight=3), *servers("b")])
+    attempts = [pool.next(REQUEST, servers("a")) for _ in range(4)]
+    assert [attempt.server.host for attempt in attempts if attempt] == ["b"] * 4
+
+
+def test_a_higher_limit_lets_in_those_who_wait() -> None:
+    pool = Pool([Server.at("ws://limited", limit=1)], queue=Queue(1, 30))
+    assert pool.next(REQUEST) is not None
+    waiting = pool.line.join(REQUEST, lambda: None)
+    assert waiting is not None
+    pool.replace([Server.at("ws://limited", limit=2)])
+    assert waiting.attempt is not None
+
+
+def test_a_server_may_be_in_a_pool_twice_and_each_stays_for_itself() -> None:
+    twice = [Server.at("ws://a", keep_host=True), Server.at("ws://a"), Server.at("ws://a")]
+    pool = Pool(twice)
+    kept, own, other = pool.members
+    pool.replace(twice)
+    assert [*pool.members] == [kept, own, other]
+    pool.replace([Server.at("ws://a", weight=2)])
+    assert [*pool.members] == [own]
 
 
 def test_sessions_at_a_server_that_is_gone_still_count_for_it() -> None:

@@ -14,13 +14,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from easews import Address, ConnectError, Headers, Request
+from easews.sessions import Opening
+from easews.testing import OpenSession
 from easews.upstream import Attempt, HealthRules, Pool, Queue, Server
 from easews.upstream.balance import policy_for
 from easews.upstream.balance.hashing import Bounded
 from easews.upstream.balance.least import Least
+from easews.upstream.balance.rebalancing import Rebalance
 from easews.upstream.balance.rotation import Rotation
 from easews.upstream.causes import causes
-from easews.upstream.health.breaker import BreakerRule
+from easews.upstream.health.breaker import Breaker, BreakerRule
 from easews.upstream.health.checks import Check, TcpCheck
 from easews.upstream.health.rules import EjectionRule
 from easews.upstream.queueing import Waiting
@@ -62,6 +65,11 @@ class Waiter:
         self.pool.line.leave(self.waiting)
 
 
+def own(pool: Pool) -> dict[str, tuple[int, Breaker | None]]:
+    """What a server has in a pool only, by its name: the set of its sessions, its breaker."""
+    return {it.server.host[0]: (id(it.sessions), it.breaker) for it in pool.members}
+
+
 class Changes(RuleBasedStateMachine):
     """Servers come, go and get other weights; sessions open and end; checks and requests fail.
 
@@ -94,7 +102,13 @@ class Changes(RuleBasedStateMachine):
         self.pools = [self.new_pool(), self.new_pool()]
 
     def new_pool(self) -> Pool:
-        pool = Pool([], policy_for(self.policy), health=self.health_rules, queue=Queue(3, 5))
+        pool = Pool(
+            [],
+            policy_for(self.policy),
+            health=self.health_rules,
+            queue=Queue(3, 5),
+            rebalance=Rebalance(60),
+        )
         pool._availability._clock = lambda: self.now
         pool.replace(self.servers())
         return pool
@@ -112,7 +126,10 @@ class Changes(RuleBasedStateMachine):
     def swap(self) -> None:
         servers = self.servers()
         for pool in self.pools:
+            before = own(pool)
             pool.replace(servers)
+            after = own(pool)
+            assert all(after[name] == before[name] for name in after.keys() & before.keys())
         self.fetch()
 
     def fetch(self) -> None:
@@ -120,8 +137,14 @@ class Changes(RuleBasedStateMachine):
         while awake := [one for one in self.waiting if one.sleeps <= 0]:
             for waiter in awake:
                 waiter.look()
-        self.open += [attempt for one in self.waiting if (attempt := one.waiting.attempt)]
+        for one in self.waiting:
+            if one.waiting.attempt is not None:
+                self.begin(one.waiting.attempt)
         self.waiting = [one for one in self.waiting if one.waiting.attempt is None]
+
+    def begin(self, attempt: Attempt) -> None:
+        attempt.opened(OpenSession(Opening("")))
+        self.open.append(attempt)
 
     @rule(name=st.sampled_from(NAMES), weight=st.integers(0, 4))
     def gets_weight(self, name: str, weight: int) -> None:
@@ -136,13 +159,15 @@ class Changes(RuleBasedStateMachine):
     @rule()
     def is_reloaded(self) -> None:
         if not self.waiting:
-            self.pools[0] = self.new_pool()
+            older, self.pools[0] = self.pools[0], self.new_pool()
+            self.pools[0].inherit(older)
+            assert own(self.pools[0]) == own(older)
 
     @rule(number=st.integers(0, 1), user=st.integers(0, 20))
     def opens(self, number: int, user: int) -> None:
         pool, request = self.pools[number], of_user(user)
         if (attempt := pool.next(request)) is not None:
-            self.open.append(attempt)
+            self.begin(attempt)
         elif pool.full and (waiting := pool.line.join(request, lambda: None)) is not None:
             self.waiting.append(Waiter(pool, waiting))
         self.fetch()
@@ -191,6 +216,14 @@ class Changes(RuleBasedStateMachine):
             if isinstance(pool._policy, Bounded):
                 counted = {member.standing for member in pool.members if member.usable}
                 assert pool._only or pool._policy._active == sum(it.active for it in counted)
+
+    @invariant()
+    def members_have_the_weights_of_now_and_no_session_that_has_ended(self) -> None:
+        still_open = {attempt._session for attempt in self.open}
+        for pool in self.pools:
+            weights = {it.server.host[0]: it.server.weight for it in pool.members}
+            assert weights == {name: weight for name, weight in self.weights.items() if weight}
+            assert all(it.sessions is not None and it.sessions <= still_open for it in pool.members)
 
     @invariant()
     def ejection_empties_no_pool_and_who_is_free_is_found(self) -> None:

@@ -9,6 +9,7 @@ from easews.upstream import Pool, Server
 from easews.upstream.attempts import Attempt
 from easews.upstream.balance.rebalancing import Rebalance
 from easews.upstream.shedding import Rebalancing
+from easews.upstream.succession import Succession
 
 REQUEST = Request("GET", "/")
 QUICK = Rebalance(per_minute=60_000)
@@ -28,7 +29,7 @@ class Closable:
 
 def pool_of(*names: str) -> tuple[Pool, Rebalancing]:
     """A pool that keeps lists of its sessions, and what closes them when a test says so."""
-    pool, rebalancing = Pool(servers(*names), rebalance=QUICK), Rebalancing(QUICK)
+    pool, rebalancing = Pool(servers(*names), rebalance=QUICK), Rebalancing(QUICK, Succession())
     rebalancing.update(pool.members)
     return pool, rebalancing
 

@@ -270,6 +270,16 @@ def test_a_client_stays_while_other_servers_come_and_go(
         assert asked(pool, sending(pair(line))).host == home
 
 
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_cookie_leads_back_to_a_server_with_another_weight(policy: str) -> None:
+    pool = pool_of(["a", "b"], spec(), policy)
+    (line,) = answer(pool, sending())
+    home = asked(pool, sending(pair(line))).host
+    pool.replace(Server.at(f"ws://{host}", weight=1 + (host == home)) for host in "ab")
+    assert asked(pool, sending(pair(line))).host == home
+    assert [pair(again) for again in answer(pool, sending(pair(line)))] == [pair(line)]
+
+
 @given(user=st.integers(), before=HOSTS, after=HOSTS)
 def test_a_hashed_client_moves_only_to_new_servers_or_away_from_lost_ones(
     user: int, before: set[str], after: set[str]

@@ -169,10 +169,13 @@ class Server:
 
 
 class Stage:
-    """The gateway that runs, its servers, and clients that connect to it."""
+    """The gateway that runs, its config, its servers, and clients that connect to it."""
 
-    def __init__(self, running: Running, servers: list[Server], clients: list[Link]) -> None:
+    def __init__(
+        self, running: Running, config: str, servers: list[Server], clients: list[Link]
+    ) -> None:
         self.running = running
+        self.config = config
         self.servers = servers
         self.server = servers[0]
         self.clients = clients
@@ -235,7 +238,7 @@ async def _staging(
     try:
         async with gateway(config, *filters) as running:
             try:
-                yield Stage(running, listening, clients)
+                yield Stage(running, config, listening, clients)
             finally:  # a client that stays keeps its lingering connection open
                 for client in clients:
                     client.close()

@@ -38,6 +38,15 @@ async def test_both_connections_serve_the_next_request(staging: Staging) -> None
             await client.send(GET)
 
 
+async def test_servers_keep_their_turns_under_a_new_config(staging: Staging) -> None:
+    async with staging(servers=3) as stage:
+        for number, server in enumerate(stage.servers):
+            await stage.ask(GET)
+            await (await server.accept()).head()
+            fields = f"name: proxy\n  idleConnTimeout: {number + 1}s\n"
+            await stage.running.replace(stage.config.replace("name: proxy\n", fields))
+
+
 @pytest.mark.parametrize("framing", [b"Content-Length: 11", b"Transfer-Encoding: chunked"])
 async def test_an_answer_is_passed_on_as_it_comes(staging: Staging, framing: bytes) -> None:
     chunked = b"chunked" in framing

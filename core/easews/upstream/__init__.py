@@ -10,6 +10,7 @@
     candidates  Candidates: which pool of several takes a request (pure)
     pools      Pools: the pools of a filter, and which takes a request
     watching   the tasks that a pool needs
+    succession  what stays when servers or configs change (pure)
     shedding   closes sessions after a scale-out
     turns      first_answer: one server of a pool after the other
     onward     what goes on to a server, and back to the client (pure)

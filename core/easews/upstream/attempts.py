@@ -60,7 +60,7 @@ class Attempt:
         if not self._is_over:
             self._is_over = True
             if self._member.breaker is not None and not self._is_told:
-                self._availability.given_up(self._member.breaker, self._openings)
+                self._availability.given_up(self._member, self._openings)
             self.standing.count(-1)
             if self._session is not None and self._member.sessions is not None:
                 self._member.sessions.discard(self._session)

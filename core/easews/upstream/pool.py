@@ -14,6 +14,7 @@ from .balance.rebalancing import Rebalance
 from .balance.rotation import Rotation
 from .balance.sticky import StickyCookie, sticky_policy
 from .balance.tags import tagged
+from .balance.turns import keep_turns
 from .health.availability import Availability, HealthRules, ServerState
 from .health.checks import Check
 from .names.resolving import Resolve
@@ -21,6 +22,7 @@ from .queueing import Line, Queue
 from .retries import Retries
 from .servers import Member, Server, Standing, Via, standing_of
 from .shedding import Rebalancing
+from .succession import Succession, in_common, inherit, renewed
 from .watching import Watching
 
 if TYPE_CHECKING:
@@ -63,9 +65,10 @@ class Pool:
         self._only: Member | None = None
         self._following: Following | None = None
         self._watching = Watching()
+        self._succession = Succession()
         self._rebalancing: Rebalancing | None = None
         if rebalance is not None:
-            self._rebalancing = Rebalancing(rebalance)
+            self._rebalancing = Rebalancing(rebalance, self._succession)
             self._watching.add(self._rebalancing.run)
         self._availability = Availability(health)
         self._checking: Checking | None = None
@@ -122,14 +125,16 @@ class Pool:
         # With what reads the answers, which no other pool needs.
         from .health.checking import Checking
 
-        self._checking = Checking(check)
+        self._checking = Checking(check, self._succession)
         self._watching.add(self._checking.run)
 
     async def __aenter__(self) -> Self:
         await self._watching.__aenter__()
+        self._succession.enter()
         return self
 
     async def __aexit__(self, *raised: Any) -> None:
+        self._succession.leave()
         await self._watching.__aexit__(*raised)
 
     @property
@@ -151,23 +156,12 @@ class Pool:
         return self._members
 
     def replace(self, servers: Iterable[Server]) -> None:
-        """These are the servers from now on. Those that stay keep their turn, their clients …
+        """These are the servers from now on. Those that stay keep their turn, their clients …, also
+        with another weight, limit or Host.
 
         Sessions and requests at a server that is gone go on.
         """
-        before = {member.server: member for member in self._members}
-        self._members = [
-            before.get(server)
-            or Member(
-                server,
-                standing_of(server),
-                server.weight,
-                limit=server.limit,
-                sessions=None if self._rebalancing is None else set(),
-            )
-            for server in servers
-            if server.weight > 0
-        ]
+        self._members = renewed(self._members, servers, self._rebalancing is not None)
         self._availability.update(self._members)
         for member in self._members:
             member.standing.watch(self)
@@ -176,6 +170,25 @@ class Pool:
         if self._checking is not None:
             self._checking.update(self._members)
         self.changed()
+
+    def inherit(self, previous: Pool) -> None:
+        """Follow `previous`, which is still in use. To be called before this pool is entered.
+
+        A server of both keeps its turn, its circuit breaker if the rule is the same, and its open
+        sessions if both pools keep lists of them. A server that is new is a scale-out. From when
+        this pool is entered, `previous` closes no sessions.
+        """
+        heirs = inherit(self._members, previous._members)
+        self._succession.follow(previous._succession)
+        keep_turns(self._policy, previous._policy, heirs)
+        if self._rebalancing is not None:
+            self._rebalancing.inherit(previous._members, previous._rebalancing)
+        self._availability.update(self._members)
+        self.changed()
+
+    def in_common(self, other: Pool) -> int:
+        """How many servers both have."""
+        return in_common(self._members, other._members)
 
     def changed(self) -> None:
         """The weight of a member is another, or whether it is usable."""
@@ -235,8 +248,10 @@ class Pool:
         return Attempt(member, self._availability)
 
     def _other(self, request: Request, tried: Collection[Server]) -> Attempt | None:
+        asked = {standing_of(server) for server in tried}
+
         def skip(member: Member) -> bool:
-            return member.full or member.server in tried
+            return member.full or member.standing in asked
 
         if (member := self._only) is not None:
             member = None if skip(member) else member

@@ -38,6 +38,19 @@ class Pools(Generic[S]):
         """What holds for the pool that takes `request`."""
         return self._settings[self._candidates.choose(request)]
 
+    def inherit(self, previous: Pools[Any]) -> None:
+        """Follow the pools of the config before. To be called before these are entered.
+
+        Each pool follows the one that shares most servers with it, and with none it follows none.
+        See `Pool.inherit`.
+        """
+        left = [settings.pool for settings in previous._settings]
+        for pool in (settings.pool for settings in self._settings):
+            alike = max(left, key=pool.in_common, default=None)
+            if alike is not None and pool.in_common(alike):
+                left.remove(alike)
+                pool.inherit(alike)
+
     async def __aenter__(self) -> Self:
         for settings in self._settings:
             await self._entered.enter_async_context(settings.pool)

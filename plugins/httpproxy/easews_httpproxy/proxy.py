@@ -80,6 +80,10 @@ class Proxy(Filter):
         self._pools = Pools(spec["pools"], settings)
         self._forwarded = ForwardedPolicy()
 
+    def inherit(self, previous: Filter) -> None:
+        if isinstance(previous, Proxy):
+            self._pools.inherit(previous._pools)
+
     async def __aenter__(self) -> Self:
         await self._pools.__aenter__()
         return self

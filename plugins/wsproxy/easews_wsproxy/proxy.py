@@ -105,6 +105,10 @@ class WebSocketProxy(Filter):
         self._default_origin = origin and origin_of(origin)
         self._forwarded = ForwardedPolicy()
 
+    def inherit(self, previous: Filter) -> None:
+        if isinstance(previous, WebSocketProxy):
+            self._pools.inherit(previous._pools)
+
     async def __aenter__(self) -> Self:
         await self._pools.__aenter__()
         return self

@@ -8,6 +8,7 @@ hashing   ipHash, headerHash, cookieHash, consistentHash
 sticky    the cookie that leads a client back to its server
 tags      which of a pool's servers are meant
 rebalancing  which sessions are closed after a scale-out
+turns     what a policy takes over from that of the config before
 naming    policy_for: the policy that a spec names, and its faults
 """
 

@@ -65,9 +65,13 @@ class Shedding:
         self._left = 0
 
     @property
-    def goes_on(self) -> bool:
-        """Whether sessions are still to be closed."""
-        return self._left > 0
+    def left(self) -> int:
+        """How many sessions are still to be closed, at most."""
+        return self._left
+
+    def inherit(self, servers: Collection[Hashable], left: int) -> None:
+        """Begin where another one was: with its servers, and what it had left to close."""
+        self._servers, self._left = frozenset(servers), left
 
     def update(self, servers: Collection[Hashable], loads: Sequence[Load]) -> bool:
         """These are the servers that may be chosen now, with their loads.
@@ -79,7 +83,7 @@ class Shedding:
         if not before or not self._servers - before:
             return False
         self._left = self._excess(loads)
-        return self.goes_on
+        return self._left > 0
 
     def _excess(self, loads: Sequence[Load]) -> int:
         shares = fair_shares(loads)

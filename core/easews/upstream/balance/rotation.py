@@ -10,7 +10,7 @@ which does not change their other turns: no server gets all that a dead one shou
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from heapq import heapify, heapreplace
 
 from ...http import Request
@@ -47,6 +47,13 @@ class Rotation:
         self._due_to_stand_in = {
             member: self._due_to_stand_in.get(member, 0.0) for member in chosen
         }
+
+    def go_on(self, previous: Rotation, heirs: Mapping[Member, Member]) -> None:
+        """Begin where `previous` is, whose members have these heirs. `update` has to follow."""
+        kept = [entry for entry in previous._due if entry[2] in heirs]
+        self._now = previous._now
+        self._due = [(due, number, heirs[member]) for due, number, member in kept]
+        self._weights = {heirs[member]: previous._weights[member] for _, _, member in kept}
 
     def choose(self, request: Request, skip: Skip | None = None) -> Member | None:
         if skip is not None:

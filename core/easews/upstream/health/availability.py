@@ -163,10 +163,10 @@ class Availability:
         if breaker.begun():
             self.expire()
 
-    def given_up(self, breaker: Breaker, openings: int) -> None:
+    def given_up(self, member: Member, openings: int) -> None:
         """A request to it has ended without telling anything: its client has left."""
-        if breaker.given_up(openings):
-            self.expire()
+        if member.breaker is not None and member.breaker.given_up(openings):
+            member.standing.tell()  # the pool of another config may have the same breaker
 
     def failed(self, member: Member, error: Exception, openings: int) -> None:
         """A request to the server has failed. It began after so many openings of its breaker."""

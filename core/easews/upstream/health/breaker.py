@@ -59,16 +59,17 @@ class Breaker:
     A request that began before the breaker last opened says nothing about the server as it is now.
     So whoever sends one remembers `openings` as it was at that time.
 
+    rule      when it opens
     until     when it is no longer open; -inf when it is closed
     since     when it has opened
     openings  how often it has opened
     """
 
     def __init__(self, rule: BreakerRule) -> None:
+        self.rule: BreakerRule = rule
         self.until: float = -inf
         self.since: float = -inf
         self.openings: int = 0
-        self._rule = rule
         self._failures: deque[bool] = deque(maxlen=rule.window)
         self._begun = self._passed = 0  # of the trials
 
@@ -76,14 +77,14 @@ class Breaker:
         """Whether the server may be asked."""
         if self.until == -inf:
             return True
-        return now >= self.until and self._begun < self._rule.trials
+        return now >= self.until and self._begun < self.rule.trials
 
     def begun(self) -> bool:
         """A request is sent. Whether that was the last one of a trial."""
         if self.until == -inf:
             return False
         self._begun += 1
-        return self._begun == self._rule.trials
+        return self._begun == self.rule.trials
 
     def given_up(self, openings: int) -> bool:
         """A request has ended without an answer that tells anything: its client has left. Whether
@@ -109,14 +110,14 @@ class Breaker:
         if failed:
             return self._open(now)
         self._passed += 1
-        return self._passed >= self._rule.trials and self._close()
+        return self._passed >= self.rule.trials and self._close()
 
     def _is_too_much(self) -> bool:
         count = len(self._failures)
-        return count >= self._rule.minimum and sum(self._failures) * 100 >= self._rule.rate * count
+        return count >= self.rule.minimum and sum(self._failures) * 100 >= self.rule.rate * count
 
     def _open(self, now: float) -> bool:
-        self.since, self.until = now, now + self._rule.wait
+        self.since, self.until = now, now + self.rule.wait
         self.openings += 1
         self._begun = self._passed = 0
         return True

@@ -14,6 +14,7 @@ from anyio.lowlevel import RunVar
 
 from ...errors import UpstreamError
 from ..servers import Member
+from ..succession import Succession
 from .checks import Check, OnUnhealthy
 from .probes import probe
 from .rules import Checkup
@@ -34,8 +35,9 @@ class Checking:
     down.
     """
 
-    def __init__(self, check: Check) -> None:
+    def __init__(self, check: Check, succession: Succession) -> None:
         self._check = check
+        self._succession = succession
         self._members: Sequence[Member] = ()
         self._tasks: TaskGroup | None = None
         self._checked: dict[Member, anyio.CancelScope] = {}
@@ -100,9 +102,14 @@ class Checking:
             if member.checkup is None or member.checkup.up:
                 if (scope := self._closing.pop(member, None)) is not None:
                     scope.cancel()
-            elif member.sessions and member not in self._closing and self._tasks is not None:
+            elif self._is_to_close(member) and self._tasks is not None:
                 scope = self._closing[member] = anyio.CancelScope()
                 self._tasks.start_soon(self._close_sessions, member, scope)
+
+    def _is_to_close(self, member: Member) -> bool:
+        keeps = self._check.on_unhealthy == "keep"
+        begun = member in self._closing
+        return bool(member.sessions) and not keeps and not begun and self._succession.is_last
 
     async def _close_sessions(self, member: Member, scope: anyio.CancelScope) -> None:
         sessions = list(member.sessions or ())
