@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import ssl
+import sys
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -11,6 +13,8 @@ from typing import Any
 
 import httpx
 import pytest
+from anyio import to_thread
+from tests.certificates import Authority
 from tests.e2e.gateway import (
     LOOPBACK,
     PATIENCE,
@@ -23,8 +27,12 @@ from tests.e2e.gateway import (
 )
 from tests.e2e.library import connect
 from tests.e2e.test_curl import ask
+from tests.nameserver import nameserver
+from tests.tlsservers import server_context
 from websockets.http11 import Request, Response
 from websockets.sync.server import Server, ServerConnection, serve
+
+from easews.testing import gateway as serving
 
 SECRET = "correct horse battery staple"
 
@@ -32,9 +40,16 @@ SECRET = "correct horse battery staple"
 class Backend:
     """Says its name, as a page and as a message. `/login` sets a cookie of its own."""
 
-    def __init__(self, name: str, port: int = 0) -> None:
+    def __init__(
+        self,
+        name: str,
+        port: int = 0,
+        *,
+        host: str = LOOPBACK,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.name = name
-        self._server: Server = serve(self._greet, LOOPBACK, port, process_request=self._page)
+        self._server: Server = serve(self._greet, host, port, process_request=self._page, ssl=tls)
         self.port: int = self._server.socket.getsockname()[1]
         self._thread = Thread(target=self._server.serve_forever)
         self._thread.start()
@@ -76,26 +91,41 @@ def _closing(backend: Backend) -> Iterator[Backend]:
 @contextmanager
 def sticky(backends: list[Backend], folder: Path, loop: str, **fields: Any) -> Iterator[Gateway]:
     """A gateway with pages and sockets on one path, in front of `backends`."""
-    balance = {"policy": "roundRobin", "stickySession": {"mode": "DurationBased", **fields}}
-    pools = [{"servers": [{"url": one.url} for one in backends], "loadBalance": balance}]
+    text = text_for([one.url for one in backends], fields)
+    with running(text, folder, "--backend", loop) as gateway:
+        yield gateway
+
+
+def text_for(
+    urls: list[str], sticky: Mapping[str, Any], policy: str = "roundRobin", **pool: Any
+) -> str:
+    balance = {"policy": policy, "stickySession": {"mode": "DurationBased", **sticky}}
+    pools = [{"servers": [{"url": url} for url in urls], "loadBalance": balance, **pool}]
     filters: list[FilterEntry] = [
         {"kind": "WebSocketProxy", "name": "sockets", "pools": pools},
         {"kind": "Proxy", "name": "pages", "pools": pools},
     ]
     jump = {"filter": "sockets", "jumpIf": {"notWebSocket": "pages"}}
     flow: list[FilterEntry] = [jump, {"filter": "pages"}]
-    route = Route("/", filters, flow, {"clientMaxBodySize": -1})
-    with running(config(free_port(), route), folder, "--backend", loop) as gateway:
-        yield gateway
+    return config(free_port(), Route("/", filters, flow, {"clientMaxBodySize": -1}))
 
 
 def browser() -> httpx.Client:
     return httpx.Client(trust_env=False)
 
 
-def socket_greeting(gateway: Gateway, cookie: str) -> str:
-    with connect(gateway.ws("/"), additional_headers={"Cookie": cookie}) as ws:
+def socket_greeting(port: int, cookie: str) -> str:
+    url = f"ws://{LOOPBACK}:{port}/"
+    with connect(url, additional_headers={"Cookie": cookie}) as ws:
         return str(ws.recv(PATIENCE))
+
+
+def home_of(client: httpx.Client, port: int) -> str:
+    """The one server that all pages and sockets of this client lead to."""
+    pages = {client.get(f"http://{LOOPBACK}:{port}/").text for _ in range(4)}
+    cookie = f"theme=dark; EG_SESSION={client.cookies['EG_SESSION']}"
+    (home,) = pages | {socket_greeting(port, cookie) for _ in range(4)}
+    return home
 
 
 def test_each_browser_stays_at_its_server_with_pages_and_sockets(
@@ -105,11 +135,7 @@ def test_each_browser_stays_at_its_server_with_pages_and_sockets(
         homes = set()
         for _ in backends:
             with browser() as client:
-                names = {client.get(gateway.http("/")).text for _ in range(6)}
-                (home,) = names
-                homes.add(home)
-                cookie = f"theme=dark; EG_SESSION={client.cookies['EG_SESSION']}"
-            assert {socket_greeting(gateway, cookie) for _ in range(6)} == {home}
+                homes.add(home_of(client, gateway.port))
         assert homes == {"one", "two", "three"}
 
 
@@ -139,7 +165,7 @@ def test_a_client_whose_server_is_gone_gets_another_and_stays_there(
         assert client.cookies["EG_SESSION"] != before
         with _closing(Backend(home, gone.port)):  # it is back, and its client has moved
             assert {client.get(gateway.http("/")).text for _ in range(4)} == {other}
-            assert socket_greeting(gateway, f"EG_SESSION={before}") == home
+            assert socket_greeting(gateway.port, f"EG_SESSION={before}") == home
 
 
 def test_with_a_secret_cookies_outlive_a_restart(
@@ -172,4 +198,75 @@ def test_the_applications_cookie_chooses_the_server(
         client.cookies["sid"] = "7"
         (home,) = {client.get(gateway.http("/")).text for _ in range(4)}
         assert "EG_SESSION" not in client.cookies
-        assert socket_greeting(gateway, "sid=7") == home
+        assert socket_greeting(gateway.port, "sid=7") == home
+
+
+def test_each_browser_stays_at_its_server_over_tls(loop: str, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    with ExitStack() as stack:
+        urls = []
+        for name in ("one", "two"):
+            context = server_context(authority.ca, "localhost")
+            backend = stack.enter_context(_closing(Backend(name, tls=context)))
+            urls.append(f"wss://localhost:{backend.port}")
+        text = text_for(urls, {}, tls={"caFile": authority.file.name})
+        gateway = stack.enter_context(running(text, tmp_path, "--backend", loop))
+        homes = set()
+        for _ in range(2):
+            with browser() as client:
+                homes.add(home_of(client, gateway.port))
+        assert homes == {"one", "two"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has 127.0.0.2")
+def test_clients_stay_at_their_addresses_while_others_come_and_go(
+    loop: str, tmp_path: Path
+) -> None:
+    port, hosts = free_port(), ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
+    with ExitStack() as stack:
+        dns = stack.enter_context(nameserver())
+        dns.ttl = 0
+        dns.records["app.test", "A"] = hosts[:2]
+        for host in hosts:
+            stack.enter_context(_closing(Backend(host, port, host=host)))
+        resolve = {"mode": "each", "nameservers": [dns.address], "minTtl": "50ms"}
+        text = text_for([f"http://app.test:{port}"], {}, resolve=resolve)
+        gateway = stack.enter_context(running(text, tmp_path, "--backend", loop))
+        clients = {}
+        for _ in range(2):
+            client = stack.enter_context(browser())
+            clients[home_of(client, gateway.port)] = client
+        dns.records["app.test", "A"] = hosts[1:]
+        gateway.log.wait_for("app.test: new 127.0.0.3; gone 127.0.0.1")
+        assert home_of(clients["127.0.0.2"], gateway.port) == "127.0.0.2"
+        assert home_of(clients["127.0.0.1"], gateway.port) in hosts[1:]
+        dns.records["app.test", "A"] = hosts[:2]
+        gateway.log.wait_for("app.test: new 127.0.0.1; gone 127.0.0.3")
+        assert home_of(clients["127.0.0.2"], gateway.port) == "127.0.0.2"
+
+
+async def test_clients_stay_at_their_servers_when_the_config_is_replaced(
+    backends: list[Backend],
+) -> None:
+    urls = [one.url for one in backends]
+    with _closing(Backend("four")) as fourth, ExitStack() as stack:
+        clients: dict[str, httpx.Client] = {}
+        async with serving(text_for(urls, {})) as running:
+            port = running.address.port
+            for _ in urls:
+                client = stack.enter_context(browser())
+                clients[await to_thread.run_sync(home_of, client, port)] = client
+            assert clients.keys() == {"one", "two", "three"}
+            more = [fourth.url, *reversed(urls)]
+            for text in (
+                text_for(more, {}, "leastConnections", maxConnections=100),
+                text_for(more, {"sameSite": "Strict"}, "random"),
+            ):
+                plan = await running.replace(text)
+                assert plan.started == {("root", "sockets"), ("root", "pages")}
+                for home, client in clients.items():
+                    assert await to_thread.run_sync(home_of, client, port) == home
+            await running.replace(text_for(urls[1:], {}))
+            moved = await to_thread.run_sync(home_of, clients["one"], port)
+            assert moved in ("two", "three")
+            assert await to_thread.run_sync(home_of, clients["two"], port) == "two"
