@@ -20,6 +20,7 @@ class Nameserver:
     failures   how many questions are answered with SERVFAIL first, by name
     silent     names that get no answer
     truncated  names whose answers over UDP say that they were truncated
+    moving     names that have another address each time they are asked for, and where it is from
     ttl        of every record
     asked      name, type and transport of every question
 
@@ -32,6 +33,7 @@ class Nameserver:
         self.failures: dict[str, int] = {}
         self.silent: set[str] = set()
         self.truncated: set[str] = set()
+        self.moving: dict[str, Iterator[str]] = {}
         self.ttl = 60
         self.negative_ttl = 5
         self.asked: list[tuple[str, str, str]] = []
@@ -53,6 +55,8 @@ class Nameserver:
             self.failures[host] -= 1
             answer.set_rcode(rcode.SERVFAIL)
             return answer.to_wire()
+        if kind == "A" and host in self.moving:
+            self.records[host, kind] = [next(self.moving[host])]
         known = {owner for owner, _ in self.records}
         answer.set_rcode(self.rcodes.get(host, rcode.NOERROR if host in known else rcode.NXDOMAIN))
         if transport == "udp" and host in self.truncated:

@@ -107,6 +107,18 @@ def unknown(_: trustme.CA) -> ssl.SSLContext:
     return server_context(trustme.CA(), "localhost")
 
 
+def is_told_in_the_log_only(gateway: Gateway, backend: LibraryBackend, reason: str) -> None:
+    with pytest.raises(InvalidStatus) as caught:
+        connect(gateway.ws("/echo"))
+    response = caught.value.response
+    assert response.status_code == 502
+    assert b"no server could be reached" in response.body
+    told = response.body + str(response.headers).encode()
+    for secret in (b"TLS", b"certificate", b"localhost", b"wss:", str(backend.port).encode()):
+        assert secret not in told
+    gateway.log.wait_for(f"wss://localhost:{backend.port}: TLS: ", reason)
+
+
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [
@@ -127,14 +139,29 @@ def test_each_fault_of_a_certificate_is_told_in_the_log_only(
         serving(fault(authority.ca)) as backend,
         in_front_of(backend, authority.folder, loop, caFile=authority.file.name) as gateway,
     ):
-        with pytest.raises(InvalidStatus) as caught:
-            connect(gateway.ws("/echo"))
-        response = caught.value.response
-        assert response.status_code == 502
-        assert b"no server could be reached" in response.body
-        for secret in (b"TLS", b"certificate", b"localhost", str(backend.port).encode()):
-            assert secret not in response.body
-        gateway.log.wait_for(f"wss://localhost:{backend.port}: TLS: ", reason)
+        is_told_in_the_log_only(gateway, backend, reason)
+
+
+@pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
+def test_a_server_that_does_not_accept_our_certificate_is_told_in_the_log_only(
+    loop: str, authority: Authority, version: str
+) -> None:
+    context = server_context(
+        authority.ca, "localhost", clients=authority.ca, version=ssl.TLSVersion[version]
+    )
+    certificate, key = Authority(authority.folder).issue("client.example", file="stranger")
+    fields = {
+        "caFile": authority.file.name,
+        "certFile": certificate.name,
+        "keyFile": key.name,
+    }
+    with (
+        serving(context) as backend,
+        in_front_of(backend, authority.folder, loop, **fields) as gateway,
+    ):
+        is_told_in_the_log_only(
+            gateway, backend, "the peer does not know the authority of the certificate"
+        )
 
 
 def test_insecure_is_warned_about_at_the_start(loop: str, authority: Authority) -> None:
