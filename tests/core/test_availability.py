@@ -85,9 +85,9 @@ def test_a_server_that_fails_three_times_is_not_asked_for_a_while(
     farm = Farm(3)
     farm.fail("a", 2)
     assert farm.chosen() == "abc"
-    farm.fail("a", 1)
-    assert farm.chosen() == "bc"
     url = farm.pool.members[0].server.url
+    farm.fail("a", 1, ConnectError(f"{url}: refused"))
+    assert farm.chosen() == "bc"
     assert log.messages == [
         f"{url} is ejected for 10 s: 3 failures in a row, the last one: refused"
     ]
@@ -95,13 +95,23 @@ def test_a_server_that_fails_three_times_is_not_asked_for_a_while(
     assert farm.chosen() == "abc"
 
 
-def test_a_server_that_answers_is_back() -> None:
+def test_a_server_that_answers_is_back(log: pytest.LogCaptureFixture) -> None:
     farm = Farm(2)
     early = farm.of("a")
     farm.fail("a")
     assert farm.chosen() == "b"
     early.succeeded(101)
     assert farm.chosen() == "ab"
+    assert log.messages[1:] == [f"{early.server.url} has answered: it is used again"]
+
+
+def test_a_failure_that_does_not_count_is_shown() -> None:
+    farm = Farm(2)
+    farm.fail("a", 9, BadAnswer("no HTTP"))
+    assert farm.chosen() == "ab"
+    first = farm.pool.states()[0]
+    assert (first.url, first.state) == (farm.pool.members[0].server.url, "up")
+    assert first.last_error == "no HTTP"
 
 
 def test_no_server_is_ejected_where_it_has_no_other(log: pytest.LogCaptureFixture) -> None:
@@ -400,6 +410,15 @@ def test_a_pool_that_says_nothing_of_health_ejects_and_does_not_check() -> None:
     assert HealthRules.from_spec({}) == HealthRules() == HealthRules(EjectionRule(3, 10, 300, 50))
 
 
+@pytest.mark.parametrize(("status", "opens"), [(404, False), (429, True), (500, True), (599, True)])
+def test_a_breaker_counts_the_answers_that_its_config_names(status: int, opens: bool) -> None:
+    rule = BreakerRule(50, window=4, minimum=2, wait=10.0, trials=2, on=causes(["5xx", 429]))
+    farm = Farm(1, HealthRules(EjectionRule(failures=0), breaker=rule))
+    for _ in range(2):
+        farm.attempt().succeeded(status)
+    assert (farm.pool.next(REQUEST) is None) is opens
+
+
 def test_a_pool_may_say_more_of_health() -> None:
     ejection = {"failures": 5, "for": 20.0, "maxFor": 60.0, "maxShare": 30, "on": ["5xx"]}
     check = {"interval": 4.0, "fails": 2, "jitter": 0, "onUnhealthy": "drain", "port": 81}
@@ -408,12 +427,21 @@ def test_a_pool_may_say_more_of_health() -> None:
         "healthCheck": check,
         "panicBelow": 40,
         "loadBalance": {"slowStart": 30.0},
+        "circuitBreaker": {
+            "failureRateThreshold": 30,
+            "slidingWindowSize": 50,
+            "minimumNumberOfCalls": 5,
+            "waitDurationInOpenState": 20.0,
+            "permittedNumberOfCallsInHalfOpenState": 3,
+            "on": ["timeout", 429],
+        },
     }
     assert HealthRules.from_spec(spec) == HealthRules(
         EjectionRule(5, 20, 60, 30, frozenset(range(500, 600))),
         Check(TcpCheck(), 4, 3, 2, 1, 0, 81, "drain"),
         panic_below=40,
         slow_start=30,
+        breaker=BreakerRule(30, 50, 5, 20.0, 3, frozenset({"timeout", 429})),
     )
 
 

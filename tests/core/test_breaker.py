@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from math import inf
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -132,17 +131,3 @@ def test_a_breaker_remembers_as_many_as_it_needs() -> None:
     (fault,) = breaker_faults(spec, ("circuitBreaker",))
     assert fault.path == ("circuitBreaker", "minimumNumberOfCalls")
     assert not list(breaker_faults({**spec, "slidingWindowSize": 11}, ()))
-
-
-def test_a_breaker_counts_what_its_config_names() -> None:
-    spec: dict[str, Any] = {
-        "failureRateThreshold": 30,
-        "slidingWindowSize": 50,
-        "minimumNumberOfCalls": 5,
-        "waitDurationInOpenState": 20.0,
-        "permittedNumberOfCallsInHalfOpenState": 3,
-        "on": ["timeout", 429],
-    }
-    assert BreakerRule.from_spec(spec) == BreakerRule(
-        30, 50, 5, 20.0, 3, frozenset({"timeout", 429})
-    )

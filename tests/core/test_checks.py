@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from easews import HeaderMatch
 from easews.upstream.health.checks import (
     Check,
     HttpCheck,
@@ -63,6 +64,10 @@ def test_equal_checks_are_one_whatever_config_they_stand_in() -> None:
         {"headers": {"X-Ready": {"exact": "1", "empty": False}}},
         {"headers": {"X-Ready": {"exact": "2", "empty": False}}},
     ]
+    ready = {"X-Ready": {"exact": "1", "empty": False}}
+    assert matching(headers=ready).way == HttpCheck(
+        statuses=((200, 200),), answered=HeaderMatch(ready, match_all=True)
+    )
     checks, again = [[matching(**match) for match in matches] for _ in range(2)]
     assert again == checks
     assert len({*checks, *again}) == len(checks)
@@ -116,6 +121,7 @@ def test_fields_that_disagree_are_found(
 
 
 def test_fields_that_agree_are_let_pass() -> None:
+    assert not list(check_faults(spec(interval=0.5), ["h"]))
     match = {"statusCodes": [[200, 200]], "body": {"contains": "ok"}}
     http = {"path": "/", "method": "GET", "match": match}
     assert not list(check_faults(spec(timeout=10, http=http, passes=2), ["h"]))

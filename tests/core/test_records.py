@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ssl
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from easews.addresses import Address, parse_nameserver
 from easews.upstream import Server
+from easews.upstream.dialling.securing import ClientTls, ClientTlsSpec
 from easews.upstream.names.records import (
     Service,
     Target,
@@ -21,6 +24,7 @@ from easews.upstream.names.records import (
     targets_of,
 )
 from easews.upstream.names.resolving import Resolve, next_look_up, next_retry
+from easews.upstream.servers import Via
 
 EACH = Resolve("each", min_ttl=5, max_ttl=300)
 HOSTS = st.sampled_from(["192.0.2.1", "192.0.2.2", "192.0.2.3", "2001:db8::1", "2001:db8::2"])
@@ -83,6 +87,31 @@ def test_each_address_is_a_server_with_the_weight_the_path_and_the_host_of_its_n
     assert (first.weight, first.own_host, first.is_ip) == (3, "backend.example:8000", True)
     (keeps_host,) = servers_at(Server.at("ws://a", keep_host=True), [Target("192.0.2.1")])
     assert keeps_host.own_host == ""
+
+
+def test_a_server_at_an_address_proves_the_name_that_led_there() -> None:
+    via = Via(tls=ClientTls(ClientTlsSpec(), ssl.create_default_context()))
+    for url, port, name in (
+        ("wss://chat.example", 0, "chat.example"),
+        ("wss://_ws._tcp.example", 9000, "example"),
+        ("wss://_odd.example", 0, "_odd.example"),
+    ):
+        server = Server.at(url, via=via)
+        (found,) = servers_at(server, [Target("192.0.2.1", port)])
+        assert found.via.tls is not None
+        assert found.via.tls.spec.server_name == found.own_host == name
+
+
+@pytest.mark.parametrize(
+    ("target", "shown"),
+    [
+        (Target("192.0.2.1"), "192.0.2.1"),
+        (Target("192.0.2.1", 9000), "192.0.2.1:9000"),
+        (Target("2001:db8::1", 9000), "[2001:db8::1]:9000"),
+    ],
+)
+def test_an_address_is_shown_with_its_port_if_it_has_one(target: Target, shown: str) -> None:
+    assert str(target) == shown
 
 
 def test_a_service_gives_port_and_weight_and_its_domain_is_the_host() -> None:

@@ -78,8 +78,7 @@ def preferred(services: Iterable[Service]) -> tuple[Service, ...]:
     chosen = sorted(service for service in there if service.priority == lowest)
     if all(service.weight for service in chosen):
         return tuple(chosen)
-    share = 10 if any(service.weight for service in chosen) else 1
-    return tuple(service._replace(weight=share * service.weight or 1) for service in chosen)
+    return tuple(service._replace(weight=10 * service.weight or 1) for service in chosen)
 
 
 def targets_of(addresses: Iterable[str], *, port: int = 0, weight: int = 1) -> tuple[Target, ...]:
