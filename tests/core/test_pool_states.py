@@ -79,7 +79,8 @@ class Changes(RuleBasedStateMachine):
 
     @initialize(
         policy=st.sampled_from(POLICIES),
-        limit=st.sampled_from([inf, 2]),
+        limit=st.sampled_from([inf, 1, 2]),
+        failures=st.sampled_from([1, 3]),
         share=st.sampled_from([10, 50, 100]),
         breaker=st.sampled_from([None, BREAKER]),
         slow_start=st.sampled_from([0.0, 20.0]),
@@ -88,13 +89,14 @@ class Changes(RuleBasedStateMachine):
         self,
         policy: dict[str, Any],
         limit: float,
+        failures: int,
         share: int,
         breaker: BreakerRule | None,
         slow_start: float,
     ) -> None:
         self.now, self.number = 1000.0, next(_numbers)  # what is known of a server outlives a test
         self.policy, self.limit, self.breaker = policy, limit, breaker
-        ejection = EjectionRule(max_share=share)
+        ejection = EjectionRule(failures, max_share=share)
         self.health_rules = HealthRules(ejection, CHECK, slow_start=slow_start, breaker=breaker)
         self.weights = dict.fromkeys("abc", 1)
         self.open: list[Attempt] = []
@@ -163,16 +165,19 @@ class Changes(RuleBasedStateMachine):
             self.pools[0].inherit(older)
             assert own(self.pools[0]) == own(older)
 
-    @rule(number=st.integers(0, 1), user=st.integers(0, 20))
-    def opens(self, number: int, user: int) -> None:
-        pool, request = self.pools[number], of_user(user)
+    @rule(number=st.integers(0, 1), user=st.integers(0, 20), times=st.sampled_from([1, 8]))
+    def opens(self, number: int, user: int, times: int) -> None:
+        for _ in range(times):
+            self.opens_one(self.pools[number], of_user(user))
+
+    def opens_one(self, pool: Pool, request: Request) -> None:
         if (attempt := pool.next(request)) is not None:
             self.begin(attempt)
         elif pool.full and (waiting := pool.line.join(request, lambda: None)) is not None:
             self.waiting.append(Waiter(pool, waiting))
         self.fetch()
 
-    @rule(which=st.integers(0, 99), how=st.sampled_from(["left", "refused", "answered", "500"]))
+    @rule(which=st.integers(0, 99), how=st.sampled_from(["refused", "left", "answered", "500"]))
     def ends(self, which: int, how: str) -> None:
         if not self.open:
             return
@@ -228,9 +233,11 @@ class Changes(RuleBasedStateMachine):
     @invariant()
     def ejection_empties_no_pool_and_who_is_free_is_found(self) -> None:
         for pool in self.pools:
-            waiting = [one.waiting for one in self.waiting if one.pool is pool]
+            waiters = [one for one in self.waiting if one.pool is pool]
             attempt = pool.next(of_user(0))
-            assert not any(one.attempt for one in waiting), "it was free before somebody asked"
+            served = [one for one in waiters if one.waiting.attempt is not None]
+            assert not served, "its server was free before somebody asked"
+            assert all(one.sleeps <= pool.due_in for one in waiters), "it sleeps too long"
             free = [one for one in pool.members if one.usable and not one.full]
             assert attempt is not None or not free
             if attempt is not None:
@@ -238,7 +245,7 @@ class Changes(RuleBasedStateMachine):
                 self.fetch()
             up = any(one.checkup is None or one.checkup.up for one in pool.members)
             assert self.breaker or not up or any(one.usable for one in pool.members)
-            assert not (waiting and free and attempt is None)
+            assert not (waiters and free and attempt is None)
 
     def teardown(self) -> None:
         for waiter in self.waiting:
