@@ -53,12 +53,39 @@ RULES = {
         )
     },
     "core/easews/upstream/candidates.py": ("tests/core/test_candidates.py",),
-    "core/easews/upstream/balance/sticky.py": ("tests/core/test_sticky.py",),
+    "core/easews/upstream/causes.py": ("tests/core/test_availability.py",),
     "core/easews/upstream/pool.py": (
         "tests/core/test_pool.py",
         "tests/core/test_upstream.py",
         "tests/wsproxy/test_spec.py",
     ),
+    "core/easews/upstream/queueing.py": (
+        "tests/core/test_pool_states.py",
+        "tests/core/test_turns.py",
+    ),
+    "core/easews/upstream/retries.py": ("tests/core/test_turns.py",),
+    **{
+        f"core/easews/upstream/balance/{module}.py": ("tests/core/test_balance.py",)
+        for module in ("draws", "hashing", "least", "naming", "rotation")
+    },
+    "core/easews/upstream/balance/rebalancing.py": ("tests/core/test_rebalancing.py",),
+    "core/easews/upstream/balance/sticky.py": ("tests/core/test_sticky.py",),
+    "core/easews/upstream/balance/tags.py": (
+        "tests/core/test_pool.py",
+        "tests/wsproxy/test_spec.py",
+    ),
+    "core/easews/upstream/health/availability.py": ("tests/core/test_availability.py",),
+    "core/easews/upstream/health/breaker.py": (
+        "tests/core/test_availability.py",
+        "tests/core/test_breaker.py",
+    ),
+    "core/easews/upstream/health/checks.py": ("tests/core/test_checks.py",),
+    "core/easews/upstream/health/rules.py": (
+        "tests/core/test_availability.py",
+        "tests/core/test_health.py",
+    ),
+    "core/easews/upstream/names/records.py": ("tests/core/test_records.py",),
+    "core/easews/upstream/names/resolving.py": ("tests/core/test_records.py",),
     "plugins/wsproxy/easews_wsproxy/handshake/extensions.py": ("tests/wsproxy/test_extensions.py",),
     "plugins/wsproxy/easews_wsproxy/handshake/origin.py": ("tests/wsproxy/test_origin.py",),
     "plugins/wsproxy/easews_wsproxy/handshake/rules.py": ("tests/wsproxy/test_handshake.py",),

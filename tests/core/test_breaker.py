@@ -33,6 +33,15 @@ def test_it_opens_when_too_many_of_the_last_requests_fail() -> None:
     assert breaker.permits(10.0)
 
 
+def test_the_share_that_opens_it_is_exact() -> None:
+    for failures, opens in ((100, False), (101, True)):
+        breaker = Breaker(
+            BreakerRule(50, window=201, minimum=201, wait=1, trials=1, on=frozenset())
+        )
+        seen(breaker, *[False] * (201 - failures), *[True] * failures)
+        assert breaker.permits(0.0) is not opens
+
+
 def test_what_is_long_past_does_not_count() -> None:
     breaker = Breaker(RULE)
     assert not any(seen(breaker, True, False, False, False, False, True))
@@ -50,6 +59,21 @@ def test_after_the_wait_a_few_are_tried_and_close_it() -> None:
     assert breaker.ended(1, False, 11.0)
     assert breaker.permits(11.0)
     assert seen(breaker, True, True) == [False, False]  # nothing of before counts
+
+
+def test_requests_are_no_trials_while_it_is_closed() -> None:
+    breaker = Breaker(RULE)
+    assert not any(breaker.begun() for _ in range(5))
+    assert breaker.permits(0.0)
+
+
+def test_a_trial_from_before_it_opened_again_says_nothing() -> None:
+    breaker = Breaker(RULE)
+    seen(breaker, True, True, True)
+    early = breaker.openings
+    seen(breaker, True, now=10.0)
+    for _ in range(RULE.trials):
+        assert not breaker.ended(early, False, 20.0)
 
 
 def test_one_that_fails_then_opens_it_again() -> None:

@@ -102,7 +102,15 @@ def test_a_request_that_is_answered_brings_the_server_back() -> None:
     ejection.failed(EjectionRule(failures=1), "refused", 0)
     assert ejection.succeeded(4)
     assert not Condition(None, ejection).ejected(4)
-    assert not ejection.succeeded(5)
+    assert [ejection.succeeded(now) for now in (4, 5)] == [False, False]
+
+
+def test_a_server_that_is_back_at_once_is_ejected_for_the_shortest_time() -> None:
+    rule, ejection = EjectionRule(failures=1, shortest=10), Ejection()
+    ejection.failed(rule, "refused", 5)
+    assert ejection.succeeded(5)
+    assert ejection.failed(rule, "refused", 5)
+    assert ejection.until == 15
 
 
 def test_no_failures_eject_where_that_is_off() -> None:
@@ -204,6 +212,12 @@ def test_without_a_server_that_is_up_there_is_none() -> None:
     assert usable([down, down], 50, 1, 0) == ([0, 1], inf, True)
 
 
+def test_there_is_panic_when_one_server_less_than_enough_is_left() -> None:
+    up, down = Condition(None, Ejection()), Condition(Checkup(up=False), Ejection())
+    for left, panic in ((100, True), (101, False)):
+        assert usable([up] * left + [down] * (201 - left), 50, 50, 0).panic is panic
+
+
 def test_a_server_that_is_back_gets_its_weight_little_by_little() -> None:
     shares = [slow_start(100, 30, now) for now in (100, 110, 115, 130, 999)]
     assert shares == pytest.approx([0.1, 0.4, 0.55, 1, 1])
@@ -215,4 +229,5 @@ def test_a_server_is_back_since_it_passed_or_its_ejection_ended() -> None:
     assert Condition(None, Ejection()).back_since(9) == -inf
     assert Condition(Checkup(since=4), Ejection(0, 1, 3)).back_since(9) == 4
     assert Condition(Checkup(since=4), Ejection(0, 1, 7)).back_since(9) == 7
+    assert Condition(None, Ejection(0, 1, 9)).back_since(9) == 9
     assert Condition(None, Ejection(0, 1, 99)).back_since(9) == -inf

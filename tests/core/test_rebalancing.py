@@ -50,11 +50,22 @@ def test_a_new_server_gets_its_share_and_no_session_is_closed_twice() -> None:
 def test_nothing_is_closed_without_a_scale_out() -> None:
     loads = [Load(100, 1), Load(0, 1)]
     shedding = Shedding(RULE)
-    assert shedding.next(loads) is None
-    shedding.update("ab", loads)
-    shedding.update("ab", loads)
-    shedding.update("a", loads[:1])
-    assert shedding.next(loads) is None
+    assert not shedding.left
+    for servers in ("ab", "ab", "b", "bc"):
+        assert shedding.update(servers, loads[-len(servers) :]) is (servers == "bc")
+        assert shedding.next(loads) == (0 if servers == "bc" else None)
+
+
+def test_it_begins_above_the_limit_and_ends_at_the_share() -> None:
+    assert not scaled_out([Load(120, 1)], [Load(80, 1)]).left
+    shedding = scaled_out([Load(121, 1)], [Load(79, 1)])
+    assert shedding.left
+    assert shedding.next([Load(100, 1), Load(100, 1)]) is None  # clients have left meanwhile
+    assert not shedding.left
+
+
+def test_sessions_are_closed_at_irregular_intervals() -> None:
+    assert [Rebalance(30).pause(chance) for chance in (0, 0.5, 1)] == [2, 2.5, 3]
 
 
 def test_a_small_difference_is_left_alone() -> None:
@@ -109,16 +120,18 @@ def test_a_rule_is_made_from_its_spec() -> None:
 
 
 @pytest.mark.parametrize(
-    ("balance", "refused"),
+    ("balance", "why"),
     [
-        ({}, False),
-        ({"policy": "leastConnections"}, False),
-        ({"policy": "cookieHash", "cookieHashKey": "id"}, True),
-        ({"policy": "leastConnections", "stickySession": {}}, True),
+        ({}, ""),
+        ({"policy": "leastConnections"}, ""),
+        ({"policy": "cookieHash", "cookieHashKey": "id"}, "`cookieHash`"),
+        ({"policy": "leastConnections", "stickySession": {}}, "stickySession"),
+        ({"stickySession": {}}, "stickySession"),
     ],
 )
-def test_what_leads_clients_back_is_refused(balance: dict[str, object], refused: bool) -> None:
+def test_what_leads_clients_back_is_refused(balance: dict[str, object], why: str) -> None:
     pool = {"rebalance": {"perMinute": 60, "above": 20}, "loadBalance": balance}
-    paths = [fault.path for fault in rebalance_faults(pool, ["pools", 0])]
-    assert paths == [("pools", 0, "rebalance")] * refused
+    faults = [*rebalance_faults(pool, ["pools", 0])]
+    assert [fault.path for fault in faults] == [("pools", 0, "rebalance")] * bool(why)
+    assert all(f"with {why} the clients" in fault.wrong for fault in faults)
     assert not [*rebalance_faults({"loadBalance": balance}, [])]

@@ -24,7 +24,7 @@ from easews.upstream import (
     Server,
     first_answer,
 )
-from easews.upstream.causes import Cause, causes
+from easews.upstream.causes import Cause, cause_of, causes
 from easews.upstream.health.breaker import BreakerRule
 from easews.upstream.health.rules import EjectionRule
 from easews.upstream.retries import retry_faults
@@ -440,4 +440,17 @@ def test_a_try_is_not_longer_than_all_of_them() -> None:
     (fault,) = retry_faults(spec, ("retries",))
     assert fault.path == ("retries", "perTry")
     assert not list(retry_faults(spec | {"deadline": 0}, ()))
+    assert not list(retry_faults(spec | {"deadline": 5.0}, ()))
+    assert list(retry_faults(spec | {"deadline": 0.5}, ()))
     assert Retries.from_spec(spec) == Retries(3, 5.0, 2.0, frozenset({"connect", 503}))
+    assert Retries.from_spec({"on": [], "perTry": 0, "deadline": 0}) == Retries(on=frozenset())
+
+
+def test_the_shorter_of_two_deadlines_holds() -> None:
+    assert Retries(deadline=5).within(2, "timeout") == Retries(deadline=2, setting="timeout")
+    assert Retries(deadline=2).within(2, "timeout") == Retries(deadline=2)
+
+
+def test_a_failure_that_no_config_names_has_no_word() -> None:
+    errors = ConnectError(""), UpstreamTimeout(""), BadAnswer("")
+    assert [cause_of(error) for error in errors] == ["connect", "timeout", ""]

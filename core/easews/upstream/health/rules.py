@@ -177,8 +177,8 @@ def usable(conditions: Sequence[Condition], max_share: int, panic_below: int, no
 
 
 def _most_out(count: int, max_share: int) -> int:
-    """At least one of several: 10 % of 5 servers would protect nobody."""
-    return max(count * max_share // 100, 1) if count > 1 else 0
+    """At least one: 10 % of 5 servers would protect nobody."""
+    return max(count * max_share // 100, 1)
 
 
 def slow_start(since: float, over: float, now: float) -> float:
