@@ -37,9 +37,9 @@ only, and the policy decides how long it takes until it has its share.
 This is a simulation on a virtual clock, with easews' own pools and policies. {sessions:,} sessions
 are open on average, on {servers} servers. They come at random times and last for 20 minutes in the
 median; one in twenty lasts longer than two and a half hours (a log-normal distribution). At the
-time 0 a fourth server is added. The figures say by how much of its fair share the fullest server
-is above it; where one has a third more than its share, the new one has nothing. Each is the median
-of three runs.
+time 0 a fourth server is added. Each figure says how far the fullest server is above its fair
+share, in percent of that share. At 33% the new server has nothing yet. Each is the median of three
+runs.
 
 | policy | after 10 min | 30 min | 1 h | 2 h | 8 h | below {even:.0%} after | sessions closed |
 |---|--:|--:|--:|--:|--:|--:|--:|
@@ -50,8 +50,8 @@ of three runs.
   that many sessions at once, `slowStart` lets it begin with fewer.
 - **roundRobin and random** give it a quarter of the new sessions. The load is even when the old
   sessions have ended, which takes hours.
-- **Hashes** give each server the clients that belong to it, so that the shares differ by some
-  per cent for good. What counts with them is that clients keep their server.
+- **Hashes** give each server the clients that belong to it, so the shares always differ by some
+  percent. You choose a hash so that clients keep their server, and not for an even load.
 - **`rebalance`** closes sessions of the fullest servers with 1012, here at most 20 a minute. Their
   clients come back at once, and to a server that the policy chooses. With `leastConnections` this
   saves little time, since it is quick anyway; sessions that last for days need it more.
