@@ -2,7 +2,8 @@
 
 What filter packages import, from here and from the four rooms in the second list:
 
-    filters   changes   templates   sessions   services   http   errors   addresses
+    filters   changes   templates   sessions   messages   notes   services   http   errors
+    addresses
     upstream   testing   lowlevel   schema (through JSON: `urn:easews:common`)
 
 The rooms of the engine, from the top down:
@@ -22,6 +23,8 @@ The rooms of the engine, from the top down:
     templates  text with {{Name}} in it, filled in from a request               (pure)
     filters    the contract: Filter, Context
     sessions   what outlives a request: Session, Sessions, Upgrade, Connection
+    messages   what a session's filters read: Message, Close                     (pure)
+    notes      what filters leave for later ones                                (pure)
     services   what a plugin keeps for the life of the process
     http       HTTP as values, and HTTP/1.1 as bytes in, values out             (pure)
     net        sockets, and many of them behind one descriptor
@@ -47,7 +50,7 @@ from .errors import (
     UpstreamError,
     UpstreamTimeout,
 )
-from .filters import Context, Filter, Notes, SpecFault
+from .filters import Context, Filter, SpecFault
 from .hookspecs import hookimpl
 from .http import ClientCertificate, Headers, Request, Response, end_to_end
 from .http.forwarded import ForwardedPolicy, asked_host, asked_scheme
@@ -62,10 +65,13 @@ from .http.rewriting import (
     replace_path_prefix,
     rewrite_target,
 )
+from .messages import Close, Data, Message, Outcome, Reads, Result, Sender
+from .notes import Notes
 from .services import Service, Services
 from .sessions import (
     Connection,
     Ending,
+    Hooks,
     Opening,
     Route,
     Session,
@@ -81,11 +87,13 @@ __all__ = [
     "BadAnswer",
     "CertificateError",
     "ClientCertificate",
+    "Close",
     "ConfigError",
     "ConnectError",
     "ConnectTimeout",
     "Connection",
     "Context",
+    "Data",
     "EasewsError",
     "Ending",
     "Filter",
@@ -94,16 +102,22 @@ __all__ = [
     "HeaderChanges",
     "HeaderMatch",
     "Headers",
+    "Hooks",
     "ListenError",
+    "Message",
     "MessageError",
     "Notes",
     "Opening",
     "Origin",
     "OriginPatterns",
+    "Outcome",
     "PluginError",
+    "Reads",
     "Request",
     "Response",
+    "Result",
     "Route",
+    "Sender",
     "Service",
     "Services",
     "Session",

@@ -8,14 +8,16 @@ instance, which is entered once and then handles many `Context`s at a time.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from importlib import resources
 from types import TracebackType
-from typing import Any, ClassVar, NamedTuple, Protocol, Self, TypeVar, cast
+from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 from .http import Headers, Request, Response
+from .messages import Message, Reads, Result
+from .notes import Notes
 from .services import Service, Services
-from .sessions import Route, Sessions, Upgrade
+from .sessions import Ending, Route, Session, Sessions, Upgrade
 
 #: The version of the contract that this engine offers to filters.
 API = 1
@@ -38,46 +40,6 @@ class SpecFault(NamedTuple):
     path: Sequence[str | int]
     wrong: str
     accepted: str = ""
-
-
-T = TypeVar("T")
-
-
-class Notes:
-    """What filters pass on to later filters: one value of each class.
-
-    Define a class for what your filter passes on, so that no two filters use one name for
-    different things::
-
-        ctx.notes.put(Tenant("acme"))
-        ctx.notes[Tenant].name
-    """
-
-    __slots__ = ("_values",)
-
-    def __init__(self) -> None:
-        self._values: dict[type, object] = {}
-
-    def put(self, value: object) -> None:
-        """Store `value`, and replace an earlier one of its class."""
-        self._values[type(value)] = value
-
-    def get(self, kind: type[T]) -> T | None:
-        """The value of this class, or None."""
-        return cast("T | None", self._values.get(kind))
-
-    def __getitem__(self, kind: type[T]) -> T:
-        """The value of this class. LookupError when no filter has stored one."""
-        try:
-            return cast(T, self._values[kind])
-        except KeyError:
-            raise LookupError(
-                f"no filter has put a note of class {kind.__name__}: the one that does has to "
-                "stand before this one in the flow"
-            ) from None
-
-    def __contains__(self, kind: object) -> bool:
-        return kind in self._values
 
 
 class Line(Protocol):
@@ -130,11 +92,13 @@ class Context:
         self.trace: list[tuple[str, str]] = []
         self.routed_results: frozenset[str] = frozenset()
         # The engine's: what filters may ask of it, the step that is at work, answers to be closed,
-        # filters to ask `on_answer`.
+        # filters to ask `on_answer`,
+        # those whose hooks the session will call.
         self.line: Line | None = None
         self.step: str = ""
         self.replaced: list[tuple[str, Response | Upgrade]] = []
         self.entered: list[tuple[str, Filter]] = []
+        self.hooked: list[Any] = []
         self._response: Response | Upgrade | None = None
         self._answered_by = ""
 
@@ -205,6 +169,9 @@ class Filter:
                     only compiled where there is a compiler; shown by `easews kinds`, `easews run`
                     and `easews --version`
     api             the version of this contract that the filter was written for
+    reads           which messages `on_message` gets; an instance may set its own in ``__init__``
+    tick            seconds from one `on_tick` to the next
+    hook_timeout    seconds that an async hook may take
 
     The first line of the docstring is the summary that `easews kinds` prints.
 
@@ -229,7 +196,12 @@ class Filter:
        is skipped unless it says `sees_answers` or a `jumpIf` leads to it.
     6. `on_answer(ctx)` is called when the flow is over, for each filter whose `handle` was
        called, in reverse order. The answer may be a filter's, or one of the engine's such as 503.
-    7. ``__aexit__`` runs in the same task as ``__aenter__``, when no config names the instance
+    7. When the answer has opened a WebSocket session: `on_open(session)` before its first
+       message, `on_message(session, message)` for each message that `reads` names,
+       `on_tick(session)` each `tick` seconds, and `on_close(session, ending)` at its end, for each
+       filter whose `handle` was called. A client's message meets the filters in the order of the
+       flow, a backend's in reverse order. What a class does not override costs nothing.
+    8. ``__aexit__`` runs in the same task as ``__aenter__``, when no config names the instance
        any more and its last request and session are over.
     """
 
@@ -242,6 +214,9 @@ class Filter:
     trusted_field: ClassVar[str] = ""
     build_note: ClassVar[str] = ""
     api: ClassVar[int] = API
+    reads: Reads = Reads()
+    tick: ClassVar[float] = 1.0
+    hook_timeout: ClassVar[float] = 30.0
 
     @classmethod
     def check(cls, spec: Mapping[str, Any]) -> Iterable[SpecFault]:
@@ -266,8 +241,10 @@ class Filter:
         later filters are skipped, except those that say `sees_answers` and the target of a
         `jumpIf`; set it to None to withdraw the answer. Never block the event loop: await, or use
         a thread.
+
+        A filter that only reads messages, or changes answers, need not override it.
         """
-        raise NotImplementedError
+        return None
 
     async def on_answer(self, ctx: Context) -> None:
         """Change the answer before it is sent: the headers of `ctx.response`, or all of it.
@@ -275,6 +252,30 @@ class Filter:
         A filter that stands before a proxy changes the proxy's answer in this way. It is not
         called when the client has left. When it raises, the client gets 500 instead.
         """
+
+    def on_open(self, session: Session) -> Awaitable[None] | None:
+        """A session has opened that came past this filter. It may be ``async def``: the first
+        message is read when it has returned.
+        """
+
+    def on_message(self, session: Session, message: Message) -> Result | Awaitable[Result]:
+        """Read one message, and say what goes on in its place.
+
+        Return `message` itself to let it pass as it came, another message (or str, or bytes) to
+        change it, a list to send several, None to drop it, or a `Close` to end the session.
+
+        As a plain function it is called where the message is read, and nothing is faster. As
+        ``async def`` it runs in a task of its own, and the sender is not read until it returns:
+        order is kept, and a sender waits for a slow hook. When it raises, the entry's `onError`
+        decides: `close` (1011), `pass` or `drop`.
+        """
+        return message
+
+    def on_tick(self, session: Session) -> Awaitable[None] | None:
+        """`tick` seconds have passed. It is not called again while an earlier call is awaited."""
+
+    def on_close(self, session: Session, ending: Ending) -> Awaitable[None] | None:
+        """The session is over. Nothing can be sent any more; its `notes` are still there."""
 
     def inherit(self, previous: Filter) -> None:
         """Take over state from `previous`, the instance that this one replaces.
@@ -294,11 +295,37 @@ class Filter:
         return None
 
 
+#: The methods by which a filter takes part; a class has at least one of its own.
+HOOKS = ("handle", "on_answer", "on_open", "on_message", "on_tick", "on_close")
+#: What `onError` of an entry may say.
+ON_ERROR = ("close", "pass", "drop")
+_ON_ERROR_FIELD = {
+    "enum": list(ON_ERROR),
+    "default": "close",
+    "description": "What happens to a message when this filter raises: the session is closed with"
+    " 1011, or the message goes on as it came, or it is dropped.",
+    "examples": ["pass"],
+}
+
+
+def overrides(filter_class: type[Filter], hook: str) -> bool:
+    """Whether the class has a hook (such as ``on_message``) of its own."""
+    return getattr(filter_class, hook) is not getattr(Filter, hook)
+
+
 def schema_of(filter_class: type[Filter]) -> dict[str, Any]:
     """The filter's JSON Schema as a dict, read from its package when it names a file.
 
-    OSError, ValueError or ModuleNotFoundError when that file is missing or is no JSON.
+    That of a filter that reads messages has `onError`, too. OSError, ValueError or
+    ModuleNotFoundError when that file is missing or is no JSON.
     """
+    schema = _own_schema(filter_class)
+    if overrides(filter_class, "on_message"):
+        schema["properties"] = {**schema.get("properties", {}), "onError": _ON_ERROR_FIELD}
+    return schema
+
+
+def _own_schema(filter_class: type[Filter]) -> dict[str, Any]:
     schema = filter_class.schema
     if isinstance(schema, str):
         package = filter_class.__module__.partition(".")[0]

@@ -19,7 +19,7 @@ from jsonschema.exceptions import SchemaError
 
 from . import hookspecs
 from .errors import PluginError
-from .filters import API, END, INTERNAL_ERROR, Filter, schema_of, summary_of
+from .filters import API, END, HOOKS, INTERNAL_ERROR, Filter, overrides, schema_of, summary_of
 from .schema import check_schema
 
 GROUP = hookspecs.PROJECT
@@ -222,7 +222,9 @@ def _kind(found: Found, item: object) -> Kind:
     kind = getattr(item, "kind", None)
     if not isinstance(kind, str) or not kind.isidentifier():
         raise fault(f"{item.__name__}.kind is {kind!r}", "set it to a name such as 'MyFilter'")
-    if not inspect.iscoroutinefunction(item.handle) or item.handle is Filter.handle:
+    if not any(overrides(item, hook) for hook in HOOKS):
+        raise fault(f"{kind} has no hook", f"write one of its methods: {', '.join(HOOKS)}")
+    if not inspect.iscoroutinefunction(item.handle):
         raise fault(f"{kind}.handle is no coroutine", "write 'async def handle(self, ctx)'")
     if not inspect.iscoroutinefunction(item.on_answer):
         raise fault(f"{kind}.on_answer is no coroutine", "write 'async def on_answer(self, ctx)'")

@@ -17,7 +17,9 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from .addresses import Peers
 from .http import Headers
+from .messages import Data, MaybeLater, Message, Reads, Sender
 from .net.wire import Wire
+from .notes import Notes
 
 log: logging.Logger = logging.getLogger("easews.sessions")
 
@@ -112,7 +114,7 @@ class Ending:
 class Session(Protocol):
     """One open session, as the engine and other filters see it.
 
-    No method waits or raises.
+    No method raises, and only `sleep` waits. Call them in the event loop.
     """
 
     @property
@@ -137,6 +139,59 @@ class Session(Protocol):
 
     def ping(self) -> None:
         """Send both sides a ping soon; `Traffic.rtt` then has the time of their pongs."""
+
+    @property
+    def notes(self) -> Notes:
+        """What filters keep for this session, one value of each class. It begins with what they
+        have put into the notes of the handshake's context.
+        """
+
+    def send_to_client(self, data: Data) -> None:
+        """Send the client a message of your own: text for str, binary for bytes.
+
+        It goes out at the end of the message that is being sent, and no filter reads it. A client
+        that does not take what it is sent so gets Close 1008. After the session's end it does
+        nothing.
+        """
+
+    def send_to_backend(self, data: Data) -> None:
+        """The same to the backend."""
+
+    def now(self) -> float:
+        """Seconds on a clock that only goes forward. In a test it goes as the test says."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait by that clock, as an async hook may. The sender is not read meanwhile."""
+
+
+class Hooks(Protocol):
+    """The hooks of the filters that a session's handshake has passed, as one.
+
+    Whoever relays a session calls them. Nothing that a filter raises comes out of them.
+
+    tick  seconds from one `ticked` to the next; infinity when nobody wants it
+    """
+
+    @property
+    def tick(self) -> float: ...
+
+    def reads(self, sender: Sender) -> Reads | None:
+        """What is read of the messages of `sender`; None: nothing."""
+
+    def opened(self, session: Session) -> Awaitable[None] | None:
+        """It has opened: to be awaited before the first `message`, if there is what to."""
+
+    def message(self, session: Session, message: Message) -> MaybeLater:
+        """What goes on in place of `message`: itself when nobody has changed it.
+
+        At once, or to be awaited; until then no other message of its sender may be given.
+        """
+
+    def ticked(self, session: Session) -> Awaitable[None] | None:
+        """`tick` seconds have passed."""
+
+    def ended(self, session: Session, ending: Ending) -> Awaitable[None] | None:
+        """It is over."""
 
 
 class Sessions:
@@ -211,6 +266,8 @@ class Connection:
     wire      what to read from and write to, non-blocking
     opening   what is known of the session
     received  bytes that the client has sent behind its request
+    hooks     what filters want to hear of the session, and which of its messages they read
+    notes     those of the handshake's context, for `Session.notes`, where there are `hooks`
 
     The filter has to make two calls: `opened` when the session begins, and `over`, once, when
     `wire` is closed. The server's count of connections, the life of the filters, the log and
@@ -222,6 +279,8 @@ class Connection:
         "_release",
         "_session",
         "_sessions",
+        "hooks",
+        "notes",
         "opening",
         "received",
         "wire",
@@ -235,7 +294,11 @@ class Connection:
         *,
         sessions: Sessions | None = None,
         release: Callable[[], None] | None = None,
+        hooks: Hooks | None = None,
+        notes: Notes | None = None,
     ) -> None:
+        self.hooks: Hooks | None = hooks
+        self.notes: Notes | None = notes
         self.wire: Wire = wire
         self.opening: Opening = opening
         self.received: bytes = received

@@ -172,7 +172,7 @@ BAD_CLASSES: list[tuple[dict[str, object], str]] = [
     ({"kind": ""}, "Bad.kind is ''"),
     ({"kind": 3}, "Bad.kind is 3"),
     ({"handle": sync_handle}, "handle is no coroutine"),
-    ({"handle": Filter.handle}, "handle is no coroutine"),
+    ({"handle": Filter.handle}, "Stamp has no hook"),
     ({"on_answer": lambda self, ctx: None}, "on_answer is no coroutine"),
     ({"api": 2}, "was written for version 2 of the filter contract"),
     ({"results": "stamped"}, "Stamp.results is 'stamped'"),

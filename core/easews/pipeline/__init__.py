@@ -2,6 +2,8 @@
 
 collector   how long the garbage collector has held up everything
 isolation   what a plugin raises or sets stays with the plugin
+blocking    tells on a filter that holds the event loop
+hooks       SessionHooks: what filters do with the sessions and messages that pass them
 flow        Pipeline: one Context through a flow of filters, and the answer back
 instances   one filter at work, and who holds it
 generation  a config at work, beside those that came before it

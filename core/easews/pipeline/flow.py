@@ -10,25 +10,24 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from time import perf_counter
 from typing import Any
 
 import anyio
 
 from ..config.model import PipelineSpec, StepSpec
 from ..errors import MessageError
-from ..filters import END, INTERNAL_ERROR, Context, Filter
+from ..filters import END, INTERNAL_ERROR, Context, Filter, overrides
 from ..http import Response
 from ..http.problems import problem
 from ..plugins import Kind
 from ..sessions import Upgrade
+from .blocking import Timed
 from .collector import PAUSES
-from .isolation import Action, driven, isolated, must_go_on
+from .hooks import HookStep, SessionHooks, step_of
+from .isolation import driven, isolated, must_go_on
 
 log: logging.Logger = logging.getLogger("easews.pipeline")
 
-#: Seconds for which a filter may hold the event loop before it is told on.
-BLOCKING = 0.05
 #: Seconds that the closing of an answer may take.
 CLOSE_TIMEOUT = 5.0
 
@@ -45,6 +44,7 @@ class _Node:
     routed: frozenset[str]
     sees_answers: bool
     has_on_answer: bool
+    hooks: HookStep | None
 
 
 class Pipeline:
@@ -60,6 +60,17 @@ class Pipeline:
         self._nodes = [
             _node(step, filters[step.filter], kinds[step.filter], positions) for step in spec.flow
         ]
+        self._hooks: dict[tuple[HookStep, ...], SessionHooks] = {}
+
+    def hooks_for(self, ctx: Context) -> SessionHooks | None:
+        """The hooks of the filters that `ctx` has passed; None when they have none."""
+        steps = tuple(ctx.hooked)
+        if not steps:
+            return None
+        hooks = self._hooks.get(steps)
+        if hooks is None:
+            hooks = self._hooks[steps] = SessionHooks(steps)
+        return hooks
 
     async def run(self, ctx: Context) -> None:
         """Run the flow; afterwards `ctx.response` is the answer, if a filter gave one.
@@ -86,8 +97,12 @@ class Pipeline:
         ctx.step = node.title
         if node.has_on_answer and all(node.filter is not entered for _, entered in ctx.entered):
             ctx.entered.append((node.title, node.filter))
+        if node.hooks is not None and node.hooks not in ctx.hooked:
+            ctx.hooked.append(node.hooks)
         try:
-            result: object = await driven(node.filter.handle(ctx), _Timed(node.title, ctx))
+            result: object = await driven(
+                node.filter.handle(ctx), Timed("request", ctx.id, node.title)
+            )
         except MessageError:
             ctx.trace.append((node.name, "clientError"))
             raise
@@ -107,15 +122,17 @@ class Pipeline:
 
 
 def _node(step: StepSpec, filter: Filter, kind: Kind, positions: Mapping[str, int]) -> _Node:
+    title = f"filter {step.alias} ({filter.kind}, package {kind.distribution})"
     return _Node(
         name=step.alias,
         filter=filter,
-        title=f"filter {step.alias} ({filter.kind}, package {kind.distribution})",
+        title=title,
         results=frozenset(kind.results),
         targets={result: positions[goal] for result, goal in step.jump_if.items()},
         routed=frozenset(step.jump_if),
         sees_answers=filter.sees_answers,
-        has_on_answer=type(filter).on_answer is not Filter.on_answer,
+        has_on_answer=overrides(type(filter), "on_answer"),
+        hooks=step_of(filter, title),
     )
 
 
@@ -145,7 +162,7 @@ async def ask_on_answer(ctx: Context) -> None:
         title, entered = ctx.entered.pop()
         ctx.step = title
         try:
-            await driven(entered.on_answer(ctx), _Timed(title, ctx))
+            await driven(entered.on_answer(ctx), Timed("request", ctx.id, title))
         except BaseException as error:
             if must_go_on(error):
                 raise
@@ -177,30 +194,3 @@ async def close_answer(answer: Response | Upgrade, title: str) -> None:
             log.exception("%s could not be closed", title)
     if closing.cancelled_caught:
         log.error("%s was not closed within %g s", title, CLOSE_TIMEOUT)
-
-
-@dataclass(slots=True)
-class _Timed:
-    """Takes a filter's steps, and tells on one that holds the event loop."""
-
-    title: str
-    ctx: Context
-
-    def __call__(self, action: Action, value: Any) -> Any:
-        began, paused = perf_counter(), PAUSES.seconds
-        try:
-            return action(value)
-        except GeneratorExit as error:
-            if isinstance(value, GeneratorExit):
-                raise  # it was thrown in from outside, and went through
-            raise RuntimeError("it raised GeneratorExit") from error
-        finally:
-            del value  # see `driven`
-            held = perf_counter() - began
-            if held > BLOCKING and (held := held - PAUSES.seconds + paused) > BLOCKING:
-                log.warning(
-                    "request %s: %s held the event loop for %d ms: await, or use a thread",
-                    self.ctx.id,
-                    self.title,
-                    held * 1000,
-                )

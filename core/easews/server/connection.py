@@ -177,8 +177,16 @@ class HttpConnection:
             on_end()
 
         opening, received = exchange.opening(upgrade), bytes(self._reader.received)
+        ctx = exchange.ctx
+        hooks = None if pipeline is None else pipeline.flow.hooks_for(ctx)
         connection = Connection(
-            self._wire, opening, received, sessions=exchange.ctx.sessions, release=over
+            self._wire,
+            opening,
+            received,
+            sessions=ctx.sessions,
+            release=over,
+            hooks=hooks,
+            notes=None if hooks is None else ctx.notes,
         )
         exchange.status = upgrade.status
         exchange.write_log()

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import socket
 
+from ..messages import Data
+from ..notes import Notes
 from ..sessions import Opening, Traffic
 
 
@@ -116,6 +118,9 @@ class OpenSession:
     closes    the arguments of each call of `close`
     expiries  the arguments of each call of `expire`
     pings     how often `ping` was called
+    notes     what filters keep for it
+    to_client, to_backend  what was sent by `send_to_client` and `send_to_backend`
+    time      what `now` returns; `sleep` lets it pass
 
     Pass it to `Sessions.opened` and `Sessions.ended` to open and end it.
     """
@@ -126,6 +131,10 @@ class OpenSession:
         self.closes: list[tuple[int, str]] = []
         self.expiries: list[tuple[float, int, str]] = []
         self.pings: int = 0
+        self.notes: Notes = Notes()
+        self.to_client: list[Data] = []
+        self.to_backend: list[Data] = []
+        self.time: float = 0.0
 
     def traffic(self) -> tuple[Traffic, Traffic]:
         return Traffic(), Traffic()
@@ -138,3 +147,15 @@ class OpenSession:
 
     def ping(self) -> None:
         self.pings += 1
+
+    def send_to_client(self, data: Data) -> None:
+        self.to_client.append(data)
+
+    def send_to_backend(self, data: Data) -> None:
+        self.to_backend.append(data)
+
+    def now(self) -> float:
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        self.time += seconds

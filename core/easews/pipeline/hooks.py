@@ -1,0 +1,313 @@
+"""What filters do with the sessions and messages that pass them.
+
+    handshake ──▶ A, B        the filters that it has passed, in the order of the flow
+    client's message ──▶ A ──▶ B ──▶ backend
+    backend's message ──▶ B ──▶ A ──▶ client
+
+A plain function is called where it is needed, without a task. Whatever a hook raises or returns,
+the others go on: see `Filter.on_message`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextvars import copy_context
+from dataclasses import dataclass, field
+from inspect import isawaitable
+from math import inf
+from time import perf_counter
+from typing import Any, cast
+
+import anyio
+
+from ..filters import Filter, overrides
+from ..messages import Close, MaybeLater, Message, Outcome, Reads, Sender
+from ..sessions import Ending, Session
+from .blocking import Timed, tell_if_blocking
+from .collector import PAUSES
+from .isolation import driven, must_go_on
+
+log: logging.Logger = logging.getLogger("easews.pipeline")
+
+#: The Close of a session when a filter has failed, unless its `onError` says otherwise.
+FAILED = Close(1011, "a filter failed")
+_SESSION_HOOKS = ("on_open", "on_message", "on_tick", "on_close")
+
+
+@dataclass(slots=True)
+class HookCounts:
+    """What the message hook of a filter has done.
+
+    calls    how often it was called
+    seconds  how long it has held the event loop, as a plain function
+    errors   how often it raised, or returned what it may not
+    """
+
+    calls: int = 0
+    seconds: float = 0.0
+    errors: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HookStep:
+    """A filter with hooks for sessions; `title` is how logs call it."""
+
+    filter: Filter
+    title: str
+    reads: Reads | None
+    on_error: str
+    tick: float
+    counts: HookCounts = field(default_factory=HookCounts)
+
+
+def step_of(filter: Filter, title: str) -> HookStep | None:
+    """The filter as a step, None when its class has no hook for sessions."""
+    own = [hook for hook in _SESSION_HOOKS if overrides(type(filter), hook)]
+    if not own:
+        return None
+    return HookStep(
+        filter,
+        title,
+        filter.reads if "on_message" in own else None,
+        filter.spec.get("onError", "close"),
+        filter.tick if "on_tick" in own else inf,
+    )
+
+
+class SessionHooks:
+    """See `easews.Hooks`. One for all sessions whose handshakes have passed the same filters."""
+
+    def __init__(self, steps: Sequence[HookStep]) -> None:
+        self.tick: float = min(step.tick for step in steps)
+        self._steps = steps
+        readers = [step for step in steps if step.reads is not None]
+        self._readers: dict[str, list[HookStep]] = {
+            "client": _of(readers, "client"),
+            "backend": _of(reversed(readers), "backend"),
+        }
+
+    def reads(self, sender: Sender) -> Reads | None:
+        """What is read of the messages of `sender`; None: nothing."""
+        wanted = [step.reads for step in self._readers[sender] if step.reads is not None]
+        if not wanted:
+            return None
+        return Reads(
+            (sender,),
+            any(reads.text for reads in wanted),
+            any(reads.binary for reads in wanted),
+            min(reads.max_size for reads in wanted),
+        )
+
+    def message(self, session: Session, message: Message) -> MaybeLater:
+        """What goes on in place of `message`: itself when nobody has changed it."""
+        return _through(self._readers[message.sender], session, message)
+
+    def opened(self, session: Session) -> Awaitable[None] | None:
+        """It has opened."""
+        return _told(session, self._steps, "on_open", session)
+
+    def ticked(self, session: Session) -> Awaitable[None] | None:
+        """`tick` seconds have passed."""
+        return _told(session, self._steps, "on_tick", session)
+
+    def ended(self, session: Session, ending: Ending) -> Awaitable[None] | None:
+        """It is over."""
+        return _told(session, self._steps, "on_close", session, ending)
+
+
+def _of(steps: Iterable[HookStep], sender: Sender) -> list[HookStep]:
+    return [step for step in steps if step.reads is not None and sender in step.reads.senders]
+
+
+# Messages
+
+
+def _through(steps: Sequence[HookStep], session: Session, message: Message) -> MaybeLater:
+    """The message past these filters, one after the other."""
+    for at, step in enumerate(steps):
+        if not cast(Reads, step.reads).wants(message):
+            continue
+        result = _called(step, session, message)
+        if result is message:
+            continue
+        if isawaitable(result):
+            return _later(step, result, steps[at + 1 :], session, message)
+        return _onward(_judged(step, session, message, result), steps[at + 1 :], session)
+    return message
+
+
+async def _later(
+    step: HookStep,
+    awaited: Awaitable[object],
+    steps: Sequence[HookStep],
+    session: Session,
+    message: Message,
+) -> Outcome:
+    result = await _awaited(step, awaited, session)
+    if isinstance(result, _Failed):
+        result = _instead(step, message)
+    outcome = _onward(_judged(step, session, message, result), steps, session)
+    return await outcome if isawaitable(outcome) else outcome
+
+
+def _onward(
+    outputs: Sequence[Message | Close], steps: Sequence[HookStep], session: Session
+) -> MaybeLater:
+    """What a filter has made of a message, past those behind it."""
+    if len(outputs) == 1 and isinstance(output := outputs[0], Message):
+        return _through(steps, session, output)
+    if not steps or not outputs:
+        return outputs
+    return _each(outputs, steps, session)
+
+
+async def _each(
+    outputs: Sequence[Message | Close], steps: Sequence[HookStep], session: Session
+) -> Outcome:
+    """Several messages, past the filters behind the one that made them; a Close is the last."""
+    passed: list[Message | Close] = []
+    for output in outputs:
+        if isinstance(output, Close):
+            return [*passed, output]
+        outcome = _through(steps, session, output)
+        if isawaitable(outcome):
+            outcome = await outcome
+        passed += [outcome] if isinstance(outcome, Message) else outcome
+        if passed and isinstance(passed[-1], Close):
+            return passed
+    return passed
+
+
+def _called(step: HookStep, session: Session, message: Message) -> object:
+    """Call the hook. What `onError` says when it raises."""
+    counts = step.counts
+    counts.calls += 1
+    began, paused = perf_counter(), PAUSES.seconds
+    try:
+        return copy_context().run(step.filter.on_message, session, message)
+    except BaseException as error:
+        if must_go_on(error):
+            raise
+        _log_failure(step, "on_message", session)
+        return _instead(step, message)
+    finally:
+        counts.seconds += tell_if_blocking(began, paused, "session", session.opening.id, step.title)
+
+
+def _judged(
+    step: HookStep, session: Session, message: Message, result: object
+) -> Sequence[Message | Close]:
+    """A hook's result as a list. What `onError` says when it is none of what it may be."""
+    try:
+        return _listed(message, result)
+    except _Nonsense as error:
+        step.counts.errors += 1
+        log.error("session %s: on_message of %s %s", session.opening.id, step.title, error)
+    except Exception:  # a generator's
+        _log_failure(step, "on_message", session)
+    return _listed(message, _instead(step, message))
+
+
+class _Nonsense(Exception):
+    """A hook has returned what it may not."""
+
+
+def _listed(message: Message, result: object) -> Sequence[Message | Close]:
+    if result is None:
+        return ()
+    if isinstance(result, (Message, Close, str, bytes)):
+        return (_one(message, result),)
+    if isinstance(result, Iterable) and not isinstance(result, (bytearray, memoryview, dict)):
+        outputs = [_one(message, item) for item in result]
+        ends = [at for at, output in enumerate(outputs) if isinstance(output, Close)]
+        return outputs[: ends[0] + 1] if ends else outputs
+    raise _Nonsense(f"returned {_described(result)}: return a message, a list, a Close or None")
+
+
+def _one(message: Message, item: object) -> Message | Close:
+    if isinstance(item, (str, bytes)):
+        return message.with_data(item)
+    if isinstance(item, Message):
+        return item
+    if isinstance(item, Close) and _may_be_sent(item.code):
+        return item
+    raise _Nonsense(f"returned {_described(item)}, which is neither a message nor a valid Close")
+
+
+def _may_be_sent(code: object) -> bool:
+    """RFC 6455 §7.4: whether a Close frame may carry this code."""
+    return isinstance(code, int) and (
+        1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999
+    )
+
+
+def _described(value: object) -> str:
+    """What it is, and nothing of what people have written."""
+    return repr(value) if isinstance(value, Close) else f"an object of {type(value).__name__}"
+
+
+def _instead(step: HookStep, message: Message) -> Message | Close | None:
+    """What goes on in place of the message at which the filter has failed."""
+    if step.on_error == "pass":
+        return message
+    return None if step.on_error == "drop" else FAILED
+
+
+# Everything that is awaited, and the other hooks
+
+
+class _Failed:
+    """In place of a result that there is not."""
+
+
+async def _awaited(step: HookStep, awaited: Awaitable[object], session: Session) -> object:
+    """What it returns, `_Failed()` when it raises or takes too long. That is logged."""
+    timed = Timed("session", session.opening.id, step.title)
+    timeout = step.filter.hook_timeout
+    try:
+        with anyio.fail_after(timeout):
+            return await driven(_coroutine(awaited), timed)
+    except BaseException as error:
+        if must_go_on(error):
+            raise
+        _log_failure(step, "a hook", session)
+        return _Failed()
+
+
+async def _coroutine(awaited: Awaitable[object]) -> object:
+    return await awaited
+
+
+def _log_failure(step: HookStep, hook: str, session: Session) -> None:
+    step.counts.errors += 1
+    log.exception("session %s: %s of %s raised", session.opening.id, hook, step.title)
+
+
+def _told(
+    session: Session, steps: Sequence[HookStep], hook: str, *news: Any
+) -> Awaitable[None] | None:
+    """Call a hook of each filter that has it; what is to be awaited then, if anything is."""
+    later: list[tuple[HookStep, Awaitable[object]]] = []
+    for step in steps:
+        if not overrides(type(step.filter), hook):
+            continue
+        called: Callable[..., object] = getattr(step.filter, hook)
+        began, paused = perf_counter(), PAUSES.seconds
+        try:
+            result = copy_context().run(called, *news)
+        except BaseException as error:
+            if must_go_on(error):
+                raise
+            _log_failure(step, hook, session)
+            continue
+        finally:
+            tell_if_blocking(began, paused, "session", session.opening.id, step.title)
+        if isawaitable(result):
+            later.append((step, result))
+    return _all(later, session) if later else None
+
+
+async def _all(later: Sequence[tuple[HookStep, Awaitable[object]]], session: Session) -> None:
+    for step, awaited in later:
+        await _awaited(step, awaited, session)
