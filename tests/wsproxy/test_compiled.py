@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from itertools import pairwise, product
 from math import inf
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from websockets.frames import Opcode
 
 from easews.lowlevel import READ, WRITE
-from easews_wsproxy.relay import frames, framestate
+from easews_wsproxy.relay import frames, framestate, masking
 from easews_wsproxy.relay import loop as pure_loop
 from easews_wsproxy.relay.compiled import COMPILED
 from easews_wsproxy.relay.frames import CLOSE
@@ -38,21 +38,21 @@ UNUSED = (print, print, print)
 COUNTERS = ("remaining", "message_bytes", "frames", "messages", "pings", "pongs", "continued")
 
 
-def _frames_on(frame_state_module: Any) -> ModuleType:
-    """`frames` once more, with a Walker on this module's FrameState."""
+def _frames_on(compiled_module: Any) -> ModuleType:
+    """`frames` once more, with what this module has in place of `compiled`."""
     spec = importlib.util.spec_from_file_location(
         "easews_wsproxy.relay.other_frames", frames.__file__
     )
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    stand_ins = {"easews_wsproxy.relay.compiled": frame_state_module, spec.name: module}
+    stand_ins = {"easews_wsproxy.relay.compiled": compiled_module, spec.name: module}
     with patch.dict(sys.modules, stand_ins):
         spec.loader.exec_module(module)
     return module
 
 
-PURE = _frames_on(framestate)
+PURE = _frames_on(SimpleNamespace(FrameState=framestate.FrameState, apply_mask=masking.apply_mask))
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@
     settings   what belongs to one pool                                        (pure)
     spec       what its schema cannot say about its config                     (pure)
     handshake  what crosses in the handshakes; origin, extensions              (pure)
+    messages   whole messages out of frames, and into frames                   (pure)
     relay      the data plane: every open session of the process
     plugin     the entry point: which filters this package brings
 

@@ -1,7 +1,7 @@
-"""permessage-deflate, as far as a relay that leaves payloads alone has to know it (RFC 7692).
+"""permessage-deflate, as far as it is negotiated (RFC 7692).
 
 Client and backend compress end to end. What passes here is the agreement: which offers go on,
-and whether an answer is one that a server may give to them.
+whether an answer is one that a server may give to them, and what they have agreed on.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ _FIELD = "sec-websocket-extensions"
 # An element with its quoted strings, in which a comma separates nothing (RFC 6455 §9.1).
 _ELEMENTS = re.compile(r'(?:[^",]|"(?:\\.|[^"\\])*"?)+').findall
 
-_SERVER_FORGETS = "server_no_context_takeover"
-_CLIENT_FORGETS = "client_no_context_takeover"
-_SERVER_BITS = "server_max_window_bits"
-_CLIENT_BITS = "client_max_window_bits"
+SERVER_FORGETS = "server_no_context_takeover"
+CLIENT_FORGETS = "client_no_context_takeover"
+SERVER_BITS = "server_max_window_bits"
+CLIENT_BITS = "client_max_window_bits"
 
 # RFC 7692 §7.1: which values each parameter may have; "" is no value.
 _FLAG = frozenset([""])
 _BITS = frozenset(map(str, range(8, 16)))  # decimal, without leading zeros
 _IN_OFFERS = {
-    _SERVER_FORGETS: _FLAG,
-    _CLIENT_FORGETS: _FLAG,
-    _SERVER_BITS: _BITS,
-    _CLIENT_BITS: _BITS | _FLAG,
+    SERVER_FORGETS: _FLAG,
+    CLIENT_FORGETS: _FLAG,
+    SERVER_BITS: _BITS,
+    CLIENT_BITS: _BITS | _FLAG,
 }
-_IN_ANSWERS = _IN_OFFERS | {_CLIENT_BITS: _BITS}
+_IN_ANSWERS = _IN_OFFERS | {CLIENT_BITS: _BITS}
 
 
 def elements(headers: Headers) -> list[str]:
@@ -47,6 +47,14 @@ def elements(headers: Headers) -> list[str]:
 def deflate_elements(headers: Headers) -> list[str]:
     """Those `elements` that are about permessage-deflate, as they were written."""
     return [element for element in elements(headers) if _name(element) == _DEFLATE]
+
+
+def agreed_parameters(headers: Headers) -> dict[str, str] | None:
+    """The parameters of permessage-deflate in an answer that `check` has nothing against; "" is no
+    value. None when it is not agreed.
+    """
+    answered = deflate_elements(headers)
+    return _parameters(answered[0], _IN_ANSWERS) if answered else None
 
 
 def check(answered: Sequence[str], offered: Sequence[str]) -> str | None:
@@ -86,12 +94,12 @@ def _parameters(element: str, allowed: dict[str, frozenset[str]]) -> dict[str, s
 
 def _answers(answer: dict[str, str], offer: dict[str, str]) -> bool:
     """Whether a server may give this answer to this offer (RFC 7692 §7.1.1 and §7.1.2)."""
-    if _SERVER_FORGETS in offer and _SERVER_FORGETS not in answer:
+    if SERVER_FORGETS in offer and SERVER_FORGETS not in answer:
         return False
-    if _SERVER_BITS in offer and not _at_most(answer.get(_SERVER_BITS), offer[_SERVER_BITS]):
+    if SERVER_BITS in offer and not _at_most(answer.get(SERVER_BITS), offer[SERVER_BITS]):
         return False
-    if _CLIENT_BITS in answer:
-        return _CLIENT_BITS in offer and _at_most(answer[_CLIENT_BITS], offer[_CLIENT_BITS] or "15")
+    if CLIENT_BITS in answer:
+        return CLIENT_BITS in offer and _at_most(answer[CLIENT_BITS], offer[CLIENT_BITS] or "15")
     return True
 
 

@@ -11,9 +11,10 @@ leg          one side of a session: a socket and what waits for it
 heartbeat    is the peer still there? pings of our own                                (pure)
 frames       walks frame headers: how far may these bytes be forwarded?               (pure)
 heldbytes    what is held for slow readers, all sessions together
-compiled     chooses the inner loop: in C (_loop.c), or in Python
+compiled     chooses the inner loop and masking: in C (_loop.c), or in Python
 loop         the inner loop in Python: descriptors, and what is ready
 framestate   the numbers that a walker counts by                                      (pure)
+masking      masks payloads, and unmasks them                                         (pure)
 
 endstates    how far each side has come to its end, as tables                         (pure)
 progress     does a peer still take what is sent to it?                               (pure)

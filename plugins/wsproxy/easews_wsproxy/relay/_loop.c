@@ -1,6 +1,8 @@
 /* The relay's inner loop: wait, receive, skim, send (see loop.py, which does the same in Python).
 
-   FrameState   the numbers that a Walker counts by; `skim` passes over what is unremarkable
+   apply_mask   masks payloads, and unmasks them (see masking.py)
+   FrameState   the numbers that a Walker counts by; `skim` passes over what is unremarkable, and
+                `unpack` takes the messages from it
    FdList       descriptors whose TLS has bytes that no poll tells of
    Loop         a set of descriptors in an epoll; `turn` relays all that is ready
 
@@ -25,6 +27,49 @@ typedef struct {
     PyTypeObject *frame_state_type;
     PyObject *read, *write, *pending, *owed, *flush_some, *end_receiving; /* names */
 } ModuleState;
+
+/* ---- Masking ---- */
+
+/* Returns bytes of which one has its top bit set when one of those that were made has. */
+static uint64_t
+mask_bytes(unsigned char *restrict to, const unsigned char *restrict from, size_t size,
+           const unsigned char key[4])
+{
+    uint64_t keys, word, all = 0;
+    memcpy(&keys, key, 4);
+    memcpy((char *)&keys + 4, key, 4);
+    size_t at = 0;
+    for (; size - at >= 8; at += 8) {
+        memcpy(&word, from + at, 8);
+        word ^= keys;
+        all |= word;
+        memcpy(to + at, &word, 8);
+    }
+    for (; at < size; at++)
+        all |= to[at] = from[at] ^ key[at % 4];
+    return all & 0x8080808080808080;
+}
+
+static PyObject *
+apply_mask(PyObject *module, PyObject *args)
+{
+    Py_buffer data, key;
+    if (!PyArg_ParseTuple(args, "y*y*", &data, &key))
+        return NULL;
+    PyObject *masked = NULL;
+    if (key.len != 4)
+        PyErr_SetString(PyExc_ValueError, "a mask has four bytes");
+    else if ((masked = PyBytes_FromStringAndSize(NULL, data.len)))
+        mask_bytes((unsigned char *)PyBytes_AS_STRING(masked), data.buf, (size_t)data.len, key.buf);
+    PyBuffer_Release(&data);
+    PyBuffer_Release(&key);
+    return masked;
+}
+
+static PyMethodDef module_methods[] = {
+    {"apply_mask", apply_mask, METH_VARARGS, "apply_mask(data, key): the data masked, or unmasked."},
+    {NULL},
+};
 
 /* ---- FrameState ---- */
 
@@ -143,6 +188,86 @@ skim(FrameState *frames, const unsigned char *data, size_t size)
     return pos;
 }
 
+/* A payload as str or bytes; `key` is NULL when it is not masked. */
+static PyObject *
+payload_object(int is_text, const unsigned char *payload, size_t size, const unsigned char *key)
+{
+    const char *plain = (const char *)payload;
+    if (!key)
+        return is_text ? PyUnicode_DecodeUTF8(plain, (Py_ssize_t)size, NULL)
+                       : PyBytes_FromStringAndSize(plain, (Py_ssize_t)size);
+    if (!is_text) {
+        PyObject *bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)size);
+        if (bytes)
+            mask_bytes((unsigned char *)PyBytes_AS_STRING(bytes), payload, size, key);
+        return bytes;
+    }
+    PyObject *ascii = PyUnicode_New((Py_ssize_t)size, 127);
+    if (!ascii || !mask_bytes(PyUnicode_1BYTE_DATA(ascii), payload, size, key))
+        return ascii;
+    plain = (const char *)PyUnicode_1BYTE_DATA(ascii); /* it is not: it was a place to unmask to */
+    PyObject *text = PyUnicode_DecodeUTF8(plain, (Py_ssize_t)size, NULL);
+    Py_DECREF(ascii);
+    return text;
+}
+
+/* Append (data, begin, end, None); steals `data`. */
+static int
+append_item(PyObject *items, PyObject *data, Py_ssize_t begin, Py_ssize_t end)
+{
+    PyObject *item = PyTuple_New(4);
+    if (!item) {
+        Py_DECREF(data);
+        return -1;
+    }
+    PyTuple_SET_ITEM(item, 0, data);
+    PyTuple_SET_ITEM(item, 1, PyLong_FromSsize_t(begin));
+    PyTuple_SET_ITEM(item, 2, PyLong_FromSsize_t(end));
+    PyTuple_SET_ITEM(item, 3, Py_NewRef(Py_None));
+    int failed = !PyTuple_GET_ITEM(item, 1) || !PyTuple_GET_ITEM(item, 2) ||
+                 PyList_Append(items, item) < 0;
+    Py_DECREF(item);
+    return failed ? -1 : 0;
+}
+
+/* Up to where there are messages of one frame each, neither compressed nor over the limit; they are
+   appended to `items`. -1 with an exception set. */
+static Py_ssize_t
+unpack(FrameState *frames, const unsigned char *data, Py_ssize_t start, Py_ssize_t end,
+       uint64_t limit, PyObject *items)
+{
+    if (frames->remaining || frames->continued)
+        return start;
+    if (frames->limit >= 0 && limit > (uint64_t)frames->limit)
+        limit = (uint64_t)frames->limit;
+    Py_ssize_t pos = start;
+    while (end - pos >= 2) {
+        const unsigned char *frame = data + pos;
+        if (frame[0] != 0x81 && frame[0] != 0x82)
+            break;
+        size_t size = (size_t)(end - pos);
+        uint64_t length;
+        size_t header = read_header(frames, frame, size, &length);
+        if (!header || length > size - header || length > limit)
+            break;
+        const unsigned char *key = frames->mask_bit ? frame + header - 4 : NULL;
+        PyObject *message = payload_object(frame[0] == 0x81, frame + header, (size_t)length, key);
+        if (!message) {
+            if (!PyErr_ExceptionMatches(PyExc_UnicodeDecodeError))
+                return -1;
+            PyErr_Clear();
+            break; /* Python will find the same */
+        }
+        Py_ssize_t begin = pos;
+        pos += (Py_ssize_t)(header + (size_t)length);
+        if (append_item(items, message, begin, pos) < 0)
+            return -1;
+        frames->frames++;
+        frames->messages++;
+    }
+    return pos;
+}
+
 static int
 FrameState_init(PyObject *self, PyObject *args, PyObject *kwargs)
 {
@@ -175,6 +300,24 @@ FrameState_skim(PyObject *self, PyObject *args)
     return PyLong_FromSsize_t(start + (Py_ssize_t)upto);
 }
 
+static PyObject *
+FrameState_unpack(PyObject *self, PyObject *args)
+{
+    Py_buffer data;
+    Py_ssize_t start, end;
+    unsigned long long limit;
+    PyObject *items;
+    if (!PyArg_ParseTuple(args, "y*nnKO!", &data, &start, &end, &limit, &PyList_Type, &items))
+        return NULL;
+    Py_ssize_t upto = -1;
+    if (start < 0 || end < start || end > data.len)
+        PyErr_SetString(PyExc_ValueError, "no such part of the data");
+    else
+        upto = unpack((FrameState *)self, data.buf, start, end, limit, items);
+    PyBuffer_Release(&data);
+    return upto < 0 ? NULL : PyLong_FromSsize_t(upto);
+}
+
 static PyMemberDef FrameState_members[] = {
     {"remaining", T_ULONGLONG, offsetof(FrameState, remaining), 0, NULL},
     {"message_bytes", T_ULONGLONG, offsetof(FrameState, message_bytes), 0, NULL},
@@ -193,6 +336,7 @@ static PyMemberDef FrameState_members[] = {
 
 static PyMethodDef FrameState_methods[] = {
     {"skim", FrameState_skim, METH_VARARGS, "Up to where data[start:end] may be forwarded unseen."},
+    {"unpack", FrameState_unpack, METH_VARARGS, "unpack(data, start, end, limit, items): up to where."},
     {NULL},
 };
 
@@ -1232,6 +1376,7 @@ static struct PyModuleDef module_def = {
     .m_name = "_loop",
     .m_doc = "The relay's inner loop, compiled.",
     .m_size = sizeof(ModuleState),
+    .m_methods = module_methods,
     .m_slots = module_slots,
     .m_traverse = module_traverse,
     .m_clear = module_clear,

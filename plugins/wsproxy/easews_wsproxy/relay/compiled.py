@@ -1,4 +1,4 @@
-"""The inner loop: the compiled one where it was built, else the one in Python.
+"""The inner loop and masking: compiled ones where they were built, else those in Python.
 
 EASEWS_PURE=1 in the environment chooses the latter.
 """
@@ -11,19 +11,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .framestate import FrameState
     from .loop import Loop
+    from .masking import apply_mask
 
     COMPILED: bool
 else:
     try:
         if os.environ.get("EASEWS_PURE") == "1":
             raise ImportError
-        from ._loop import FrameState, Loop
+        from ._loop import FrameState, Loop, apply_mask
     except ImportError:
         from .framestate import FrameState
         from .loop import Loop
+        from .masking import apply_mask
 
         COMPILED = False
     else:
         COMPILED = True
 
-__all__ = ["COMPILED", "FrameState", "Loop"]
+__all__ = ["COMPILED", "FrameState", "Loop", "apply_mask"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from .compiled import FrameState
+from .compiled import FrameState, apply_mask
 
 CLOSE, PING, PONG = 0x8, 0x9, 0xA
 
@@ -144,7 +144,7 @@ class Walker(FrameState):
             return False
         payload = bytes(data[pos + 2 : pos + size])
         if self.mask_bit:
-            payload = _masked(payload[4:], payload[:4])
+            payload = apply_mask(payload[4:], payload[:4])
         if opcode == PONG:
             self.control = Control(PONG, payload, size)
         else:
@@ -217,7 +217,7 @@ def encode_control(opcode: int, payload: bytes = b"", mask: bytes | None = None)
         raise ValueError(f"a control frame holds at most {MAX_CONTROL_PAYLOAD} bytes")
     if mask is None:
         return bytes((0x80 | opcode, len(payload))) + payload
-    return bytes((0x80 | opcode, 0x80 | len(payload))) + mask + _masked(payload, mask)
+    return bytes((0x80 | opcode, 0x80 | len(payload))) + mask + apply_mask(payload, mask)
 
 
 def encode_close(code: int | None, reason: str = "", mask: bytes | None = None) -> bytes:
@@ -230,10 +230,3 @@ def encode_close(code: int | None, reason: str = "", mask: bytes | None = None) 
 
 def new_mask() -> bytes:
     return os.urandom(4)
-
-
-def _masked(payload: bytes, mask: bytes) -> bytes:
-    """Mask or unmask (RFC 6455 §5.3): XOR with the four bytes, over and over."""
-    size = len(payload)
-    key = (mask * (size // 4 + 1))[:size]
-    return (int.from_bytes(payload) ^ int.from_bytes(key)).to_bytes(size)

@@ -1,9 +1,12 @@
 """The numbers that a walker counts by: where one direction of a session has got to.
 
-`_loop.c` has the same with a `skim` that passes over unremarkable frames.
+`_loop.c` has the same with a `skim` that passes over unremarkable frames, and an `unpack` that
+takes messages from them.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 
 class FrameState:
@@ -40,5 +43,13 @@ class FrameState:
     def skim(self, data: bytes | bytearray | memoryview, start: int, end: int) -> int:
         """Up to where ``data[start:end]`` may go on as far as can be told quickly. Here that is
         nowhere.
+        """
+        return start
+
+    def unpack(self, data: bytearray, start: int, end: int, limit: int, items: list[Any]) -> int:
+        """Append to `items` the messages in ``data[start:end]`` that can be had quickly, and
+        return up to where that was. Here there are none. In C these are messages that lie there
+        in one frame each, neither compressed nor over `limit` bytes; see
+        `easews_wsproxy.messages.reading.Item`. It stops in front of anything else.
         """
         return start

@@ -1,0 +1,8 @@
+"""Whole messages out of the frames of a session, and into frames again.
+
+reading   messages from the bytes of one direction: joined, inflated, checked    (pure)
+writing   a message as one frame                                                 (pure)
+deflate   permessage-deflate, in bounded memory (RFC 7692)                       (pure)
+
+The frames are judged by `relay.frames`, here as in a session whose messages nobody reads.
+"""
