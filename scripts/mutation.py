@@ -93,6 +93,14 @@ RULES = {
         "tests/wsproxy/test_frames.py",
         "tests/wsproxy/test_frames_properties.py",
     ),
+    **{
+        f"plugins/wsproxy/easews_wsproxy/{module}.py": (
+            "tests/wsproxy/test_messages_deflate.py",
+            "tests/wsproxy/test_messages_reading.py",
+            "tests/wsproxy/test_messages_writing.py",
+        )
+        for module in ("messages/deflate", "messages/reading", "messages/writing", "relay/masking")
+    },
     "plugins/wsproxy/easews_wsproxy/relay/rates.py": ("tests/wsproxy/test_rates.py",),
     "plugins/wsproxy/easews_wsproxy/relay/timers.py": ("tests/wsproxy/test_timers.py",),
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import gc
-import importlib.util
 import os
 import resource
 import select
@@ -16,17 +15,17 @@ from collections.abc import Iterator
 from contextlib import suppress
 from itertools import pairwise, product
 from math import inf
-from types import ModuleType, SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.wsproxy.loops import PURE, frames_on
 from websockets.frames import Opcode
 
 from easews.lowlevel import READ, WRITE
-from easews_wsproxy.relay import frames, framestate, masking
+from easews_wsproxy.relay import frames, masking
 from easews_wsproxy.relay import loop as pure_loop
 from easews_wsproxy.relay.compiled import COMPILED
 from easews_wsproxy.relay.frames import CLOSE
@@ -38,31 +37,72 @@ UNUSED = (print, print, print)
 COUNTERS = ("remaining", "message_bytes", "frames", "messages", "pings", "pongs", "continued")
 
 
-def _frames_on(compiled_module: Any) -> ModuleType:
-    """`frames` once more, with what this module has in place of `compiled`."""
-    spec = importlib.util.spec_from_file_location(
-        "easews_wsproxy.relay.other_frames", frames.__file__
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    stand_ins = {"easews_wsproxy.relay.compiled": compiled_module, spec.name: module}
-    with patch.dict(sys.modules, stand_ins):
-        spec.loader.exec_module(module)
-    return module
-
-
-PURE = _frames_on(SimpleNamespace(FrameState=framestate.FrameState, apply_mask=masking.apply_mask))
+PURE_FRAMES = frames_on(PURE)
 
 
 @pytest.fixture(scope="session")
 def compiled(compiled_loop: Any) -> Any:
     """`frames` with walkers that can skim."""
-    return _frames_on(compiled_loop)
+    return frames_on(compiled_loop)
 
 
 def test_the_compiled_loop_is_used_where_it_is_built(compiled_loop: Any) -> None:
     assert COMPILED
+
+
+# Masking
+
+
+@given(st.binary(max_size=70), st.binary(min_size=4, max_size=4), st.integers(0, 9))
+def test_both_mask_in_the_same_way_wherever_the_bytes_lie(
+    compiled_loop: Any, data: bytes, key: bytes, offset: int
+) -> None:
+    part = memoryview(data)[offset:]
+
+    assert compiled_loop.apply_mask(part, key) == masking.apply_mask(part, key)
+
+
+@pytest.mark.parametrize("key", [b"", b"123", b"12345"])
+def test_a_mask_of_another_size_is_an_error(compiled_loop: Any, key: bytes) -> None:
+    with pytest.raises(ValueError, match="four bytes"):
+        compiled_loop.apply_mask(b"data", key)
+
+
+# Unpacking
+
+
+@pytest.mark.parametrize(("start", "end"), [(-1, 2), (2, 1), (0, 5)])
+def test_only_what_is_there_is_unpacked(compiled_loop: Any, start: int, end: int) -> None:
+    state = compiled_loop.FrameState(False, False, -1)
+
+    with pytest.raises(ValueError, match="no such part"):
+        state.unpack(bytearray(4), start, end, 100, [])
+
+
+def test_messages_are_unpacked_to_a_list_only(compiled_loop: Any) -> None:
+    with pytest.raises(TypeError):
+        compiled_loop.FrameState(False, False, -1).unpack(bytearray(4), 0, 4, 100, ())
+
+
+def test_unpacking_obeys_the_limit_of_the_walker_too(compiled_loop: Any) -> None:
+    state = compiled_loop.FrameState(False, False, 3)
+    items: list[Any] = []
+
+    assert state.unpack(b"\x82\x03abc\x82\x04abcd", 0, 11, 100, items) == 5
+    assert items == [(b"abc", 0, 5, None)]
+
+
+def test_unpacking_leaks_nothing(compiled_loop: Any) -> None:
+    sent = b"\x81\x85\0\0\0\0hello" + b"\x81\x82\0\0\0\0\xc3\xa9" + b"\x82\x81\0\0\0\0x"
+    state = compiled_loop.FrameState(True, False, -1)
+
+    def unpack() -> int:
+        for _ in range(1000):
+            state.unpack(sent + b"\x81\x81\0\0\0\0\xff", 0, len(sent) + 7, 100, [])
+        return sys.getallocatedblocks()
+
+    unpack()
+    assert abs(unpack() - unpack()) < 100
 
 
 # Skimming
@@ -146,7 +186,7 @@ def test_skim_and_walk_do_what_walk_alone_does(compiled: Any, data: st.DataObjec
         "deflate": data.draw(st.booleans()),
         "limit": data.draw(st.sampled_from([-1, 0, 10, 300, 70_000])),
     }
-    ours, theirs = Reader(compiled.Walker(**made_with)), Reader(PURE.Walker(**made_with))
+    ours, theirs = Reader(compiled.Walker(**made_with)), Reader(PURE_FRAMES.Walker(**made_with))
     places = data.draw(st.lists(st.integers(0, len(stream)), max_size=12))
     for start, end in pairwise(sorted({0, len(stream), *places})):
         watch_pongs, skims = data.draw(st.booleans()), data.draw(st.integers(0, 3)) > 0
@@ -184,7 +224,7 @@ def headers() -> Iterator[tuple[bytes, dict[str, bool], bool]]:
 
 def test_every_header_is_judged_alike(compiled: Any) -> None:
     for data, made_with, continued in headers():
-        ours, theirs = Reader(compiled.Walker(**made_with)), Reader(PURE.Walker(**made_with))
+        ours, theirs = Reader(compiled.Walker(**made_with)), Reader(PURE_FRAMES.Walker(**made_with))
         for reader in (ours, theirs):
             reader.walker.continued = continued
             reader.feed(data, skims=reader is ours)
