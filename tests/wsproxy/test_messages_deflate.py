@@ -128,7 +128,7 @@ def test_a_peer_reads_what_was_deflated(forgets: bool) -> None:
 
 
 def test_an_empty_message_has_a_payload_too() -> None:
-    """When nothing has come since its last flush, zlib's flush makes nothing."""
+    """zlib's flush alone makes nothing when nothing has come since the last one."""
     deflater = Deflater(15, forgets=False)
 
     assert all(deflater.deflate(b"") for _ in range(3))

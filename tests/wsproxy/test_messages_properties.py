@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.wsproxy.loops import COMPILED, LOOPS, PURE, reading_on
+from tests.wsproxy.loops import LOOPS, PURE, reading_on
 from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Frame as TheirFrame
 from websockets.frames import Opcode
@@ -17,6 +17,7 @@ from websockets.protocol import Protocol, Side, State
 
 from easews_wsproxy.messages.deflate import Agreed
 from easews_wsproxy.relay import compiled as chosen
+from easews_wsproxy.relay.compiled import COMPILED
 from easews_wsproxy.relay.masking import apply_mask
 
 FIN, RSV1 = 0x80, 0x40

@@ -243,6 +243,18 @@ def test_inflated_fragments_add_up(reading: Any) -> None:
     assert client.fault == (1009, "message over 1000 bytes")
 
 
+@pytest.mark.parametrize("cut", [0, 500], ids=["whole", "in pieces"])
+def test_what_the_end_of_a_message_completes_counts_too(reading: Any, cut: int) -> None:
+    """A block that lacks bytes takes them from the tail that every receiver adds."""
+    client = Reading(reading, deflate=Agreed())
+    size = LIMIT - 1 + 4
+    payload = b"\x00" + size.to_bytes(2, "little") + (size ^ 0xFFFF).to_bytes(2, "little")
+    sent = frame(FIN | BINARY | RSV1, payload + bytes(LIMIT - 1))
+
+    assert client.reads(sent[:cut], sent[cut:]) == []
+    assert client.fault == (1009, "message over 1000 bytes")
+
+
 def test_one_limit_holds_for_all_messages_that_come_at_once(reading: Any) -> None:
     client = Reading(reading)
     messages = [frame(FIN | BINARY, bytes(LIMIT))] * 3

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 # What a sender leaves out at the end of a message (RFC 7692 §7.2.1).
 _TAIL = b"\x00\x00\xff\xff"
-# Payload of an empty message (RFC 7692 §7.2.3.6).
-_EMPTY = b"\x00"
 # A sender may end a stream and start another inside a message (RFC 7692 §7.2.3.4). Each one costs
 # us memory and time, and takes two bytes.
 _MAX_STREAMS = 64
@@ -145,5 +143,4 @@ class Deflater:
             stream = zlib.compressobj(_LEVEL, zlib.DEFLATED, -self._bits, _MEM_LEVEL)
             self._stream = None if self._forgets else stream
         deflated = stream.compress(data) + stream.flush(zlib.Z_SYNC_FLUSH)
-        # When nothing has come since the last flush, zlib makes nothing.
-        return deflated[: -len(_TAIL)] or _EMPTY
+        return deflated[: -len(_TAIL)]

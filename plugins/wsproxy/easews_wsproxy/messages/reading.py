@@ -147,10 +147,8 @@ class Reader:
         message = self._message
         assert message is not None
         self._message = None
-        rest = b""
         if message.first & _COMPRESSED:
-            rest = self._inflater.finish(self._limit - len(message.payload))
-        message.add(rest, final=True)
+            message.add(self._inflater.finish(self._limit - len(message.payload)))
         return message.data(), pos, pos, message.raw
 
 
@@ -173,9 +171,9 @@ class _Unfinished:
         else:
             self.raw = bytearray()
 
-    def add(self, payload: bytes | memoryview, final: bool = False) -> None:
+    def add(self, payload: bytes | memoryview) -> None:
         if self._checks is not None:
-            self._checks.decode(payload, final)
+            self._checks.decode(payload)
         self.payload += payload
 
     def data(self) -> Data:
