@@ -202,11 +202,12 @@ def test_a_broken_frame_is_refused_behind_the_messages_before_it(reading: Any, b
     assert client.left == bad
 
 
-def test_a_message_over_the_limit_is_refused_by_its_header(reading: Any) -> None:
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_message_over_the_limit_is_refused_by_its_header(reading: Any, whole: bool) -> None:
     fits, too_big = (frame(FIN | BINARY, bytes(LIMIT + more)) for more in (0, 1))
     client = Reading(reading)
 
-    assert client.reads(fits, too_big[:8]) == [bytes(LIMIT)]
+    assert client.reads(fits, too_big if whole else too_big[:8]) == [bytes(LIMIT)]
     assert client.fault == (1009, "message over 1000 bytes")
     assert client.reader.held == 0
 
