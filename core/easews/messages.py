@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 #: Who has sent a message.
 Sender = Literal["client", "backend"]
 
-#: What a hook may be given or give in place of a message: str is a text message, bytes a binary one.
+#: What stands for a message: str for a text message, bytes for a binary one.
 Data: TypeAlias = str | bytes
 
 #: Bytes that a message may have for a filter that says nothing of it.

@@ -168,12 +168,11 @@ class Hooks(Protocol):
     """The hooks of the filters that a session's handshake has passed, as one.
 
     Whoever relays a session calls them. Nothing that a filter raises comes out of them.
-
-    tick  seconds from one `ticked` to the next; infinity when nobody wants it
     """
 
     @property
-    def tick(self) -> float: ...
+    def tick(self) -> float:
+        """Seconds from one `ticked` to the next; infinity when nobody wants it."""
 
     def reads(self, sender: Sender) -> Reads | None:
         """What is read of the messages of `sender`; None: nothing."""
