@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
@@ -27,8 +27,11 @@ from tests.wsproxy.loops import LOOPS
 from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
-from easews import Connection, Ending, Opening, Services, Sessions
+from easews import Connection, Ending, Filter, Opening, Sender, Services, Sessions
 from easews.lowlevel import TlsWire, socket_of
+from easews.pipeline.hooks import SessionHooks, step_of
+from easews_wsproxy.messages.deflate import Agreed
+from easews_wsproxy.messages.lane import read_messages
 from easews_wsproxy.relay import loop as loop_module
 from easews_wsproxy.relay import service as relay_module
 from easews_wsproxy.relay import session as session_module
@@ -189,22 +192,47 @@ def _session(
     *,
     deflate: bool = False,
     client_limit: int = -1,
+    filters: Sequence[Filter] = (),
+    agreed: Agreed | None = None,
     on_end: Callable[[Ending], None] = lambda ending: None,
     on_open: Callable[[Any], None] = lambda session: None,
 ) -> RelaySession:
+    """`filters` are those that its handshake has passed; `agreed`: with which parameters, if any,
+    the peers compress.
+    """
     for wire in (client, backend):
         if isinstance(wire, socket.socket):
             wire.setblocking(False)
     sessions = Sessions()
     sessions.on_open.append(on_open)
     sessions.on_end.append(lambda _, ending: on_end(ending))
-    connection = Connection(client, Opening("1"), sessions=sessions)
-    return RelaySession(
+    hooks = _hooks(filters)
+    connection = Connection(client, Opening("1"), sessions=sessions, hooks=hooks)
+    deflate = deflate or agreed is not None
+    reads = _read_limits(hooks, client_limit)
+    limit = -1 if "client" in reads else client_limit
+    session = RelaySession(
         connection,
-        Leg("client", client, Walker(masked=True, deflate=deflate, limit=client_limit)),
+        Leg("client", client, Walker(masked=True, deflate=deflate, limit=limit)),
         Leg("backend", backend, Walker(masked=False, deflate=deflate)),
         limits or Limits(),
     )
+    read_messages(session, reads, agreed or (Agreed() if deflate else None))
+    return session
+
+
+def _hooks(filters: Sequence[Filter]) -> SessionHooks | None:
+    steps = [step_of(each, f"filter {each.name}") for each in filters]
+    return SessionHooks([step for step in steps if step is not None]) if steps else None
+
+
+def _read_limits(hooks: SessionHooks | None, client_limit: int) -> dict[Sender, int]:
+    limits: dict[Sender, int] = {}
+    for sender, limit in (("client", client_limit), ("backend", -1)):
+        reads = hooks.reads(sender) if hooks is not None else None  # type: ignore[arg-type]
+        if reads is not None:
+            limits[sender] = reads.max_size if limit < 0 else limit  # type: ignore[index]
+    return limits
 
 
 class FarEnd:
@@ -300,6 +328,8 @@ def _run_by_hand(
     *,
     deflate: bool = False,
     client_limit: int = -1,
+    filters: Sequence[Filter] = (),
+    agreed: Agreed | None = None,
     send_buffer: int | None = None,
     tls: Collection[str] = (),
 ) -> Iterator[ByHand]:
@@ -313,7 +343,15 @@ def _run_by_hand(
     if send_buffer is not None:
         for sock in filter(None, map(socket_of, (client, backend))):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
-    session = _session(client, backend, limits, deflate=deflate, client_limit=client_limit)
+    session = _session(
+        client,
+        backend,
+        limits,
+        deflate=deflate,
+        client_limit=client_limit,
+        filters=filters,
+        agreed=agreed,
+    )
     by_hand = ByHand(relay, session, FarEnd(client_end), FarEnd(backend_end))
     clock = SimpleNamespace(monotonic=lambda: by_hand.now)
     try:
@@ -331,10 +369,11 @@ def _run_by_hand(
 
 @dataclass
 class Stage:
-    """A relay at work. `tls` is for the clients' side."""
+    """A relay at work. `tls` is for the clients' side; `filters` are those of every session."""
 
     relay: Relay
     tls: bool = False
+    filters: Sequence[Filter] = ()
     peers: list[Peer] = field(default_factory=list)
 
     def open(
@@ -343,6 +382,8 @@ class Stage:
         *,
         deflate: bool = False,
         client_limit: int = -1,
+        filters: Sequence[Filter] | None = None,
+        agreed: Agreed | None = None,
         from_client: bytes = b"",
         from_backend: bytes = b"",
         on_open: Callable[[Any], None] = lambda session: None,
@@ -358,6 +399,8 @@ class Stage:
             limits,
             deflate=deflate,
             client_limit=client_limit,
+            filters=self.filters if filters is None else filters,
+            agreed=agreed,
             on_end=lambda ending: on_end(ending),
             on_open=on_open,
         )

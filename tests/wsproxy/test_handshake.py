@@ -349,8 +349,10 @@ def test_any_other_status_opens_no_session(status: int) -> None:
 
 
 def test_rsv1_is_in_use_when_the_backend_agreed_to_compress() -> None:
-    assert deflate_agreed(changed(BACKEND, ("Sec-WebSocket-Extensions", f"{DEFLATE}; x")))
-    assert not deflate_agreed(changed(BACKEND))
+    answer = changed(BACKEND, ("Sec-WebSocket-Extensions", f"{DEFLATE}; server_max_window_bits=9"))
+    assert deflate_agreed(answer) == {"server_max_window_bits": "9"}
+    assert deflate_agreed(changed(BACKEND, ("Sec-WebSocket-Extensions", DEFLATE))) == {}
+    assert deflate_agreed(changed(BACKEND)) is None
 
 
 def test_the_client_gets_the_answer_to_its_own_key_and_what_the_backend_agreed_to() -> None:

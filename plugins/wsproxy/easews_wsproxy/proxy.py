@@ -44,6 +44,8 @@ from .handshake.rules import (
     deflate_agreed,
     new_key,
 )
+from .messages.deflate import Agreed
+from .messages.lane import read_messages
 from .relay.compiled import COMPILED
 from .relay.frames import Walker
 from .relay.leg import Leg
@@ -180,18 +182,24 @@ async def _ask(request: Request, offer: _Offer, settings: PoolSettings) -> Answe
 
 def _upgrade(ctx: Context, settings: PoolSettings, attempt: Attempt, answer: Answer) -> Upgrade:
     """The 101, and the session that begins once it is sent. It keeps no request alive."""
-    deflate = deflate_agreed(answer.headers)
+    parameters = deflate_agreed(answer.headers)
     relay = ctx.services[Relay]
 
     def start(connection: Connection) -> None:
-        client = Walker(masked=True, deflate=deflate, limit=settings.client_limit)
-        backend = Walker(masked=False, deflate=deflate, limit=settings.server_limit)
+        deflate, read_limits = parameters is not None, settings.read_limits(connection.hooks)
+        # Of messages that are read the inflated size is limited, which the walker does not know.
+        limits = {**settings.message_limits, **dict.fromkeys(read_limits, -1)}
+        client = Walker(masked=True, deflate=deflate, limit=limits["client"])
+        backend = Walker(masked=False, deflate=deflate, limit=limits["backend"])
         session = RelaySession(
             connection,
             Leg("client", connection.wire, client),
             Leg("backend", answer.wire, backend),
             settings.limits,
         )
+        if read_limits:
+            agreed = None if parameters is None else Agreed.of(parameters)
+            read_messages(session, read_limits, agreed)
         received, connection.received = connection.received, b""
         attempt.opened(session)
         relay.open(session, received, answer.received)

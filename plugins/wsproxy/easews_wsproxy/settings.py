@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any
 
+from easews import Hooks, Sender
 from easews.upstream import Pool
 
 from .handshake.origin import OriginPolicy
@@ -25,8 +26,7 @@ class PoolSettings:
     connect_timeout    seconds for the connection to a server
     handshake_timeout  seconds for a server's answer to the handshake
     limits             what the watchdog checks
-    client_limit       bytes of a client's largest message, -1 for any
-    server_limit       bytes of a server's largest message, -1 for any
+    message_limits     bytes of a sender's largest message, -1 for any
     """
 
     pool: Pool
@@ -34,8 +34,7 @@ class PoolSettings:
     connect_timeout: float
     handshake_timeout: float
     limits: Limits
-    client_limit: int
-    server_limit: int
+    message_limits: Mapping[Sender, int]
 
     @classmethod
     def from_spec(cls, spec: Spec) -> PoolSettings:
@@ -47,9 +46,20 @@ class PoolSettings:
             connect_timeout=timeouts["connect"],
             handshake_timeout=timeouts["handshake"],
             limits=_limits(spec),
-            client_limit=spec["clientMaxMsgSize"],
-            server_limit=spec["serverMaxMsgSize"],
+            message_limits={
+                "client": spec["clientMaxMsgSize"],
+                "backend": spec["serverMaxMsgSize"],
+            },
         )
+
+    def read_limits(self, hooks: Hooks | None) -> dict[Sender, int]:
+        """How many bytes a message may have, by the senders whose messages are read."""
+        limits: dict[Sender, int] = {}
+        for sender, limit in self.message_limits.items():
+            reads = None if hooks is None else hooks.reads(sender)
+            if reads is not None:
+                limits[sender] = reads.max_size if limit < 0 else min(reads.max_size, limit)
+        return limits
 
 
 def _limits(spec: Spec) -> Limits:

@@ -180,9 +180,11 @@ def check_answer(status: int, headers: Headers, *, key: str, offer: Headers) -> 
     return extensions.check(agreed, extensions.elements(offer)) if agreed else None
 
 
-def deflate_agreed(headers: Headers) -> bool:
-    """Whether the backend's (checked) answer turns permessage-deflate on: RSV1 is then in use."""
-    return bool(extensions.deflate_elements(headers))
+def deflate_agreed(headers: Headers) -> dict[str, str] | None:
+    """The parameters of permessage-deflate, if the backend's (checked) answer turns it on: RSV1 is
+    then in use.
+    """
+    return extensions.agreed_parameters(headers)
 
 
 def client_answer(answer_headers: Headers, client_key: str) -> Headers:

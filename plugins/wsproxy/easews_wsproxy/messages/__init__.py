@@ -1,5 +1,6 @@
 """Whole messages out of the frames of a session, and into frames again.
 
+lane      one direction of a session whose messages are read
 reading   messages from the bytes of one direction: joined, inflated, checked    (pure)
 writing   a message as one frame                                                 (pure)
 deflate   permessage-deflate, in bounded memory (RFC 7692)                       (pure)

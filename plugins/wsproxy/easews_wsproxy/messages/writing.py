@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from easews import Data
 
-from ..relay.compiled import apply_mask
-from ..relay.frames import new_mask
+from ..relay.frames import encode_frame, new_mask
 from .deflate import Deflater
 
 _TEXT, _BINARY, _COMPRESSED = 0x81, 0x82, 0x40
@@ -19,15 +18,4 @@ def encode_message(data: Data, mask: bool, deflater: Deflater | None = None) -> 
     if deflater is not None:
         first |= _COMPRESSED
         payload = deflater.deflate(payload)
-    if not mask:
-        return _header(first, 0, len(payload)) + payload
-    key = new_mask()
-    return b"".join((_header(first, 0x80, len(payload)), key, apply_mask(payload, key)))
-
-
-def _header(first: int, mask_bit: int, size: int) -> bytes:
-    if size < 126:
-        return bytes((first, mask_bit | size))
-    if size < 0x10000:
-        return bytes((first, mask_bit | 126)) + size.to_bytes(2)
-    return bytes((first, mask_bit | 127)) + size.to_bytes(8)
+    return encode_frame(first, payload, new_mask() if mask else None)

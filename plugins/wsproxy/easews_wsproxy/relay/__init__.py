@@ -4,6 +4,7 @@ service      all sessions of the process in one set of descriptors
 session      two legs, and what happens to them
 closing      how a session comes to an end
 forwarding   what happens to the bytes that a leg sends
+hookrunner   what filters are told of a session, and the tasks that wait for them
 watchdog     what may end a session besides its peers; decides when the clock asks    (pure)
 interest     what to wait for of a leg, and how much to read of it                    (pure)
 leg          one side of a session: a socket and what waits for it

@@ -163,7 +163,7 @@ class Closing:
     def _place_close(self, leg: Leg, frame: bytes, now: float) -> None:
         """Send it now, or when the frame that is being sent to `leg` is complete."""
         source = leg.other
-        if not source.walker.remaining:
+        if not leg.is_within_frame:
             self._put_close(leg, frame, now)
         elif source.receiving is Receiving.OPEN:
             leg.queue_close(frame)

@@ -26,19 +26,19 @@ def pass_on(leg: Leg, buffer: bytearray, start: int, end: int, sent: int, now: f
     Of that ``buffer[:start]`` has been judged already, and ``buffer[:sent]`` sent.
     """
     walker = leg.walker
-    frames = walker.frames
     while True:
         upto = walker.walk(buffer, start, end) if start < end else end
         pong = walker.control
         if upto == end or pong is None or pong.opcode != PONG:
             break
         start = upto + pong.size
-        if _swallows(leg, pong, now):
+        if swallows(leg, pong, now):
             _forward(leg, buffer, sent, upto)
             leg.other.own -= pong.size
             sent = start
     _forward(leg, buffer, sent, upto)
-    _adapt_read_size(leg, walker.frames - frames, end)
+    if leg.other.inserts is not None:
+        leg.other.message_ended()
     return upto
 
 
@@ -47,7 +47,7 @@ def _forward(leg: Leg, buffer: bytearray, start: int, end: int) -> None:
         leg.other.write(memoryview(buffer)[start:end])
 
 
-def _swallows(leg: Leg, pong: Control, now: float) -> bool:
+def swallows(leg: Leg, pong: Control, now: float) -> bool:
     """Whether this is the pong to a ping of ours, which the other side never saw."""
     heartbeat = leg.heartbeat
     if not heartbeat.is_ours(pong.payload):
@@ -57,7 +57,7 @@ def _swallows(leg: Leg, pong: Control, now: float) -> bool:
     return True
 
 
-def _adapt_read_size(leg: Leg, frames: int, size: int) -> None:
+def adapt_read_size(leg: Leg, frames: int, size: int) -> None:
     """Read less at once in a flood of tiny frames: each of them costs time in Python."""
     if frames > FLOOD_FRAMES:
         leg.read_size = FLOOD_BYTES

@@ -68,6 +68,11 @@ class Walker(FrameState):
         self.control: Control | None = None
         self.fault: Fault | None = None
 
+    @property
+    def header_size(self) -> int:
+        """How many bytes the shortest frame has (RFC 6455 §5.2)."""
+        return 6 if self.mask_bit else 2
+
     def walk(self, data: bytes | bytearray | memoryview, start: int, end: int) -> int:
         """Judge ``data[start:end]`` and return up to where it may be forwarded.
 
@@ -85,7 +90,7 @@ class Walker(FrameState):
                 return end
             self.remaining = 0
         mask_bit = self.mask_bit
-        shortest = 6 if mask_bit else 2
+        shortest = self.header_size
         opening = _DEFLATE if self.deflate else _PLAIN
         first_bytes = _CONTINUED if self.continued else opening
         while end - pos >= 2:
@@ -209,15 +214,25 @@ def may_be_sent(code: int) -> bool:
     return 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999
 
 
-def encode_control(opcode: int, payload: bytes = b"", mask: bytes | None = None) -> bytes:
-    """A control frame's bytes. `mask`: four unpredictable bytes when we are the client
-    (RFC 6455 §5.3); `new_mask` makes some.
+def encode_frame(first: int, payload: bytes, mask: bytes | None = None) -> bytes:
+    """The bytes of a frame (RFC 6455 §5.2) that begins with the byte `first`. `mask`: four
+    unpredictable bytes when we are the client (§5.3); `new_mask` makes some.
     """
+    size, mask_bit = len(payload), 0 if mask is None else 0x80
+    if size < 126:
+        header = bytes((first, mask_bit | size))
+    elif size < 0x10000:
+        header = bytes((first, mask_bit | 126)) + size.to_bytes(2)
+    else:
+        header = bytes((first, mask_bit | 127)) + size.to_bytes(8)
+    return header + payload if mask is None else b"".join((header, mask, apply_mask(payload, mask)))
+
+
+def encode_control(opcode: int, payload: bytes = b"", mask: bytes | None = None) -> bytes:
+    """A control frame's bytes; see `encode_frame`."""
     if len(payload) > MAX_CONTROL_PAYLOAD:
         raise ValueError(f"a control frame holds at most {MAX_CONTROL_PAYLOAD} bytes")
-    if mask is None:
-        return bytes((0x80 | opcode, len(payload))) + payload
-    return bytes((0x80 | opcode, 0x80 | len(payload))) + mask + apply_mask(payload, mask)
+    return encode_frame(0x80 | opcode, payload, mask)
 
 
 def encode_close(code: int | None, reason: str = "", mask: bytes | None = None) -> bytes:

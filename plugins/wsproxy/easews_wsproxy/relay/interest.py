@@ -10,14 +10,14 @@ from .sizes import BUFFER_BYTES, LARGE_FRAME, SCARCE_BYTES
 
 
 def wants_bytes(leg: Leg) -> bool:
-    """Whether to read it now: not while the other side is behind. What is ignored is read all the
-    same: a peer that is stuck in sending would not see its Close, and unread bytes make a reset
-    of our end.
+    """Whether to read it now: not while the other side is behind, nor while a filter is. What is
+    ignored is read all the same: a peer that is stuck in sending would not see its Close, and
+    unread bytes make a reset of our end.
     """
     if leg.receiving is Receiving.ENDED or leg.resume_at:
         return False
     ignored = leg.receiving is not Receiving.OPEN or leg.other.sending in SEALED
-    return ignored or leg.other.pending is None
+    return ignored or (leg.other.pending is None and not (leg.lane and leg.lane.waits))
 
 
 def is_direct(leg: Leg) -> bool:
@@ -30,6 +30,8 @@ def is_direct(leg: Leg) -> bool:
         and other.sending in FORWARDING
         and not leg.held
         and leg.meter is None
+        and leg.lane is None
+        and other.inserts is None
     )
 
 
@@ -51,12 +53,16 @@ def can_splice(leg: Leg) -> bool:
 def next_read_size(leg: Leg) -> int:
     """How many bytes to read now."""
     remaining = leg.walker.remaining
+    if leg.other.inserts is not None and not remaining:
+        # Between fragments a message of ours waits for the last one: of a header come no more bytes
+        # than the shortest has, so that no frame can end behind that one.
+        return leg.walker.header_size
     if leg.held_bytes.scarce:
         return min(remaining or SCARCE_BYTES, SCARCE_BYTES)
     if not remaining:
         return leg.read_size
-    if leg.other.sending is Sending.LAST_FRAME:
-        return min(remaining, leg.read_size)  # stop at the frame's end: a Close goes there
+    if leg.other.sending is Sending.LAST_FRAME or leg.other.inserts is not None:
+        return min(remaining, leg.read_size)  # stop at the frame's end: something goes there
     if remaining >= LARGE_FRAME:
         return min(remaining, BUFFER_BYTES)
     return leg.read_size

@@ -7,7 +7,7 @@ is not read until it is sent: that is the backpressure.
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from easews.lowlevel import TlsWire, Wire, raw_socket, socket_of
 
@@ -24,6 +24,33 @@ if TYPE_CHECKING:
     from .compiled import Loop
 
 
+class Lane(Protocol):
+    """What reads the messages of a leg, and writes what goes on to the other one.
+
+    waits          for a filter, or until the other leg takes more: the leg is not read
+    awaits_filter  for a filter
+    size           bytes that are kept: parts of a message, and what has come behind one that waits
+    """
+
+    waits: bool
+    awaits_filter: bool
+
+    @property
+    def size(self) -> int: ...
+
+    def take(self, buffer: bytearray, end: int, now: float) -> None:
+        """Read what the leg has sent: ``buffer[:end]``."""
+
+    def flush(self) -> None:
+        """Write what was read and is to go on."""
+
+    def go_on(self, now: float) -> None:
+        """Take what has come while it waited, if it need not wait any longer."""
+
+    def end(self, now: float) -> None:
+        """Nothing can go on any more: let go of everything, and of the leg."""
+
+
 class Leg:
     """`walker` judges what this leg sends us; `wire` is None once it is closed."""
 
@@ -33,7 +60,9 @@ class Leg:
         "heartbeat",
         "held",
         "held_bytes",
+        "inserts",
         "is_plain",
+        "lane",
         "loop",
         "meter",
         "other",
@@ -61,6 +90,7 @@ class Leg:
         self.tls = wire if isinstance(wire, TlsWire) else None
         self.fd = wire.fileno()
         self.walker = walker
+        self.lane: Lane | None = None  # where filters read the messages of this leg
         self.other: Leg
         self.loop: Loop[Any, Any] | None = None  # the one that it has entered
         self.held_bytes: HeldBytes
@@ -73,6 +103,7 @@ class Leg:
         self.resume_at = 0.0  # until when it is not read, because it has sent too much
         self.held = b""  # an incomplete header or control frame, not judged yet
         self.pending: bytearray | None = None  # what the socket did not take
+        self.inserts: bytearray | None = None  # messages of ours that wait for a message's end
         self.progress = Progress()
         self.own = 0  # bytes of ours that it was sent, less those that we kept from it
         self._written = 0  # what it was sent in all, once nothing may follow
@@ -105,10 +136,48 @@ class Leg:
         if sent < len(data):
             self.keep(data[sent:])
 
-    def insert(self, frame: bytes) -> None:
-        """The same for a frame that is not the other side's but ours."""
+    def insert(self, frame: bytes | bytearray | memoryview) -> None:
+        """The same for bytes that are not the other side's but ours."""
         self.own += len(frame)
         self.write(frame)
+
+    def insert_message(self, frame: bytes) -> None:
+        """The same for a whole message: it waits for the end of one that is being sent."""
+        if self.other.lane is not None:
+            self.other.lane.flush()
+        if not self.is_within_message:
+            self.insert(frame)
+            return
+        if self.inserts is None:
+            self.inserts = bytearray()
+        self.inserts += frame
+        self.held_bytes.add(len(frame))
+
+    def message_ended(self) -> None:
+        """The other leg may be at the end of a message: send those that wait for that."""
+        inserts = self.inserts
+        if inserts is not None and not self.is_within_message:
+            self.drop_inserts()
+            if self.sending not in SEALED:
+                self.insert(inserts)
+
+    def drop_inserts(self) -> None:
+        if self.inserts is not None:
+            self.held_bytes.add(-len(self.inserts))
+            self.inserts = None
+
+    @property
+    def is_within_frame(self) -> bool:
+        """Whether only a part of a frame was sent to it: nothing of ours may stand there. Of a
+        leg whose messages are read only whole ones go on.
+        """
+        return self.other.walker.remaining > 0 and self.other.lane is None
+
+    @property
+    def is_within_message(self) -> bool:
+        """The same for a message, between whose frames only control frames may stand."""
+        walker = self.other.walker
+        return (walker.remaining > 0 or walker.continued) and self.other.lane is None
 
     def keep(self, data: bytes | bytearray | memoryview) -> None:
         """Have `data` wait until the socket takes more; nothing was waiting before."""
@@ -169,6 +238,7 @@ class Leg:
         self._written = self.written
         self.sending = SENDING[self.sending][event]
         self.queued_close = None
+        self.drop_inserts()
 
     @property
     def written(self) -> int:

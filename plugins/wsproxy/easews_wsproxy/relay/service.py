@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import anyio
+from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
 from easews import Service, Services
@@ -51,10 +53,12 @@ class Relay(Service):
         self._sessions: set[RelaySession] = set()
         self._wheel: Wheel[RelaySession] = Wheel(time.monotonic(), 0.1)
         self._timers_needed = anyio.Event()
+        self._tasks: TaskGroup | None = None  # while it serves
 
     async def serve(self, ready: Callable[[], None]) -> None:
         """Relay until cancelled; sessions that are still open then are cut."""
         async with anyio.create_task_group() as tasks:
+            self._tasks = tasks
             tasks.start_soon(self._keep_time)
             ready()
             try:
@@ -71,19 +75,26 @@ class Relay(Service):
         now = time.monotonic()
         self._sessions.add(session)
         session.clock = self
+        session.client.held_bytes = session.backend.held_bytes = self._held_bytes
         try:
-            self._enter(session, session.client)
-            self._enter(session, session.backend)
-            session.on_open()
-            for leg, received in ((session.client, from_client), (session.backend, from_backend)):
-                if received:
-                    self._buffer[: len(received)] = received
-                    leg.walker.bytes += len(received)
-                    session.on_bytes(leg, self._buffer, 0, len(received), 0, now)
-            session.settle(now)
+            session.on_open(partial(self._begin, session, from_client, from_backend))
             self.schedule(session, now)  # when the clock next strikes; many do not live so long
         except Exception:
             self._contain(session, now)
+
+    def _begin(self, session: RelaySession, from_client: bytes, from_backend: bytes) -> None:
+        """Read and relay it from now on."""
+        if session.is_over:
+            return
+        now = time.monotonic()
+        self._enter(session, session.client)
+        self._enter(session, session.backend)
+        for leg, received in ((session.client, from_client), (session.backend, from_backend)):
+            if received:
+                self._buffer[: len(received)] = received
+                leg.walker.bytes += len(received)
+                session.on_bytes(leg, self._buffer, 0, len(received), 0, now)
+        session.settle(now)
 
     # What a session asks
 
@@ -98,6 +109,21 @@ class Relay(Service):
         self._sessions.discard(session)
         self._wheel.forget(session)
 
+    def spawn(self, session: RelaySession, running: Callable[[], Awaitable[None]]) -> None:
+        """Run this in a task; a fault ends the session."""
+        if self._tasks is None:
+            raise RuntimeError("a task needs a relay that serves")
+        self._tasks.start_soon(self._run, session, running)
+
+    async def _run(self, session: RelaySession, running: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await running()
+        except Exception:
+            self._contain(session, time.monotonic())
+
+    async def sleep(self, seconds: float) -> None:
+        await anyio.sleep(seconds)
+
     # Descriptors
 
     async def _relay(self) -> None:
@@ -107,7 +133,6 @@ class Relay(Service):
                 await checkpoint()
 
     def _enter(self, session: RelaySession, leg: Leg) -> None:
-        leg.held_bytes = self._held_bytes
         self._loop.enter(leg.fd, session, leg, leg.walker, leg.other.fd, leg.tls)
         leg.loop = self._loop
 

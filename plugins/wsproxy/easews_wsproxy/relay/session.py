@@ -7,21 +7,28 @@ is in `forwarding`, how the session ends in `closing`, what may end it besides i
 
 from __future__ import annotations
 
+import logging
 import time
+from collections.abc import Awaitable, Callable
+from functools import partial
 from math import inf
 from typing import Protocol
 
-from easews import Connection, Ending, Opening, Side, Traffic
+from easews import Connection, Data, Ending, Notes, Opening, Side, Traffic
 
 from .closing import LOST, NO_CODE, Closing
 from .deadpeer import find_dead_peer
 from .endstates import SEALED, Receiving
-from .forwarding import pass_on, send_ping
+from .forwarding import adapt_read_size, pass_on, send_ping
+from .frames import encode_frame, new_mask
+from .hookrunner import HookRunner
 from .interest import update_interest
 from .leg import Leg
 from .rates import Meter
-from .sizes import FLOOD_BYTES
+from .sizes import FLOOD_BYTES, INSERTED_BYTES
 from .watchdog import LOOKS, POLICY_VIOLATION, Due, End, Limits, Watchdog
+
+log: logging.Logger = logging.getLogger("easews.wsproxy")
 
 INTERNAL_ERROR = 1011
 
@@ -38,6 +45,12 @@ class Clock(Protocol):
     def forget(self, session: RelaySession) -> None:
         """The session is over."""
 
+    def spawn(self, session: RelaySession, running: Callable[[], Awaitable[None]]) -> None:
+        """Run this in a task; a fault ends the session."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait for so long."""
+
 
 class RelaySession:
     """See `easews.Session`. Made by the filter, run by the relay."""
@@ -52,6 +65,7 @@ class RelaySession:
         "backend",
         "client",
         "clock",
+        "hooks",
         "slot",
         "wake",
     )
@@ -65,6 +79,9 @@ class RelaySession:
         self._checked = False
         self.client = client
         self.backend = backend
+        self.hooks: HookRunner | None = None
+        if connection.hooks is not None:
+            self.hooks = HookRunner(connection.hooks, self, self._opened)
         self.clock: Clock  # the relay
         self.wake = inf  # the wheel's, as is its slot
         self.slot = 0
@@ -81,19 +98,61 @@ class RelaySession:
 
     @property
     def held(self) -> int:
-        return sum(len(leg.pending or b"") for leg in (self.client, self.backend))
+        return sum(
+            len(leg.pending or b"") + len(leg.inserts or b"") + (leg.lane.size if leg.lane else 0)
+            for leg in (self.client, self.backend)
+        )
 
     @property
     def closing(self) -> bool:
         """Whether the session has begun to end."""
         return self._closing is not None
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended."""
+        return self._closing is not None and self._closing.is_over
+
     def traffic(self) -> tuple[Traffic, Traffic]:
         return _traffic_of(self.client), _traffic_of(self.backend)
 
+    @property
+    def notes(self) -> Notes:
+        if self._connection.notes is None:
+            self._connection.notes = Notes()
+        return self._connection.notes
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await self.clock.sleep(seconds)
+
     def close(self, code: int, reason: str) -> None:
         now = time.monotonic()
-        self._begin_to_close("proxy", code, reason, now).close_both(code, reason, now)
+        closing = self._begin_to_close("proxy", code, reason or "closed by a filter", now)
+        closing.close_both(code, reason, now)
+        self.settle(now)
+
+    def send_to_client(self, data: Data) -> None:
+        self._insert(self.client, data)
+
+    def send_to_backend(self, data: Data) -> None:
+        self._insert(self.backend, data)
+
+    def _insert(self, leg: Leg, data: Data) -> None:
+        """Send `leg` a filter's message, uncompressed: no window changes then (RFC 7692 §7.2)."""
+        if self.closing:
+            return
+        now = time.monotonic()
+        if len(leg.pending or b"") + len(leg.inserts or b"") > INSERTED_BYTES:
+            self._end(End(POLICY_VIOLATION, "does not take what filters send", leg), now)
+        else:
+            try:
+                leg.insert_message(_frame_of(data, leg))
+            except UnicodeEncodeError:
+                self.fail("a filter has sent a text with surrogates")
+            self._watch_reader(leg, now)
         self.settle(now)
 
     def expire(self, at: float, code: int, reason: str) -> None:
@@ -109,9 +168,17 @@ class RelaySession:
 
     # What the relay tells
 
-    def on_open(self) -> None:
-        """The relay has taken the session in."""
+    def on_open(self, opened: Callable[[], None]) -> None:
+        """It begins. Call `opened` when it may be read."""
         self._connection.opened(self)
+        if self.hooks is None:
+            opened()
+        else:
+            self.hooks.open(opened)
+
+    def spawn(self, running: Callable[[], Awaitable[None]]) -> None:
+        """Run this in a task; a fault ends the session."""
+        self.clock.spawn(self, running)
 
     def on_bytes(
         self, leg: Leg, buffer: bytearray, start: int, end: int, sent: int, now: float
@@ -122,10 +189,16 @@ class RelaySession:
         """
         if leg.receiving is not Receiving.OPEN:
             return  # RFC 6455 §5.5.1: data behind a Close does not count
-        upto = pass_on(leg, buffer, start, end, sent, now)
-        self._on_passed(leg, now)
-        if upto != end:
-            self._on_stop(leg, buffer, upto, end, now)
+        frames = leg.walker.frames
+        if leg.lane is not None:
+            leg.lane.take(buffer, end, now)
+            self._on_passed(leg, now)
+        else:
+            upto = pass_on(leg, buffer, start, end, sent, now)
+            self._on_passed(leg, now)
+            if upto != end:
+                self.on_stop(leg, buffer, upto, end, now)
+        adapt_read_size(leg, leg.walker.frames - frames, end)
         if leg.meter is not None:
             wait = leg.meter.take(leg.walker.messages, leg.walker.bytes, now)
             if wait and not self.closing:
@@ -161,6 +234,8 @@ class RelaySession:
         if not self._checked:
             self._checked = True
             self._find_dead_peers()
+        if self.hooks is not None and self._closing is None:
+            self.clock.schedule(self, self.hooks.tick(now))
         if self._closing is None:
             self.clock.schedule(self, self._watch(now))
         if self._closing is not None:  # what was due may have begun the end
@@ -181,6 +256,10 @@ class RelaySession:
         """Take the session as far as it can go, and wait for what it needs then. To be called
         after whatever may have changed that.
         """
+        if self.hooks is not None:
+            if self.hooks.is_calling:
+                return  # who calls the hook settles it then
+            self._settle_lanes(now)
         closing = self._closing
         if closing is not None:
             if closing.settle(now):
@@ -201,13 +280,30 @@ class RelaySession:
 
     def _on_passed(self, leg: Leg, now: float) -> None:
         """Bytes that `leg` has sent were passed on, as far as they could be."""
-        if leg.other.pending is not None:  # the peer may have stopped reading
-            self.clock.schedule(self, now + self._limits.slow_reader / LOOKS)
-        if self._closing is not None and not leg.walker.remaining:
+        self._watch_reader(leg.other, now)
+        if self._closing is not None and not leg.other.is_within_frame:
             self._closing.frame_ended(leg, now)
 
-    def _on_stop(self, leg: Leg, buffer: bytearray, pos: int, end: int, now: float) -> None:
-        """The walker stopped at `pos`: at a control frame, at a fault, or for want of bytes."""
+    def _watch_reader(self, leg: Leg, now: float) -> None:
+        if leg.pending is not None:  # the peer may have stopped reading
+            self.clock.schedule(self, now + self._limits.slow_reader / LOOKS)
+
+    def _settle_lanes(self, now: float) -> None:
+        for leg in (self.client, self.backend):
+            if leg.lane is not None and leg.lane.waits:
+                leg.lane.go_on(now)
+            if leg.lane is not None and leg.other.sending in SEALED:
+                leg.lane.end(now)
+
+    def fail(self, fault: str) -> None:
+        """A filter has done what it may not."""
+        now = time.monotonic()
+        log.error("session %s: %s", self.opening.id, fault)
+        closing = self._begin_to_close("proxy", INTERNAL_ERROR, fault, now)
+        closing.close_both(INTERNAL_ERROR, "a filter failed", now)
+
+    def on_stop(self, leg: Leg, buffer: bytearray, pos: int, end: int, now: float) -> None:
+        """The walker stopped at `pos`: at a Close, at a fault, or for want of bytes."""
         fault, control = leg.walker.fault, leg.walker.control
         if fault is not None:
             leg.discard()
@@ -234,6 +330,9 @@ class RelaySession:
 
     def _begin_to_close(self, by: Side, code: int, cause: str, now: float) -> Closing:
         """The end of the session; whoever was first to begin it is what the log tells."""
+        for leg in (self.client, self.backend):
+            if leg.lane is not None:
+                leg.lane.flush()
         if self._closing is None:
             first = (by, code, cause)
             self._closing = Closing(self.client, self.backend, self._limits, first, now)
@@ -246,12 +345,20 @@ class RelaySession:
         closing.is_over = True
         self.clock.forget(self)
         first = closing.by, closing.code, closing.cause
+        ending = Ending(*first, time.monotonic() - self._opened, *self.traffic())
         try:
-            duration = time.monotonic() - self._opened
-            self._connection.over(Ending(*first, duration, *self.traffic()))
+            if self.hooks is None:
+                self._connection.over(ending)
+            else:
+                self._settle_lanes(time.monotonic())
+                self.hooks.end(ending, partial(self._over, ending))
         finally:
             self.client.part()
             self.backend.part()
+
+    def _over(self, ending: Ending) -> None:
+        self.hooks = None
+        self._connection.over(ending)
 
     def _watch(self, now: float) -> float:
         """Do what the watchdog decides; when to ask it again."""
@@ -274,6 +381,13 @@ class RelaySession:
         else:
             closing = self._begin_to_close("proxy", code, f"{culprit.role}: {reason}", now)
             closing.blame(culprit, code, reason, now)
+
+
+def _frame_of(data: Data, leg: Leg) -> bytes:
+    mask = new_mask() if leg.role == "backend" else None  # RFC 6455 §5.3
+    if isinstance(data, str):
+        return encode_frame(0x81, data.encode(), mask)
+    return encode_frame(0x82, data, mask)
 
 
 def _traffic_of(leg: Leg) -> Traffic:

@@ -129,15 +129,15 @@ class Watchdog:
 
     def _silence(self, leg: Leg, now: float) -> Due | End | Ping:
         limits, heartbeat, others = self._limits, leg.heartbeat, leg.other.walker
-        heartbeat.hear(leg.walker, others, wants_bytes(leg), now)
+        heartbeat.hear(leg.walker, others, _may_answer(leg), now)
         stuck = heartbeat.is_asked and self._is_stuck(leg, now)
         due = heartbeat.look(others, leg.written, limits.ping_interval, limits.ping_timeout, now)
         if due < 0 or stuck:
             leg.progress.give_up()
             return End(GOING_AWAY, f"the {leg.role} does not answer")
         if due == 0:
-            if others.remaining or leg.pending is not None:
-                return Due(now + RETRY)  # we are in the middle of a frame to it
+            if leg.is_within_frame or leg.pending is not None:
+                return Due(now + RETRY)
             return Ping(leg, heartbeat.ask(now, leg.written))
         return Due(now + limits.ping_timeout / LOOKS if heartbeat.is_asked else due)
 
@@ -145,7 +145,7 @@ class Watchdog:
         """The ping that somebody has asked for."""
         heartbeat, others = leg.heartbeat, leg.other.walker
         heartbeat.hear(leg.walker, others, wants_bytes(leg), now)
-        if others.remaining or leg.pending is not None or not heartbeat.may_measure(others):
+        if leg.is_within_frame or leg.pending is not None or not heartbeat.may_measure(others):
             return Due(now + RETRY)
         return Ping(leg, heartbeat.measure(now))
 
@@ -156,6 +156,14 @@ class Watchdog:
         progress = leg.gauge(now)
         reached = leg.heartbeat.note_taken(progress.taken, now)
         return not reached and progress.stands_still(self._limits.slow_reader, now)
+
+
+def _may_answer(leg: Leg) -> bool:
+    """Whether its silence means anything. A ping of the other side may wait behind a message that a
+    filter is at.
+    """
+    lane = leg.other.lane
+    return wants_bytes(leg) and not (lane is not None and lane.awaits_filter)
 
 
 def _data_of(walker: Walker) -> tuple[int, int]:

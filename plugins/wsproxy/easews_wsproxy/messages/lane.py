@@ -1,0 +1,296 @@
+"""One direction of a session whose messages are read.
+
+    leg ──▶ Reader.read ──▶ hooks.message ──▶ the other leg
+
+Messages that nobody changes go on as the bytes that they came in, all of one read in one write.
+Where a filter takes its time, or the other leg takes no more, what was read behind that message
+waits, and the leg is not read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass
+from inspect import isawaitable
+
+from easews import Close, Message, Outcome, Sender
+
+from ..relay.endstates import SEALED
+from ..relay.forwarding import swallows
+from ..relay.frames import PONG
+from ..relay.hookrunner import HookRunner
+from ..relay.leg import Leg
+from ..relay.session import RelaySession
+from .deflate import Agreed, Deflater
+from .reading import Item, Reader
+from .writing import encode_message
+
+_COMPRESSED = 0x40
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What was read at once: ``buffer[pos:end]`` is what the reader stopped at. `at` is the item
+    that is next; `is_copy`: the buffer is its own.
+    """
+
+    buffer: bytearray
+    items: list[Item]
+    pos: int
+    end: int
+    at: int = 0
+    is_copy: bool = False
+
+
+def read_messages(
+    session: RelaySession, limits: Mapping[Sender, int], agreed: Agreed | None
+) -> None:
+    """Have the messages of these senders read, which may have so many bytes. `agreed`: the client's
+    and the backend's permessage-deflate.
+    """
+    for leg in (session.client, session.backend):
+        if session.hooks is not None and leg.role in limits:
+            leg.lane = Lane(session, session.hooks, leg, agreed, limits[leg.role])
+
+
+class Lane:
+    """See `easews_wsproxy.relay.leg.Lane`. `leg` is the one whose messages are read."""
+
+    __slots__ = (
+        "_agreed",
+        "_batch",
+        "_begin",
+        "_counted",
+        "_deflater",
+        "_end",
+        "_hooks",
+        "_kept",
+        "_leg",
+        "_reader",
+        "_recompresses",
+        "_sends_masked",
+        "_session",
+        "awaits_filter",
+        "waits",
+    )
+
+    def __init__(
+        self,
+        session: RelaySession,
+        hooks: HookRunner,
+        leg: Leg,
+        agreed: Agreed | None,
+        limit: int,
+    ) -> None:
+        self._session = session
+        self._hooks = hooks
+        self._leg = leg
+        self._agreed = agreed
+        self._reader = Reader(leg.walker, leg.role, agreed, limit)
+        self._deflater: Deflater | None = None
+        self._recompresses = False  # the receiver's window is no longer the sender's
+        self._sends_masked = leg.role == "client"
+        self._batch: _Batch | None = None  # the one that is being passed on, or waits
+        self._begin = self._end = 0  # what of its buffer is to go on as it came
+        self.awaits_filter = False
+        self._kept = 0  # bytes of a batch that waits
+        self._counted = 0  # bytes that `HeldBytes` has of us
+        self.waits = False
+
+    @property
+    def size(self) -> int:
+        return self._reader.held + self._kept
+
+    # What the session asks
+
+    def take(self, buffer: bytearray, end: int, now: float) -> None:
+        self._leg.other.own -= end  # the other leg was sent nothing of it yet
+        self._read(buffer, 0, end, now)
+        self._count()
+
+    def go_on(self, now: float) -> None:
+        batch, other = self._batch, self._leg.other
+        if batch is None or self.awaits_filter or other.sending in SEALED:
+            return
+        if other.pending is None:
+            self._resume(batch, now)
+            self._count()
+
+    def flush(self) -> None:
+        begin, end, batch = self._begin, self._end, self._batch
+        if begin != end and batch is not None:
+            self._begin = self._end = 0
+            self._write(memoryview(batch.buffer)[begin:end])
+
+    def end(self, now: float) -> None:
+        leg, batch = self._leg, self._batch
+        leg.lane = self._batch = None
+        leg.held_bytes.add(-self._counted)
+        if batch is None:
+            return
+        if leg.walker.fault is not None:
+            leg.discard()
+        elif batch.pos != batch.end:  # a Close may stand there
+            self._session.on_bytes(leg, batch.buffer, batch.pos, batch.end, batch.pos, now)
+
+    # Passing on
+
+    def _read(self, buffer: bytearray, start: int, end: int, now: float) -> None:
+        items, pos = self._reader.read(buffer, start, end)
+        self._resume(_Batch(buffer, items, pos, end), now)
+
+    def _resume(self, batch: _Batch, now: float) -> None:
+        """Pass on what is left of a batch, and keep what cannot go on yet."""
+        self._batch = batch
+        self.waits = False
+        self._kept = 0
+        self._hooks.is_calling = True
+        try:
+            passed = self._pass_on(batch)
+        finally:
+            self._hooks.is_calling = False
+        self.flush()
+        if not passed:
+            self._keep(batch)
+            return
+        self._batch = None
+        if batch.pos != batch.end:
+            self._stop(batch, now)
+
+    def _pass_on(self, batch: _Batch) -> bool:
+        """Give the hooks one message after the other. False when one has to wait."""
+        hooks, sender, other = self._hooks, self._leg.role, self._leg.other
+        buffer, items = batch.buffer, batch.items
+        for at in range(batch.at, len(items)):
+            item = data, begin, end, raw = items[at]
+            batch.at = at
+            if other.sending in SEALED:
+                return True
+            if data is None:
+                self._extend(begin, end)
+                continue
+            message = Message(data, sender)
+            outcome = hooks.message(message)
+            if outcome is message:
+                if raw is None and not self._recompresses:
+                    self._extend(begin, end)
+                else:
+                    self._write_unchanged(buffer, item)
+                continue
+            if isawaitable(outcome):
+                self._await(message, outcome)
+                return False
+            self._write_changed(buffer, item, outcome)
+            if other.pending is not None and at + 1 < len(items):
+                batch.at += 1
+                return False
+        return True
+
+    def _extend(self, begin: int, end: int) -> None:
+        """Have ``buffer[begin:end]`` go on as it came."""
+        if self._end != begin:
+            self.flush()
+            self._begin = begin
+        self._end = end
+
+    def _keep(self, batch: _Batch) -> None:
+        """The relay's buffer is read into again."""
+        if not batch.is_copy:
+            batch.buffer, batch.is_copy = batch.buffer[: batch.end], True
+        rest = (data for data, _, _, _ in batch.items[batch.at :] if data is not None)
+        self._kept = batch.end + sum(map(len, rest))
+        self.waits = True
+
+    def _stop(self, batch: _Batch, now: float) -> None:
+        """Act on what the reader stopped at."""
+        leg, buffer, pos, end = self._leg, batch.buffer, batch.pos, batch.end
+        pong = leg.walker.control
+        if leg.walker.fault is None and pong is not None and pong.opcode == PONG:
+            after = pos + pong.size
+            if not swallows(leg, pong, now):
+                self._write(memoryview(buffer)[pos:after])
+            if after != end:
+                self._read(buffer, after, end, now)
+            return
+        self._session.on_stop(leg, buffer, pos, end, now)
+        leg.other.own += len(leg.held)
+
+    # Hooks that take their time
+
+    def _await(self, message: Message, outcome: Awaitable[Outcome]) -> None:
+        self.awaits_filter = True
+        self._hooks.wait(outcome, lambda result: self._arrived(message, result))
+
+    def _arrived(self, message: Message, outcome: Outcome) -> None:
+        """A filter is through with the message that the batch has come to."""
+        batch = self._batch
+        self.awaits_filter = False
+        if batch is None:
+            return
+        item = batch.items[batch.at]
+        if outcome is message:
+            self._write_unchanged(batch.buffer, item)
+        else:
+            self._write_changed(batch.buffer, item, outcome)
+        batch.at += 1
+
+    # Writing
+
+    def _write_unchanged(self, buffer: bytearray, item: Item) -> None:
+        data, begin, end, raw = item
+        if data is None:
+            return
+        compressed = self._is_compressed(buffer, item)
+        if (compressed and self._recompresses) or (raw is not None and not raw):
+            self._write_changed(buffer, item, Message(data, self._leg.role))
+        elif raw is None:
+            self._extend(begin, end)
+            self.flush()
+        else:
+            self.flush()
+            self._write(raw)
+
+    def _write_changed(self, buffer: bytearray, item: Item, outcome: Outcome) -> None:
+        """Write what goes on in place of a message."""
+        self.flush()
+        compressed = self._agreed is not None and self._is_compressed(buffer, item)
+        deflater = self._recompress() if compressed else None
+        for output in (outcome,) if isinstance(outcome, Message) else outcome:
+            if isinstance(output, Close):
+                self._session.close(*output)
+                return
+            try:
+                self._write(encode_message(output.data, self._sends_masked, deflater))
+            except UnicodeEncodeError:
+                self._session.fail("a filter has returned a text with surrogates")
+                return
+
+    def _is_compressed(self, buffer: bytearray, item: Item) -> bool:
+        """Whether a message has come compressed; also when that is not known any more."""
+        _, begin, _, raw = item
+        if raw is None:
+            return bool(buffer[begin] & _COMPRESSED)
+        return not raw or bool(raw[0] & _COMPRESSED)
+
+    def _recompress(self) -> Deflater | None:
+        """A compressed message was changed: what the sender compresses later may refer to it, and
+        has to be compressed anew, unless the sender has agreed to forget each message.
+        """
+        agreed, sender = self._agreed, self._leg.role
+        if agreed is None:
+            return None
+        if self._deflater is None:
+            self._deflater = agreed.deflater(sender)
+        self._recompresses = not agreed.forgets(sender)
+        return self._deflater
+
+    def _write(self, data: bytes | bytearray | memoryview) -> None:
+        if self._leg.other.sending not in SEALED:
+            self._leg.other.insert(data)
+
+    def _count(self) -> None:
+        """Have what is kept counted among what the relay holds."""
+        size = self.size
+        if size != self._counted:
+            self._leg.held_bytes.add(size - self._counted)
+            self._counted = size
