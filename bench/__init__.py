@@ -6,6 +6,7 @@
     measure     CPU and memory of a process and its children, from /proc
     running     a subject's config for a load, its process, and when it relays
     tools       load generators and backends: built from c/; ports, a certificate
+    jsontext    a text that is worth compressing, and its compression     (pure)
     generators  load generators and backends while they run, told what to do
     rounds      each subject under each load, in turn, round after round
     summary     samples of all rounds -> medians, ratios, rows of tables  (pure)

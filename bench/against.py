@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import shutil
 import subprocess
 import sys
@@ -54,7 +55,7 @@ def build(commit: Commit) -> Subject:
         _install(folder, python)
         built.write_text(wanted, encoding="utf-8")
     command = tuple(str(python) if word == "@PYTHON@" else word for word in NOW.command)
-    return Subject(f"easews@{commit.sha[:SHORT]}", (), command, configs=NOW.configs)
+    return replace(NOW, name=f"easews@{commit.sha[:SHORT]}", distributions=(), command=command)
 
 
 def able(before: Subject, needs: Iterable[Ability]) -> Subject:
@@ -68,7 +69,9 @@ def _accepts(before: Subject, need: Ability) -> bool:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         write_configs(before, need, values_for(before, 1, 2), Path(folder))
         command = [python, *module, "validate", config]
-        return not subprocess.run(command, cwd=folder, capture_output=True).returncode
+        environment = {**os.environ, **before.environment}
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True)
+        return not done.returncode
 
 
 def _unpack(commit: Commit, tree: Path) -> None:

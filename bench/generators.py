@@ -8,7 +8,7 @@ import subprocess
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from typing import Self
+from typing import Any, Self
 
 from .loads import Ability, EndingKind
 from .tools import BUILT, PROGRAMS, BenchError, end, refuse_taken, start_pinned
@@ -91,6 +91,20 @@ class LoadGenerator(AbstractContextManager["LoadGenerator"]):
         """
         return self._tell(f"talk {size} {every_ms} {seconds}")
 
+    def send_text(self) -> None:
+        """From now on messages are text."""
+        self._tell("text")
+
+    def send_compressed(self, payload: bytes) -> None:
+        """From now on sessions agree on permessage-deflate without contexts, and every message is
+        this compressed text.
+        """
+        self._tell(f"compressed {payload.hex()}")
+
+    def echoed(self) -> bytes:
+        """The payload that every echo had since `send_compressed`."""
+        return bytes.fromhex(self._tell("echoed")["payload"])
+
     def echo(self, size: int, in_flight: int, seconds: float) -> Mapping[str, float]:
         """Have every open session echo: `echoes` in `seconds`, `p50_us` and `p99_us`; meanwhile
         `flooded` bytes of a flood are sent.
@@ -112,7 +126,7 @@ class LoadGenerator(AbstractContextManager["LoadGenerator"]):
         """From now on have one more session send `frame` without end, behind `first`."""
         return self._tell(f"flood {first} {frame}")
 
-    def _tell(self, command: str) -> Mapping[str, float]:
+    def _tell(self, command: str) -> Mapping[str, Any]:
         process = self._process
         assert process.stdin is not None
         assert process.stdout is not None
@@ -122,5 +136,5 @@ class LoadGenerator(AbstractContextManager["LoadGenerator"]):
         answer = process.stdout.readline()
         if not answer:
             raise BenchError(process.stderr.read().decode(errors="replace").strip())
-        result: Mapping[str, float] = json.loads(answer)
+        result: Mapping[str, Any] = json.loads(answer)
         return result

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 LoadKind = Literal["echo", "idle", "churn", "flood", "crowd", "request"]
-#: What a proxy has to be able to do: relay WebSocket sessions, have them over TLS, relay HTTP
-#: requests, or answer them by itself.
-Ability = Literal["ws", "tls", "http", "answer"]
+#: What a proxy has to be able to do: relay WebSocket sessions, have them over TLS, look at each of
+#: their messages, relay HTTP requests, or answer them by itself.
+Ability = Literal["ws", "tls", "messages", "http", "answer"]
 #: The loads that are chosen together.
-GroupName = Literal["ws", "tls", "http"]
+GroupName = Literal["ws", "tls", "messages", "http"]
 #: How a session ends: a Close from both sides, or the client closes its TCP connection.
 EndingKind = Literal["close", "tcp"]
 
@@ -28,7 +28,8 @@ class Load:
     """One load. `size` is in bytes, `in_flight` in messages of each session. `flood` is what the
     one session sends, once (`-` for nothing) and then without end: frames in hex, unmasked.
     `crowd` is how many others end at once. `resumed` TLS sessions begin with a ticket. A request
-    sends `size` bytes to `path`, and `answered` come back.
+    sends `size` bytes to `path`, and `answered` come back. Messages that a proxy looks at are
+    text, and may be `compressed`.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Load:
     resumed: bool = False
     path: str = ""
     answered: int = 0
+    compressed: bool = False
 
     @property
     def group(self) -> GroupName:
@@ -66,6 +68,11 @@ def _beside(flood: str, frames: tuple[str, str]) -> Load:
 
 def _over_tls(name: str, title: str, kind: LoadKind, sessions: int, **rest: Any) -> Load:
     return Load(f"tls-{name}", f"TLS: {title}", kind, sessions, needs="tls", **rest)
+
+
+def _looked_at(name: str, title: str, kind: LoadKind, sessions: int, **rest: Any) -> Load:
+    title = f"A look at each message: {title}"
+    return Load(f"msg-{name}", title, kind, sessions, needs="messages", **rest)
 
 
 def _asked(name: str, title: str, path: str, answered: int, size: int = 0) -> Load:
@@ -101,6 +108,29 @@ LOADS: tuple[Load, ...] = (
     _over_tls("idle-16k", "5,000 idle sessions after an echo of 16 KiB", "idle", 5000, size=16384),
     _over_tls("churn-full", "sessions opened and ended", "churn", 16),
     _over_tls("churn-resumed", "sessions opened by a ticket and ended", "churn", 16, resumed=True),
+    _looked_at("64x125", "64 sessions echo 125 B", "echo", 64, size=125),
+    _looked_at(
+        "64x8x125", "64 sessions echo 125 B, 8 in flight each", "echo", 64, size=125, in_flight=8
+    ),
+    _looked_at("64x4k", "64 sessions echo 4 KiB", "echo", 64, size=4096),
+    _looked_at("8x1m", "8 sessions echo 1 MiB", "echo", 8, size=1024 * 1024),
+    _looked_at(
+        "64x4k-deflate",
+        "64 sessions echo 4 KiB, compressed",
+        "echo",
+        64,
+        size=4096,
+        compressed=True,
+    ),
+    _looked_at("idle", "5,000 idle sessions after an echo of 125 B", "idle", 5000, size=125),
+    _looked_at(
+        "idle-deflate",
+        "5,000 idle sessions after an echo of 4 KiB, compressed",
+        "idle",
+        5000,
+        size=4096,
+        compressed=True,
+    ),
     _asked("get-100", "GET 100 B", "/100", 100),
     _asked("get-64k", "GET 64 KiB", "/65536", 65536),
     _asked("post-64k", "POST 64 KiB", "/100", 100, 65536),

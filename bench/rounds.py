@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 from .generators import Backend, LoadGenerator
+from .jsontext import compressed, inflated, text_of
 from .loads import Load, LoadKind
 from .measure import all_cpu_seconds, cores, cpu_seconds, pss_kib
 from .running import running
@@ -104,7 +105,15 @@ class Setting:
 
 def _measure(subject: Subject, load: Load, effort: Effort, ports: Ports) -> dict[str, float]:
     with _setting(subject, load, ports) as setting:
-        return MEASURES[load.kind](setting, load, effort)
+        figures = MEASURES[load.kind](setting, load, effort)
+        if load.compressed and figures:
+            _check_echoes(setting.generator, text_of(load.size))
+        return figures
+
+
+def _check_echoes(generator: LoadGenerator, text: bytes) -> None:
+    if inflated(generator.echoed()) != text:
+        raise BenchError("an echo differs from what was sent, once it is inflated")
 
 
 @contextmanager
@@ -119,6 +128,10 @@ def _setting(subject: Subject, load: Load, ports: Ports) -> Iterator[Setting]:
             proxy = running(subject, load.needs, proxy_core, port, backend.port)
             pids = [stack.enter_context(proxy)]
         generator = stack.enter_context(LoadGenerator(load_core, port, load.needs))
+        if load.needs == "messages":
+            generator.send_text()
+        if load.compressed:
+            generator.send_compressed(compressed(text_of(load.size)))
         yield Setting(tuple(pids), generator, backend)
 
 

@@ -23,10 +23,11 @@ START_SECONDS = 20.0
 #: Lines of a failed subject's log that are shown.
 LAST_WORDS = 5
 #: A line of a config that ends so is there in this mode only.
-MODE = re.compile(r"#(ws|http|answer|tls|plain)$")
+MODE = re.compile(r"#(ws|messages|http|answer|tls|plain)$")
 MODES: Mapping[Ability, frozenset[str]] = {
     "ws": frozenset({"ws", "plain"}),
     "tls": frozenset({"ws", "tls"}),
+    "messages": frozenset({"ws", "messages", "plain"}),
     "http": frozenset({"http", "plain"}),
     "answer": frozenset({"answer", "plain"}),
 }
@@ -39,6 +40,7 @@ GET = "GET {path} HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\
 PROBES: Mapping[Ability, tuple[str, bytes]] = {
     "ws": (HANDSHAKE, b"101"),
     "tls": (HANDSHAKE, b"101"),
+    "messages": (HANDSHAKE, b"101"),
     "http": (GET.replace("{path}", "/100"), b"200"),
     "answer": (GET.replace("{path}", "/answer"), b"200"),
 }

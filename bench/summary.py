@@ -9,8 +9,8 @@ from .loads import FIGURES, Load
 from .rounds import Sample, taking_part
 from .subjects import Subject
 
-#: The subject that the others are compared with, when it takes part.
-REFERENCE = "nginx"
+#: The subject that the others are compared with: the first of these that takes part.
+REFERENCES = ("nginx", "aiohttp")
 NOTHING = "-"
 
 
@@ -41,7 +41,7 @@ def table_rows(
     """
     first, *others = FIGURES[load.kind]
     names = [subject.name for subject in taking_part(subjects, load)]
-    reference = REFERENCE if REFERENCE in names else next(iter(names), REFERENCE)
+    reference = next((name for name in (*REFERENCES, *names) if name in names), NOTHING)
     yield ["", first.heading, "range", f"vs {reference}", *(figure.heading for figure in others)]
     for name in names:
         compared = ratio(samples, load, name, reference)

@@ -21,6 +21,7 @@ BUILT = Path(__file__).parent.parent / ".cache" / "bench"
 PROGRAMS: Mapping[Ability, tuple[str, str]] = {
     "ws": ("load", "echo"),
     "tls": ("load-tls", "echo"),
+    "messages": ("load", "echo"),
     "http": ("load-http", "origin"),
     "answer": ("load-http", "origin"),
 }

@@ -1,10 +1,15 @@
-/* The echo backend: `echo PORT`. One thread, epoll; sends every message back whole.
+/* The echo backend: `echo PORT`. One thread, epoll; sends every message back whole, and a compressed
+ * one as it came: it agrees to permessage-deflate only without a context on either side.
  *
  * Prints "ready" when it listens and runs until it is killed.
  */
 #include "wire.h"
 
 #include "accept_key.h"
+
+#define AGREED                                                                                     \
+    "Sec-WebSocket-Extensions: permessage-deflate; client_no_context_takeover; "                   \
+    "server_no_context_takeover\r\n"
 
 struct buffer {
     uint8_t *data;
@@ -88,10 +93,11 @@ static ssize_t answer_handshake(struct peer *peer, uint8_t *data, size_t size) {
     if (key) key += strlen(name), key += strspn(key, " ");
     if (!key || strlen(key) < KEY_CHARS) return -1;
     accept_key(key, accept);
+    bool offered = strcasestr((char *)data, "permessage-deflate");
     int length = snprintf(answer, sizeof answer,
                           "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
-                          "Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",
-                          accept);
+                          "Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n%s\r\n",
+                          accept, offered ? AGREED : "");
     peer->open = true;
     return put(peer, (uint8_t *)answer, (size_t)length) ? end + 4 - data : -1;
 }

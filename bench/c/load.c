@@ -3,6 +3,10 @@
  *
  *   open COUNT PARALLEL              opens sessions and keeps them
  *   echo SIZE IN_FLIGHT SECONDS      has every open session echo binary messages
+ *   text                             from now on messages are text, of printable ASCII
+ *   compressed HEX                   from now on sessions are opened with permessage-deflate, and
+ *                                    every message is this compressed text, whatever its SIZE
+ *   echoed                           tells the payload of an echo of it, as all of them were
  *   each SIZE PARALLEL               has every open session echo one message, PARALLEL at a time
  *   resume                           from now on TLS sessions are resumed by the newest ticket
  *   churn COUNT PARALLEL ENDING      opens and ends sessions: `close` has whole Closes both ways,
@@ -31,13 +35,19 @@
 #define MAX_IN_FLIGHT 64
 #define LEAVING_AT_ONCE 64
 #define FLOOD_BYTES (64 * 1024)
+#define HELD_BYTES 2048
+#define COMPRESSED 0x40
+#define DEFLATE "permessage-deflate"
+#define OFFER                                                                                      \
+    "Sec-WebSocket-Extensions: " DEFLATE "; client_no_context_takeover; "                          \
+    "server_no_context_takeover\r\n"
 
 enum state { CONNECTING, SECURING, SHAKING, OPEN, CLOSING, FLOODING };
 
 struct session {
     struct link link;
     enum state state;
-    char head[2048]; /* of the answer to the handshake, then of a frame that was cut */
+    char head[HELD_BYTES]; /* of the answer to the handshake, then of a frame that was cut */
     size_t held;
     uint64_t remaining;           /* payload of the message that is coming in */
     uint64_t due[MAX_IN_FLIGHT];  /* when each message in flight was meant to go out, a ring */
@@ -54,8 +64,8 @@ static unsigned session_count;
 static struct session *crowd[MAX_SESSIONS];
 static unsigned crowd_size;
 static char request[1024], key[KEY_CHARS + 1], expected_accept[ACCEPT_CHARS + 1];
-static uint8_t space[64 + BUFFER_BYTES];
-static uint8_t *const received = space + 64; /* what was held goes in front */
+static uint8_t space[HELD_BYTES + BUFFER_BYTES];
+static uint8_t *const received = space + HELD_BYTES; /* what was held goes in front */
 
 /* What is being done now */
 static unsigned to_start, under_way, completed;
@@ -64,6 +74,11 @@ static unsigned next_one; /* the session whose turn it is in `each`; none when i
 static uint8_t *payload, *wire; /* the message; in_flight masked frames of it */
 static size_t payload_size, frame_size;
 static unsigned frame_count;
+static uint8_t first_byte = FIN | BINARY;          /* of a message and of its echo */
+static uint8_t compressed[HELD_BYTES];             /* the text that every message is, if any */
+static size_t compressed_size;
+static uint8_t *echo_payload, learnt[HELD_BYTES];  /* what an echo has to be */
+static size_t echo_size;                           /* 0 until it is learnt */
 
 /* Opening and closing */
 
@@ -119,6 +134,8 @@ static bool on_answer(struct session *session) {
     if (!strstr(session->head, "\r\n\r\n")) return true;
     if (strncmp(session->head, "HTTP/1.1 101 ", 13) || !strstr(session->head, expected_accept))
         fail("the handshake was answered so:\n%s", session->head);
+    if (compressed_size && !strcasestr(session->head, DEFLATE))
+        fail("compression was not agreed to:\n%s", session->head);
     session->state = OPEN;
     session->held = 0;
     if (churning && !by_tcp) {
@@ -193,6 +210,16 @@ static void message_ended(struct session *session) {
     if (next_one) issue_next();
 }
 
+/* A proxy that reads messages may compress them in its own way, but each alike: what its first echo
+ * is, all others have to be. Whether the frame is whole. */
+static bool learn_echo(const struct frame *frame, const uint8_t *data, size_t size) {
+    if (frame->head + frame->length > HELD_BYTES)
+        fail("a compressed echo has %zu bytes", (size_t)frame->length);
+    if (size < frame->head + frame->length) return false;
+    memcpy(learnt, data + frame->head, echo_size = frame->length);
+    return true;
+}
+
 /* The header of the next frame. Returns its size, 0 when it is not whole yet. */
 static size_t begin_frame(struct session *session, const uint8_t *data, size_t size) {
     struct frame frame;
@@ -203,7 +230,8 @@ static size_t begin_frame(struct session *session, const uint8_t *data, size_t s
         /* A proxy's own ping. No run is long enough for it to miss the pong. */
         return size < frame.head + frame.length ? 0 : frame.head + frame.length;
     }
-    if (frame.first != (FIN | BINARY) || frame.length != payload_size)
+    if (frame.first == first_byte && !echo_size && !learn_echo(&frame, data, size)) return 0;
+    if (frame.first != first_byte || frame.length != echo_size)
         fail("an echo begins with 0x%02x and has %zu bytes", frame.first, (size_t)frame.length);
     session->remaining = frame.length;
     return frame.head;
@@ -218,7 +246,7 @@ static void take(struct session *session, const uint8_t *data, size_t size) {
             size -= head;
         }
         size_t part = session->remaining < size ? session->remaining : size;
-        if (memcmp(data, payload + payload_size - session->remaining, part))
+        if (memcmp(data, echo_payload + echo_size - session->remaining, part))
             fail("an echo differs from what was sent");
         data += part;
         size -= part;
@@ -326,20 +354,37 @@ static void let_some_leave(void) {
     }
 }
 
+static void fill_text(uint8_t *to, size_t size) {
+    for (size_t i = 0; i < size; i++) to[i] = (uint8_t)(' ' + (i * 31 + i / 251) % 95);
+}
+
+/* What every message has, and its echo. */
+static void choose_payload(size_t size) {
+    free(payload);
+    payload = malloc(payload_size = size);
+    if (!payload) die("malloc");
+    if (compressed_size)
+        memcpy(payload, compressed, size);
+    else if ((first_byte & 0x0F) == TEXT)
+        fill_text(payload, size);
+    else
+        fill(payload, size);
+    if (compressed_size) return;
+    echo_payload = payload;
+    echo_size = size;
+}
+
 /* The bytes to send: every frame with a mask of its own. */
 static void prepare(size_t size, unsigned in_flight) {
-    free(payload);
+    choose_payload(size);
     free(wire);
-    payload = malloc(size);
     wire = malloc(in_flight * (size + MAX_HEADER));
-    if (!payload || !wire) die("malloc");
-    payload_size = size;
-    fill(payload, size);
+    if (!wire) die("malloc");
     uint8_t *end = wire;
     for (unsigned i = 0; i < in_flight; i++) {
         uint8_t mask[4];
         if (getrandom(mask, 4, 0) != 4) die("getrandom");
-        end += write_header(end, FIN | BINARY, size, MASKED);
+        end += write_header(end, first_byte, size, MASKED);
         memcpy(end, mask, 4);
         unmask(end + 4, payload, size, mask);
         end += 4 + size;
@@ -351,7 +396,7 @@ static void prepare(size_t size, unsigned in_flight) {
 static uint64_t begin(size_t size, unsigned in_flight) {
     if (in_flight > MAX_IN_FLIGHT) fail("at most %d messages in flight", MAX_IN_FLIGHT);
     if (!size) fail("a message has at least one byte");
-    prepare(size, in_flight);
+    prepare(compressed_size ? compressed_size : size, in_flight);
     flooded = 0;
     return begin_counting();
 }
@@ -435,7 +480,7 @@ static void resume(void) {
     puts("{}");
 }
 
-static void greet(void) {
+static void greet(const char *extensions) {
     uint8_t nonce[16];
     const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     if (getrandom(nonce, sizeof nonce, 0) != sizeof nonce) die("getrandom");
@@ -448,12 +493,30 @@ static void greet(void) {
              "User-Agent: Mozilla/5.0 (X11; Linux x86_64) benchmark\r\nUpgrade: websocket\r\n"
              "Origin: " SCHEME "://" HOST ":%d\r\nSec-WebSocket-Version: 13\r\n"
              "Accept-Encoding: gzip, deflate, br\r\nAccept-Language: en-GB,en;q=0.9\r\n"
-             "Cookie: session=0123456789abcdef\r\nSec-WebSocket-Key: %s\r\n\r\n",
-             port, port, key);
+             "Cookie: session=0123456789abcdef\r\nSec-WebSocket-Key: %s\r\n%s\r\n",
+             port, port, key, extensions);
+}
+
+static void compress_all(const char *hex) {
+    size_t size = strspn(hex, "0123456789abcdef") / 2;
+    if (!size || size > HELD_BYTES) fail("a compressed text has 1 to %d bytes", HELD_BYTES);
+    for (size_t i = 0; i < size; i++) sscanf(hex + 2 * i, "%2hhx", compressed + i);
+    compressed_size = size;
+    first_byte = FIN | COMPRESSED | TEXT;
+    echo_payload = learnt;
+    echo_size = 0;
+    greet(OFFER);
+    puts("{}");
+}
+
+static void tell_echo(void) {
+    printf("{\"payload\": \"");
+    for (size_t i = 0; i < echo_size; i++) printf("%02x", echo_payload[i]);
+    puts("\"}");
 }
 
 int main(int count, char **arguments) {
-    char line[128], first[32], frame[32];
+    char line[2 * HELD_BYTES + 64], first[32], frame[32];
     unsigned number, parallel;
     size_t size;
     double seconds, every_ms;
@@ -464,7 +527,7 @@ int main(int count, char **arguments) {
     port = atoi(arguments[1]);
     poller = epoll_create1(EPOLL_CLOEXEC);
     link_setup();
-    greet();
+    greet("");
     while (fgets(line, sizeof line, stdin)) {
         if (sscanf(line, "open %u %u", &number, &parallel) == 2) {
             open_sessions(number, parallel);
@@ -480,6 +543,13 @@ int main(int count, char **arguments) {
             each(size, parallel);
         } else if (!strcmp(line, "resume\n")) {
             resume();
+        } else if (!strcmp(line, "text\n")) {
+            first_byte = FIN | TEXT;
+            puts("{}");
+        } else if (!strncmp(line, "compressed ", 11)) {
+            compress_all(line + 11);
+        } else if (!strcmp(line, "echoed\n")) {
+            tell_echo();
         } else if (sscanf(line, "flood %31s %31s", first, frame) == 2) {
             start_flood(first, frame);
         } else {

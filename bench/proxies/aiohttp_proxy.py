@@ -1,9 +1,12 @@
-"""A proxy as one writes it with aiohttp: `aiohttp_proxy.py PORT BACKEND_PORT`."""
+"""A proxy as one writes it with aiohttp, which counts messages and compresses them where the client
+does: `aiohttp_proxy.py PORT BACKEND_PORT`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import sys
+from collections import Counter
 from typing import TypeAlias
 
 import aiohttp
@@ -12,9 +15,12 @@ from aiohttp import web
 
 Socket: TypeAlias = web.WebSocketResponse | aiohttp.ClientWebSocketResponse
 
+seen: Counter[aiohttp.WSMsgType] = Counter()
+
 
 async def pump(source: Socket, target: Socket) -> None:
     async for message in source:
+        seen[message.type] += 1
         if message.type is aiohttp.WSMsgType.TEXT:
             await target.send_str(message.data)
         elif message.type is aiohttp.WSMsgType.BINARY:
@@ -29,9 +35,10 @@ async def main(port: int, backend_port: int) -> None:
     async with aiohttp.ClientSession(connector=connector) as session:
 
         async def relay(request: web.Request) -> web.WebSocketResponse:
-            client = web.WebSocketResponse(compress=False, max_msg_size=0)
+            client = web.WebSocketResponse(max_msg_size=0)
             await client.prepare(request)
-            async with session.ws_connect(backend, max_msg_size=0) as server:
+            bits = 15 if client.compress else 0
+            async with session.ws_connect(backend, compress=bits, max_msg_size=0) as server:
                 await asyncio.gather(pump(client, server), pump(server, client))
             return client
 

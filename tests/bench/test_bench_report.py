@@ -15,8 +15,9 @@ from bench.subjects import SUBJECTS
 from bench.summary import ratio
 
 ECHO = next(load for load in LOADS if load.kind == "echo")
-NGINX, EASEWS = (
-    next(subject for subject in SUBJECTS if subject.name == name) for name in ("nginx", "easews")
+NGINX, AIOHTTP, EASEWS = (
+    next(subject for subject in SUBJECTS if subject.name == name)
+    for name in ("nginx", "aiohttp", "easews")
 )
 
 
@@ -78,15 +79,32 @@ def test_a_subject_that_cannot_do_a_load_has_no_row() -> None:
     assert [line.split()[0] for line in table.splitlines()[2:]] == ["easews"]
 
 
+def test_those_who_look_at_messages_are_compared_with_aiohttp() -> None:
+    (looked_at,) = [load for load in LOADS if load.name == "msg-64x125"]
+    samples = [
+        Sample(1, looked_at.name, name, {"cpu_us": cpu_us})
+        for name, cpu_us in (("aiohttp", 20.0), ("easews", 15.0))
+    ]
+    (table,) = report(samples, [looked_at], [NGINX, EASEWS, AIOHTTP])
+    _, head, easews, aiohttp = table.splitlines()
+    assert "vs aiohttp" in head
+    assert easews.split()[:6] == ["easews", "15.00", "15.00", "..", "15.00", "0.75"]
+    assert aiohttp.split()[5] == "1.00"
+
+
 def test_every_load_is_in_one_group() -> None:
     groups = [load for name, loads in GROUPS.items() if name != "all" for load in loads]
     assert sorted(load.name for load in groups) == sorted(load.name for load in LOADS)
 
 
 def test_a_config_has_the_lines_of_its_mode_only() -> None:
-    config = "port: 1\nhttps: true #tls\nkind: WebSocketProxy #ws\nkind: Proxy #http\n"
+    config = (
+        "port: 1\nhttps: true #tls\nkind: Look #messages\nkind: WebSocketProxy #ws\n"
+        "kind: Proxy #http\n"
+    )
     kept = {need: in_modes(config, modes).splitlines()[1:] for need, modes in MODES.items()}
     assert kept["ws"] == ["kind: WebSocketProxy #ws"]
+    assert kept["messages"] == ["kind: Look #messages", "kind: WebSocketProxy #ws"]
     assert kept["tls"] == ["https: true #tls", "kind: WebSocketProxy #ws"]
     assert kept["http"] == ["kind: Proxy #http"]
     assert kept["answer"] == []

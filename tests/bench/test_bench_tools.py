@@ -8,8 +8,10 @@ import socket
 import ssl
 import subprocess
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from base64 import b64encode
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from hashlib import sha1
 from pathlib import Path
 from queue import Queue
 from threading import Thread
@@ -17,6 +19,7 @@ from typing import Any, get_args
 
 import pytest
 from bench.generators import Backend, LoadGenerator
+from bench.jsontext import compressed, text_of
 from bench.loads import EndingKind
 from bench.measure import cores, cpu_seconds, process_trees, pss_kib
 from bench.tools import (
@@ -61,6 +64,74 @@ def test_every_open_session_echoes(generator: LoadGenerator) -> None:
 @pytest.mark.parametrize("ending", get_args(EndingKind))
 def test_sessions_are_opened_and_ended(generator: LoadGenerator, ending: EndingKind) -> None:
     assert generator.churn(50, 4, ending)["churned"] == 50
+
+
+def test_messages_may_be_text(generator: LoadGenerator) -> None:
+    generator.send_text()
+    generator.open(2, 2)
+    assert generator.echo(300, 4, 0.01)["echoes"] >= 2 * 4
+
+
+def test_compressed_messages_are_echoed_as_they_are(generator: LoadGenerator) -> None:
+    payload = compressed(text_of(4096))
+    generator.send_compressed(payload)
+    generator.open(3, 2)
+    assert generator.each(4096, 2)["echoes"] == 3
+    assert generator.echo(4096, 4, 0.01)["echoes"] >= 3 * 4
+    assert generator.echoed() == payload
+
+
+@pytest.mark.parametrize(
+    ("frames", "fault"),
+    [
+        (["c103aaaaab", "c103aaaaaa"], "an echo differs"),
+        (["c102aaaa", "c103aaaaaa"], "an echo begins with 0xc1 and has 3 bytes"),
+        (["8103aaaaaa"], "an echo begins with 0x81"),
+    ],
+)
+def test_compressed_echoes_have_to_be_like_the_first(frames: list[str], fault: str) -> None:
+    build_tools()
+    with peer(*frames) as port, LoadGenerator(cores()[1], port) as load:
+        load.send_compressed(b"anything")
+        load.open(1, 1)
+        for frame in frames[:-1]:
+            load.each(4096, 1)
+            assert load.echoed() == bytes.fromhex(frame[4:])
+        with pytest.raises(BenchError, match=fault):
+            load.each(4096, 1)
+
+
+def test_a_server_that_does_not_compress_is_told() -> None:
+    build_tools()
+    with peer(agrees="") as port, LoadGenerator(cores()[1], port) as load:
+        load.send_compressed(b"anything")
+        with pytest.raises(BenchError, match="compression was not agreed to"):
+            load.open(1, 1)
+
+
+@contextmanager
+def peer(*frames: str, agrees: str = "permessage-deflate") -> Iterator[int]:
+    """A server that answers each message of its one session by the next of these frames."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = Thread(target=answer_with, args=(server, frames, agrees))
+        thread.start()
+        yield server.getsockname()[1]
+        thread.join()
+
+
+def answer_with(server: socket.socket, frames: Sequence[str], agrees: str) -> None:
+    connection, _ = server.accept()
+    with connection:
+        request = connection.recv(4096).decode()
+        key = request.partition("Sec-WebSocket-Key: ")[2].partition("\r\n")[0].encode()
+        digest = b64encode(sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()).decode()
+        connection.sendall(
+            f"HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: {digest}\r\n"
+            f"Sec-WebSocket-Extensions: {agrees}\r\n\r\n".encode()
+        )
+        for frame in frames:
+            connection.recv(4096)
+            connection.sendall(bytes.fromhex(frame))
 
 
 def test_every_open_session_echoes_one_message(generator: LoadGenerator) -> None:
