@@ -12,7 +12,10 @@ from typing import Any
 import pytest
 
 from easews import Context, Filter, PluginError, hookimpl
-from easews.plugins import Found, Kinds, discover
+from easews.filters import API
+from easews.plugins import Found, Kinds, discover, load_plugins
+from easews.plugins.distributions import asks_for, docs_of
+from easews.plugins.version import RELEASES, misfit
 
 
 class Stamp(Filter):
@@ -110,13 +113,88 @@ BROKEN = [
 ]
 
 
-def test_a_filter_for_another_version_of_the_contract_is_refused() -> None:
-    class Later(Stamp):
+def test_a_filter_for_a_later_version_of_the_contract_is_refused_with_the_way_out() -> None:
+    class Later(Filter):  # its hook is one that this engine does not know
+        kind = "Stamp"
         api = 2
 
-    fault = only_fault(discover([found(Later)]))
-    assert "Stamp was written for version 2" in fault.problem
-    assert fault.remedy == "this easews has version 1: install a version of acme for it"
+    found_ = Found("acme", "1.2", Entry(lambda: plugin([Later])), asks_for=">=0.2")
+    assert str(only_fault(discover([found_]))) == (
+        "acme: Stamp is for version 2 of the filter contract, and this easews has version 1; "
+        "update easews (acme asks for easews>=0.2): pip install --upgrade easews; "
+        "or install an older acme, for version 1"
+    )
+
+
+def test_a_filter_for_an_earlier_version_is_told_which_easews_has_it() -> None:
+    releases = {1: "easews>=0.1,<0.3", 2: "easews>=0.3"}
+    assert misfit(2, "acme", "", releases) is None
+    assert misfit(1, "acme", "", releases) == (
+        "is for version 1 of the filter contract, and this easews has version 2",
+        "update the filter: pip install --upgrade acme; "
+        "or go back to an easews with version 1: pip install 'easews>=0.1,<0.3'",
+    )
+
+
+@pytest.mark.parametrize("api", [0, True, "1", None, 1.0])
+def test_what_is_no_version_is_told_as_such(api: object) -> None:
+    problem, remedy = misfit(api, "acme", "") or ("", "")
+    assert problem == f"api is {api!r}, which is no version of the filter contract"
+    assert remedy.endswith("this easews has 1")
+
+
+def test_the_engine_has_the_newest_version_that_the_table_names() -> None:
+    assert max(RELEASES) == API
+
+
+def test_a_name_that_this_easews_does_not_have_is_one_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "acme_later.py").write_text("from easews import Tomorrow\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    entry_point = metadata.EntryPoint("it", "acme_later", "easews")
+    for asks, wanted in ((">=7", "easews>=7"), ("", "the easews")):
+        fault = only_fault(discover([Found("acme", "1", entry_point, asks_for=asks)]))
+        assert "cannot import name 'Tomorrow' from 'easews'" in fault.problem
+        assert fault.remedy == (
+            f"install {wanted} that acme was written for, or acme for this easews"
+        )
+
+
+@pytest.mark.parametrize(
+    ("requirements", "versions"),
+    [
+        (["easews"], ""),
+        (["anyio>=4", "easews>=0.1,<0.2"], ">=0.1,<0.2"),
+        (["EasEws (>=0.1) ; python_version > '3'"], ">=0.1"),
+        (["easews[trio] ~=0.1; extra == 'x'"], "~=0.1"),
+        (["easews-headers>=3", "easews.more>=4"], ""),
+        ([], ""),
+    ],
+)
+def test_which_easews_a_distribution_asks_for(requirements: list[str], versions: str) -> None:
+    assert asks_for(requirements) == versions
+
+
+@pytest.mark.parametrize(
+    ("urls", "docs"),
+    [
+        (["Homepage, https://a.example", "Documentation, https://d.example"], "https://d.example"),
+        (["Source, https://s.example", "HomePage, https://a.example"], "https://a.example"),
+        (["Chat, https://c.example"], ""),
+    ],
+)
+def test_where_a_distributions_documentation_is(urls: list[str], docs: str) -> None:
+    assert docs_of(urls) == docs
+
+
+def test_loading_is_timed_by_plugin() -> None:
+    good, bad = load_plugins([found(Stamp), Found("acme", "1", Entry(missing_module))])
+    assert [kind.name for kind in good.kinds] == ["Stamp"]
+    assert good.fault is None
+    assert good.seconds > 0
+    assert (bad.kinds, bad.found.where) == ((), "entry point it = package.plugin")
+    assert bad.fault is not None
 
 
 @pytest.mark.parametrize(("load", "problem", "remedy"), BROKEN)
@@ -174,7 +252,7 @@ BAD_CLASSES: list[tuple[dict[str, object], str]] = [
     ({"handle": sync_handle}, "handle is no coroutine"),
     ({"handle": Filter.handle}, "Stamp has no hook"),
     ({"on_answer": lambda self, ctx: None}, "on_answer is no coroutine"),
-    ({"api": 2}, "was written for version 2 of the filter contract"),
+    ({"api": 2}, "Stamp is for version 2 of the filter contract"),
     ({"results": "stamped"}, "Stamp.results is 'stamped'"),
     ({"results": ("",)}, "Stamp.results is ('',)"),
     ({"results": ("END",)}, "declares the result END"),

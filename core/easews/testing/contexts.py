@@ -9,9 +9,8 @@ from typing import Any, TypeVar
 
 from ..config import Config, Source, from_sources
 from ..filters import Context, Filter
-from ..hookspecs import hookimpl
 from ..http import Headers, Request
-from ..plugins import Found, Kinds, discover, installed
+from ..plugins import Classes, Found, Kinds, discover, installed
 
 F = TypeVar("F", bound=Filter)
 
@@ -51,10 +50,10 @@ def kinds_with(*filters: type[Filter]) -> Kinds:
     A class replaces an installed one of the same kind. PluginError when it is not a valid filter.
     """
     there = discover(installed())
-    local = discover([Found("the-test", "0", _LocalPlugin(filters))])
+    local = discover([Found("the-test", "0", Classes("the-test", filters))])
     for error in local.broken:
         raise error
-    return Kinds({**there, **local}.values(), there.broken)
+    return there.with_classes_of(local)
 
 
 def load_config(
@@ -65,20 +64,3 @@ def load_config(
     ConfigError when it has faults.
     """
     return from_sources([Source("test.yaml", text)], kinds_with(*filters), environ)
-
-
-class _LocalPlugin:
-    """An entry point, and the plugin that it leads to."""
-
-    name = "the-test"
-    value = "the-test"
-
-    def __init__(self, filters: Iterable[type[Filter]]) -> None:
-        self._filters = list(filters)
-
-    def load(self) -> _LocalPlugin:
-        return self
-
-    @hookimpl
-    def easews_filters(self) -> list[type[Filter]]:
-        return self._filters
