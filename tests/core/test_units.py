@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from easews.schema import errors
-from easews.schema.units import seconds, size
+from easews.schema.units import seconds, size, written_size
 
 DURATION = {"$ref": "urn:easews:common#/$defs/duration"}
 SIZE = {"$ref": "urn:easews:common#/$defs/size"}
@@ -58,3 +58,17 @@ def test_the_schema_takes_what_can_be_converted_and_nothing_else(value: str | in
         except ValueError:
             converted = False
         assert valid == converted, value
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0B"), (1, "1B"), (1023, "1023B"), (65536, "64KiB"), (1 << 20, "1MiB"), (1536, "1536B")],
+)
+def test_bytes_are_written_as_a_config_would(count: int, text: str) -> None:
+    assert written_size(count) == text
+    assert size(text) == count
+
+
+@given(st.integers(min_value=0))
+def test_what_is_written_is_read_as_the_same(count: int) -> None:
+    assert size(written_size(count)) == count

@@ -6,6 +6,9 @@
     options    what several commands have in common
     kinds      the command that lists the kinds, or one kind's fields
     page       one kind: what it is, and its fields as a table
+    plugins    the commands on installed packages of filters
+    packages   one of them: as a row, a page, and JSON
+    costs      which messages a filter reads, in words
     schema     the command that prints JSON Schemas
     init       the command that writes a first config
     starter    that config, with its comments                                 (pure)

@@ -13,6 +13,7 @@ from ..config import Config, load
 from ..config.schemas import OBJECT_KINDS
 from ..errors import ConfigError, EasewsError, Problem
 from ..plugins import build_notes, discover
+from . import plugins
 from .init import init
 from .kinds import kinds
 from .options import PROBLEMS, USAGE, Files, choice, epilog
@@ -196,3 +197,5 @@ app.command(
         "easews schema --all schemas/",
     )
 )(schema)
+
+app.add_typer(plugins.app)

@@ -50,6 +50,10 @@ Files = Annotated[
 ]
 
 
+#: For the commands whose answer is data.
+Json = Annotated[bool, typer.Option("--json", help="Print it as JSON, for machines.")]
+
+
 def _names(incomplete: str) -> list[str]:
     """The kinds that a shell may complete `incomplete` to."""
     return [name for name in (*OBJECT_KINDS, *discover()) if name.startswith(incomplete)]

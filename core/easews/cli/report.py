@@ -24,12 +24,11 @@ _NARROWEST = 40
 
 Style = tuple[str, str]
 
-_PLAIN: Style = ("", "")
-_BOLD: Style = ("\x1b[1m", "\x1b[0m")
-_RED: Style = ("\x1b[31m", "\x1b[0m")
-_BOLD_RED: Style = ("\x1b[1;31m", "\x1b[0m")
-_CYAN: Style = ("\x1b[36m", "\x1b[0m")
-_DIM: Style = ("\x1b[2m", "\x1b[0m")
+BOLD: Style = ("\x1b[1m", "\x1b[0m")
+RED: Style = ("\x1b[31m", "\x1b[0m")
+BOLD_RED: Style = ("\x1b[1;31m", "\x1b[0m")
+CYAN: Style = ("\x1b[36m", "\x1b[0m")
+DIM: Style = ("\x1b[2m", "\x1b[0m")
 
 
 def say(text: str, stream: TextIO | None = None) -> None:
@@ -85,19 +84,19 @@ def _block(problem: Problem, width: int, colour: bool) -> Iterable[str]:
     """
     number = str(problem.line)
     gutter = " " * (len(number) + 1)
-    bar = _painted(f"{gutter}|", _DIM, colour)
-    yield from (_painted(line, _BOLD_RED, colour) for line in folded(problem.wrong, width))
+    bar = painted(f"{gutter}|", DIM, colour)
+    yield from (painted(line, BOLD_RED, colour) for line in folded(problem.wrong, width))
     place = f"{problem.file}:{problem.line}:{problem.column}" if problem.end_line else problem.file
-    path = f"  {_painted(problem.path, _CYAN, colour)}" if problem.path else ""
-    yield f"{_painted(gutter[:-1] + '-->', _DIM, colour)} {place}{path}"
+    path = f"  {painted(problem.path, CYAN, colour)}" if problem.path else ""
+    yield f"{painted(gutter[:-1] + '-->', DIM, colour)} {place}{path}"
     line, carets = underlined(problem, width - len(gutter) - 2)
     if line:
         yield bar
-        yield f"{_painted(f'{number} |', _DIM, colour)} {line}"
-        yield f"{bar} {_painted(carets, _RED, colour)}"
+        yield f"{painted(f'{number} |', DIM, colour)} {line}"
+        yield f"{bar} {painted(carets, RED, colour)}"
     if problem.accepted:
         first, *others = folded(problem.accepted, width - len(gutter) - 2)
-        yield f"{_painted(f'{gutter}=', _DIM, colour)} {first}"
+        yield f"{painted(f'{gutter}=', DIM, colour)} {first}"
         yield from (f"{gutter}  {other}" for other in others)
 
 
@@ -137,6 +136,20 @@ def summary(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
+def details(rows: Iterable[tuple[str, str]], width: int | None, *, colour: bool) -> str:
+    """Labels, and beside each its text, in as many lines as it needs; empty ones are left out."""
+    shown = [(label, text) for label, text in rows if text]
+    column = max((len(label) for label, _ in shown), default=0)
+    lines = []
+    for label, text in shown:
+        first, *more = (
+            [text] if width is None else folded(text, max(_NARROWEST, width - column - 4))
+        )
+        lines.append(f"  {painted(label.ljust(column), DIM, colour)}  {first}")
+        lines += [" " * (column + 4) + line for line in more]
+    return "\n".join(lines)
+
+
 def table(rows: Sequence[Sequence[str]], *, colour: bool = False) -> str:
     """Rows in aligned columns, the first one as the heading."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -144,7 +157,7 @@ def table(rows: Sequence[Sequence[str]], *, colour: bool = False) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
-    return "\n".join([_painted(lines[0], _BOLD, colour), *lines[1:]])
+    return "\n".join([painted(lines[0], BOLD, colour), *lines[1:]])
 
 
 def fitted_table(rows: Sequence[Sequence[str]], width: int | None, colour: bool) -> str:
@@ -171,6 +184,7 @@ def _folded_rows(rows: Sequence[Sequence[str]], width: int) -> Iterator[tuple[st
         yield from ((*[""] * len(cells), line) for line in more)
 
 
-def _painted(text: str, style: Style, colour: bool) -> str:
-    begin, end = style if colour else _PLAIN
+def painted(text: str, style: Style, colour: bool) -> str:
+    """`text` in this style, or as it is."""
+    begin, end = style if colour else ("", "")
     return f"{begin}{text}{end}"

@@ -35,5 +35,12 @@ def size(text: str | int) -> int:
     return int(match[1]) * _BYTES[match[2]]
 
 
+def written_size(count: int) -> str:
+    """Bytes as a config would have them: 65536 is `64KiB`."""
+    fitting = [unit for unit in _BYTES if unit and count % _BYTES[unit] == 0]
+    unit = fitting[-1] if count else "B"
+    return f"{count // _BYTES[unit]}{unit}"
+
+
 #: The converter of each `x-unit` of a schema.
 UNITS: dict[str, Callable[..., float | int]] = {"seconds": seconds, "bytes": size}
