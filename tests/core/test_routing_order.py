@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from easews import Address, Headers, Request, parse_network
 from easews.config.model import Condition, IpFilterSpec, PathSpec, RuleSpec
 from easews.config.shadows import shadows
-from easews.server.routing import Match, Router
+from easews.server.routing import Match, Router, verdicts
 from easews.testing import load_config
 
 (SERVER,) = load_config("{kind: HTTPServer, name: s, port: 80, clientMaxBodySize: 1}").servers
@@ -205,3 +205,16 @@ def test_the_first_of_many_that_match_wins_however_they_are_written(host: str | 
         found = Router(replace(SERVER, rules=tuple(rules))).route(request)
         assert isinstance(found, Match)
         assert found.path.key == "first"
+
+
+# -- the reasons ---------------------------------------------------------------------------------
+
+
+@given(st.lists(rule_specs(), max_size=3), REQUESTS)
+def test_the_first_path_without_a_reason_is_the_routers(
+    rules: list[RuleSpec], request: Request
+) -> None:
+    server = replace(SERVER, rules=tuple(keyed(rules)))
+    found = [it for it in verdicts(server, request) if it.matches]
+    answer = Router(server).route(request)
+    assert [it.path.key for it in found] == ([answer.path.key] if isinstance(answer, Match) else [])

@@ -9,6 +9,9 @@
     plugins    the commands on installed packages of filters
     packages   one of them: as a row, a page, and JSON
     costs      which messages a filter reads, in words
+    explain    the command on one request
+    asked      the request that the command line describes                    (pure)
+    explanation  what becomes of it, as text and as JSON
     schema     the command that prints JSON Schemas
     init       the command that writes a first config
     starter    that config, with its comments                                 (pure)

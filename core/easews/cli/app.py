@@ -14,6 +14,7 @@ from ..config.schemas import OBJECT_KINDS
 from ..errors import ConfigError, EasewsError, Problem
 from ..plugins import build_notes, discover
 from . import plugins
+from .explain import explain
 from .init import init
 from .kinds import kinds
 from .options import PROBLEMS, USAGE, Files, choice, epilog
@@ -197,5 +198,14 @@ app.command(
         "easews schema --all schemas/",
     )
 )(schema)
+
+app.command(
+    epilog=epilog(
+        "0 when a path matches, 1 when the request is refused or the config has problems",
+        "easews explain config.yaml ws://127.0.0.1:8080/ws",
+        "easews explain config/ https://app.example/api --method POST --header 'X-Version: 2'",
+        "easews explain config.yaml ws://a.example/ --client-ip 192.0.2.1 --json | jq .messageMode",
+    )
+)(explain)
 
 app.add_typer(plugins.app)

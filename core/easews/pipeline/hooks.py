@@ -89,15 +89,8 @@ class SessionHooks:
 
     def reads(self, sender: Sender) -> Reads | None:
         """What is read of the messages of `sender`; None: nothing."""
-        wanted = [step.reads for step in self._readers[sender] if step.reads is not None]
-        if not wanted:
-            return None
-        return Reads(
-            (sender,),
-            any(reads.text for reads in wanted),
-            any(reads.binary for reads in wanted),
-            min(reads.max_size for reads in wanted),
-        )
+        steps = self._readers[sender]
+        return merged_reads(sender, [step.reads for step in steps if step.reads is not None])
 
     def message(self, session: Session, message: Message) -> MaybeLater:
         """What goes on in place of `message`: itself when nobody has changed it."""
@@ -114,6 +107,19 @@ class SessionHooks:
     def ended(self, session: Session, ending: Ending) -> Awaitable[None] | None:
         """It is over."""
         return _told(session, self._steps, "on_close", session, ending)
+
+
+def merged_reads(sender: Sender, reads: Iterable[Reads]) -> Reads | None:
+    """What has to be read of the messages of `sender` for all of these; None: nothing."""
+    wanted = [it for it in reads if sender in it.senders]
+    if not wanted:
+        return None
+    return Reads(
+        (sender,),
+        any(it.text for it in wanted),
+        any(it.binary for it in wanted),
+        min(it.max_size for it in wanted),
+    )
 
 
 def _of(steps: Iterable[HookStep], sender: Sender) -> list[HookStep]:

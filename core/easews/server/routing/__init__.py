@@ -9,10 +9,12 @@ ipfilter    which clients are let in
 refusals    several reasons why nothing matched -> the one that the client is told
 rewrite     the target that is sent on
 prefixes    values by prefix
+reasons     why each path matches or does not, for people
 """
 
 from .entry import Match
+from .reasons import Verdict, refused_by_server, verdicts
 from .refusals import Refused
 from .router import Router
 
-__all__ = ["Match", "Refused", "Router"]
+__all__ = ["Match", "Refused", "Router", "Verdict", "refused_by_server", "verdicts"]
