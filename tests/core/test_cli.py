@@ -100,6 +100,7 @@ def test_problems_as_json_have_every_part(easews: Callable[..., Result], good: s
         (["validate"], 2),
         (["validate", "--format", "xml", "x"], 2),
         (["run", "--backend", "curio", "x"], 2),
+        (["run", "--watch-plugins", "/no/such/file.py", "x"], 2),
         (["schema", "Stmap"], 2),
         (["kinds", "Stmap"], 2),
         (["schema", "Stamp", "--all", "x"], 2),
@@ -140,6 +141,15 @@ def test_run_hands_the_config_to_the_supervisor(
     assert (call["backend"], call["log_format"]) == ("uvloop", "json")
     assert other["log_format"] is None
     assert call["config"].servers[0].name == "w"
+
+
+def test_a_watched_file_needs_a_config_that_can_be_read_again(
+    easews: Callable[..., Result], tmp_path: Path
+) -> None:
+    (tmp_path / "f.py").touch()
+    result = easews("run", "--watch-plugins", str(tmp_path / "f.py"), "-", input=GOOD)
+    assert result.exit_code == 2
+    assert "save it to a file" in " ".join(result.stderr.split())
 
 
 def test_kinds_are_listed_with_package_and_results(easews: Callable[..., Result]) -> None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from functools import partial
 from importlib import metadata
+from pathlib import Path
 from typing import Annotated, TextIO
 
 import typer
 
 from ..config import Config, load
 from ..config.schemas import OBJECT_KINDS
+from ..config.sources import STDIN
 from ..errors import ConfigError, EasewsError, Problem
-from ..plugins import build_notes, discover
+from ..plugins import Kinds, build_notes, discover
 from . import plugins
 from .explain import explain
 from .init import init
@@ -91,7 +94,7 @@ def validate(
     problems: tuple[Problem, ...] = ()
     found = ""
     try:
-        found = _found(_load(files))
+        found = _found(_load(files, discover()))
     except ConfigError as error:
         problems = error.problems
     if format == "json":
@@ -101,9 +104,8 @@ def validate(
     raise typer.Exit(PROBLEMS if problems else 0)
 
 
-def _load(files: list[str]) -> Config:
+def _load(files: list[str], kinds: Kinds) -> Config:
     """The config; a broken plugin that it does not use is a warning."""
-    kinds = discover()
     told: tuple[Problem, ...] = ()
     try:
         return load(files, kinds)
@@ -130,6 +132,7 @@ def _found(config: Config) -> str:
         "0 when it was stopped, 1 when the config has problems or it cannot serve",
         "easews run config.yaml",
         "easews run --backend uvloop --log-format json config/",
+        "easews run --watch-plugins my_filter.py config.yaml",
     )
 )
 def run(
@@ -142,6 +145,16 @@ def run(
         str | None,
         choice(FORMATS, "How the log on standard error is written, whatever the config says."),
     ] = None,
+    watch_plugins: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE.py",
+            exists=True,
+            dir_okay=False,
+            help="For development: use the filters in this file, and load it again when it is"
+            " saved. May be given several times.",
+        ),
+    ] = None,
 ) -> None:
     """Run the servers of config files until SIGTERM or Ctrl-C.
 
@@ -150,19 +163,28 @@ def run(
     signal ends the process at once. If the config has problems, they go to standard error, and
     nothing is started.
     """
+    if watch_plugins and STDIN in files:
+        wrong = "the config is read again, too, and standard input cannot be; save it to a file"
+        raise typer.BadParameter(wrong, param_hint="--watch-plugins")
     if backend != BACKENDS[0] and importlib.util.find_spec(backend) is None:
         how = f"pip install 'easews[{backend}]', or leave out --backend"
         complain(f"{backend} is not installed; {how}")
         raise typer.Exit(USAGE)
     from ..operate.process import run as run_config  # what only `run` needs, loaded by it alone
+    from ..operate.watching import Watch
 
+    kinds, companions = discover(), []
     try:
-        config = _load(files)
+        if watch_plugins:
+            watch = Watch(watch_plugins, kinds, partial(load, files))
+            kinds = watch.kinds
+            companions.append(watch.run)
+        config = _load(files, kinds)
         if not config.servers:
             remedy = "write one whose rules lead to a pipeline; `easews init` shows how"
             complain(f"there is no HTTPServer in {', '.join(files)}, so nothing to run; {remedy}")
             raise typer.Exit(PROBLEMS)
-        status = run_config(config, backend=backend, log_format=log_format)
+        status = run_config(config, backend=backend, log_format=log_format, companions=companions)
     except ConfigError as error:
         say(_report(error.problems, sys.stderr), sys.stderr)
         raise typer.Exit(PROBLEMS) from None

@@ -9,7 +9,7 @@ import resource
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -43,7 +43,17 @@ _USUAL_CONNECTIONS = 1024
 _STOP_HINT = 0.5
 
 
-def run(config: Config, *, backend: str = "asyncio", log_format: str | None = None) -> int:
+#: What goes on beside a gateway until it is told to stop. It handles its own errors.
+Companion = Callable[[Gateway], Coroutine[Any, Any, None]]
+
+
+def run(
+    config: Config,
+    *,
+    backend: str = "asyncio",
+    log_format: str | None = None,
+    companions: Sequence[Companion] = (),
+) -> int:
     """Serve `config` until SIGTERM or SIGINT; the exit status: 0, or 1 when something failed.
 
     A `log_format` counts before the config's.
@@ -61,7 +71,7 @@ def run(config: Config, *, backend: str = "asyncio", log_format: str | None = No
         for note in build_notes(entry.kind for spec in config.pipelines for entry in spec.filters):
             log.info("%s", note)
         try:
-            anyio.run(_run, Gateway(config, sockets), **BACKENDS[backend])
+            anyio.run(_run, Gateway(config, sockets), companions, **BACKENDS[backend])
             _leave_threads_behind()
         except EasewsError as error:
             print(f"easews: {error}", file=sys.stderr)
@@ -90,7 +100,7 @@ def _collect_garbage_less_often() -> None:
     gc.set_threshold(20_000, 20, 100)
 
 
-async def _run(gateway: Gateway) -> None:
+async def _run(gateway: Gateway, companions: Sequence[Companion]) -> None:
     failure: EasewsError | None = None
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         async with anyio.create_task_group() as tasks:
@@ -99,7 +109,7 @@ async def _run(gateway: Gateway) -> None:
                     _announce(gateway)
                     for tls in gateway.tls.values():
                         warn_of_old(tls)
-                    await _told_to_stop(signals)
+                    await _accompanied(gateway, companions, signals)
                     stopping = anyio.CancelScope()
                     tasks.start_soon(_insist, signals, stopping, gateway.drain.deadline)
                     tasks.start_soon(_tell_what_is_open, gateway)
@@ -110,6 +120,17 @@ async def _run(gateway: Gateway) -> None:
             tasks.cancel_scope.cancel()
     if failure is not None:
         raise failure
+
+
+async def _accompanied(
+    gateway: Gateway, companions: Sequence[Companion], signals: AsyncIterator[signal.Signals]
+) -> None:
+    """Return when we are told to stop, and the companions have."""
+    async with anyio.create_task_group() as tasks:
+        for companion in companions:
+            tasks.start_soon(companion, gateway)
+        await _told_to_stop(signals)
+        tasks.cancel_scope.cancel()
 
 
 async def _told_to_stop(signals: AsyncIterator[signal.Signals]) -> None:

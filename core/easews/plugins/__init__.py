@@ -4,6 +4,7 @@
     kinds          what plugins bring: a kind of filter with its schema          (values)
     version        the versions of the contract, and which easews has which     (pure)
     checks         one class against the contract                               (pure)
+    singlefile     the filters of a single file, for development
     discovery      load them all, and tell of each fault whose it is
 
 pluggy calls the hook, but the entry points are loaded here, because pluggy skips a second entry
@@ -14,6 +15,7 @@ these is a `PluginError` that names the distribution.
 from .discovery import discover, load_plugins, raised_at
 from .distributions import GROUP, Classes, Found, installed
 from .kinds import Kind, Kinds, Plugin, build_notes
+from .singlefile import load_file
 
 __all__ = [
     "GROUP",
@@ -25,6 +27,7 @@ __all__ = [
     "build_notes",
     "discover",
     "installed",
+    "load_file",
     "load_plugins",
     "raised_at",
 ]

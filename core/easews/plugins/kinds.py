@@ -74,6 +74,6 @@ class Kinds(Mapping[str, Kind]):
     def __len__(self) -> int:
         return len(self._kinds)
 
-    def with_classes_of(self, others: Kinds) -> Kinds:
-        """These, and those of `others`, which replace the ones of the same name."""
-        return Kinds({**self, **others}.values(), self.broken)
+    def with_kinds(self, others: Iterable[Kind]) -> Kinds:
+        """These and others, which replace the ones of the same name."""
+        return Kinds([*self.values(), *others], self.broken)

@@ -53,7 +53,7 @@ def kinds_with(*filters: type[Filter]) -> Kinds:
     local = discover([Found("the-test", "0", Classes("the-test", filters))])
     for error in local.broken:
         raise error
-    return there.with_classes_of(local)
+    return there.with_kinds(local.values())
 
 
 def load_config(
