@@ -51,11 +51,11 @@ class Peer:
     def __init__(self, sock: socket.socket | TlsEnd, masks: bool) -> None:
         sock.setblocking(False)
         self.sock = sock
-        self._masks = masks
+        self.masks = masks
         self._reader = StreamReader()
 
     def frame(self, opcode: Opcode, payload: bytes = b"", fin: bool = True) -> bytes:
-        return Frame(opcode, payload, fin).serialize(mask=self._masks)
+        return Frame(opcode, payload, fin).serialize(mask=self.masks)
 
     async def send(self, data: bytes) -> None:
         with anyio.fail_after(PATIENCE):
@@ -87,7 +87,7 @@ class Peer:
         return bytes(data)
 
     async def receive_frame(self) -> Frame:
-        parsing = Frame.parse(self._reader.read_exact, mask=not self._masks)
+        parsing = Frame.parse(self._reader.read_exact, mask=not self.masks)
         while True:
             try:
                 next(parsing)

@@ -1,8 +1,12 @@
-"""RFC 6455 case by case, through the relay on real sockets."""
+"""RFC 6455 case by case, through the relay on real sockets: as a tunnel, past a filter that only
+looks at messages, and past one that rewrites each of them.
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
@@ -14,6 +18,8 @@ from wsproto.connection import Connection
 from wsproto.events import CloseConnection, Message, TextMessage
 from wsproto.events import Ping as WsprotoPing
 
+from easews import Filter, Session
+from easews import Message as Read
 from easews_wsproxy.relay.forwarding import send_ping
 from easews_wsproxy.relay.watchdog import Limits
 
@@ -21,6 +27,59 @@ pytestmark = pytest.mark.slow  # on one Python is enough
 
 SOON = Limits(close=0.3)
 BOTH = pytest.mark.parametrize("sender", ["client", "backend"])
+
+
+class Looks(Filter):
+    """Looks at messages."""
+
+    kind = "Looks"
+
+    def on_message(self, session: Session, message: Read) -> Read:
+        return message
+
+
+class Rewrites(Filter):
+    """Encodes each message anew."""
+
+    kind = "Rewrites"
+
+    def on_message(self, session: Session, message: Read) -> Read:
+        return message.with_data(message.data)
+
+
+WAYS: dict[str, list[Filter]] = {
+    "tunnel": [],
+    "looks": [Looks("looks", {})],
+    "rewrites": [Rewrites("rewrites", {})],
+}
+
+
+@pytest.fixture
+def tunnel(relaying: Any) -> Any:
+    """A relay of sessions whose messages nobody reads."""
+    return relaying
+
+
+def _through(relaying: Any, filters: list[Filter]) -> Any:
+    @asynccontextmanager
+    async def relaying_with_filters() -> AsyncIterator[Any]:
+        async with relaying() as stage:
+            stage.filters = filters
+            yield stage
+
+    return relaying_with_filters
+
+
+@pytest.fixture(params=WAYS)
+def every_way(request: pytest.FixtureRequest, relaying: Any) -> Any:
+    """A relay, with and without filters that read messages."""
+    return _through(relaying, WAYS[request.param])
+
+
+@pytest.fixture(params=["looks", "rewrites"])
+def reading(request: pytest.FixtureRequest, relaying: Any) -> Any:
+    """A relay of sessions whose messages are read."""
+    return _through(relaying, WAYS[request.param])
 
 
 def ends(relayed: Any, sender: str) -> tuple[Any, Any]:
@@ -64,10 +123,8 @@ PASSING = {
 @pytest.mark.parametrize("pinged", [False, True], ids=["", "while a ping of ours is pending"])
 @pytest.mark.parametrize("case", PASSING)
 @BOTH
-async def test_frames_pass_byte_for_byte(
-    relaying: Any, sender: str, case: str, pinged: bool
-) -> None:
-    async with relaying() as stage, anyio.create_task_group() as tasks:
+async def test_frames_pass_byte_for_byte(tunnel: Any, sender: str, case: str, pinged: bool) -> None:
+    async with tunnel() as stage, anyio.create_task_group() as tasks:
         relayed = stage.open()
         source, sink = ends(relayed, sender)
         if pinged:
@@ -78,9 +135,78 @@ async def test_frames_pass_byte_for_byte(
         assert await sink.receive_exactly(len(sent)) == sent
 
 
+@pytest.mark.parametrize("case", PASSING)
 @BOTH
-async def test_a_message_of_a_hundred_thousand_fragments_passes(relaying: Any, sender: str) -> None:
-    async with relaying() as stage, anyio.create_task_group() as tasks:
+async def test_messages_and_control_frames_pass_as_they_were_meant(
+    reading: Any, sender: str, case: str
+) -> None:
+    def meant(frames: list[Frame]) -> tuple[list[bytes], list[tuple[Opcode, bytes]]]:
+        data: list[bytes] = [b""]
+        controls: list[tuple[Opcode, bytes]] = []
+        for frame in frames:
+            if frame.opcode in (Opcode.PING, Opcode.PONG):
+                controls.append((frame.opcode, bytes(frame.data)))
+                continue
+            data[-1] += bytes(frame.data)
+            if frame.fin:
+                data.append(b"")
+        return data, controls
+
+    async with reading() as stage, anyio.create_task_group() as tasks:
+        source, sink = ends(stage.open(), sender)
+        sent = [*PASSING[case], Frame(Opcode.PING, b"the end")]
+        tasks.start_soon(source.send, b"".join(f.serialize(mask=source.masks) for f in sent))
+        came = [await sink.receive_frame()]
+        while bytes(came[-1].data) != b"the end":
+            came.append(await sink.receive_frame())
+        assert meant(came) == meant(sent)
+
+
+@BOTH
+async def test_a_message_of_a_hundred_thousand_fragments_is_read(reading: Any, sender: str) -> None:
+    async with reading() as stage, anyio.create_task_group() as tasks:
+        source, sink = ends(relayed := stage.open(), sender)
+        sent = source.frame(Opcode.TEXT, b"x", fin=False)
+        sent += source.frame(Opcode.CONT, b"x", fin=False) * 100_000 + source.frame(Opcode.CONT)
+        tasks.start_soon(source.send, sent)
+        data = b""
+        while True:
+            frame = await sink.receive_frame()
+            data += bytes(frame.data)
+            if frame.fin:
+                break
+        assert data == b"x" * 100_001
+        assert relayed.session.held == 0
+
+
+@BOTH
+async def test_a_reset_in_the_middle_of_what_is_read_is_told_in_a_close(
+    reading: Any, sender: str
+) -> None:
+    async with reading() as stage:
+        relayed = stage.open(SOON)
+        source, sink = ends(relayed, sender)
+        await source.send(head(sender, 0x82, b"\x7e\x10\x00") + bytes(100))
+        await source.send(b"")
+        source.close()
+        code = 1001 if sender == "client" else 1011
+        assert await sink.receive_close() == (code, f"the {sender} was lost")
+
+
+@BOTH
+async def test_a_message_of_ours_never_splits_what_is_read(reading: Any, sender: str) -> None:
+    async with reading() as stage:
+        source, sink = ends(relayed := stage.open(SOON), sender)
+        await source.send(source.frame(Opcode.TEXT, b"half", fin=False))
+        await source.send(source.frame(Opcode.PING, b"?"))
+        assert (await sink.receive_frame()).opcode is Opcode.PING
+        relayed.session.close(1001, "stopping")
+        assert await sink.receive_close() == (1001, "stopping")
+
+
+@BOTH
+async def test_a_message_of_a_hundred_thousand_fragments_passes(tunnel: Any, sender: str) -> None:
+    async with tunnel() as stage, anyio.create_task_group() as tasks:
         relayed = stage.open()
         source, sink = ends(relayed, sender)
         sent = source.frame(Opcode.TEXT, b"x", fin=False)
@@ -92,8 +218,8 @@ async def test_a_message_of_a_hundred_thousand_fragments_passes(relaying: Any, s
 
 
 @BOTH
-async def test_the_longest_frame_there_can_be_may_begin(relaying: Any, sender: str) -> None:
-    async with relaying() as stage:
+async def test_the_longest_frame_there_can_be_may_begin(tunnel: Any, sender: str) -> None:
+    async with tunnel() as stage:
         relayed = stage.open(SOON)
         source, sink = ends(relayed, sender)
         sent = head(sender, 0x82, b"\x7f\x7f" + b"\xff" * 7) + b"and so on"
@@ -120,8 +246,8 @@ REFUSED = {
 
 @pytest.mark.parametrize("case", REFUSED)
 @BOTH
-async def test_a_frame_that_breaks_a_rule_is_1002(relaying: Any, sender: str, case: str) -> None:
-    async with relaying() as stage:
+async def test_a_frame_that_breaks_a_rule_is_1002(every_way: Any, sender: str, case: str) -> None:
+    async with every_way() as stage:
         relayed = stage.open()
         source, sink = ends(relayed, sender)
         await source.send_text("fine")
@@ -132,8 +258,8 @@ async def test_a_frame_that_breaks_a_rule_is_1002(relaying: Any, sender: str, ca
 
 
 @BOTH
-async def test_rsv1_on_a_continuation_is_1002_even_with_deflate(relaying: Any, sender: str) -> None:
-    async with relaying() as stage:
+async def test_rsv1_on_a_continuation_is_1002_even_with_deflate(tunnel: Any, sender: str) -> None:
+    async with tunnel() as stage:
         relayed = stage.open(deflate=True)
         source, sink = ends(relayed, sender)
         start = head(sender, 0x41, b"\x00")
@@ -162,9 +288,9 @@ REFUSED_CLOSES = [
 
 @BOTH
 async def test_every_close_that_may_be_sent_passes_with_its_answer(
-    relaying: Any, sender: str
+    every_way: Any, sender: str
 ) -> None:
-    async with relaying() as stage:
+    async with every_way() as stage:
         for payload in PASSED_CLOSES:
             relayed = stage.open()
             source, sink = ends(relayed, sender)
@@ -180,8 +306,8 @@ async def test_every_close_that_may_be_sent_passes_with_its_answer(
 
 
 @BOTH
-async def test_every_close_that_must_not_be_sent_is_1002(relaying: Any, sender: str) -> None:
-    async with relaying() as stage:
+async def test_every_close_that_must_not_be_sent_is_1002(every_way: Any, sender: str) -> None:
+    async with every_way() as stage:
         for payload in REFUSED_CLOSES:
             relayed = stage.open()
             source, sink = ends(relayed, sender)
@@ -190,8 +316,8 @@ async def test_every_close_that_must_not_be_sent_is_1002(relaying: Any, sender: 
             assert (await source.receive_close())[0] == 1002
 
 
-async def test_closes_that_cross_each_other_both_arrive(relaying: Any) -> None:
-    async with relaying() as stage:
+async def test_closes_that_cross_each_other_both_arrive(every_way: Any) -> None:
+    async with every_way() as stage:
         relayed = stage.open()
         relayed.client.sock.send(relayed.client.frame(Opcode.CLOSE, b"\x0b\xb8mine"))
         relayed.backend.sock.send(relayed.backend.frame(Opcode.CLOSE, b"\x0f\xa0yours"))
@@ -203,8 +329,8 @@ async def test_closes_that_cross_each_other_both_arrive(relaying: Any) -> None:
         assert (await relayed.ended()).code in (3000, 4000)
 
 
-async def test_what_a_side_sends_before_it_answers_a_close_still_arrives(relaying: Any) -> None:
-    async with relaying() as stage:
+async def test_what_a_side_sends_before_it_answers_a_close_still_arrives(every_way: Any) -> None:
+    async with every_way() as stage:
         relayed = stage.open()
         await relayed.client.send(relayed.client.frame(Opcode.CLOSE, b"\x03\xe8"))
         await relayed.backend.receive_close()
@@ -216,9 +342,9 @@ async def test_what_a_side_sends_before_it_answers_a_close_still_arrives(relayin
 
 @BOTH
 async def test_what_follows_a_close_is_thrown_away_and_the_session_ends(
-    relaying: Any, sender: str
+    every_way: Any, sender: str
 ) -> None:
-    async with relaying() as stage:
+    async with every_way() as stage:
         relayed = stage.open(SOON)
         source, sink = ends(relayed, sender)
         close = source.frame(Opcode.CLOSE, b"\x03\xe8")
@@ -232,9 +358,9 @@ async def test_what_follows_a_close_is_thrown_away_and_the_session_ends(
 
 @BOTH
 async def test_who_never_answers_a_close_of_the_other_side_is_cut_off(
-    relaying: Any, sender: str
+    every_way: Any, sender: str
 ) -> None:
-    async with relaying() as stage:
+    async with every_way() as stage:
         relayed = stage.open(SOON)
         source, sink = ends(relayed, sender)
         await source.send(source.frame(Opcode.CLOSE, b"\x03\xe9"))
@@ -250,9 +376,9 @@ async def test_who_never_answers_a_close_of_the_other_side_is_cut_off(
 
 @BOTH
 async def test_a_reset_in_the_middle_of_a_frame_ends_the_other_side_bare(
-    relaying: Any, sender: str
+    tunnel: Any, sender: str
 ) -> None:
-    async with relaying() as stage:
+    async with tunnel() as stage:
         relayed = stage.open(SOON)
         source, sink = ends(relayed, sender)
         sent = head(sender, 0x82, b"\x7e\x10\x00") + bytes(100)
@@ -266,9 +392,9 @@ async def test_a_reset_in_the_middle_of_a_frame_ends_the_other_side_bare(
 
 @BOTH
 async def test_a_reset_in_the_middle_of_a_message_is_told_in_a_close(
-    relaying: Any, sender: str
+    tunnel: Any, sender: str
 ) -> None:
-    async with relaying() as stage:
+    async with tunnel() as stage:
         relayed = stage.open()
         source, sink = ends(relayed, sender)
         await source.send(source.frame(Opcode.TEXT, b"half", fin=False))
@@ -280,9 +406,9 @@ async def test_a_reset_in_the_middle_of_a_message_is_told_in_a_close(
 
 @BOTH
 async def test_who_has_only_stopped_sending_gets_what_was_on_its_way(
-    relaying: Any, sender: str
+    every_way: Any, sender: str
 ) -> None:
-    async with relaying() as stage:
+    async with every_way() as stage:
         relayed = stage.open()
         source, sink = ends(relayed, sender)
         source.half_close()
@@ -313,8 +439,8 @@ async def _run(peer: Any, protocol: Protocol) -> None:
 
 
 @BOTH
-async def test_two_ends_on_websockets_close_cleanly(relaying: Any, sender: str) -> None:
-    async with relaying() as stage:
+async def test_two_ends_on_websockets_close_cleanly(every_way: Any, sender: str) -> None:
+    async with every_way() as stage:
         relayed = stage.open()
         protocols = {"client": Protocol(Side.CLIENT), "backend": Protocol(Side.SERVER)}
         protocols[sender].send_ping(b"there?")
@@ -330,8 +456,8 @@ async def test_two_ends_on_websockets_close_cleanly(relaying: Any, sender: str) 
         assert (await relayed.ended()).code == 1000
 
 
-async def test_a_client_on_wsproto_gets_a_fragmented_message(relaying: Any) -> None:
-    async with relaying() as stage:
+async def test_a_client_on_wsproto_gets_a_fragmented_message(tunnel: Any) -> None:
+    async with tunnel() as stage:
         relayed = stage.open()
         client = Connection(ConnectionType.CLIENT)
         await relayed.client.send(client.send(TextMessage("x", message_finished=False)))
