@@ -1,7 +1,8 @@
 """`python -m bench.page FIGURES.json ... FOLDER`: charts of runs, and the page that shows them.
 
 Writes FOLDER/performance.md and FOLDER/performance/*.svg. Each FIGURES.json is what `--json` wrote:
-first the run with the loads of `ws`, then, if there is one, that with those of `tls` and `http`.
+first the run with the loads of `ws`, then, if there are any, that with those of `tls` and `http`,
+and that with those of `messages`.
 """
 
 from __future__ import annotations
@@ -45,14 +46,23 @@ charts. An echo is two relayed messages. The method, the configs and the meaning
 in `bench/README.md` of the repository.
 """
 
-#: Before the second run.
-LATER_METHOD = """\
+TLS_HTTP_METHOD = """\
 ## Over TLS, and HTTP requests
 
 Another run of `bench/run`, with `--loads tls,http`. Clients speak TLS 1.3 with AES-128-GCM to the
 proxy, which has a P-256 key; behind it sessions are as before. HTTP requests come over 64
 connections that are kept alive on both sides.
 """
+
+MESSAGES_METHOD = """\
+## A look at each message
+
+Another run of `bench/run`, with `--loads messages`. A filter of easews sees each message as text,
+and changes none. The proxies on aiohttp and `websockets`, on uvloop, do the same.
+"""
+
+#: Before each run.
+METHODS = (METHOD, TLS_HTTP_METHOD, MESSAGES_METHOD)
 
 LIMITS = """\
 ## Limits
@@ -79,7 +89,7 @@ def write_page(runs: Sequence[Mapping[str, Any]], folder: Path) -> None:
     pictures.mkdir(parents=True, exist_ok=True)
     by_hand = ["#" + file.read_text(encoding="utf-8") for file in BY_HAND]  # one level down
     parts = [INTRODUCTION]
-    for method, run in zip((METHOD, LATER_METHOD), runs, strict=False):
+    for method, run in zip(METHODS, runs, strict=False):
         parts += [method, *_about(run), *_shown(run, pictures)]
     text = "\n".join([*parts, LIMITS, *by_hand])
     (folder / "performance.md").write_text(text, encoding="utf-8")
