@@ -41,9 +41,13 @@ from easews import (
 )
 from easews.lowlevel import READ, WRITE, Poller, Wire, make_poller, raw_socket
 from easews.testing import (
+    Clock,
+    Conversation,
     FakeWire,
     OpenSession,
+    Peer,
     Running,
+    conversation,
     gateway,
     load_config,
     make_context,
@@ -202,9 +206,22 @@ async def test_the_kit() -> None:
         assert_type(running, Running)
         assert_type(running.sessions, Sessions)
         assert_type(running.address.host, str)
+    async with conversation(doorman, Doorman, headers=[("X-Name", "ann")]) as talk:
+        assert_type(talk, Conversation)
+        await _speak(talk.client, talk.backend)
+        await assert_type(talk.clock, Clock).advance(1.5)
+        assert_type(talk.session.notes[Visitor], Visitor)
+        await talk.is_closed_with(1000)
     assert_type(bytes(FakeWire(b"x").sent), bytes)
     wire: Wire = FakeWire()
     wire.close()
     assert_type(origin_of("http://backend.example"), str)
     assert_type((READ, WRITE), tuple[int, int])
     parse_network("10.0.0.0/8")
+
+
+async def _speak(client: Peer, backend: Peer) -> None:
+    await client.sends("hi", b"hi")
+    await backend.receives("hi", b"hi")
+    assert_type(await client.next_message(), str | bytes)
+    await client.is_closed_with(1000, "bye")

@@ -1,10 +1,21 @@
 """The test kit for filter authors; easews' own tests use it, too.
 
-    contexts  make_context, make_filter, load_config: a filter by itself
-    peers     FakeWire, OpenSession: what a filter talks to, without a network
-    running   gateway, Running: a whole gateway on ports of its own
+    contexts       make_context, make_filter, load_config: a filter by itself
+    conversations  conversation: a client and a backend that talk through filters, in memory
+    words          Peer: what a client or a backend does, and is expected to receive
+    memory         their session in memory
+    clock          Clock: their time, which goes as the test says
+    running        gateway, Running: a whole gateway on ports of its own
+    peers          FakeWire, OpenSession: what a filter talks to, without a network
 
-A filter by itself needs its fields and a context::
+A filter of messages is tested by a conversation, without a network and without waiting::
+
+    async def test_messages_are_shouted():
+        async with conversation(make_filter(Shout)) as talk:
+            await talk.client.sends("hi")
+            await talk.backend.receives("HI")
+
+A filter of requests needs its fields and a context::
 
     async def test_it_stamps_the_request():
         ctx = make_context("/path")
@@ -18,20 +29,23 @@ In a whole gateway, on a port of its own, with real sockets::
             ...  # connect to running.address
 
 With anyio's plugin, pytest runs such tests on asyncio and on trio.
-
-    contexts  a filter by itself: contexts, instances, configs from text
-    running   a whole gateway
-    peers     stand-ins for a client's connection and for a session
 """
 
+from .clock import Clock
 from .contexts import kinds_with, load_config, make_context, make_filter
+from .conversations import Conversation, conversation
 from .peers import FakeWire, OpenSession
 from .running import Running, gateway
+from .words import Peer
 
 __all__ = [
+    "Clock",
+    "Conversation",
     "FakeWire",
     "OpenSession",
+    "Peer",
     "Running",
+    "conversation",
     "gateway",
     "kinds_with",
     "load_config",

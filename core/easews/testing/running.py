@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 
 from ..addresses import UNIX, Address
@@ -57,13 +57,20 @@ async def gateway(config: Config | str, *filters: type[Filter]) -> AsyncIterator
     """
     config = _on_loopback(config, *filters)
     served = Gateway(config, bind_all(config.servers))
-    try:
+    with one_error():
         async with served.serving():
             yield Running(served)
+
+
+@contextmanager
+def one_error() -> Iterator[None]:
+    """Raise a single error as it is, not in a group: a failed assertion should look like one."""
+    try:
+        yield
     except BaseExceptionGroup as group:
         if len(group.exceptions) > 1:
             raise
-        raise group.exceptions[0] from None  # a failed assertion should look like one
+        raise group.exceptions[0] from None
 
 
 def _on_loopback(config: Config | str, *filters: type[Filter]) -> Config:

@@ -1,0 +1,271 @@
+"""An open session in memory: what filters make of its messages is the engine's own doing.
+
+client.sends ──▶ lane of the client ──▶ Hooks.message ──▶ backend.heard
+client.heard ◀── Hooks.message ◀── lane of the backend ◀── backend.sends
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from inspect import isawaitable
+from math import inf
+
+import anyio
+from anyio.abc import TaskGroup
+from anyio.lowlevel import checkpoint
+
+from ..messages import Close, Data, MaybeLater, Message, Outcome, Reads, Sender
+from ..notes import Notes
+from ..sessions import Connection, Ending, Hooks, Opening, Side, Traffic
+from .clock import PATIENCE, Clock
+from .words import Peer, shown
+
+
+class MemorySession:
+    """The `easews.Session` of a conversation, and what relays it.
+
+    ending  how it ended; None while it is open
+    """
+
+    def __init__(self, connection: Connection, clock: Clock, tasks: TaskGroup) -> None:
+        self.opening: Opening = connection.opening
+        self.notes: Notes = Notes() if connection.notes is None else connection.notes
+        self.ending: Ending | None = None
+        self.client: MemoryPeer = MemoryPeer("client", self)
+        self.backend: MemoryPeer = MemoryPeer("backend", self)
+        self.clock: Clock = clock
+        self._connection = connection
+        self._hooks = connection.hooks
+        self._tasks = tasks
+        self._running: set[anyio.CancelScope] = set()
+        self._traffic = Traffic(), Traffic()
+        self._ticking = False
+        self._began = clock.now
+        self._lanes = {
+            "client": _Lane(self, "client", self._hooks, self.backend),
+            "backend": _Lane(self, "backend", self._hooks, self.client),
+        }
+
+    def open(self) -> None:
+        """Begin: messages wait until `on_open` has returned."""
+        self._connection.opened(self)
+        self._start(None if self._hooks is None else self._hooks.opened(self), self._opened)
+
+    def _opened(self) -> None:
+        for lane in self._lanes.values():
+            lane.go_on()
+        if self._hooks is not None and self._hooks.tick < inf:
+            self.clock.call_at(self.clock.now + self._hooks.tick, self._tick)
+
+    def came(self, sender: Sender, what: Data | Close) -> None:
+        """A peer has sent it."""
+        if self.ending is not None:
+            return
+        if not isinstance(what, Close):
+            traffic = self._traffic[sender == "backend"]
+            traffic.messages += 1
+            traffic.bytes += size_of(what)
+        self._lanes[sender].put(what)
+
+    # The Session that filters see
+
+    @property
+    def held(self) -> int:
+        return sum(lane.held for lane in self._lanes.values())
+
+    def traffic(self) -> tuple[Traffic, Traffic]:
+        return self._traffic
+
+    def close(self, code: int, reason: str) -> None:
+        self.end("proxy", Close(code, reason))
+
+    def expire(self, at: float, code: int, reason: str) -> None:
+        due = self.clock.now + max(0.0, at - time.time())
+        self.clock.call_at(due, lambda: self.close(code, reason))
+
+    def ping(self) -> None:
+        for traffic in self._traffic:
+            traffic.rtt = 0.0
+
+    def send_to_client(self, data: Data) -> None:
+        self.client.hear(data)
+
+    def send_to_backend(self, data: Data) -> None:
+        self.backend.hear(data)
+
+    def now(self) -> float:
+        return self.clock.now
+
+    async def sleep(self, seconds: float) -> None:
+        await self.clock.sleep(seconds)
+
+    # Its end
+
+    def end(self, by: Side, close: Close) -> None:
+        """End it, once: hooks that are awaited are cancelled, and then `on_close` is called."""
+        if self.ending is not None:
+            return
+        for peer in (self.client, self.backend):
+            if peer.name != by:
+                peer.hear(close)
+        duration = self.clock.now - self._began
+        self.ending = ending = Ending(by, close.code, close.reason, duration, *self._traffic)
+        for scope in list(self._running):
+            scope.cancel()
+        hooks = self._hooks
+        self._start(None if hooks is None else hooks.ended(self, ending), self._over)
+
+    def _over(self) -> None:
+        assert self.ending is not None
+        self._connection.wire.close()
+        self._connection.over(self.ending)
+
+    def _tick(self) -> None:
+        if self.ending is None and self._hooks is not None:
+            self.clock.call_at(self.clock.now + self._hooks.tick, self._tick)
+            if not self._ticking:
+                self._ticking = True
+                self._start(self._hooks.ticked(self), self._ticked)
+
+    def _ticked(self) -> None:
+        self._ticking = False
+
+    def _start(self, hook: Awaitable[None] | None, then: Callable[[], None]) -> None:
+        if hook is None:
+            then()
+            return
+        awaited = hook
+
+        async def wait() -> None:
+            await awaited
+            then()
+
+        self.run(wait, cancelled_by_end=self.ending is None)
+
+    def run(self, work: Callable[[], Awaitable[None]], cancelled_by_end: bool = True) -> None:
+        """Await `work` in a task."""
+        scope = anyio.CancelScope()
+        if cancelled_by_end:
+            self._running.add(scope)
+        self.clock.begins()
+        self._tasks.start_soon(self._run, work, scope)
+
+    async def _run(self, work: Callable[[], Awaitable[None]], scope: anyio.CancelScope) -> None:
+        try:
+            with scope:
+                await work()
+        finally:
+            self._running.discard(scope)
+            self.clock.ends()
+
+
+class _Lane:
+    """One direction: a message goes to the hooks when the one before it has come out of them."""
+
+    def __init__(
+        self, session: MemorySession, sender: Sender, hooks: Hooks | None, to: MemoryPeer
+    ) -> None:
+        self._session = session
+        self._sender = sender
+        self._hooks = hooks
+        self._reads: Reads | None = None if hooks is None else hooks.reads(sender)
+        self._to = to
+        self._waiting: deque[Data | Close] = deque()
+        self._busy = True  # until the session has opened
+
+    @property
+    def held(self) -> int:
+        return sum(0 if isinstance(what, Close) else size_of(what) for what in self._waiting)
+
+    def put(self, what: Data | Close) -> None:
+        self._waiting.append(what)
+        if not self._busy:
+            self.go_on()
+
+    def go_on(self) -> None:
+        self._busy = False
+        while self._waiting and not self._busy and self._session.ending is None:
+            what = self._waiting.popleft()
+            if isinstance(what, Close):
+                self._session.end(self._sender, what)
+                return
+            outcome = self._passed(Message(what, self._sender))
+            if isawaitable(outcome):
+                self._busy = True
+                self._wait_for(outcome)
+            else:
+                self._deliver(outcome)
+
+    def _wait_for(self, outcome: Awaitable[Outcome]) -> None:
+        async def wait() -> None:
+            self._deliver(await outcome)
+            self.go_on()
+
+        self._session.run(wait)
+
+    def _passed(self, message: Message) -> MaybeLater:
+        if self._hooks is None or self._reads is None:
+            return message
+        if size_of(message.data) > self._reads.max_size:
+            return [Close(1009, f"message over {self._reads.max_size} bytes")]
+        return self._hooks.message(self._session, message)
+
+    def _deliver(self, outcome: Outcome) -> None:
+        for output in [outcome] if isinstance(outcome, Message) else outcome:
+            if isinstance(output, Close):
+                self._session.end("proxy", output)
+            else:
+                self._to.hear(output.data)
+
+
+class MemoryPeer(Peer):
+    """The client or the backend of a conversation. What it sends after the end is lost."""
+
+    def __init__(self, name: Sender, session: MemorySession) -> None:
+        super().__init__(name)
+        self._sender: Sender = name
+        self._session = session
+        self._came = anyio.Event()
+
+    def hear(self, what: Data | Close) -> None:
+        """It is sent `what`."""
+        if self._session.ending is None:
+            self.heard.append(what)
+            self._came.set()
+            self._came = anyio.Event()
+
+    async def sends(self, *messages: Data) -> None:
+        for data in messages:
+            self._session.came(self._sender, data)
+            await checkpoint()
+
+    async def closes(self, code: int = 1000, reason: str = "") -> None:
+        self._session.came(self._sender, Close(code, reason))
+        await self.rest()
+
+    async def vanishes(self) -> None:
+        self._session.end(self._sender, Close(1006))
+        await self.rest()
+
+    async def rest(self) -> None:
+        await self._session.clock.settle()
+
+    async def news(self) -> str:
+        clock = self._session.clock
+        await clock.settle()
+        if not self.heard and self._session.ending is None and not clock.asleep:
+            with anyio.move_on_after(PATIENCE):
+                await self._came.wait()
+        if self.heard:
+            return ""
+        if (ending := self._session.ending) is not None:
+            return f"ended the session with {shown(Close(ending.code, ending.cause))}"
+        waits = " (a hook waits for the clock: talk.clock.advance)" if clock.asleep else ""
+        return f"received nothing{waits}"
+
+
+def size_of(data: Data) -> int:
+    """Bytes that it has in a message."""
+    return len(data.encode("utf-8", "surrogatepass")) if isinstance(data, str) else len(data)
