@@ -46,12 +46,16 @@ from easews.testing import (
     FakeWire,
     OpenSession,
     Peer,
+    RealBackend,
     Running,
+    SocketPeer,
     conversation,
     gateway,
     load_config,
     make_context,
     make_filter,
+    real_backend,
+    real_client,
 )
 from easews.upstream import Answer, Attempt, Pool, Server, ask, dial, origin_of, pool_faults
 
@@ -225,3 +229,11 @@ async def _speak(client: Peer, backend: Peer) -> None:
     await backend.receives("hi", b"hi")
     assert_type(await client.next_message(), str | bytes)
     await client.is_closed_with(1000, "bye")
+
+
+async def test_real_peers() -> None:
+    async with real_backend(refuses=True) as server, real_client(server.address) as client:
+        assert_type(server, RealBackend)
+        assert_type(client, SocketPeer)
+        await _speak(client, await server.accepts())
+        await client.resets_inside("hi")

@@ -5,6 +5,8 @@
     words          Peer: what a client or a backend does, and is expected to receive
     memory         their session in memory
     clock          Clock: their time, which goes as the test says
+    realpeers      real_client, real_backend: over real sockets, with faults on demand
+    sockets        SocketPeer: either of them on its connection
     running        gateway, Running: a whole gateway on ports of its own
     peers          FakeWire, OpenSession: what a filter talks to, without a network
 
@@ -35,7 +37,9 @@ from .clock import Clock
 from .contexts import kinds_with, load_config, make_context, make_filter
 from .conversations import Conversation, conversation
 from .peers import FakeWire, OpenSession
+from .realpeers import RealBackend, real_backend, real_client
 from .running import Running, gateway
+from .sockets import SocketPeer
 from .words import Peer
 
 __all__ = [
@@ -44,11 +48,15 @@ __all__ = [
     "FakeWire",
     "OpenSession",
     "Peer",
+    "RealBackend",
     "Running",
+    "SocketPeer",
     "conversation",
     "gateway",
     "kinds_with",
     "load_config",
     "make_context",
     "make_filter",
+    "real_backend",
+    "real_client",
 ]
