@@ -44,13 +44,17 @@ from easews.testing import (
     Clock,
     Conversation,
     FakeWire,
+    FilterConformance,
+    KindFinding,
     OpenSession,
     Peer,
     RealBackend,
     Running,
     SocketPeer,
+    check_kind,
     conversation,
     gateway,
+    kind_findings,
     load_config,
     make_context,
     make_filter,
@@ -237,3 +241,15 @@ async def test_real_peers() -> None:
         assert_type(client, SocketPeer)
         await _speak(client, await server.accepts())
         await client.resets_inside("hi")
+
+
+class TestDoorman(FilterConformance):
+    handshake = {"headers": [("X-Name", "ann")]}  # noqa: RUF012
+
+    def make(self) -> Filter:
+        check_kind(Doorman)
+        assert_type(kind_findings(Doorman), list[KindFinding])
+        return make_filter(Doorman, field="X-Name")
+
+    def sample(self, number: int) -> str | bytes:
+        return str(number)

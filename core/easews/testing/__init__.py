@@ -5,6 +5,9 @@
     words          Peer: what a client or a backend does, and is expected to receive
     memory         their session in memory
     clock          Clock: their time, which goes as the test says
+    kinds          check_kind: whether users are told all about a kind, and its hooks fit
+    imports        what a filter's package takes of easews that is internal
+    conformance    FilterConformance: tests for every filter, to inherit
     realpeers      real_client, real_backend: over real sockets, with faults on demand
     sockets        SocketPeer: either of them on its connection
     running        gateway, Running: a whole gateway on ports of its own
@@ -34,8 +37,10 @@ With anyio's plugin, pytest runs such tests on asyncio and on trio.
 """
 
 from .clock import Clock
+from .conformance import FilterConformance
 from .contexts import kinds_with, load_config, make_context, make_filter
 from .conversations import Conversation, conversation
+from .kinds import KindFinding, check_kind, kind_findings
 from .peers import FakeWire, OpenSession
 from .realpeers import RealBackend, real_backend, real_client
 from .running import Running, gateway
@@ -46,13 +51,17 @@ __all__ = [
     "Clock",
     "Conversation",
     "FakeWire",
+    "FilterConformance",
+    "KindFinding",
     "OpenSession",
     "Peer",
     "RealBackend",
     "Running",
     "SocketPeer",
+    "check_kind",
     "conversation",
     "gateway",
+    "kind_findings",
     "kinds_with",
     "load_config",
     "make_context",

@@ -71,6 +71,11 @@ class Clock:
         """How many hooks wait for this clock."""
         return self._asleep
 
+    @property
+    def working(self) -> int:
+        """How many hooks have not returned, those that wait for this clock among them."""
+        return self._working
+
     def begins(self) -> None:
         """For the kit: a hook has begun that has to be awaited."""
         self._count(working=1)

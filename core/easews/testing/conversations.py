@@ -74,6 +74,11 @@ class Conversation:
         return self._opened().backend
 
     @property
+    def is_open(self) -> bool:
+        """Whether the handshake has led to a session that is not over."""
+        return self._session is not None and self._session.ending is None
+
+    @property
     def ending(self) -> Ending | None:
         """How the session ended; None while it is open."""
         return self._opened().ending
@@ -172,7 +177,8 @@ class _Stage:
         self._filters = filters
         self._data = spec.data
         self._pipeline = Pipeline(spec, filters)
-        self._made: list[MemorySession] = []
+        self._count = 0
+        self._newest: MemorySession | None = None
 
     async def enter(self, entered: AsyncExitStack) -> None:
         for made in dict.fromkeys(self._filters.values()):
@@ -190,11 +196,12 @@ class _Stage:
         notes: Iterable[object],
     ) -> Conversation:
         """The handshake of a client, and the session that follows."""
+        self._count += 1
         made = make_context(target, [*_HANDSHAKE, *headers])
         made.request.peer = made.request.client = Address(client, 50000)
         ctx = Context(
             made.request,
-            id=f"test-{len(self._made) + 1}",
+            id=f"test-{self._count}",
             data=self._data,
             services=self._services,
             sessions=self.sessions,
@@ -204,10 +211,9 @@ class _Stage:
             ctx.notes.put(note)
         await self._pipeline.run(ctx)
         await ask_on_answer(ctx)
-        before = len(self._made)
         if isinstance(ctx.response, Upgrade):
             await ctx.response.accept(self._connection(ctx, ctx.response))
-        session = self._made[-1] if len(self._made) > before else None
+        session, self._newest = self._newest, None
         return Conversation(self, ctx, session)
 
     def _connection(self, ctx: Context, upgrade: Upgrade) -> Connection:
@@ -226,14 +232,14 @@ class _Stage:
         return Connection(FakeWire(), opening, sessions=self.sessions, hooks=hooks, notes=notes)
 
     def start(self, connection: Connection) -> None:
-        session = MemorySession(connection, self.clock, self._tasks)
-        self._made.append(session)
-        session.open()
+        self._newest = MemorySession(connection, self.clock, self._tasks)
+        self._newest.open()
 
     async def ends(self) -> None:
         """End the sessions that are still open, as their clients would."""
-        for session in self._made:
-            session.end("client", Close(1000))
+        for session in self.sessions:
+            if isinstance(session, MemorySession):
+                session.end("client", Close(1000))
         await self.clock.settle()
 
 

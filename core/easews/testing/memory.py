@@ -114,12 +114,12 @@ class MemorySession:
         self.ending = ending = Ending(by, close.code, close.reason, duration, *self._traffic)
         for scope in list(self._running):
             scope.cancel()
+        self._connection.wire.close()
         hooks = self._hooks
         self._start(None if hooks is None else hooks.ended(self, ending), self._over)
 
     def _over(self) -> None:
         assert self.ending is not None
-        self._connection.wire.close()
         self._connection.over(self.ending)
 
     def _tick(self) -> None:

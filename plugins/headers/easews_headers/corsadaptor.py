@@ -41,6 +41,7 @@ class CORSAdaptor(Filter):
     """Answers the preflights of browsers, and says which pages may see an answer (CORS)."""
 
     kind = "CORSAdaptor"
+    api = 1
     schema = "CORSAdaptor.json"
     results = (PREFLIGHTED, REJECTED)
 

@@ -17,6 +17,7 @@ class Fallback(Filter):
     """Answers in place of a filter that has failed, from which a jumpIf leads here."""
 
     kind = "Fallback"
+    api = 1
     schema = "Fallback.json"
     results = (FALLBACK,)
 

@@ -21,6 +21,7 @@ class Mock(Filter):
     """Answers requests by path and headers, without a backend; others go on."""
 
     kind = "Mock"
+    api = 1
     schema = "Mock.json"
     results = (MOCKED,)
 

@@ -20,6 +20,7 @@ class Redirector(Filter):
     """Redirects requests whose URL matches a regular expression, or all of http to https."""
 
     kind = "Redirector"
+    api = 1
     schema = "Redirector.json"
     results = (MISMATCH,)
 

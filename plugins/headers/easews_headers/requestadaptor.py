@@ -23,6 +23,7 @@ class RequestAdaptor(Filter):
     """Changes the method, path, host and headers of a request for those behind it."""
 
     kind = "RequestAdaptor"
+    api = 1
     schema = "RequestAdaptor.json"
 
     @classmethod

@@ -15,6 +15,7 @@ class ResponseAdaptor(Filter):
     """Changes the headers of the answer, also of the 101 that opens a WebSocket."""
 
     kind = "ResponseAdaptor"
+    api = 1
     schema = "ResponseAdaptor.json"
     # Behind a proxy, too: `on_answer` is called for it when the flow has come so far.
     sees_answers = True

@@ -29,6 +29,7 @@ class SecurityHeaders(Filter):
     """Adds the headers that tell browsers to be careful, unless the backend has set them."""
 
     kind = "SecurityHeaders"
+    api = 1
     schema = "SecurityHeaders.json"
     sees_answers = True
 

@@ -12,6 +12,7 @@ class XForwarded(Filter):
     """Tells the backend who sent the request, in X-Forwarded-* and Forwarded."""
 
     kind = "XForwarded"
+    api = 1
     schema = "XForwarded.json"
 
     trusted_field = "trusted"

@@ -61,6 +61,7 @@ class Proxy(Filter):
     """Sends plain HTTP requests on to the servers of a pool."""
 
     kind = "Proxy"
+    api = 1
     schema = "Proxy.json"
     results = (CLIENT_ERROR, SERVER_ERROR, FAILURE_CODE, TIMEOUT)
     services = (KeptConnections,)

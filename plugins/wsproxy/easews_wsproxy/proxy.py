@@ -90,6 +90,7 @@ class WebSocketProxy(Filter):
     """Relays WebSocket sessions to the servers of a pool."""
 
     kind = "WebSocketProxy"
+    api = 1
     schema = "WebSocketProxy.json"
     results = (CLIENT_ERROR, SERVER_ERROR, NOT_WEBSOCKET)
     services = (Relay,)
