@@ -4,6 +4,8 @@
     conversations  conversation: a client and a backend that talk through filters, in memory
     words          Peer: what a client or a backend does, and is expected to receive
     memory         their session in memory
+    lanes          one direction of it
+    stage          the filters of a conversation at work
     clock          Clock: their time, which goes as the test says
     kinds          check_kind: whether users are told all about a kind, and its hooks fit
     imports        what a filter's package takes of easews that is internal

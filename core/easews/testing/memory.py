@@ -7,19 +7,18 @@ client.heard ◀── Hooks.message ◀── lane of the backend ◀── bac
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable
-from inspect import isawaitable
 from math import inf
 
 import anyio
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
-from ..messages import Close, Data, MaybeLater, Message, Outcome, Reads, Sender
+from ..messages import Close, Data, Sender
 from ..notes import Notes
-from ..sessions import Connection, Ending, Hooks, Opening, Side, Traffic
+from ..sessions import Connection, Ending, Opening, Side, Traffic
 from .clock import PATIENCE, Clock
+from .lanes import Lane, size_of
 from .words import Peer, shown
 
 
@@ -44,8 +43,8 @@ class MemorySession:
         self._ticking = False
         self._began = clock.now
         self._lanes = {
-            "client": _Lane(self, "client", self._hooks, self.backend),
-            "backend": _Lane(self, "backend", self._hooks, self.client),
+            "client": Lane(self, "client", self._hooks),
+            "backend": Lane(self, "backend", self._hooks),
         }
 
     def open(self) -> None:
@@ -100,6 +99,10 @@ class MemorySession:
 
     async def sleep(self, seconds: float) -> None:
         await self.clock.sleep(seconds)
+
+    def deliver(self, sender: Sender, data: Data) -> None:
+        """A message of `sender` has come out of the hooks."""
+        (self.backend if sender == "client" else self.client).hear(data)
 
     # Its end
 
@@ -161,65 +164,6 @@ class MemorySession:
             self.clock.ends()
 
 
-class _Lane:
-    """One direction: a message goes to the hooks when the one before it has come out of them."""
-
-    def __init__(
-        self, session: MemorySession, sender: Sender, hooks: Hooks | None, to: MemoryPeer
-    ) -> None:
-        self._session = session
-        self._sender = sender
-        self._hooks = hooks
-        self._reads: Reads | None = None if hooks is None else hooks.reads(sender)
-        self._to = to
-        self._waiting: deque[Data | Close] = deque()
-        self._busy = True  # until the session has opened
-
-    @property
-    def held(self) -> int:
-        return sum(0 if isinstance(what, Close) else size_of(what) for what in self._waiting)
-
-    def put(self, what: Data | Close) -> None:
-        self._waiting.append(what)
-        if not self._busy:
-            self.go_on()
-
-    def go_on(self) -> None:
-        self._busy = False
-        while self._waiting and not self._busy and self._session.ending is None:
-            what = self._waiting.popleft()
-            if isinstance(what, Close):
-                self._session.end(self._sender, what)
-                return
-            outcome = self._passed(Message(what, self._sender))
-            if isawaitable(outcome):
-                self._busy = True
-                self._wait_for(outcome)
-            else:
-                self._deliver(outcome)
-
-    def _wait_for(self, outcome: Awaitable[Outcome]) -> None:
-        async def wait() -> None:
-            self._deliver(await outcome)
-            self.go_on()
-
-        self._session.run(wait)
-
-    def _passed(self, message: Message) -> MaybeLater:
-        if self._hooks is None or self._reads is None:
-            return message
-        if size_of(message.data) > self._reads.max_size:
-            return [Close(1009, f"message over {self._reads.max_size} bytes")]
-        return self._hooks.message(self._session, message)
-
-    def _deliver(self, outcome: Outcome) -> None:
-        for output in [outcome] if isinstance(outcome, Message) else outcome:
-            if isinstance(output, Close):
-                self._session.end("proxy", output)
-            else:
-                self._to.hear(output.data)
-
-
 class MemoryPeer(Peer):
     """The client or the backend of a conversation. What it sends after the end is lost."""
 
@@ -264,8 +208,3 @@ class MemoryPeer(Peer):
             return f"ended the session with {shown(Close(ending.code, ending.cause))}"
         waits = " (a hook waits for the clock: talk.clock.advance)" if clock.asleep else ""
         return f"received nothing{waits}"
-
-
-def size_of(data: Data) -> int:
-    """Bytes that it has in a message."""
-    return len(data.encode("utf-8", "surrogatepass")) if isinstance(data, str) else len(data)
