@@ -380,3 +380,30 @@ async def test_a_clock_goes_forward_only() -> None:
     async with conversation() as talk:
         with pytest.raises(ValueError, match="forward"):
             await talk.clock.advance(-1)
+
+
+class Asks(Filter):
+    """Asks the backend on behalf of the client, and measures."""
+
+    kind = "Asks"
+
+    def on_open(self, session: Session) -> None:
+        session.send_to_backend("who?")
+        session.ping()
+
+
+async def test_the_session_measures_and_sends_to_the_backend() -> None:
+    async with conversation(Asks) as talk:
+        await talk.backend.receives("who?")
+        await talk.client.sends("é", b"12")
+        client, backend = talk.session.traffic()
+        assert (client.messages, client.bytes, client.rtt) == (2, 4, 0.0)
+        assert (backend.messages, backend.bytes, backend.rtt) == (0, 0, 0.0)
+
+
+async def test_a_failure_says_that_the_peer_itself_has_ended_the_session() -> None:
+    async with conversation() as talk:
+        await talk.client.closes(1000, "bye")
+        with pytest.raises(AssertionError, match="'x', but it ended the session with a Close 1000"):
+            await talk.client.receives("x")
+        assert not talk.is_open

@@ -7,8 +7,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
+import anyio.abc
 import pytest
 
+from easews import Address
 from easews.testing import SocketPeer, real_backend, real_client
 
 
@@ -120,3 +122,29 @@ async def test_a_message_that_does_not_come(monkeypatch: pytest.MonkeyPatch) -> 
     async with pair() as (client, _backend):
         with pytest.raises(AssertionError, match="receive 'x', but it received nothing"):
             await client.receives("x")
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"nonsense\r\n\r\n"])
+async def test_a_backend_survives_what_is_no_handshake(sent: bytes) -> None:
+    async with real_backend() as server:
+        async with await anyio.connect_tcp(*server.address) as stream:
+            if sent:
+                await stream.send(sent)
+        async with real_client(server.address) as client:
+            assert client.status == 101
+
+
+async def test_a_server_that_closes_in_the_handshake() -> None:
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
+        address = Address(*listener.extra(anyio.abc.SocketAttribute.local_address))
+
+        async def close(stream: anyio.abc.SocketStream) -> None:
+            await stream.receive()
+            await stream.aclose()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(listener.serve, close)
+            with pytest.raises(ConnectionError, match="closed the connection in the handshake"):
+                async with real_client(address):
+                    pass
+            tasks.cancel_scope.cancel()
