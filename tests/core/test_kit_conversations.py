@@ -217,9 +217,33 @@ async def test_the_end_is_told_with_who_and_why() -> None:
 async def test_the_end_cancels_a_hook_that_waits() -> None:
     async with conversation(Commands) as talk:
         await talk.client.sends("for ever")
+        await talk.backend.sends("for ever")
         await talk.backend.closes()
+        await talk.client.receives("for ever")
         await talk.client.is_closed_with(1000)
         await talk.backend.receives_nothing()
+    async with conversation(Commands) as talk:
+        await talk.client.sends("sleep")
+        await talk.backend.closes()
+        assert (talk.clock.working, talk.clock.asleep) == (0, 0)
+
+
+async def test_no_hook_is_called_for_what_waits_when_the_session_ends() -> None:
+    class Counts(Commands):
+        """Counts messages."""
+
+        calls = 0
+
+        async def on_message(self, session: Session, message: Message) -> Any:
+            self.calls += 1
+            return await super().on_message(session, message)
+
+    counts = make_filter(Counts)
+    async with conversation(counts) as talk:
+        await talk.client.sends("sleep", "close", "behind")
+        await talk.clock.advance(5)
+        await talk.is_closed_with(4000)
+        assert counts.calls == 2
 
 
 async def test_sessions_of_the_same_filters() -> None:
@@ -276,17 +300,17 @@ class Uses(Filter):
 
     kind = "Uses"
     services = (Store,)
-    entered = False
+    entered = 0
 
     async def __aenter__(self) -> Uses:
-        self.entered = True
+        self.entered += 1
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        self.entered = False
+        self.entered -= 1
 
     async def handle(self, ctx: Context) -> None:
-        assert self.entered
+        assert self.entered == 1
         ctx.labels["running"] = str(ctx.services[Store].running)
 
 
@@ -294,7 +318,7 @@ async def test_services_run_and_filters_are_entered_once() -> None:
     uses = make_filter(Uses)
     async with conversation(uses, uses) as talk:
         assert talk.session.opening.labels == {"running": "True"}
-    assert not uses.entered
+    assert uses.entered == 0
 
 
 # What failures say

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -9,8 +10,10 @@ from typing import Any
 import anyio
 import anyio.abc
 import pytest
+from wsproto import ConnectionType, WSConnection
 
 from easews import Address
+from easews.net.sockets import configure
 from easews.testing import SocketPeer, real_backend, real_client
 
 
@@ -72,6 +75,15 @@ async def test_a_reset_in_the_middle_of_a_frame() -> None:
             await client.receives("x")
 
 
+async def test_a_peer_that_vanishes_sends_a_reset() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        sock = configure(socket.create_connection(listening.getsockname()))
+        accepted, _ = listening.accept()
+        await SocketPeer("client", sock, WSConnection(ConnectionType.CLIENT)).vanishes()
+        with accepted, pytest.raises(ConnectionResetError):
+            accepted.recv(1)
+
+
 async def test_a_slow_reader_takes_nothing_until_it_reads_again() -> None:
     async with pair(receive_buffer=4096) as (client, backend):
         backend.stops_reading()
@@ -99,12 +111,14 @@ async def test_a_backend_that_refuses_handshakes() -> None:
 
 
 async def test_what_the_handshake_has_said() -> None:
+    began = anyio.current_time()
     how = {"subprotocols": ["chat", "other"], "headers": [("X-A", "1")]}
     async with (
         real_backend(subprotocol="chat", headers=[("X-B", "2")], delay=0.01) as server,
         real_client(server.address, "/path?q=1", **how) as client,  # type: ignore[arg-type]
     ):
         backend = await server.accepts()
+        assert anyio.current_time() - began >= 0.01
         assert (backend.target, backend.headers.get("X-A")) == ("/path?q=1", "1")
         assert (client.status, client.headers.get("X-B")) == (101, "2")
         assert client.subprotocol == backend.subprotocol == "chat"

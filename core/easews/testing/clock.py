@@ -25,6 +25,7 @@ class Clock:
         self._numbers = count()
         self._working = 0
         self._asleep = 0
+        self._cancelled = 0
         self._changed = anyio.Event()
 
     async def advance(self, seconds: float) -> None:
@@ -80,9 +81,13 @@ class Clock:
         """For the kit: a hook has begun that has to be awaited."""
         self._count(working=1)
 
-    def ends(self) -> None:
+    def cancels(self) -> None:
+        """For the kit: such a hook is being cancelled."""
+        self._count(cancelled=1)
+
+    def ends(self, cancelled: bool = False) -> None:
         """For the kit: it is over."""
-        self._count(working=-1)
+        self._count(working=-1, cancelled=-cancelled)
 
     async def settle(self) -> None:
         """Wait until all hooks have returned, but for those that wait for this clock.
@@ -91,10 +96,11 @@ class Clock:
         """
         with anyio.move_on_after(PATIENCE):
             await checkpoint()
-            while self._working > self._asleep:
+            while self._working > self._asleep or self._cancelled:
                 await self._changed.wait()
 
-    def _count(self, working: int = 0, asleep: int = 0) -> None:
+    def _count(self, working: int = 0, asleep: int = 0, cancelled: int = 0) -> None:
+        self._cancelled += cancelled
         self._working += working
         self._asleep += asleep
         self._changed.set()

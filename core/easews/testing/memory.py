@@ -117,6 +117,7 @@ class MemorySession:
         self.ending = ending = Ending(by, close.code, close.reason, duration, *self._traffic)
         for scope in list(self._running):
             scope.cancel()
+            self.clock.cancels()
         self._connection.wire.close()
         hooks = self._hooks
         self._start(None if hooks is None else hooks.ended(self, ending), self._over)
@@ -145,13 +146,12 @@ class MemorySession:
             await awaited
             then()
 
-        self.run(wait, cancelled_by_end=self.ending is None)
+        self.run(wait)
 
-    def run(self, work: Callable[[], Awaitable[None]], cancelled_by_end: bool = True) -> None:
-        """Await `work` in a task."""
+    def run(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Await `work` in a task. The end cancels what has begun before it."""
         scope = anyio.CancelScope()
-        if cancelled_by_end:
-            self._running.add(scope)
+        self._running.add(scope)
         self.clock.begins()
         self._tasks.start_soon(self._run, work, scope)
 
@@ -161,7 +161,7 @@ class MemorySession:
                 await work()
         finally:
             self._running.discard(scope)
-            self.clock.ends()
+            self.clock.ends(scope.cancel_called)
 
 
 class MemoryPeer(Peer):

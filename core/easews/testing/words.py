@@ -57,7 +57,7 @@ class Peer(ABC):
         __tracebackhide__ = True
         for message in expected:
             came = await self._next(shown(message))
-            if type(came) is not type(message) or came != message:
+            if came != message:
                 raise AssertionError(self._but(shown(message), f"received {shown(came)}"))
 
     async def receives_json(self, *expected: Any) -> None:
