@@ -160,6 +160,7 @@ async def test_a_message_over_the_limit_ends_the_session() -> None:
         await talk.client.sends("x" * 100, "é" * 51)
         await talk.backend.receives("x" * 100)
         await talk.is_closed_with(1009)
+        await talk.backend.is_closed_with(1001, "the client was at fault")
 
 
 async def test_hooks_sleep_by_the_clock_and_hold_up_their_sender_only() -> None:
@@ -203,15 +204,15 @@ async def test_ticks_come_by_the_clock_and_never_two_at_once() -> None:
 async def test_the_end_is_told_with_who_and_why() -> None:
     async with conversation(Notebook) as talk:
         await talk.ends(4123)
-        assert talk.session.notes[Events].seen == ["open", ("client", 4123, "")]
+        assert talk.session.notes[Events].seen == ["open", ("client", 4123, "closed")]
         assert not talk.sessions
     async with conversation(Notebook) as talk:
         await talk.backend.vanishes()
-        assert talk.session.notes[Events].seen[-1] == ("backend", 1006, "")
-        await talk.client.is_closed_with(1006)
+        assert talk.session.notes[Events].seen[-1] == ("backend", 1006, "lost")
+        await talk.client.is_closed_with(1011, "the backend was lost")
     async with conversation(Notebook) as talk:
         pass
-    assert talk.session.notes[Events].seen[-1] == ("client", 1000, "")
+    assert talk.session.notes[Events].seen[-1] == ("client", 1000, "closed")
 
 
 async def test_the_end_cancels_a_hook_that_waits() -> None:
@@ -390,7 +391,7 @@ async def test_a_failure_comes_by_itself_and_ends_the_session() -> None:
     with pytest.raises(AssertionError, match="expected the client"):
         async with conversation(Notebook) as talk:
             await talk.client.receives("x")
-    assert talk.session.notes[Events].seen[-1] == ("client", 1000, "")
+    assert talk.session.notes[Events].seen[-1] == ("client", 1000, "closed")
 
 
 async def test_messages_as_json_and_messages_of_any_content() -> None:

@@ -14,7 +14,6 @@ import anyio
 from ..config import Config
 from ..filters import Context, Filter
 from ..http import Response
-from ..messages import Close
 from ..sessions import Ending, Session, Sessions
 from .clock import Clock
 from .memory import MemorySession
@@ -79,11 +78,11 @@ class Conversation:
         __tracebackhide__ = True
         await self.clock.settle()
         expected = f"a Close {code}" + (f" {reason!r}" if reason is not None else "")
-        ending = self.ending
-        if ending is None:
+        closing, ending = self._opened().closing, self.ending
+        if closing is None or ending is None:
             raise AssertionError(f"expected the session to end with {expected}, but it is open")
-        if ending.code != code or reason not in (None, ending.cause):
-            came = f"{shown(Close(ending.code, ending.cause))} by the {ending.by}"
+        if closing.code != code or reason not in (None, closing.reason):
+            came = f"{shown(closing)} by the {ending.by}"
             raise AssertionError(f"expected the session to end with {expected}, but got {came}")
 
     async def ends(self, code: int = 1000, reason: str = "") -> None:

@@ -25,6 +25,9 @@ class Relaying(Session, Protocol):
     def end(self, by: Side, close: Close) -> None:
         """End the session."""
 
+    def blame(self, sender: Sender, close: Close) -> None:
+        """End it for what `sender` has sent."""
+
     def run(self, work: Callable[[], Awaitable[None]]) -> None:
         """Await `work` in a task, until the end of the session."""
 
@@ -77,7 +80,9 @@ class Lane:
         if self._hooks is None or self._reads is None:
             return message
         if size_of(message.data) > self._reads.max_size:
-            return [Close(1009, f"message over {self._reads.max_size} bytes")]
+            too_big = Close(1009, f"message over {self._reads.max_size} bytes")
+            self._session.blame(self._sender, too_big)
+            return []
         return self._hooks.message(self._session, message)
 
     def _deliver(self, outcome: Outcome) -> None:

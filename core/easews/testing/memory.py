@@ -25,13 +25,15 @@ from .words import Peer, shown
 class MemorySession:
     """The `easews.Session` of a conversation, and what relays it.
 
-    ending  how it ended; None while it is open
+    ending   how it ended; None while it is open
+    closing  the Close that ended it
     """
 
     def __init__(self, connection: Connection, clock: Clock, tasks: TaskGroup) -> None:
         self.opening: Opening = connection.opening
         self.notes: Notes = Notes() if connection.notes is None else connection.notes
         self.ending: Ending | None = None
+        self.closing: Close | None = None
         self.client: MemoryPeer = MemoryPeer("client", self)
         self.backend: MemoryPeer = MemoryPeer("backend", self)
         self.clock: Clock = clock
@@ -81,8 +83,10 @@ class MemorySession:
         self.end("proxy", Close(code, reason))
 
     def expire(self, at: float, code: int, reason: str) -> None:
-        due = self.clock.now + max(0.0, at - time.time())
-        self.clock.call_at(due, lambda: self.close(code, reason))
+        if (left := at - time.time()) <= 0:
+            self.close(code, reason)
+        else:
+            self.clock.call_at(self.clock.now + left, lambda: self.close(code, reason))
 
     def ping(self) -> None:
         for traffic in self._traffic:
@@ -106,15 +110,34 @@ class MemorySession:
 
     # Its end
 
-    def end(self, by: Side, close: Close) -> None:
-        """End it, once: hooks that are awaited are cancelled, and then `on_close` is called."""
+    def end(self, by: Side, close: Close, *, other: Close | None = None) -> None:
+        """End it, once: hooks that are awaited are cancelled, and then `on_close` is called.
+
+        `close` goes to the peers that have not sent it, or `other` in its place.
+        """
         if self.ending is not None:
             return
         for peer in (self.client, self.backend):
             if peer.name != by:
-                peer.hear(close)
+                peer.hear(other or close)
+        cause = close.reason or "closed by a filter"
+        if by != "proxy":
+            cause = "closed" if other is None else "lost"
+        self._ends(by, close, cause)
+
+    def blame(self, sender: Sender, close: Close) -> None:
+        """End it for what `sender` has sent, as the relay does."""
+        peer, other = self.client, self.backend
+        if sender == "backend":
+            peer, other = other, peer
+        peer.hear(close)
+        other.hear(Close(1001, f"the {sender} was at fault"))
+        self._ends("proxy", close, f"{sender}: {close.reason}")
+
+    def _ends(self, by: Side, close: Close, cause: str) -> None:
+        self.closing = close
         duration = self.clock.now - self._began
-        self.ending = ending = Ending(by, close.code, close.reason, duration, *self._traffic)
+        self.ending = ending = Ending(by, close.code, cause, duration, *self._traffic)
         for scope in list(self._running):
             scope.cancel()
             self.clock.cancels()
@@ -190,7 +213,9 @@ class MemoryPeer(Peer):
         await self.rest()
 
     async def vanishes(self) -> None:
-        self._session.end(self._sender, Close(1006))
+        code = 1011 if self._sender == "backend" else 1001
+        told = Close(code, f"the {self._sender} was lost")
+        self._session.end(self._sender, Close(1006), other=told)
         await self.rest()
 
     async def rest(self) -> None:
@@ -204,7 +229,7 @@ class MemoryPeer(Peer):
                 await self._came.wait()
         if self.heard:
             return ""
-        if (ending := self._session.ending) is not None:
-            return f"ended the session with {shown(Close(ending.code, ending.cause))}"
+        if (closing := self._session.closing) is not None:
+            return f"ended the session with {shown(closing)}"
         waits = " (a hook waits for the clock: talk.clock.advance)" if clock.asleep else ""
         return f"received nothing{waits}"

@@ -68,9 +68,12 @@ def one_error() -> Iterator[None]:
     try:
         yield
     except BaseExceptionGroup as group:
-        if len(group.exceptions) > 1:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]
+        if error is group:
             raise
-        raise group.exceptions[0] from None
+        raise error from None
 
 
 def _on_loopback(config: Config | str, *filters: type[Filter]) -> Config:

@@ -38,7 +38,9 @@ class Peer(ABC):
 
     @abstractmethod
     async def vanishes(self) -> None:
-        """Be gone without a Close, as a lost connection is. The session ends with 1006."""
+        """Be gone without a Close, as a lost connection is. The other side gets Close 1001 for a
+        client, 1011 for a backend.
+        """
 
     @abstractmethod
     async def news(self) -> str:
