@@ -34,6 +34,13 @@ WANTED = {
         "easews_headers/schemas/SecurityHeaders.json",
         "easews_headers/schemas/XForwarded.json",
     ],
+    "easews_messages": [
+        "easews_messages/py.typed",
+        "easews_messages/schemas/MessageLogger.json",
+        "easews_messages/schemas/MessageRateLimiter.json",
+        "easews_messages/schemas/MessageTransform.json",
+        "easews_messages/schemas/MessageValidator.json",
+    ],
 }
 
 

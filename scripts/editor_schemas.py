@@ -11,7 +11,7 @@ from easews.cli.editors import write_all
 from easews.plugins import Kinds, discover
 
 FOLDER = Path(__file__).parent.parent / "schemas"
-PACKAGES = ("easews-wsproxy", "easews-headers", "easews-httpproxy")
+PACKAGES = ("easews-wsproxy", "easews-headers", "easews-httpproxy", "easews-messages")
 
 
 def published() -> Kinds:

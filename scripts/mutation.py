@@ -22,6 +22,7 @@ PACKAGES = {
     "core/easews": "tests/core",
     "plugins/headers/easews_headers": "tests/headers",
     "plugins/httpproxy/easews_httpproxy": "tests/httpproxy",
+    "plugins/messages/easews_messages": "tests/messages",
     "plugins/wsproxy/easews_wsproxy": "tests/wsproxy",
 }
 #: The files that are changed unless others are named, and the tests that have to notice.

@@ -28,6 +28,7 @@ TESTS = (
     "tests/core",
     "tests/headers",
     "tests/httpproxy",
+    "tests/messages",
     "tests/wsproxy",
 )
 

@@ -58,7 +58,7 @@ install() {
     [ "$(cat "$stamp" 2>/dev/null)" = "$state" ] && return
     say "Installing easews and what it needs for the $what into $venv (a minute, the first time) ..."
     "$venv/bin/python" -m pip install --quiet --no-input --disable-pip-version-check \
-        -e ".[$extras]" -e ./plugins/wsproxy -e ./plugins/headers -e ./plugins/httpproxy "$@" ||
+        -e ".[$extras]" -e ./plugins/wsproxy -e ./plugins/headers -e ./plugins/httpproxy -e ./plugins/messages "$@" ||
         fail "pip could not install; its message is above"
     printf '%s\n' "$state" >"$stamp"
 }

@@ -108,7 +108,7 @@ FIELDS = {
 COMPLETE = {"CORSAdaptor", "Fallback", "Mock", "Redirector", "WebSocketProxy"}
 POLICIES = ["policy: roundRobin", "policy: random", "policy: weightedRandom", "policy: ipHash"]
 
-OURS = ("easews-wsproxy", "easews-headers", "easews-httpproxy")
+OURS = ("easews-wsproxy", "easews-headers", "easews-httpproxy", "easews-messages")
 KINDS = Kinds(kind for kind in discover().values() if kind.distribution in OURS)
 PIPELINE = "{kind: Pipeline, name: p, filters: [{kind: XForwarded, name: x}]}"
 PROXY = "{kind: Pipeline, name: p, filters: [{kind: WebSocketProxy, name: w, pools: [%s]}]}"

@@ -9,7 +9,7 @@ from easews.config.schemas import OBJECT_KINDS, kind_schema
 from easews.plugins import discover
 from easews.schema import errors
 
-PACKAGES = ("easews-wsproxy", "easews-headers", "easews-httpproxy")
+PACKAGES = ("easews-wsproxy", "easews-headers", "easews-httpproxy", "easews-messages")
 KINDS = discover()
 FILTERS = [it.name for it in KINDS.values() if it.distribution in PACKAGES]
 OURS = {name: kind_schema(name, KINDS) for name in (*OBJECT_KINDS, *FILTERS)}

@@ -20,7 +20,7 @@ from easews.plugins import Kinds, discover
 
 GOLDEN = Path(__file__).parent / "golden"
 CONFIGS = sorted(GOLDEN.glob("*.yaml"))
-OURS = ("easews-wsproxy", "easews-headers", "easews-httpproxy")
+OURS = ("easews-wsproxy", "easews-headers", "easews-httpproxy", "easews-messages")
 WRITE = os.environ.get("EASEWS_WRITE_GOLDEN") == "1"
 
 

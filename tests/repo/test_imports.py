@@ -14,7 +14,7 @@ import pytest
 from tests.repo.pages import ROOT, blocks_of
 
 ARCHITECTURE = ROOT / "docs" / "explanation" / "architecture.md"
-PACKAGES = ("easews", "easews_headers", "easews_httpproxy", "easews_wsproxy")
+PACKAGES = ("easews", "easews_headers", "easews_httpproxy", "easews_messages", "easews_wsproxy")
 Graph = Mapping[str, set[str]]
 
 

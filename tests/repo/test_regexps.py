@@ -16,6 +16,7 @@ import pytest
 import easews
 import easews_headers
 import easews_httpproxy
+import easews_messages
 import easews_wsproxy
 
 # The parser's names have no public home, and typeshed knows none of them.
@@ -37,7 +38,7 @@ def expressions(value: object) -> Iterator[re.Pattern[str]]:
 def modules() -> list[str]:
     return [
         found.name
-        for package in (easews, easews_headers, easews_httpproxy, easews_wsproxy)
+        for package in (easews, easews_headers, easews_httpproxy, easews_messages, easews_wsproxy)
         for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
         if not found.name.endswith((".__main__", "._batch"))
     ]
