@@ -8,7 +8,7 @@ What filter packages import, from here and from the four rooms in the second lis
 
 The rooms of the engine, from the top down:
 
-    cli        validate, run, explain, kinds, plugins, schema
+    cli        validate, run, explain, new, kinds, plugins, schema
     testing    what authors of filters, and we, test with
     operate    a config being served, and the process around it
     server     HTTPServer: listener, connection, routing

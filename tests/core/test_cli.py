@@ -209,7 +209,9 @@ def test_on_a_terminal_a_kinds_page_is_as_wide_as_that(columns: int) -> None:
     assert "\x1b[1mFIELD" in narrow
 
 
-@pytest.mark.parametrize("command", ["validate", "run", "init", "explain", "kinds", "schema"])
+@pytest.mark.parametrize(
+    "command", ["validate", "run", "init", "explain", "new", "kinds", "schema"]
+)
 def test_help_has_examples_and_the_exit_status(easews: Callable[..., Result], command: str) -> None:
     told = easews(command, "--help").stdout
     assert f"  Examples:\n    easews {command}" in told

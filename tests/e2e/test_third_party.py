@@ -1,6 +1,7 @@
 """A package by somebody else: installed from wheels into a clean environment, and at work there.
 
-The package is the one of docs/how-to/write-a-filter.md, in the folder third_party.
+One package is that of docs/how-to/write-a-filter.md, in the folder third_party. The others are as
+`easews new` writes them.
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ import venv
 from collections.abc import Iterator, Mapping
 from http.client import HTTPConnection
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from tests.e2e.gateway import LOOPBACK, PATIENCE, Gateway, free_port, running
+from tests.e2e.library import connect
+from websockets.sync.server import ServerConnection, serve
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = Path(__file__).parent / "third_party"
@@ -122,3 +126,42 @@ def test_its_own_tests_pass() -> None:
         cwd=PACKAGE,
         env={"PYTHONPATH": str(PACKAGE), "PYTHONDONTWRITEBYTECODE": "1"},
     )
+
+
+def echo(ws: ServerConnection) -> None:
+    for message in ws:
+        ws.send(message)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("of", ["messages", "requests"])
+def test_a_new_package_works_as_it_was_written(python: Path, tmp_path: Path, of: str) -> None:
+    name = f"my-{of}"
+    run(python, "-m", "easews", "new", name, f"--{of}", cwd=tmp_path)
+    package = tmp_path / name
+    options = ("--no-deps", "--no-build-isolation", "-w", "wheels")
+    pip(sys.executable, "wheel", *options, package, cwd=tmp_path)
+    (wheel,) = (tmp_path / "wheels").glob("*.whl")
+    pip(python, "install", f"{wheel}[dev]", cwd=tmp_path)
+
+    run(python, "-m", "pytest", "-q", cwd=package)
+    run(python, "-m", "ruff", "check", ".", cwd=package)
+    run(python, "-m", "ruff", "format", "--check", ".", cwd=package)
+    run(python, "-m", "mypy", "--strict", cwd=package)
+    run(python, "-m", "easews", "plugins", "doctor", cwd=package)
+    run(python, "-m", "easews", "validate", "example.yaml", cwd=package)
+
+    with serve(echo, LOOPBACK, 0) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        text = (package / "example.yaml").read_text().replace("${PORT:-8080}", str(free_port()))
+        backend = f"ws://{LOOPBACK}:{server.socket.getsockname()[1]}"
+        text = text.replace("${BACKEND:-ws://127.0.0.1:9000}", backend)
+        with (
+            running(text, tmp_path, easews=(str(python), "-m", "easews")) as gateway,
+            connect(gateway.ws("/"), additional_headers={"X-Version": "2"}) as ws,
+        ):
+            ws.send("hello")
+            assert ws.recv(PATIENCE) == "hello"
+        server.shutdown()
+        thread.join(PATIENCE)

@@ -1,21 +1,24 @@
 """The command `easews`.
 
-    app        the commands and their exit status: 0 clean, 1 problems, 2 usage errors
-    report     problems and tables as text: aligned and coloured for people, plain for pipes
-    excerpt    a problem's line with the spot underlined
-    options    what several commands have in common
-    kinds      the command that lists the kinds, or one kind's fields
-    page       one kind: what it is, and its fields as a table
-    plugins    the commands on installed packages of filters
-    packages   one of them: as a row, a page, and JSON
-    costs      which messages a filter reads, in words
-    explain    the command on one request
-    asked      the request that the command line describes                    (pure)
+    app          the commands and their exit status: 0 clean, 1 problems, 2 usage errors
+    report       problems and tables as text: aligned and coloured for people, plain for pipes
+    excerpt      a problem's line with the spot underlined
+    options      what several commands have in common
+    kinds        the command that lists the kinds, or one kind's fields
+    page         one kind: what it is, and its fields as a table
+    plugins      the commands on installed packages of filters
+    packages     one of them: as a row, a page, and JSON
+    costs        which messages a filter reads, in words
+    explain      the command on one request
+    asked        the request that the command line describes                    (pure)
     explanation  what becomes of it, as text and as JSON
-    schema     the command that prints JSON Schemas
-    init       the command that writes a first config
-    starter    that config, with its comments                                 (pure)
-    editors    JSON Schemas for editors, one kind or all
+    schema       the command that prints JSON Schemas
+    init         the command that writes a first config
+    starter      that config, with its comments                                 (pure)
+    new          the command that writes a package with a filter
+    newpackage   its files, and which names it may have
+    skeleton/    the templates of these files
+    editors      JSON Schemas for editors, one kind or all
 
 Results go to stdout (for `validate` that is the report), everything else to stderr.
 """

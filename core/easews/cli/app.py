@@ -20,6 +20,7 @@ from . import plugins
 from .explain import explain
 from .init import init
 from .kinds import kinds
+from .new import new
 from .options import PROBLEMS, USAGE, Files, choice, epilog
 from .report import (
     complain,
@@ -202,6 +203,14 @@ app.command(
         "easews init --output - | easews validate -",
     )
 )(init)
+
+app.command(
+    epilog=epilog(
+        "0 when it is written",
+        "easews new my-filter",
+        "easews new easews-tenants --requests --kind Tenant",
+    )
+)(new)
 
 app.command(
     epilog=epilog(
