@@ -49,7 +49,7 @@ def easews(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """Runs the command in this process, with Stamp as the only installed kind."""
 
     def run(*arguments: str, kinds: Kinds = KINDS, input: str = "") -> Result:
-        for module in ("app", "kinds", "schema"):
+        for module in ("app", "run", "kinds", "schema"):
             monkeypatch.setattr(f"easews.cli.{module}.discover", lambda: kinds)
         return CliRunner().invoke(cli.app, arguments, input=input)
 

@@ -38,7 +38,7 @@ SERVER = "kind: HTTPServer\nname: w\naddress: {}\nport: {}\n"
 
 @pytest.fixture(autouse=True)
 def fragile_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "discover", lambda: KINDS)
+    monkeypatch.setattr("easews.cli.run.discover", lambda: KINDS)
 
 
 def run(config: str, *options: str) -> Result:

@@ -1,6 +1,8 @@
 """The command `easews`.
 
     app          the commands and their exit status: 0 clean, 1 problems, 2 usage errors
+    run          the command that serves a config
+    configs      a config as commands read it, and what is wrong with it
     report       problems and tables as text: aligned and coloured for people, plain for pipes
     excerpt      a problem's line with the spot underlined
     options      what several commands have in common

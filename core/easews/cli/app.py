@@ -2,42 +2,25 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
-from functools import partial
 from importlib import metadata
-from pathlib import Path
-from typing import Annotated, TextIO
+from typing import Annotated
 
 import typer
 
-from ..config import Config, load
-from ..config.schemas import OBJECT_KINDS
-from ..config.sources import STDIN
-from ..errors import ConfigError, EasewsError, Problem
-from ..plugins import Kinds, build_notes, discover
+from ..config import Config
+from ..errors import ConfigError, Problem
+from ..plugins import build_notes, discover
 from . import plugins
+from .configs import read, report
 from .explain import explain
 from .init import init
 from .kinds import kinds
 from .new import new
-from .options import PROBLEMS, USAGE, Files, choice, epilog
-from .report import (
-    complain,
-    complain_of_broken,
-    has_colour,
-    problems_json,
-    problems_text,
-    say,
-    summary,
-    width_of,
-)
+from .options import FORMATS, PROBLEMS, Files, choice, epilog
+from .report import problems_json, say, summary
+from .run import run
 from .schema import schema
-
-#: How a report or a log is written.
-FORMATS = ("text", "json")
-#: Which event loop runs it all; those but the first are packages, and extras of ours.
-BACKENDS = ("asyncio", "uvloop", "trio")
 
 app: typer.Typer = typer.Typer(
     name="easews",
@@ -93,33 +76,16 @@ def validate(
     standard output.
     """
     problems: tuple[Problem, ...] = ()
-    found = ""
+    found, installed = "", discover()
     try:
-        found = _found(_load(files, discover()))
+        found = _found(read(files, installed))
     except ConfigError as error:
         problems = error.problems
     if format == "json":
         say(problems_json(problems))
     else:
-        say(_report(problems, sys.stdout) if problems else f"No problems: {found}")
+        say(report(problems, sys.stdout, installed) if problems else f"No problems: {found}")
     raise typer.Exit(PROBLEMS if problems else 0)
-
-
-def _load(files: list[str], kinds: Kinds) -> Config:
-    """The config; a broken plugin that it does not use is a warning."""
-    told: tuple[Problem, ...] = ()
-    try:
-        return load(files, kinds)
-    except ConfigError as error:
-        told = error.problems
-        raise
-    finally:
-        complain_of_broken(kinds.broken, told)
-
-
-def _report(problems: tuple[Problem, ...], stream: TextIO) -> str:
-    kinds = {*OBJECT_KINDS, *discover()}
-    return problems_text(problems, width=width_of(stream), colour=has_colour(stream), kinds=kinds)
 
 
 def _found(config: Config) -> str:
@@ -128,72 +94,14 @@ def _found(config: Config) -> str:
     return found if servers else f"{found}; to be run it needs an HTTPServer, too"
 
 
-@app.command(
+app.command(
     epilog=epilog(
         "0 when it was stopped, 1 when the config has problems or it cannot serve",
         "easews run config.yaml",
         "easews run --backend uvloop --log-format json config/",
         "easews run --watch-plugins my_filter.py config.yaml",
     )
-)
-def run(
-    files: Files,
-    backend: Annotated[
-        str,
-        choice(BACKENDS, "The event loop. uvloop and trio have to be installed with easews."),
-    ] = "asyncio",
-    log_format: Annotated[
-        str | None,
-        choice(FORMATS, "How the log on standard error is written, whatever the config says."),
-    ] = None,
-    watch_plugins: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="FILE.py",
-            exists=True,
-            dir_okay=False,
-            help="For development: use the filters in this file, and load it again when it is"
-            " saved. May be given several times.",
-        ),
-    ] = None,
-) -> None:
-    """Run the servers of config files until SIGTERM or Ctrl-C.
-
-    Then no new connection is accepted, every open session gets Close 1001, and requests and
-    sessions have 10 seconds to end; a Gateway object in the config may say otherwise. A second
-    signal ends the process at once. If the config has problems, they go to standard error, and
-    nothing is started.
-    """
-    if watch_plugins and STDIN in files:
-        wrong = "the config is read again, too, and standard input cannot be; save it to a file"
-        raise typer.BadParameter(wrong, param_hint="--watch-plugins")
-    if backend != BACKENDS[0] and importlib.util.find_spec(backend) is None:
-        how = f"pip install 'easews[{backend}]', or leave out --backend"
-        complain(f"{backend} is not installed; {how}")
-        raise typer.Exit(USAGE)
-    from ..operate.process import run as run_config  # what only `run` needs, loaded by it alone
-    from ..operate.watching import Watch
-
-    kinds, companions = discover(), []
-    try:
-        if watch_plugins:
-            watch = Watch(watch_plugins, kinds, partial(load, files))
-            kinds = watch.kinds
-            companions.append(watch.run)
-        config = _load(files, kinds)
-        if not config.servers:
-            remedy = "write one whose rules lead to a pipeline; `easews init` shows how"
-            complain(f"there is no HTTPServer in {', '.join(files)}, so nothing to run; {remedy}")
-            raise typer.Exit(PROBLEMS)
-        status = run_config(config, backend=backend, log_format=log_format, companions=companions)
-    except ConfigError as error:
-        say(_report(error.problems, sys.stderr), sys.stderr)
-        raise typer.Exit(PROBLEMS) from None
-    except EasewsError as error:
-        complain(str(error))
-        raise typer.Exit(PROBLEMS) from None
-    raise typer.Exit(status)
-
+)(run)
 
 app.command(
     epilog=epilog(

@@ -8,14 +8,14 @@ from typing import Annotated
 
 import typer
 
-from ..config import load
 from ..errors import ConfigError
 from ..plugins import discover
 from ..server.routing import Refused
 from .asked import Unclear, asked, server_for
+from .configs import read, report
 from .explanation import as_json, explained, text
 from .options import PROBLEMS, Files, Json
-from .report import complain_of_broken, has_colour, problems_text, say, width_of
+from .report import has_colour, say, width_of
 
 
 def explain(
@@ -48,13 +48,10 @@ def explain(
     """
     kinds = discover()
     try:
-        config = load(files, kinds)
+        config = read(files, kinds)
     except ConfigError as error:
-        width, colour = width_of(sys.stderr), has_colour(sys.stderr)
-        say(problems_text(error.problems, width=width, colour=colour, kinds=kinds), sys.stderr)
+        say(report(error.problems, sys.stderr, kinds), sys.stderr)
         raise typer.Exit(PROBLEMS) from None
-    finally:
-        complain_of_broken(kinds.broken)
     try:
         request = asked(url, method, header or (), client_ip)
         spec, note = server_for(request, config, server)

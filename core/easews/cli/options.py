@@ -14,6 +14,8 @@ from ..spelling import did_you_mean
 from .report import complain
 
 PROBLEMS, USAGE = 1, 2
+#: How a report or a log is written.
+FORMATS = ("text", "json")
 
 
 def epilog(status: str, *examples: str) -> str:

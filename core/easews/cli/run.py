@@ -1,0 +1,81 @@
+"""`easews run`: serve a config."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..config import load
+from ..config.sources import STDIN
+from ..errors import ConfigError, EasewsError
+from ..plugins import discover
+from .configs import read, report
+from .options import FORMATS, PROBLEMS, USAGE, Files, choice
+from .report import complain, say
+
+#: Which event loop runs it all; those but the first are packages, and extras of ours.
+BACKENDS = ("asyncio", "uvloop", "trio")
+
+
+def run(
+    files: Files,
+    backend: Annotated[
+        str,
+        choice(BACKENDS, "The event loop. uvloop and trio have to be installed with easews."),
+    ] = "asyncio",
+    log_format: Annotated[
+        str | None,
+        choice(FORMATS, "How the log on standard error is written, whatever the config says."),
+    ] = None,
+    watch_plugins: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE.py",
+            exists=True,
+            dir_okay=False,
+            help="For development: use the filters in this file, and load it again when it is"
+            " saved. May be given several times.",
+        ),
+    ] = None,
+) -> None:
+    """Run the servers of config files until SIGTERM or Ctrl-C.
+
+    Then no new connection is accepted, every open session gets Close 1001, and requests and
+    sessions have 10 seconds to end; a Gateway object in the config may say otherwise. A second
+    signal ends the process at once. If the config has problems, they go to standard error, and
+    nothing is started.
+    """
+    if watch_plugins and STDIN in files:
+        wrong = "the config is read again, too, and standard input cannot be; save it to a file"
+        raise typer.BadParameter(wrong, param_hint="--watch-plugins")
+    if backend != BACKENDS[0] and importlib.util.find_spec(backend) is None:
+        how = f"pip install 'easews[{backend}]', or leave out --backend"
+        complain(f"{backend} is not installed; {how}")
+        raise typer.Exit(USAGE)
+    from ..operate.process import run as run_config  # what only `run` needs, loaded by it alone
+    from ..operate.watching import Watch
+
+    kinds, companions = discover(), []
+    try:
+        if watch_plugins:
+            watch = Watch(watch_plugins, kinds, partial(load, files))
+            kinds = watch.kinds
+            companions.append(watch.run)
+        config = read(files, kinds)
+        if not config.servers:
+            remedy = "write one whose rules lead to a pipeline; `easews init` shows how"
+            complain(f"there is no HTTPServer in {', '.join(files)}, so nothing to run; {remedy}")
+            raise typer.Exit(PROBLEMS)
+        status = run_config(config, backend=backend, log_format=log_format, companions=companions)
+    except ConfigError as error:
+        say(report(error.problems, sys.stderr, kinds), sys.stderr)
+        raise typer.Exit(PROBLEMS) from None
+    except EasewsError as error:
+        complain(str(error))
+        raise typer.Exit(PROBLEMS) from None
+    raise typer.Exit(status)
