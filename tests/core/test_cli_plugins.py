@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from easews import Context, Filter, Message, Reads, Session
+from easews import Context, Filter, Message, PluginError, Reads, Session
 from easews.cli import app as cli
 from easews.cli.costs import reads_in_words
-from easews.cli.packages import package_page
+from easews.cli.packages import package_page, trouble_text
 from easews.plugins import Classes, Found, Plugin, load_plugins
 
 
@@ -171,6 +171,15 @@ def test_the_doctor_names_each_trouble_and_its_remedy(easews: Callable[..., Resu
     assert "easews-other: the kind Shout is already taken by easews-shout; unin" in result.stdout
     assert "no licence; update or uninstall easews-broken" in result.stdout
     assert "easews-shout: " not in result.stdout
+
+
+def test_on_a_terminal_the_remedy_is_below_the_trouble() -> None:
+    fault = PluginError("easews-broken", "it fails", "update it, " * 9 + "or uninstall it")
+    first, *others = trouble_text(fault, 60, colour=True).splitlines()
+    assert first == "\x1b[1;31measews-broken: it fails\x1b[0m"
+    assert others[0].startswith("  = update it,")
+    assert [line[:4] for line in others[1:]] == ["    ", "    "]
+    assert max(map(len, others)) <= 60
 
 
 def test_without_any_plugin_the_doctor_says_what_to_install(

@@ -9,9 +9,10 @@ from typing import Any
 from ..config.fields import fields_of
 from ..config.schemas import entry_schema
 from ..config.wording import listed
+from ..errors import PluginError
 from ..plugins import Kind, Plugin
 from .costs import class_reads, cost, hooks_of, reads_json
-from .report import BOLD, details, painted
+from .report import BOLD, BOLD_RED, details, folded, painted
 
 _HEADING = ("PACKAGE", "VERSION", "LOADED IN", "KINDS")
 #: The fields that every entry of `filters` has.
@@ -93,6 +94,16 @@ def _file(plugin: Plugin) -> str:
 
 def _loaded_in(plugin: Plugin) -> str:
     return f"{plugin.seconds * 1000:.0f} ms"
+
+
+def trouble_text(fault: PluginError, width: int | None, *, colour: bool) -> str:
+    """What is wrong, and below it the remedy; without a `width` in one line."""
+    if width is None:
+        return str(fault)
+    wrong = folded(f"{fault.distribution}: {fault.problem}", width)
+    first, *more = folded(fault.remedy, width - 4)
+    lines = [*(painted(line, BOLD_RED, colour) for line in wrong), f"  = {first}"]
+    return "\n".join([*lines, *(f"    {line}" for line in more)])
 
 
 def package_json(plugin: Plugin) -> Mapping[str, Any]:

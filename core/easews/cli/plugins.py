@@ -13,14 +13,11 @@ from ..errors import PluginError
 from ..plugins import Plugin, load_plugins
 from ..spelling import did_you_mean
 from .options import PROBLEMS, USAGE, Json, epilog
-from .packages import brief, named, names, package_json, package_page
+from .packages import brief, named, names, package_json, package_page, trouble_text
 from .report import (
-    BOLD_RED,
     complain,
     fitted_table,
-    folded,
     has_colour,
-    painted,
     say,
     summary,
     width_of,
@@ -108,7 +105,8 @@ def doctor(as_json: Json = False) -> None:
     if as_json:
         say(json.dumps({"trouble": [_trouble_json(fault) for fault in trouble]}, indent=2))
     elif trouble:
-        say("\n\n".join(map(_trouble, trouble)))
+        width, colour = width_of(sys.stdout), has_colour(sys.stdout)
+        say("\n\n".join(trouble_text(fault, width, colour=colour) for fault in trouble))
     else:
         kinds = sum(len(plugin.kinds) for plugin in plugins)
         say(f"No trouble: {summary(len(plugins), 'plugin')}, {summary(kinds, 'kind')}")
@@ -120,17 +118,6 @@ def _none(plugins: Sequence[Plugin]) -> list[PluginError]:
     if plugins:
         return []
     return [PluginError("easews", "no plugin is installed", "install one, such as easews-wsproxy")]
-
-
-def _trouble(fault: PluginError) -> str:
-    """What is wrong, and below it the remedy."""
-    width, colour = width_of(sys.stdout), has_colour(sys.stdout)
-    text = f"{fault.distribution}: {fault.problem}"
-    if width is None:
-        return str(fault)
-    lines = [painted(line, BOLD_RED, colour) for line in folded(text, width)]
-    first, *more = folded(fault.remedy, width - 4)
-    return "\n".join([*lines, f"  = {first}", *(f"    {line}" for line in more)])
 
 
 def _trouble_json(fault: PluginError) -> dict[str, str]:
