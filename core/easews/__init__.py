@@ -53,6 +53,7 @@ from .errors import (
 from .filters import Context, Filter, SpecFault
 from .hookspecs import hookimpl
 from .http import ClientCertificate, Headers, Request, Response, end_to_end
+from .http.cookies import cookie
 from .http.forwarded import ForwardedPolicy, asked_host, asked_scheme
 from .http.matching import HeaderMatch
 from .http.origins import Origin, OriginPatterns, parse_origin
@@ -133,6 +134,7 @@ __all__ = [
     "asked_host",
     "asked_scheme",
     "compile_regexp",
+    "cookie",
     "end_to_end",
     "hookimpl",
     "parse_network",

@@ -37,6 +37,13 @@ class Message:
         """Whether it is a text message."""
         return isinstance(self.data, str)
 
+    @property
+    def text(self) -> str:
+        """The content of a text message. TypeError when it is a binary one."""
+        if not isinstance(self.data, str):
+            raise TypeError(f"{self!r} is binary: `Reads(binary=False)` leaves it out")
+        return self.data
+
     def json(self) -> Any:
         """The value that it has as JSON. ValueError when it is none."""
         return json.loads(self.data)

@@ -295,3 +295,9 @@ async def test_the_life_of_a_session_is_told(caplog: pytest.LogCaptureFixture) -
 
 def test_nobody_ticks_unless_somebody_wants_to() -> None:
     assert hooks(make(Adds, letter="a")).tick == inf
+
+
+def test_only_a_text_message_has_a_text() -> None:
+    assert from_client("hi").text == "hi"
+    with pytest.raises(TypeError, match=r"2 bytes from the client> is binary"):
+        _ = from_client(b"hi").text
