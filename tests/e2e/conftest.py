@@ -12,6 +12,7 @@ from tests.e2e.far import Open, opener
 from tests.e2e.gateway import Gateway, Route, config, free_port, proxied, running
 from tests.e2e.library import LibraryBackend
 from tests.e2e.raw import LOOPBACK, Peer, RawBackend
+from tests.e2e.wheels import environment
 
 
 @pytest.fixture(scope="session", params=["asyncio", "trio"])
@@ -27,6 +28,12 @@ def backend() -> Iterator[LibraryBackend]:
     backend = LibraryBackend()
     yield backend
     backend.close()
+
+
+@pytest.fixture(scope="session")
+def clean_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of an environment with all wheels. Tests that ask for it are in `TOGETHER`."""
+    return environment(tmp_path_factory.mktemp("clean"))
 
 
 @pytest.fixture(scope="session")
