@@ -45,6 +45,7 @@ TOGETHER = {
     "tests/e2e/test_odd_requests.py": "peers",  # they share the proxies and their backend
     "tests/e2e/test_node.py": "node",  # they share a backend
     "tests/e2e/test_third_party.py": "wheels",  # they share an environment
+    "tests/e2e/test_example_plugins.py": "wheels",
 }
 NODE_MODULES = Path(__file__).parent / "e2e" / "node" / "node_modules"
 APPS = Path(__file__).parent / "e2e" / "apps"

@@ -30,6 +30,8 @@ LONG_RUNNING = {
     "python app.py": "application on ",
     "python chat.py": "chat on ",
     "python backend.py": "backend on ",
+    "python examples/plugins/backend.py": "backend on ",
+    "python server.py": "model on ",
 }
 #: The ports on the pages: of gateways, and of backends.
 PORTS = ("8080", "8443", "9090", "12345", "12346")
@@ -111,6 +113,7 @@ class Reader:
         self._folder = self._cwd = folder
         path = f"{bin}{os.pathsep}{os.environ['PATH']}"
         self._env = {**os.environ, "PATH": path, "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
+        self._env["PYTEST_ADDOPTS"] = f"--ignore={folder / 'examples'}"  # it has tests of its own
         self._ports = {port: str(free_port()) for port in PORTS}
         self._screen = Screen()
         self._programs: dict[str, Program] = {}
@@ -156,6 +159,9 @@ class Reader:
         name = " ".join(words[:2])
         if words[:1] == ["cd"]:
             self._cwd = self._cwd / words[1]
+        elif words[:1] == ["export"]:
+            name, _, value = words[1].partition("=")
+            self._env[name] = value
         elif name in LONG_RUNNING:
             self._start(name, command)
         elif words:
