@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Iterator
@@ -163,7 +164,11 @@ async def test_what_a_hook_may_return(result: object, expected: list[object]) ->
 
 
 @pytest.mark.parametrize(
-    "result", [7, True, bytearray(b"x"), {"a": 1}, ["a", 7], Close(1005), Close(99), object()]
+    "result",
+    [
+        *(7, True, bytearray(b"x"), {"a": 1}, ["a", 7], Close(1005), Close(99), object()),
+        *(Close(1000, 7), from_client(None), from_client(bytearray(b"x"))),  # type: ignore[arg-type]
+    ],
 )
 async def test_nonsense_is_logged_and_closes_the_session(
     result: object, caplog: pytest.LogCaptureFixture
@@ -190,12 +195,38 @@ async def test_a_hook_that_raises_is_dealt_with_by_on_error(
     assert step.counts.calls == step.counts.errors == 1
 
 
-async def test_a_generator_may_raise_half_way(caplog: pytest.LogCaptureFixture) -> None:
+BASE_EXCEPTIONS = [GeneratorExit, SystemExit, asyncio.CancelledError]
+
+
+@pytest.mark.parametrize("error", [RuntimeError, *BASE_EXCEPTIONS])
+async def test_a_generator_may_raise_half_way(
+    error: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
     def broken() -> Iterator[str]:
         yield "a"
-        raise RuntimeError("oh")
+        raise error
 
     assert await passed(hooks(make(Returns, result=broken())), from_client()) == FAILED
+
+
+@pytest.mark.parametrize("error", BASE_EXCEPTIONS)
+async def test_whatever_a_plain_hook_raises_comes_no_further(
+    error: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    class Breaks(Filter):
+        """Raises what would end a task."""
+
+        kind = "Breaks"
+
+        def on_open(self, session: Session) -> None:
+            raise error
+
+        def on_message(self, session: Session, message: Message) -> None:
+            raise error
+
+    hooked = hooks(make(Breaks))
+    assert hooked.opened(session()) is None
+    assert await passed(hooked, from_client()) == FAILED
 
 
 async def test_a_hook_that_takes_too_long_has_failed(caplog: pytest.LogCaptureFixture) -> None:

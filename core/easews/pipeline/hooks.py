@@ -193,7 +193,7 @@ def _called(step: HookStep, session: Session, message: Message) -> object:
     try:
         return copy_context().run(step.filter.on_message, session, message)
     except BaseException as error:
-        if must_go_on(error):
+        if _is_ours(error):
             raise
         _log_failure(step, "on_message", session)
         return _instead(step, message)
@@ -210,9 +210,18 @@ def _judged(
     except _Nonsense as error:
         step.counts.errors += 1
         log.error("session %s: on_message of %s %s", session.opening.id, step.title, error)
-    except Exception:  # a generator's
+    except BaseException as error:  # a generator's
+        if _is_ours(error):
+            raise
         _log_failure(step, "on_message", session)
     return _listed(message, _instead(step, message))
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Whether what a plain function has raised is not its own. Nobody closes one that is running,
+    so GeneratorExit is.
+    """
+    return must_go_on(error) and not isinstance(error, GeneratorExit)
 
 
 class _Nonsense(Exception):
@@ -234,22 +243,26 @@ def _listed(message: Message, result: object) -> Sequence[Message | Close]:
 def _one(message: Message, item: object) -> Message | Close:
     if isinstance(item, (str, bytes)):
         return message.with_data(item)
-    if isinstance(item, Message):
+    if isinstance(item, Message) and isinstance(item.data, (str, bytes)):
         return item
-    if isinstance(item, Close) and _may_be_sent(item.code):
+    if isinstance(item, Close) and _may_be_sent(item):
         return item
     raise _Nonsense(f"returned {_described(item)}, which is neither a message nor a valid Close")
 
 
-def _may_be_sent(code: object) -> bool:
-    """RFC 6455 §7.4: whether a Close frame may carry this code."""
-    return isinstance(code, int) and (
-        1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999
-    )
+def _may_be_sent(close: Close) -> bool:
+    """RFC 6455 §7.4: whether a Close frame may be so."""
+    code: object = close.code
+    reason: object = close.reason
+    if not (isinstance(code, int) and isinstance(reason, str)):
+        return False
+    return 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999
 
 
 def _described(value: object) -> str:
     """What it is, and nothing of what people have written."""
+    if isinstance(value, Message):
+        return f"a Message whose data is {_described(value.data)}"
     return repr(value) if isinstance(value, Close) else f"an object of {type(value).__name__}"
 
 
@@ -303,7 +316,7 @@ def _told(
         try:
             result = copy_context().run(called, *news)
         except BaseException as error:
-            if must_go_on(error):
+            if _is_ours(error):
                 raise
             _log_failure(step, hook, session)
             continue
