@@ -420,3 +420,7 @@ def test_a_mask_goes_on_to_the_end_of_a_full_control_frame() -> None:
     data = encode_control(PING, payload, MASK)
     unmasked = bytes(byte ^ MASK[index % 4] for index, byte in enumerate(data[6:]))
     assert unmasked == payload
+
+
+def test_a_reason_that_is_not_unicode_is_sent_all_the_same() -> None:
+    assert encode_close(1000, "a\ud800") == b"\x88\x04\x03\xe8a?"

@@ -282,6 +282,15 @@ async def test_a_filter_that_fails_is_1011(relaying: Any, caplog: Any) -> None:
         assert (await relayed.ended()).code == 1011
 
 
+async def test_a_code_that_no_close_may_have_is_1011(relaying: Any, caplog: Any) -> None:
+    async with relaying() as stage:
+        relayed = stage.open(SOON, filters=[Does(lambda session, message: session.close(5, "x"))])
+        await relayed.client.send_text("hi")
+        assert await relayed.client.receive_close() == (1011, "a filter failed")
+        assert await relayed.backend.receive_close() == (1011, "a filter failed")
+    assert "a filter has closed it with 5, which no Close may have" in caplog.text
+
+
 @pytest.mark.parametrize("sent_by", ["return", "send_to_backend"])
 async def test_a_text_that_is_not_unicode_is_1011(relaying: Any, sent_by: str) -> None:
     def act(session: Session, message: Message) -> str | None:
@@ -427,6 +436,34 @@ async def test_a_slow_reader_bounds_what_a_filter_makes_of_a_read(relaying: Any)
             assert len((await relayed.backend.receive_frame()).data) == 200_000
         assert most < 1_000_000
         assert relayed.session.held == 0
+
+
+@EVERY
+async def test_who_reads_too_slowly_is_1008(relaying: Any, kind: Any) -> None:
+    async with relaying() as stage:
+        grows = kind(lambda session, message: bytes(20_000_000))
+        relayed = stage.open(Limits(close=0.3, slow_reader=0.3), filters=[grows])
+        await relayed.client.send_text("hi")
+        assert await relayed.client.receive_close() == (1001, "the backend was at fault")
+        ending = await relayed.ended()
+        assert (ending.code, ending.cause) == (1008, "backend: reads too slowly")
+
+
+@EVERY
+async def test_pongs_that_nobody_asked_for_pass_however_many(relaying: Any, kind: Any) -> None:
+    """They stop the reader while a ping of ours is to be answered."""
+    async with relaying() as stage:
+        relayed = stage.open(filters=[kind(lambda session, message: message)])
+        client, backend = relayed.client, relayed.backend
+        relayed.session.ping()
+        ping = await client.receive_frame()
+        frames = [client.frame(Opcode.PONG, b"x")] * 2000
+        frames += [client.frame(Opcode.PONG, bytes(ping.data)), client.frame(Opcode.TEXT, b"end")]
+        await client.send(b"".join(frames))
+        got = [await backend.receive_frame() for _ in range(2002)]
+        got = [each for each in got if each.opcode is not Opcode.PING]
+        assert {each.opcode for each in got[:2000]} == {Opcode.PONG}
+        assert bytes(got[-1].data) == b"end"
 
 
 # The life of a session

@@ -105,7 +105,7 @@ class Lane:
 
     def take(self, buffer: bytearray, end: int, now: float) -> None:
         self._leg.other.own -= end  # the other leg was sent nothing of it yet
-        self._read(buffer, 0, end, now)
+        self._resume(self._read(buffer, 0, end), now)
         self._count()
 
     def go_on(self, now: float) -> None:
@@ -135,27 +135,29 @@ class Lane:
 
     # Passing on
 
-    def _read(self, buffer: bytearray, start: int, end: int, now: float) -> None:
+    def _read(self, buffer: bytearray, start: int, end: int, is_copy: bool = False) -> _Batch:
         items, pos = self._reader.read(buffer, start, end)
-        self._resume(_Batch(buffer, items, pos, end), now)
+        return _Batch(buffer, items, pos, end, is_copy=is_copy)
 
-    def _resume(self, batch: _Batch, now: float) -> None:
-        """Pass on what is left of a batch, and keep what cannot go on yet."""
-        self._batch = batch
-        self.waits = False
-        self._kept = 0
+    def _resume(self, batch: _Batch | None, now: float) -> None:
+        """Pass on what is left of a batch and has come behind it; keep what cannot go on yet."""
+        while batch is not None:
+            self._batch = batch
+            self.waits = False
+            self._kept = 0
+            if not self._is_through(batch):
+                self._keep(batch)
+                return
+            self._batch = None
+            batch = self._behind(batch, now)
+
+    def _is_through(self, batch: _Batch) -> bool:
         self._hooks.is_calling = True
         try:
-            passed = self._pass_on(batch)
+            return self._pass_on(batch)
         finally:
             self._hooks.is_calling = False
-        self.flush()
-        if not passed:
-            self._keep(batch)
-            return
-        self._batch = None
-        if batch.pos != batch.end:
-            self._stop(batch, now)
+            self.flush()
 
     def _pass_on(self, batch: _Batch) -> bool:
         """Give the hooks one message after the other. False when one has to wait."""
@@ -201,19 +203,20 @@ class Lane:
         self._kept = batch.end + sum(map(len, rest))
         self.waits = True
 
-    def _stop(self, batch: _Batch, now: float) -> None:
-        """Act on what the reader stopped at."""
+    def _behind(self, batch: _Batch, now: float) -> _Batch | None:
+        """Act on what the reader stopped at. What has come behind that, where it is read on."""
         leg, buffer, pos, end = self._leg, batch.buffer, batch.pos, batch.end
+        if pos == end:
+            return None
         pong = leg.walker.control
         if leg.walker.fault is None and pong is not None and pong.opcode == PONG:
             after = pos + pong.size
             if not swallows(leg, pong, now):
                 self._write(memoryview(buffer)[pos:after])
-            if after != end:
-                self._read(buffer, after, end, now)
-            return
+            return self._read(buffer, after, end, batch.is_copy) if after != end else None
         self._session.on_stop(leg, buffer, pos, end, now)
         leg.other.own += len(leg.held)
+        return None
 
     # Hooks that take their time
 

@@ -236,10 +236,12 @@ def encode_control(opcode: int, payload: bytes = b"", mask: bytes | None = None)
 
 
 def encode_close(code: int | None, reason: str = "", mask: bytes | None = None) -> bytes:
-    """A Close frame; a reason that is too long is cut at a character."""
+    """A Close frame; a reason that is too long is cut at a character, surrogates become "?"."""
     if code is None:
         return encode_control(CLOSE, b"", mask)
-    text = reason.encode()[: MAX_CONTROL_PAYLOAD - 2].decode(errors="ignore").encode()
+    text = (
+        reason.encode(errors="replace")[: MAX_CONTROL_PAYLOAD - 2].decode(errors="ignore").encode()
+    )
     return encode_control(CLOSE, code.to_bytes(2) + text, mask)
 
 

@@ -20,7 +20,7 @@ from .closing import LOST, NO_CODE, Closing
 from .deadpeer import find_dead_peer
 from .endstates import SEALED, Receiving
 from .forwarding import adapt_read_size, pass_on, send_ping
-from .frames import encode_frame, new_mask
+from .frames import encode_frame, may_be_sent, new_mask
 from .hookrunner import HookRunner
 from .interest import update_interest
 from .leg import Leg
@@ -129,6 +129,9 @@ class RelaySession:
         await self.clock.sleep(seconds)
 
     def close(self, code: int, reason: str) -> None:
+        if not may_be_sent(code):
+            self.fail(f"a filter has closed it with {code}, which no Close may have")
+            return
         now = time.monotonic()
         closing = self._begin_to_close("proxy", code, reason or "closed by a filter", now)
         closing.close_both(code, reason, now)
@@ -292,6 +295,7 @@ class RelaySession:
         for leg in (self.client, self.backend):
             if leg.lane is not None and leg.lane.waits:
                 leg.lane.go_on(now)
+                self._watch_reader(leg.other, now)
             if leg.lane is not None and leg.other.sending in SEALED:
                 leg.lane.end(now)
 
