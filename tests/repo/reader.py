@@ -2,7 +2,8 @@
 
 Commands run one after the other, as in a terminal. Programs that go on until they are stopped
 (`LONG_RUNNING`) get a terminal of their own and stay until the page ends, or until the page
-starts them again. The ports that pages use are exchanged for ports that are free.
+starts them again. The ports that pages use are exchanged for ports that are free, also in configs
+that take them from the environment.
 """
 
 from __future__ import annotations
@@ -32,9 +33,10 @@ LONG_RUNNING = {
     "python backend.py": "backend on ",
     "python examples/plugins/backend.py": "backend on ",
     "python server.py": "model on ",
+    "python scripts/echo.py": "echoing on ",
 }
 #: The ports on the pages: of gateways, and of backends.
-PORTS = ("8080", "8443", "9090", "12345", "12346")
+PORTS = ("8080", "8443", "9000", "9090", "12345", "12346")
 #: Installing a package is the slowest thing that a page asks for.
 COMMAND_PATIENCE = 120.0
 
@@ -115,6 +117,8 @@ class Reader:
         self._env = {**os.environ, "PATH": path, "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
         self._env["PYTEST_ADDOPTS"] = f"--ignore={folder / 'examples'}"  # it has tests of its own
         self._ports = {port: str(free_port()) for port in PORTS}
+        self._env["PORT"] = self._ports["8080"]
+        self._env["BACKEND"] = f"ws://127.0.0.1:{self._ports['9000']}"
         self._screen = Screen()
         self._programs: dict[str, Program] = {}
 
