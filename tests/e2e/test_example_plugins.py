@@ -45,21 +45,27 @@ def program(file: Path, *arguments: str) -> Iterator[int]:
 
 
 @contextmanager
-def example(name: str, python: Path, folder: Path, **ports: int) -> Iterator[Gateway]:
+def example(
+    name: str, python: Path, folder: Path, loop: str = "asyncio", **ports: int
+) -> Iterator[Gateway]:
     """The example at work, with the config beside it and backends on these ports."""
     text = (PLUGINS / name / "gateway.yaml").read_text().replace("${MODEL_API_KEY}", KEY)
     for variable, port in {"PORT": free_port(), **ports}.items():
         before, variable_there, behind = text.partition(f"${{{variable}:-")
         assert variable_there
         text = f"{before}{port}{behind.partition('}')[2]}"
-    with running(text, folder, easews=(str(python), "-m", "easews")) as gateway:
+    easews = (str(python), "-m", "easews")
+    with running(text, folder, "--backend", loop, easews=easews) as gateway:
         yield gateway
 
 
 @contextmanager
-def echoed(name: str, python: Path, folder: Path) -> Iterator[Gateway]:
+def echoed(name: str, python: Path, folder: Path, loop: str = "asyncio") -> Iterator[Gateway]:
     """The example in front of the backend that sends back what it gets."""
-    with program(BACKEND) as port, example(name, python, folder, BACKEND_PORT=port) as gateway:
+    with (
+        program(BACKEND) as port,
+        example(name, python, folder, loop, BACKEND_PORT=port) as gateway,
+    ):
         yield gateway
 
 
@@ -122,9 +128,11 @@ def cookie_of_socket(gateway: Gateway, user: str) -> str:
         return value
 
 
-def test_the_audit_trail_has_a_session_that_has_ended(clean_python: Path, tmp_path: Path) -> None:
+def test_the_audit_trail_has_a_session_that_has_ended(
+    clean_python: Path, tmp_path: Path, loop: str
+) -> None:
     with (
-        echoed("audit-trail", clean_python, tmp_path) as gateway,
+        echoed("audit-trail", clean_python, tmp_path, loop) as gateway,
         connect(gateway.ws("/chat")) as client,
     ):
         for text in ("one", "two"):
@@ -170,12 +178,14 @@ def test_lines_become_json_and_lines_again(clean_python: Path, tmp_path: Path) -
 
 
 @pytest.fixture(scope="module")
-def model(clean_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+def model(
+    clean_python: Path, tmp_path_factory: pytest.TempPathFactory, loop: str
+) -> Iterator[Gateway]:
     """Users have a budget of 100 tokens; a word of an answer costs 10."""
     folder = tmp_path_factory.mktemp("model")
     with (
         program(MODEL, KEY) as port,
-        example("token-budget", clean_python, folder, BACKEND_PORT=port) as gateway,
+        example("token-budget", clean_python, folder, loop, BACKEND_PORT=port) as gateway,
     ):
         yield gateway
 

@@ -50,5 +50,5 @@ def environment(folder: Path) -> Path:
     python = folder / "venv" / "bin" / "python"
     wheels = sorted((folder / "wheels").glob("*.whl"))
     assert len(wheels) == len(sources)
-    pip(python, "install", *wheels, cwd=folder)
+    pip(python, "install", *wheels, "trio>=0.27", cwd=folder)
     return python

@@ -3,10 +3,10 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from easews_ab_routing import AbRouting
-
 from easews import ConfigError, Filter
 from easews.testing import Conversation, FilterConformance, conversation, make_filter
+
+from easews_ab_routing import AbRouting
 
 
 def routing(**variants: int) -> AbRouting:

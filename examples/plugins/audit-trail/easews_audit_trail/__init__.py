@@ -12,7 +12,6 @@ from typing import Any, Self
 import anyio
 from anyio import to_thread
 from anyio.streams.memory import MemoryObjectReceiveStream
-
 from easews import Ending, Filter, Session, hookimpl
 
 log = logging.getLogger("easews.audit")

@@ -10,10 +10,10 @@ from typing import Any
 import anyio
 import anyio.to_thread
 import pytest
-from easews_audit_trail import AuditTrail
-
 from easews import Filter, Opening
 from easews.testing import FilterConformance, OpenSession, conversation, make_filter
+
+from easews_audit_trail import AuditTrail
 
 
 @pytest.fixture

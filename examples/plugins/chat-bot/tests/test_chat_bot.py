@@ -3,10 +3,10 @@ from __future__ import annotations
 import re
 
 import pytest
-from easews_chat_bot import ChatBot
-
 from easews import Filter
 from easews.testing import FilterConformance, conversation, make_filter
+
+from easews_chat_bot import ChatBot
 
 
 def bot() -> ChatBot:

@@ -3,10 +3,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from easews_connections_per_user import ConnectionsPerUser, User
-
 from easews import Filter, Response
 from easews.testing import FilterConformance, conversation, make_filter
+
+from easews_connections_per_user import ConnectionsPerUser, User
 
 ADA = [("X-User", "ada")]
 BOB = [("X-User", "bob")]

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from easews_mask_json_field import MaskJsonField
-
 from easews import Filter
 from easews.testing import FilterConformance, conversation, make_filter
+
+from easews_mask_json_field import MaskJsonField
 
 
 def masking(**spec: str) -> MaskJsonField:

@@ -3,10 +3,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from easews_token_budget import SPENT, TokenBudget
-
 from easews import Filter
 from easews.testing import FilterConformance, conversation, make_filter
+
+from easews_token_budget import SPENT, TokenBudget
 
 ADA = [("X-User", "ada")]
 BOB = [("X-User", "bob")]

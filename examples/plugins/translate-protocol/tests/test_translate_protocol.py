@@ -3,10 +3,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from easews_translate_protocol import TranslateProtocol
-
 from easews import Data, Filter
 from easews.testing import FilterConformance, conversation, make_filter
+
+from easews_translate_protocol import TranslateProtocol
 
 
 def translator() -> TranslateProtocol:
