@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Awaitable, Iterator
 from inspect import isawaitable
+from itertools import repeat
 from math import inf
 from typing import Any
 
@@ -227,6 +228,17 @@ async def test_whatever_a_plain_hook_raises_comes_no_further(
     hooked = hooks(make(Breaks))
     assert hooked.opened(session()) is None
     assert await passed(hooked, from_client()) == FAILED
+
+
+async def test_a_generator_without_end_is_nonsense(caplog: pytest.LogCaptureFixture) -> None:
+    assert await passed(hooks(make(Returns, result=repeat("a"))), from_client()) == FAILED
+    assert "over 1024 messages in place of one" in caplog.text
+
+
+async def test_the_log_tells_which_filter_ends_a_session(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        await passed(hooks(make(Returns, result=Close(4000, "enough"))), from_client())
+    assert "session 7: filter returns ends it with 4000" in caplog.text
 
 
 async def test_a_hook_that_takes_too_long_has_failed(caplog: pytest.LogCaptureFixture) -> None:

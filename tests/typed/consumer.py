@@ -26,6 +26,7 @@ from easews import (
     Request,
     Response,
     Route,
+    Sender,
     Service,
     Services,
     Session,
@@ -251,5 +252,5 @@ class TestDoorman(FilterConformance):
         assert_type(kind_findings(Doorman), list[KindFinding])
         return make_filter(Doorman, field="X-Name")
 
-    def sample(self, number: int) -> str | bytes:
+    def sample(self, number: int, sender: Sender) -> str | bytes:
         return str(number)

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from inspect import isawaitable
+from itertools import islice
 from math import inf
 from time import perf_counter
 from typing import Any, cast
@@ -32,6 +33,8 @@ log: logging.Logger = logging.getLogger("easews.pipeline")
 
 #: The Close of a session when a filter has failed, unless its `onError` says otherwise.
 FAILED = Close(1011, "a filter failed")
+#: How many messages a hook may return in place of one: a generator might have no end.
+MOST_OUTPUTS = 1024
 _SESSION_HOOKS = ("on_open", "on_message", "on_tick", "on_close")
 
 
@@ -206,7 +209,7 @@ def _judged(
 ) -> Sequence[Message | Close]:
     """A hook's result as a list. What `onError` says when it is none of what it may be."""
     try:
-        return _listed(message, result)
+        outputs = _listed(message, result)
     except _Nonsense as error:
         step.counts.errors += 1
         log.error("session %s: on_message of %s %s", session.opening.id, step.title, error)
@@ -214,6 +217,10 @@ def _judged(
         if _is_ours(error):
             raise
         _log_failure(step, "on_message", session)
+    else:
+        if outputs and isinstance(end := outputs[-1], Close):
+            log.info("session %s: %s ends it with %d", session.opening.id, step.title, end.code)
+        return outputs
     return _listed(message, _instead(step, message))
 
 
@@ -234,7 +241,9 @@ def _listed(message: Message, result: object) -> Sequence[Message | Close]:
     if isinstance(result, (Message, Close, str, bytes)):
         return (_one(message, result),)
     if isinstance(result, Iterable) and not isinstance(result, (bytearray, memoryview, dict)):
-        outputs = [_one(message, item) for item in result]
+        outputs = [_one(message, item) for item in islice(result, MOST_OUTPUTS + 1)]
+        if len(outputs) > MOST_OUTPUTS:
+            raise _Nonsense(f"returned over {MOST_OUTPUTS} messages in place of one")
         ends = [at for at, output in enumerate(outputs) if isinstance(output, Close)]
         return outputs[: ends[0] + 1] if ends else outputs
     raise _Nonsense(f"returned {_described(result)}: return a message, a list, a Close or None")

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import anyio
 
 from ..filters import Filter, overrides
-from ..messages import Close, Data
+from ..messages import Close, Data, Sender
 from .conversations import Conversation, conversation
 from .imports import private_imports
 from .kinds import check_kind
@@ -51,8 +51,8 @@ class FilterConformance:
         """A new instance; two of them must be of the same kind."""
         raise NotImplementedError
 
-    def sample(self, number: int) -> Data:
-        """A message that the filter lets pass, with this number in it."""
+    def sample(self, number: int, sender: Sender) -> Data:
+        """A message by `sender` that the filter lets pass, with this number in it."""
         return f'{{"message": {number}}}'
 
     def number_of(self, data: Data) -> int | None:
@@ -96,8 +96,8 @@ class FilterConformance:
                 if talk is not None:
                     await talk.another(**self.handshake)
             if talk is not None:
-                await talk.client.sends(self.sample(1))
-                await talk.backend.sends(self.sample(2))
+                await talk.client.sends(self.sample(1, "client"))
+                await talk.backend.sends(self.sample(2, "backend"))
                 await talk.client.vanishes()
                 await self._pass_time(talk)
                 assert not talk.clock.working, "a hook went on after the end of its session"
@@ -115,7 +115,7 @@ class FilterConformance:
     async def test_it_drains(self) -> None:
         async with self._talk() as talk:
             if talk is not None:
-                await talk.client.sends(*map(self.sample, range(10)))
+                await talk.client.sends(*(self.sample(number, "client") for number in range(10)))
                 talk.session.close(1001, "the gateway stops")
                 await self._pass_time(talk)
                 assert talk.ending is not None
@@ -149,8 +149,8 @@ class FilterConformance:
         """Send from both sides; the numbers that were sent, and those that came, by direction."""
         ours, theirs = range(100, 100 + _COUNT), range(500, 500 + _COUNT)
         for one, other in zip(ours, theirs, strict=True):
-            await talk.client.sends(self.sample(one))
-            await talk.backend.sends(self.sample(other))
+            await talk.client.sends(self.sample(one, "client"))
+            await talk.backend.sends(self.sample(other, "backend"))
         await self._pass_time(talk)
         return [
             (sent, [number for number in self._numbers(peer) if number in sent])
@@ -165,8 +165,8 @@ class FilterConformance:
 
     async def _fill(self, talk: Conversation) -> None:
         for number in range(1000):
-            await talk.client.sends(self.sample(number))
-            await talk.backend.sends(self.sample(number))
+            await talk.client.sends(self.sample(number, "client"))
+            await talk.backend.sends(self.sample(number, "backend"))
             if number % 50 == 0:
                 await self._pass_time(talk)
                 talk.client.heard.clear()
@@ -185,7 +185,7 @@ class FilterConformance:
     async def _works(self, talk: Conversation | None) -> None:
         if talk is None:
             return
-        await talk.client.sends(self.sample(7))
+        await talk.client.sends(self.sample(7, "client"))
         await self._pass_time(talk)
         came = [*self._numbers(talk.backend)]
         assert self.drops or 7 in came, "it lets nothing pass any more"

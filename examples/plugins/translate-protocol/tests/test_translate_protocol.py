@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from easews import Data, Filter
+from easews import Data, Filter, Sender
 from easews.testing import FilterConformance, conversation, make_filter
 
 from easews_translate_protocol import TranslateProtocol
@@ -21,8 +21,8 @@ class TestConformance(FilterConformance):
     def make(self) -> Filter:
         return translator()
 
-    def sample(self, number: int) -> Data:
-        if number < 500:  # those that the client sends
+    def sample(self, number: int, sender: Sender) -> Data:
+        if sender == "client":
             return f"say,lobby,{number}"
         return json.dumps({"type": "said", "room": "lobby", "by": "ada", "text": number})
 
