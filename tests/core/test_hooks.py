@@ -336,6 +336,27 @@ async def test_the_life_of_a_session_is_told(caplog: pytest.LogCaptureFixture) -
     assert "a hook of filter follows raised" in caplog.text
 
 
+async def test_each_filter_ticks_at_its_own_pace() -> None:
+    class Slow(Follows):
+        """Ticks less often."""
+
+        kind = "Slow"
+        tick = 5.0
+
+    quick, slow, it = make(Follows), make(Slow), session()
+    hooked = hooks(quick, slow)
+    assert hooked.tick == 2.0
+    heard: list[tuple[float, int]] = []
+    for _ in range(5):
+        it.time += 2.01  # a clock is read a little late
+        await _done(hooked.ticked(it))
+        assert isinstance(slow, Slow)
+        heard.append((round(it.time), len(slow.heard)))
+    assert heard == [(2, 0), (4, 1), (6, 1), (8, 1), (10, 2)]
+    assert isinstance(quick, Follows)
+    assert quick.heard == ["tick"] * 5
+
+
 def test_nobody_ticks_unless_somebody_wants_to() -> None:
     assert hooks(make(Adds, letter="a")).tick == inf
 

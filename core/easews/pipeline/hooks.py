@@ -78,12 +78,17 @@ def step_of(filter: Filter, title: str) -> HookStep | None:
     )
 
 
+class _Ticks(dict[HookStep, float]):
+    """When `on_tick` of each filter was due last: a note of a session."""
+
+
 class SessionHooks:
     """See `easews.Hooks`. One for all sessions whose handshakes have passed the same filters."""
 
     def __init__(self, steps: Sequence[HookStep]) -> None:
         self.tick: float = min(step.tick for step in steps)
         self._steps = steps
+        self._ticking = [step for step in steps if step.tick < inf]
         readers = [step for step in steps if step.reads is not None]
         self._readers: dict[str, list[HookStep]] = {
             "client": _of(readers, "client"),
@@ -105,7 +110,21 @@ class SessionHooks:
 
     def ticked(self, session: Session) -> Awaitable[None] | None:
         """`tick` seconds have passed."""
-        return _told(session, self._steps, "on_tick", session)
+        return _told(session, self._due(session), "on_tick", session)
+
+    def _due(self, session: Session) -> Sequence[HookStep]:
+        """Those whose own `tick` has passed, to the nearest of the session's."""
+        if all(step.tick == self.tick for step in self._ticking):
+            return self._ticking
+        now, ticks = session.now(), session.notes.get(_Ticks)
+        if ticks is None:
+            ticks = _Ticks(dict.fromkeys(self._ticking, now - self.tick))
+            session.notes.put(ticks)
+        early = self.tick / 2
+        due = [step for step in self._ticking if now - ticks[step] >= step.tick - early]
+        # Late ones do not catch up, and those that come early do not come earlier each time.
+        ticks.update({step: max(ticks[step] + step.tick, now - early) for step in due})
+        return due
 
     def ended(self, session: Session, ending: Ending) -> Awaitable[None] | None:
         """It is over."""
