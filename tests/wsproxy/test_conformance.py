@@ -231,6 +231,11 @@ async def test_the_longest_frame_there_can_be_may_begin(tunnel: Any, sender: str
 
 # What does not: 1002 to who sent it, 1001 to the other side, and nothing of it goes on
 
+#: The first bytes of frames with reserved bits, by themselves and together, and reserved opcodes.
+RESERVED = [
+    *(0x80 | bits | opcode for bits in range(0x10, 0x80, 0x10) for opcode in (1, 2, 8, 9, 10)),
+    *(fin | opcode for fin in (0x00, 0x80) for opcode in (3, 4, 5, 6, 7, 11, 12, 13, 14, 15)),
+]
 REFUSED = {
     "a length of 2^63": (0x82, b"\x7f\x80" + bytes(7)),
     "125 in three bytes": (0x82, b"\x7e\x00\x7d"),
@@ -238,9 +243,11 @@ REFUSED = {
     "RSV1, which nothing was agreed on": (0xC1, b"\x00"),
     "a reserved opcode": (0x83, b"\x00"),
     "a fragmented ping": (0x09, b"\x00"),
+    "a fragmented pong": (0x0A, b"\x00"),
     "a ping of 126 bytes": (0x89, b"\x7e\x00\x7e"),
     "a Close of 126 bytes": (0x88, b"\x7e\x00\x7e"),
     "a continuation of nothing": (0x80, b"\x00"),
+    "one that is not the last": (0x00, b"\x00"),
 }
 
 
@@ -253,6 +260,28 @@ async def test_a_frame_that_breaks_a_rule_is_1002(every_way: Any, sender: str, c
         await source.send_text("fine")
         await source.send(head(sender, *REFUSED[case]))
         assert await sink.receive_text() == "fine"
+        assert await sink.answer_close() == (1001, f"the {sender} was at fault")
+        assert (await source.receive_close())[0] == 1002
+
+
+@BOTH
+async def test_every_reserved_bit_and_opcode_is_1002(every_way: Any, sender: str) -> None:
+    async with every_way() as stage:
+        for first in RESERVED:
+            source, sink = ends(stage.open(), sender)
+            await source.send(head(sender, first, b"\x00"))
+            assert await sink.answer_close() == (1001, f"the {sender} was at fault"), first
+            assert (await source.receive_close())[0] == 1002
+
+
+@pytest.mark.parametrize("first", [0x81, 0x02])
+@BOTH
+async def test_a_message_inside_of_another_is_1002(reading: Any, sender: str, first: int) -> None:
+    async with reading() as stage:
+        source, sink = ends(stage.open(), sender)
+        await source.send(source.frame(Opcode.TEXT, b"half", fin=False) + source.frame(Opcode.PING))
+        await source.send(head(sender, first, b"\x00"))
+        assert (await sink.receive_frame()).opcode is Opcode.PING
         assert await sink.answer_close() == (1001, f"the {sender} was at fault")
         assert (await source.receive_close())[0] == 1002
 
