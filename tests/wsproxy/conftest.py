@@ -24,6 +24,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 from tests.tlspeers import TlsEnd, client_context, server_context, tls_pair
 from tests.wsproxy.loops import LOOPS
+from websockets.extensions import Extension
 from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
@@ -52,6 +53,7 @@ class Peer:
         sock.setblocking(False)
         self.sock = sock
         self.masks = masks
+        self.extensions: list[Extension] = []
         self._reader = StreamReader()
 
     def frame(self, opcode: Opcode, payload: bytes = b"", fin: bool = True) -> bytes:
@@ -87,7 +89,8 @@ class Peer:
         return bytes(data)
 
     async def receive_frame(self) -> Frame:
-        parsing = Frame.parse(self._reader.read_exact, mask=not self.masks)
+        read, extensions = self._reader.read_exact, self.extensions
+        parsing = Frame.parse(read, mask=not self.masks, extensions=extensions)
         while True:
             try:
                 next(parsing)
