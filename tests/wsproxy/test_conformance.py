@@ -11,6 +11,7 @@ from typing import Any
 
 import anyio
 import pytest
+from tests.wsproxy.loops import plain_only
 from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol, Side, State
 from wsproto import ConnectionType
@@ -264,6 +265,7 @@ async def test_a_frame_that_breaks_a_rule_is_1002(every_way: Any, sender: str, c
         assert (await source.receive_close())[0] == 1002
 
 
+@plain_only
 @BOTH
 async def test_every_reserved_bit_and_opcode_is_1002(every_way: Any, sender: str) -> None:
     async with every_way() as stage:
