@@ -44,6 +44,7 @@ TOGETHER = {
     "tests/e2e/test_chains.py": "chains",  # they share the proxies
     "tests/e2e/test_odd_requests.py": "peers",  # they share the proxies and their backend
     "tests/e2e/test_node.py": "node",  # they share a backend
+    "tests/e2e/test_node_applications.py": "node",
     "tests/e2e/test_third_party.py": "wheels",  # they share an environment
     "tests/e2e/test_example_plugins.py": "wheels",
 }
@@ -94,6 +95,8 @@ PARTS = {
         "run scripts/test, not pytest itself; it tells why pip could not install them",
     ),
     "socket.io-client (npm)": Part(lambda: (NODE_MODULES / "socket.io-client").is_dir(), NPM),
+    "graphql-ws (npm)": Part(lambda: (NODE_MODULES / "graphql-ws").is_dir(), NPM),
+    "y-websocket (npm)": Part(lambda: (NODE_MODULES / "y-websocket").is_dir(), NPM),
     "noVNC (npm)": Part(lambda: (NODE_MODULES / "@novnc").is_dir(), NPM),
     "playwright-core (npm)": Part(lambda: (NODE_MODULES / "playwright-core").is_dir(), NPM),
     "nginx": Part(lambda: find_program("nginx") is not None, "apt-get install nginx-light"),
@@ -192,6 +195,14 @@ def node() -> str:
     need("node")
     need("ws (npm)")
     return shutil.which("node") or ""
+
+
+@pytest.fixture(scope="session")
+def node_applications(node: str) -> str:
+    """The node program, with the applications that run in it."""
+    need("graphql-ws (npm)")
+    need("y-websocket (npm)")
+    return node
 
 
 @pytest.fixture(scope="session")

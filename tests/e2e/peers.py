@@ -87,18 +87,22 @@ def find_program(name: str) -> str | None:
     return shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"]))
 
 
-def easews_config(backend: int, **server: Any) -> str:
+def easews_config(backend: int, *before: FilterEntry, **server: Any) -> str:
     """Sends all it gets to one port: WebSockets and plain HTTP on one path.
 
-    `server` has further fields of its HTTPServer.
+    `before` are filters in front of the proxies, `server` has further fields of its HTTPServer.
     """
     servers = [{"url": f"http://{LOOPBACK}:{backend}", "keepHost": True}]
     kinds = {"sockets": "WebSocketProxy", "pages": "Proxy"}
     filters: list[FilterEntry] = [
-        {"kind": kind, "name": name, "pools": [{"servers": servers}]}
-        for name, kind in kinds.items()
+        *before,
+        *(
+            {"kind": kind, "name": name, "pools": [{"servers": servers}]}
+            for name, kind in kinds.items()
+        ),
     ]
     flow: list[FilterEntry] = [
+        *({"filter": entry["name"]} for entry in before),
         {"filter": "sockets", "jumpIf": {"notWebSocket": "pages"}},
         {"filter": "pages"},
     ]

@@ -7,25 +7,22 @@ as it would any other, so that it refuses a certificate of another name.
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass
-from http.client import HTTPResponse, HTTPSConnection
+from contextlib import ExitStack, contextmanager
+from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.certificates import Authority
-from tests.e2e.gateway import LOOPBACK, PATIENCE, free_port, running
+from tests.e2e.fronts import APPS, NODE, READERS, Front, in_front, run
+from tests.e2e.gateway import LOOPBACK, PATIENCE, free_port
 from tests.e2e.library import connect
-from tests.e2e.peers import easews_config, serving
+from tests.e2e.peers import serving
 from websockets.typing import Subprotocol
 
-FOLDER = Path(__file__).parent
-APPS, NODE = FOLDER / "apps", FOLDER / "node"
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
@@ -34,37 +31,34 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(tmp_path_factory.mktemp("authority"))
 
 
-@dataclass(frozen=True, slots=True)
-class Front:
-    """easews in front of an application, and who trusts its certificate."""
-
-    port: int
-    authority: Authority
-
-    @property
-    def url(self) -> str:
-        return f"https://{LOOPBACK}:{self.port}"
-
-    def connection(self) -> HTTPSConnection:
-        context = self.authority.client()
-        return HTTPSConnection(LOOPBACK, self.port, timeout=PATIENCE, context=context)
-
-
 @pytest.fixture(scope="module")
 def put_in_front(
     loop: str, authority: Authority, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[int], Front]]:
     """Starts an easews in front of a port."""
-    fields = authority.fields(LOOPBACK)
     with ExitStack() as stack:
 
         def put_in_front(backend: int) -> Front:
-            text = easews_config(backend, **fields)
             folder = tmp_path_factory.mktemp("front")
-            gateway = stack.enter_context(running(text, folder, "--backend", loop))
-            return Front(gateway.port, authority)
+            return stack.enter_context(in_front(backend, authority, folder, loop))
 
         yield put_in_front
+
+
+@pytest.fixture(scope="module", params=READERS)
+def messages(request: pytest.FixtureRequest) -> str:
+    """What becomes of the messages on their way."""
+    name: str = request.param
+    return name
+
+
+@contextmanager
+def served(applications: Path, app: str) -> Iterator[int]:
+    """The port of an ASGI app of the folder `apps`."""
+    port = free_port()
+    options: list[str | Path] = ["--app-dir", APPS, "--port", str(port), "--log-level", "warning"]
+    with serving([applications / "uvicorn", *options, f"{app}:app"], port):
+        yield port
 
 
 Visit = Callable[..., Mapping[str, Any]]
@@ -92,20 +86,6 @@ def visit(
         return run(node, NODE / program, wish, HOME=str(home))
 
     return visit
-
-
-def run(*command: str | Path, **env: str) -> Mapping[str, Any]:
-    """What the program prints, which is JSON."""
-    environment = {**os.environ, **env}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
-    assert done.returncode == 0, done.stderr + done.stdout
-    seen: dict[str, Any] = json.loads(done.stdout)
-    return seen
-
-
-def uvicorn(applications: Path, app: str, port: int) -> list[str | Path]:
-    options: list[str | Path] = ["--app-dir", APPS, "--port", str(port), "--log-level", "warning"]
-    return [applications / "uvicorn", *options, f"{app}:app"]
 
 
 # Jupyter
@@ -158,18 +138,26 @@ def test_jupyter_runs_a_cell(
 
 
 @pytest.fixture(scope="module")
-def chat(applications: Path, put_in_front: Callable[[int], Front]) -> Iterator[Front]:
-    port = free_port()
-    with serving(uvicorn(applications, "chat", port), port):
-        yield put_in_front(port)
+def chat(
+    applications: Path,
+    loop: str,
+    messages: str,
+    authority: Authority,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Front]:
+    folder = tmp_path_factory.mktemp("chat")
+    with (
+        served(applications, "chat") as port,
+        in_front(port, authority, folder, loop, messages) as front,
+    ):
+        yield front
 
 
 def test_socket_io_in_node_begins_with_polling_and_goes_over_to_a_socket(
     node: str, chat: Front
 ) -> None:
     words = ["hello", "grüße", "x" * 100_000]
-    wish = json.dumps({"url": chat.url, "messages": words})
-    seen = run(node, NODE / "chat.js", wish, NODE_EXTRA_CA_CERTS=str(chat.authority.file))
+    seen = chat.run_node("chat.js", {"messages": words}, node)
     assert seen["transports"] == ["polling", "websocket"]
     assert seen["answers"] == [len(text) for text in words]
     assert seen["heard"] == words
@@ -185,10 +173,14 @@ def test_socket_io_in_python_does_so_too(applications: Path, chat: Front) -> Non
 
 
 @pytest.fixture(scope="module")
-def origin(applications: Path, put_in_front: Callable[[int], Front]) -> Iterator[Front]:
-    port = free_port()
-    with serving(uvicorn(applications, "origin", port), port):
-        yield put_in_front(port)
+def origin_port(applications: Path) -> Iterator[int]:
+    with served(applications, "origin") as port:
+        yield port
+
+
+@pytest.fixture(scope="module")
+def origin(origin_port: int, put_in_front: Callable[[int], Front]) -> Front:
+    return put_in_front(origin_port)
 
 
 def say(origin: Front, words: str) -> None:
@@ -220,11 +212,18 @@ def test_events_come_one_by_one(origin: Front) -> None:
 
 
 def test_a_page_has_its_events_its_socket_and_its_uploads_on_one_origin(
-    origin: Front, visit: Visit
+    origin_port: int,
+    authority: Authority,
+    loop: str,
+    messages: str,
+    visit: Visit,
+    tmp_path: Path,
 ) -> None:
-    seen = visit("origin.js", f"{origin.url}/")
+    with in_front(origin_port, authority, tmp_path, loop, messages) as origin:
+        seen = visit("origin.js", f"{origin.url}/")
     assert seen["console"] == []
     assert seen["sockets"] == [f"wss://{LOOPBACK}:{origin.port}/ws"]
+    assert "permessage-deflate" in seen["extensions"]
     assert sorted(seen["log"][:2]) == ["events: open", "socket: open"]
     for one, two, words in ((2, 4, "one"), (4, 6, "two")):
         assert sorted(seen["log"][one:two]) == [f"event {words}", f"message {words}"]

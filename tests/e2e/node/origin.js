@@ -12,6 +12,7 @@ visit(async (page, seen, wish) => {
     await page.getByText(`event ${words}`).waitFor();
     await page.getByText(`message ${words}`).waitFor();
   }
+  seen.extensions = await page.evaluate(() => socket.extensions);
   seen.log = await page.locator('li').allInnerTexts();
   seen.uploaded = await page.evaluate(() => upload(3_000_000));
 });
