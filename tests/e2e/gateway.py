@@ -154,6 +154,12 @@ class Gateway:
     def https(self, path: str) -> str:
         return f"https://localhost:{self.port}{path}"
 
+    def peak_kib(self) -> int:
+        """The most memory that the process has had at any time."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        (line,) = [line for line in status.splitlines() if line.startswith("VmHWM:")]
+        return int(line.split()[1])
+
     def terminate(self) -> None:
         self.process.send_signal(signal.SIGTERM)
 

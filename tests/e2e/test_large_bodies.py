@@ -101,13 +101,6 @@ def gateway(loop: str, tmp_path: Path) -> Iterator[Gateway]:
             yield gateway
 
 
-def peak_kib(gateway: Gateway) -> int:
-    """The most memory that the process has had at any time."""
-    status = Path(f"/proc/{gateway.process.pid}/status").read_text()
-    (line,) = [line for line in status.splitlines() if line.startswith("VmHWM:")]
-    return int(line.split()[1])
-
-
 def connect(gateway: Gateway) -> socket.socket:
     sock = socket.create_connection((LOOPBACK, gateway.port))
     sock.settimeout(PATIENCE)
@@ -115,19 +108,19 @@ def connect(gateway: Gateway) -> socket.socket:
 
 
 def test_a_download_needs_no_memory(gateway: Gateway) -> None:
-    before = peak_kib(gateway)
+    before = gateway.peak_kib()
     with connect(gateway) as sock:
         sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         head, rest = receive_head(sock)
         assert b"Content-Length: %d" % SIZE in head
         assert receive_body(sock, rest) == SIZE
-    grown = peak_kib(gateway) - before
+    grown = gateway.peak_kib() - before
     print(f"{SIZE >> 20} MiB down: the peak grew by {grown} KiB, from {before}")
     assert grown < MARGIN_KIB
 
 
 def test_an_upload_needs_no_memory(gateway: Gateway) -> None:
-    before = peak_kib(gateway)
+    before = gateway.peak_kib()
     with connect(gateway) as sock:
         sock.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % SIZE)
         send_body(sock)
@@ -135,6 +128,6 @@ def test_an_upload_needs_no_memory(gateway: Gateway) -> None:
         while len(rest) < len(str(SIZE)):
             rest += sock.recv(100)
         assert int(rest) == SIZE
-    grown = peak_kib(gateway) - before
+    grown = gateway.peak_kib() - before
     print(f"{SIZE >> 20} MiB up: the peak grew by {grown} KiB, from {before}")
     assert grown < MARGIN_KIB
