@@ -420,6 +420,32 @@ async def test_a_peer_that_does_not_take_what_filters_send_is_1008(relaying: Any
         assert stage.relay._held_bytes.count == 0
 
 
+@BOTH
+async def test_what_filters_send_to_a_lost_peer_is_gone(relaying: Any, sender: str) -> None:
+    """While a hook takes its time, its sender is not read, and so not known to be lost."""
+    asked, go = anyio.Event(), anyio.Event()
+
+    async def wait(message: Message) -> Message:
+        asked.set()
+        await go.wait()
+        return message
+
+    async with relaying() as stage:
+        relayed = stage.open(SOON, filters=[DoesLater(lambda session, message: wait(message))])
+        source, sink = ends(relayed, sender)
+        await source.send_text("hi")
+        await asked.wait()
+        source.reset()
+        for _ in range(10):
+            relayed.session.send_to_client("late")
+            relayed.session.send_to_backend("late")
+            await checkpoint()
+        go.set()
+        got = [await sink.receive_text() for _ in range(11)]
+        assert got == ["late"] * 10 + ["hi"]
+        assert (await relayed.ended()).code == 1006
+
+
 # Slow peers
 
 

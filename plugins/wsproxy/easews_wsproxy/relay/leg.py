@@ -142,7 +142,11 @@ class Leg:
         self.write(frame)
 
     def insert_message(self, frame: bytes) -> None:
-        """The same for a whole message: it waits for the end of one that is being sent."""
+        """The same for a whole message: it waits for the end of one that is being sent. Nothing is
+        sent to a peer that is lost, which may not have been noticed: it may not be read now.
+        """
+        if self.sending in SEALED:
+            return
         if self.other.lane is not None:
             self.other.lane.flush()
         if not self.is_within_message:
