@@ -420,6 +420,18 @@ async def test_a_peer_that_does_not_take_what_filters_send_is_1008(relaying: Any
         assert stage.relay._held_bytes.count == 0
 
 
+async def test_a_large_message_that_waits_leaves_room_for_what_filters_send(relaying: Any) -> None:
+    async with relaying() as stage:
+        relayed = stage.open(filters=[Does(lambda session, message: bytes(20_000_000))])
+        await relayed.client.send_text("hi")
+        with anyio.fail_after(10):
+            while relayed.session.held < 5_000_000:
+                await checkpoint()
+        relayed.session.send_to_backend("and this")
+        assert len((await relayed.backend.receive_frame()).data) == 20_000_000
+        assert await relayed.backend.receive_text() == "and this"
+
+
 @BOTH
 async def test_what_filters_send_to_a_lost_peer_is_gone(relaying: Any, sender: str) -> None:
     """While a hook takes its time, its sender is not read, and so not known to be lost."""

@@ -60,6 +60,7 @@ class Leg:
         "heartbeat",
         "held",
         "held_bytes",
+        "injected",
         "inserts",
         "is_plain",
         "lane",
@@ -104,6 +105,7 @@ class Leg:
         self.held = b""  # an incomplete header or control frame, not judged yet
         self.pending: bytearray | None = None  # what the socket did not take
         self.inserts: bytearray | None = None  # messages of ours that wait for a message's end
+        self.injected = 0  # bytes of messages of ours that wait among what is pending
         self.progress = Progress()
         self.own = 0  # bytes of ours that it was sent, less those that we kept from it
         self._written = 0  # what it was sent in all, once nothing may follow
@@ -150,7 +152,7 @@ class Leg:
         if self.other.lane is not None:
             self.other.lane.flush()
         if not self.is_within_message:
-            self.insert(frame)
+            self._inject(frame)
             return
         if self.inserts is None:
             self.inserts = bytearray()
@@ -163,7 +165,12 @@ class Leg:
         if inserts is not None and not self.is_within_message:
             self.drop_inserts()
             if self.sending not in SEALED:
-                self.insert(inserts)
+                self._inject(inserts)
+
+    def _inject(self, frames: bytes | bytearray) -> None:
+        self.insert(frames)
+        if self.pending is not None:
+            self.injected += len(frames)
 
     def drop_inserts(self) -> None:
         if self.inserts is not None:
@@ -198,6 +205,7 @@ class Leg:
         self.held_bytes.add(-sent)
         if sent == len(self.pending):
             self.pending = None
+            self.injected = 0
         else:
             del self.pending[:sent]
 

@@ -148,7 +148,7 @@ class RelaySession:
         if self.closing:
             return
         now = time.monotonic()
-        if len(leg.pending or b"") + len(leg.inserts or b"") > INSERTED_BYTES:
+        if leg.injected + len(leg.inserts or b"") > INSERTED_BYTES:
             self._end(End(POLICY_VIOLATION, "does not take what filters send", leg), now)
         else:
             try:
