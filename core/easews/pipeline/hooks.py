@@ -25,7 +25,7 @@ import anyio
 from ..filters import Filter, overrides
 from ..messages import Close, MaybeLater, Message, Outcome, Reads, Sender
 from ..sessions import Ending, Session
-from .blocking import Timed, tell_if_blocking
+from .blocking import BLOCKING, Timed, tell_if_blocking
 from .collector import PAUSES
 from .isolation import driven, must_go_on
 
@@ -153,8 +153,10 @@ def _of(steps: Iterable[HookStep], sender: Sender) -> list[HookStep]:
 
 def _through(steps: Sequence[HookStep], session: Session, message: Message) -> MaybeLater:
     """The message past these filters, one after the other."""
+    is_text = isinstance(message.data, str)
     for at, step in enumerate(steps):
-        if not cast(Reads, step.reads).wants(message):
+        reads = cast(Reads, step.reads)  # `sender` is among its senders
+        if not (reads.text if is_text else reads.binary):
             continue
         result = _called(step, session, message)
         if result is message:
@@ -220,7 +222,10 @@ def _called(step: HookStep, session: Session, message: Message) -> object:
         _log_failure(step, "on_message", session)
         return _instead(step, message)
     finally:
-        counts.seconds += tell_if_blocking(began, paused, "session", session.opening.id, step.title)
+        held = perf_counter() - began
+        counts.seconds += held
+        if held > BLOCKING:
+            tell_if_blocking(began, paused, "session", session.opening.id, step.title)
 
 
 def _judged(
