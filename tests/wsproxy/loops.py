@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 import pytest
 
-from easews_wsproxy.messages import reading
+from easews_wsproxy.messages import filling, reading
 from easews_wsproxy.relay import frames, framestate, masking
 from easews_wsproxy.relay.compiled import COMPILED
 
@@ -20,7 +20,14 @@ LOOPS = ["compiled", "pure"] if COMPILED else ["pure"]
 plain_only = pytest.mark.parametrize("relaying", LOOPS, indirect=True)
 
 #: What `relay.compiled` has where nothing was compiled.
-PURE = SimpleNamespace(FrameState=framestate.FrameState, apply_mask=masking.apply_mask)
+PURE = SimpleNamespace(
+    FrameState=framestate.FrameState,
+    apply_mask=masking.apply_mask,
+    is_ascii=masking.is_ascii,
+    keep_freed_memory=masking.keep_freed_memory,
+    lengthen=masking.lengthen,
+    payload_of=masking.payload_of,
+)
 
 
 def frames_on(compiled: Any) -> ModuleType:
@@ -33,6 +40,9 @@ def reading_on(compiled: Any) -> ModuleType:
     names = {
         "easews_wsproxy.relay.compiled": compiled,
         "easews_wsproxy.relay.frames": frames_on(compiled),
+        "easews_wsproxy.messages.filling": _again(
+            filling, {"easews_wsproxy.relay.compiled": compiled}
+        ),
     }
     return _again(reading, names)
 

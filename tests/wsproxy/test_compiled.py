@@ -50,7 +50,9 @@ def test_the_compiled_loop_is_used_where_it_is_built(compiled_loop: Any) -> None
     assert COMPILED
 
 
-# Masking
+# Payloads
+
+MAYBE_MASKED = pytest.mark.parametrize("key", [b"", b"\x80\x01\xfe\x7f"], ids=["plain", "masked"])
 
 
 @given(st.binary(max_size=70), st.binary(min_size=4, max_size=4), st.integers(0, 9))
@@ -66,6 +68,49 @@ def test_both_mask_in_the_same_way_wherever_the_bytes_lie(
 def test_a_mask_of_another_size_is_an_error(compiled_loop: Any, key: bytes) -> None:
     with pytest.raises(ValueError, match="four bytes"):
         compiled_loop.apply_mask(b"data", key)
+
+
+@MAYBE_MASKED
+@given(data=st.binary(max_size=100), skip=st.integers(0, 9))
+def test_both_make_the_same_of_a_payload(
+    compiled_loop: Any, key: bytes, data: bytes, skip: int
+) -> None:
+    part = memoryview(data)[min(skip, len(data)) :]
+    for made_by in ("binary", "text", "ascii"):
+        assert _made(compiled_loop, made_by, part, key) == _made(masking, made_by, part, key)
+
+
+@MAYBE_MASKED
+@pytest.mark.parametrize("size", [0, 1, 7, 31, 32, 33, 70])
+def test_a_payload_is_ascii_up_to_its_last_byte(compiled_loop: Any, key: bytes, size: int) -> None:
+    sent = masking.apply_mask(b"x" * size, key or bytes(4))
+    assert compiled_loop.is_ascii(sent, key)
+    for at in range(size):
+        other = bytearray(sent)
+        other[at] ^= 0x80
+        assert not compiled_loop.is_ascii(other, key)
+
+
+def _made(module: Any, what: str, part: memoryview, key: bytes) -> object:
+    try:
+        if what == "ascii":
+            return module.is_ascii(part, key)
+        return module.payload_of(part, key, what == "text")
+    except UnicodeDecodeError:
+        return "not UTF-8"
+
+
+def test_a_buffer_is_lengthened_only(compiled_loop: Any) -> None:
+    buffer = bytearray(b"start")
+    masking.lengthen(buffer, 1000)
+    compiled_loop.lengthen(buffer, 100_000)
+
+    assert len(buffer) == 100_000
+    assert buffer.startswith(b"start")
+    with pytest.raises(ValueError, match="longer"):
+        compiled_loop.lengthen(buffer, 5)
+    with memoryview(buffer), pytest.raises(BufferError):
+        compiled_loop.lengthen(buffer, 200_000)
 
 
 # Unpacking

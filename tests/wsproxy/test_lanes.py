@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
+import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -14,6 +16,7 @@ from anyio.lowlevel import checkpoint
 from websockets.frames import Opcode
 
 from easews import Close, Ending, Filter, Message, Reads, Session
+from easews_wsproxy.messages.deflate import Agreed
 from easews_wsproxy.relay.watchdog import Limits
 
 SOON = Limits(close=0.3)
@@ -57,6 +60,15 @@ SHOUTS = Does(lambda session, message: message.data.upper())
 EVERY = pytest.mark.parametrize("kind", [Does, DoesLater], ids=["sync", "async"])
 
 
+def compressed(peer: Any, data: bytes) -> bytes:
+    """The frame of a message that is compressed by itself."""
+    stream = zlib.compressobj(wbits=-15)
+    payload = stream.compress(data) + stream.flush(zlib.Z_FULL_FLUSH)
+    frame = bytearray(peer.frame(Opcode.BINARY, payload[:-4]))
+    frame[0] |= 0x40
+    return bytes(frame)
+
+
 async def texts(peer: Any, count: int) -> list[str]:
     return [await peer.receive_text() for _ in range(count)]
 
@@ -86,7 +98,104 @@ async def test_what_came_in_one_read_goes_on_in_one_write(relaying: Any, sender:
         sent += source.frame(Opcode.BINARY, b"two")
         await source.send(sent)
         assert await sink.receive_exactly(len(sent)) == sent
-        assert watched.writes == [len(sent)]
+        assert watched.writes in ([len(sent)], [])  # the compiled loop writes by itself
+
+
+@EVERY
+@BOTH
+@pytest.mark.parametrize("text", ["x" * 1_000_000, "é" * 400_000], ids=["ascii", "text"])
+async def test_a_large_message_goes_on_as_the_bytes_that_came(
+    relaying: Any, sender: str, text: str, kind: Any
+) -> None:
+    read: list[Any] = []
+
+    def note(session: Session, message: Message) -> Message:
+        read.append(message.data)
+        return message
+
+    async with relaying() as stage:
+        relayed = stage.open(filters=[kind(note)])
+        source, sink = ends(relayed, sender)
+        sent = source.frame(Opcode.TEXT, text.encode()) + source.frame(Opcode.BINARY, b"next")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(source.send, sent * 2)
+            assert await sink.receive_exactly(len(sent) * 2) == sent * 2
+        assert read == [text, b"next"] * 2
+        assert relayed.session.held == stage.relay._held_bytes.count == 0
+
+
+async def test_a_large_message_that_is_unfinished_at_the_end_is_gone(relaying: Any) -> None:
+    async with relaying() as stage:
+        relayed = stage.open(filters=[LOOKS])
+        client = relayed.client
+        await client.send(client.frame(Opcode.TEXT, b"x" * 1_000_000)[:300_000])
+        with anyio.fail_after(30):
+            while relayed.session.held < 300_000:
+                await checkpoint()
+        assert relayed.session.held == stage.relay._held_bytes.count < 1_000_100
+        client.close()
+        await relayed.backend.receive_close()
+        relayed.backend.close()
+        await relayed.ended()
+        assert stage.relay._held_bytes.count == 0
+
+
+def test_a_message_goes_on_behind_what_its_filter_has_sent_before(
+    run_by_hand: Any, loop_type: Any
+) -> None:
+    large = b"x" * 8_000_000  # more than a socket takes
+
+    def announce(session: Session, message: Message) -> Message:
+        session.send_to_client(large)
+        by_hand.client.pull()  # now there is room for more, and the rest of it waits
+        return message
+
+    announces = Does(announce)
+    announces.reads = Reads(senders=("backend",))
+    with run_by_hand(loop_type, filters=[announces]) as by_hand:
+        by_hand.backend.outbox += b"\x81\x05small"
+        by_hand.settle()
+        sent = b"\x82\x7f" + len(large).to_bytes(8) + large
+        assert by_hand.client.received == sent + b"\x81\x05small"
+
+
+@BOTH
+async def test_a_slow_reader_gets_all_messages_in_order(relaying: Any, sender: str) -> None:
+    async with relaying() as stage:
+        relayed = stage.open(filters=[LOOKS])
+        source, sink = ends(relayed, sender)
+        sent = b"".join(
+            source.frame(Opcode.TEXT, b"%d " % number + b"x" * (number % 3000))
+            for number in range(4000)
+        )
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(source.send, sent)
+            with anyio.fail_after(30):
+                while relayed.session.held == 0:
+                    await checkpoint()
+            assert await sink.receive_exactly(len(sent)) == sent
+
+
+async def test_little_is_inflated_while_a_hook_takes_its_time(relaying: Any) -> None:
+    go = anyio.Event()
+    size = 200_000
+
+    async def wait(message: Message) -> Message:
+        await go.wait()
+        return message
+
+    slow = DoesLater(lambda session, message: wait(message))
+    async with relaying() as stage:
+        relayed = stage.open(filters=[slow], agreed=Agreed())
+        sent = compressed(relayed.client, bytes(size)) * 60
+        await relayed.client.send(sent)
+        with anyio.fail_after(30):
+            while not relayed.session.held:
+                await checkpoint()
+        assert size < relayed.session.held < 1_500_000
+        go.set()
+        assert await relayed.backend.receive_exactly(len(sent)) == sent
+        assert relayed.session.held == 0
 
 
 @EVERY
@@ -502,6 +611,22 @@ async def test_pongs_that_nobody_asked_for_pass_however_many(relaying: Any, kind
         got = [each for each in got if each.opcode is not Opcode.PING]
         assert {each.opcode for each in got[:2000]} == {Opcode.PONG}
         assert bytes(got[-1].data) == b"end"
+
+
+async def test_a_slow_reader_bounds_what_is_made_of_compressed_messages(relaying: Any) -> None:
+    noise = os.urandom(1_100_000)  # more than is inflated at once
+    becomes = Does(lambda session, message: noise)
+    becomes.reads = Reads(max_size=len(noise))
+    async with relaying() as stage:
+        relayed = stage.open(filters=[becomes], agreed=Agreed())
+        await relayed.client.send(compressed(relayed.client, bytes(len(noise))) * 20)
+        most = 0
+        for _ in range(20):
+            await checkpoint()
+            most = max(most, relayed.session.held)
+            head = await relayed.backend.receive_exactly(14)
+            await relayed.backend.receive_exactly(int.from_bytes(head[2:10]))
+        assert most < 3_000_000
 
 
 # The life of a session

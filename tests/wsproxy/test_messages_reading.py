@@ -389,7 +389,116 @@ def test_a_bomb_is_refused_in_bounded_memory(reading: Any) -> None:
     assert peak < len(bomb) * 3 + 4 * limit  # those of the test, and those of the reader
 
 
+# Large messages in one frame
+
+LARGE = 300_000
+LARGES = pytest.mark.parametrize(
+    ("first", "payload"),
+    [
+        (BINARY, bytes(range(256)) * (LARGE // 256)),
+        (TEXT, b"x" * LARGE),
+        (TEXT, "aé€😀".encode() * (LARGE // 10)),
+    ],
+    ids=["binary", "ascii", "text"],
+)
+
+
+def fill(reader: Any, sent: bytes, start: int, most: int) -> list[Any]:
+    """Put what comes of a large message from `start` on where the reader wants it."""
+    items: list[Any] = []
+    while start < len(sent) and reader.large is not None and reader.walker.fault is None:
+        with reader.large.room() as room:
+            count = min(most, len(room), len(sent) - start)
+            room[:count] = sent[start : start + count]
+        start += count
+        items += reader.fill(reader.large, count)
+    return items
+
+
+@LARGES
+@pytest.mark.parametrize("mask", [MASK, b""], ids=["client", "backend"])
+@pytest.mark.parametrize("begun", [14, 16_384])
+def test_a_large_message_is_received_where_it_stays(
+    reading: Any, first: int, payload: bytes, mask: bytes, begun: int
+) -> None:
+    reader = reading.Reader(reading.Walker(masked=bool(mask)), "client", None, LARGE)
+    sent = frame(FIN | first, payload, mask)
+
+    assert reader.read(bytearray(sent[:begun]), 0, begun) == ([], begun)
+    ((data, _, _, raw),) = fill(reader, sent, begun, 99_999)
+
+    assert data == (payload.decode() if first == TEXT else payload)
+    assert raw == sent
+    assert (reader.large, reader.held, reader.walker.remaining) == (None, 0, 0)
+    assert reader.read(bytearray(frame(FIN | TEXT, b"next", mask)), 0, 6 + len(mask))[0]
+
+
+@LARGES
+def test_a_large_message_may_also_come_through_the_buffer(
+    reading: Any, first: int, payload: bytes
+) -> None:
+    client = Reading(reading, limit=LARGE)
+    sent, following = frame(FIN | first, payload), frame(FIN | TEXT, b"next")
+    found = client.items([sent[:1000], sent[1000:100_001], sent[100_001:] + following])
+
+    data = payload.decode() if first == TEXT else payload
+    assert found == [(data, sent), ("next", following)]
+
+
+def test_the_header_of_a_large_message_takes_little_memory(reading: Any) -> None:
+    limit = 1 << 30
+    reader = reading.Reader(reading.Walker(masked=True), "client", None, limit)
+    sent = bytearray(frame(FIN | BINARY)[:1] + b"\xff" + limit.to_bytes(8) + MASK)
+
+    reader.read(sent, 0, len(sent))
+    with reader.large.room() as room:
+        assert 0 < len(room) <= 256 * 1024
+    assert reader.held <= 256 * 1024 + len(sent)
+
+
+@pytest.mark.parametrize(
+    ("at", "bad"),
+    [(10_000, 0xFF), (100_000, 0xFF), (20_000 - 15, 0xC3)],
+    ids=["at first", "later", "a character is cut"],
+)
+def test_bad_utf8_in_a_large_message_is_refused_as_soon_as_it_has_come(
+    reading: Any, at: int, bad: int
+) -> None:
+    client = Reading(reading, limit=LARGE)
+    payload = bytearray(b"x" * LARGE)
+    payload[at] = bad
+    sent = frame(FIN | TEXT, bytes(payload))
+
+    client.reader.read(bytearray(sent[:10_000]), 0, 10_000)
+    assert fill(client.reader, sent[: at + 1000], 10_000, 1000) == []
+    assert client.fault == (1007, "a text message is not UTF-8")
+
+
+def test_a_large_text_may_not_end_within_a_character(reading: Any) -> None:
+    client = Reading(reading, limit=LARGE)
+    sent = frame(FIN | TEXT, b"x" * (LARGE - 1) + b"\xc3")
+
+    client.reader.read(bytearray(sent[:20]), 0, 20)
+    assert fill(client.reader, sent, 20, 7_777) == []
+    assert client.fault == (1007, "a text message is not UTF-8")
+
+
 # What is held
+
+
+def test_what_one_read_inflates_is_bounded(reading: Any) -> None:
+    limit = 1 << 18
+    client = Reading(reading, limit=limit, deflate=Agreed())
+    one = frame(FIN | BINARY | RSV1, deflated(bytes(limit)))
+    buffer = bytearray(one * 100)
+    reader, pos, sizes = client.reader, 0, []
+    while pos < len(buffer):
+        items, pos = reader.read(buffer, pos, len(buffer))
+        sizes.append(sum(len(item[0]) for item in items))
+        assert reader.is_full == (pos < len(buffer) or len(items) * limit >= 1 << 20)
+
+    assert sum(sizes) == 100 * limit
+    assert max(sizes) < (1 << 20) + limit
 
 
 def test_it_tells_what_it_holds_of_an_unfinished_message(reading: Any) -> None:

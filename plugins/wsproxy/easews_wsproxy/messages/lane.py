@@ -11,10 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from inspect import isawaitable
 
 from easews import Close, Message, Outcome, Sender
 
+from ..relay.compiled import keep_freed_memory
 from ..relay.endstates import SEALED
 from ..relay.forwarding import swallows
 from ..relay.frames import PONG
@@ -48,9 +50,15 @@ def read_messages(
     """Have the messages of these senders read, which may have so many bytes. `agreed`: the client's
     and the backend's permessage-deflate.
     """
+    _prepare()
     for leg in (session.client, session.backend):
         if session.hooks is not None and leg.role in limits:
             leg.lane = Lane(session, session.hooks, leg, agreed, limits[leg.role])
+
+
+@cache
+def _prepare() -> None:
+    keep_freed_memory()  # of the whole process: only where messages are read
 
 
 class Lane:
@@ -101,11 +109,37 @@ class Lane:
     def size(self) -> int:
         return self._reader.held + self._kept
 
+    @property
+    def is_filling(self) -> bool:
+        return self._reader.large is not None
+
+    def room(self) -> memoryview:
+        assert self._reader.large is not None
+        return self._reader.large.room()
+
     # What the session asks
 
-    def take(self, buffer: bytearray, end: int, now: float) -> None:
-        self._leg.other.own -= end  # the other leg was sent nothing of it yet
-        self._resume(self._read(buffer, 0, end), now)
+    def look(self, buffer: bytearray, end: int, now: float) -> bool:
+        other = self._leg.other
+        other.own -= end  # it was sent nothing of that yet
+        items, pos = self._reader.read(buffer, 0, end)
+        batch = _Batch(buffer, items, pos, end)
+        passed = self._pass_on(batch)
+        if self._begin == 0 and self._end == end and passed and not self._hooks.acted:
+            self._end = 0
+            self._batch = None
+            other.own += end
+            return True
+        self._finish(batch, passed, now)
+        self._count()
+        return False
+
+    def fill(self, count: int, now: float) -> None:
+        assert self._reader.large is not None
+        self._leg.other.own -= count
+        items = self._reader.fill(self._reader.large, count)
+        batch = _Batch(bytearray(), items, 0, 0)
+        self._finish(batch, self._pass_on(batch), now)
         self._count()
 
     def go_on(self, now: float) -> None:
@@ -113,7 +147,9 @@ class Lane:
         if batch is None or self.awaits_filter or other.sending in SEALED:
             return
         if other.pending is None:
-            self._resume(batch, now)
+            self.waits = False
+            self._kept = 0
+            self._finish(batch, self._pass_on(batch), now)
             self._count()
 
     def flush(self) -> None:
@@ -135,58 +171,54 @@ class Lane:
 
     # Passing on
 
-    def _read(self, buffer: bytearray, start: int, end: int, is_copy: bool = False) -> _Batch:
-        items, pos = self._reader.read(buffer, start, end)
-        return _Batch(buffer, items, pos, end, is_copy=is_copy)
-
-    def _resume(self, batch: _Batch | None, now: float) -> None:
-        """Pass on what is left of a batch and has come behind it; keep what cannot go on yet."""
-        while batch is not None:
-            self._batch = batch
-            self.waits = False
-            self._kept = 0
-            if not self._is_through(batch):
-                self._keep(batch)
-                return
-            self._batch = None
-            batch = self._behind(batch, now)
-
-    def _is_through(self, batch: _Batch) -> bool:
-        self._hooks.is_calling = True
-        try:
-            return self._pass_on(batch)
-        finally:
-            self._hooks.is_calling = False
-            self.flush()
-
     def _pass_on(self, batch: _Batch) -> bool:
         """Give the hooks one message after the other. False when one has to wait."""
+        self._batch = batch
         hooks, sender, other = self._hooks, self._leg.role, self._leg.other
-        buffer, items = batch.buffer, batch.items
-        for at in range(batch.at, len(items)):
-            item = data, begin, end, raw = items[at]
-            batch.at = at
-            if other.sending in SEALED:
-                return True
-            if data is None:
-                self._extend(begin, end)
-                continue
-            message = Message(data, sender)
-            outcome = hooks.message(message)
-            if outcome is message:
-                if raw is None and not self._recompresses:
+        hooks.acted = False
+        hooks.is_calling = True
+        try:
+            buffer, items = batch.buffer, batch.items
+            for at in range(batch.at, len(items)):
+                item = data, begin, end, raw = items[at]
+                batch.at = at
+                if other.sending in SEALED:
+                    return True
+                if data is None:
                     self._extend(begin, end)
-                else:
-                    self._write_unchanged(buffer, item)
-                continue
-            if isawaitable(outcome):
-                self._await(message, outcome)
-                return False
-            self._write_changed(buffer, item, outcome)
-            if other.pending is not None and at + 1 < len(items):
-                batch.at += 1
-                return False
-        return True
+                    continue
+                message = Message(data, sender)
+                outcome = hooks.message(message)
+                if outcome is message:
+                    if raw is None and not self._recompresses:
+                        self._extend(begin, end)
+                    else:
+                        self._write_unchanged(buffer, item)
+                    continue
+                if isawaitable(outcome):
+                    self._await(message, outcome)
+                    return False
+                self._write_changed(buffer, item, outcome)
+                if other.pending is not None and at + 1 < len(items):
+                    batch.at += 1
+                    return False
+            batch.at = len(items)
+            return other.pending is None or not self._reader.is_full
+        finally:
+            hooks.is_calling = False
+
+    def _finish(self, batch: _Batch, passed: bool, now: float) -> None:
+        """Write what may go on, then read on in the batch; keep it when a message has to wait."""
+        self.flush()
+        while passed:
+            self._batch = None
+            if not self._may_read_on(batch, now):
+                return
+            batch.items, batch.pos = self._reader.read(batch.buffer, batch.pos, batch.end)
+            batch.at = 0
+            passed = self._pass_on(batch)
+            self.flush()
+        self._keep(batch)
 
     def _extend(self, begin: int, end: int) -> None:
         """Have ``buffer[begin:end]`` go on as it came."""
@@ -203,20 +235,22 @@ class Lane:
         self._kept = batch.end + sum(map(len, rest))
         self.waits = True
 
-    def _behind(self, batch: _Batch, now: float) -> _Batch | None:
-        """Act on what the reader stopped at. What has come behind that, where it is read on."""
+    def _may_read_on(self, batch: _Batch, now: float) -> bool:
+        """Act on what the reader stopped at. False when it is not to go on behind that."""
         leg, buffer, pos, end = self._leg, batch.buffer, batch.pos, batch.end
-        if pos == end:
-            return None
-        pong = leg.walker.control
-        if leg.walker.fault is None and pong is not None and pong.opcode == PONG:
-            after = pos + pong.size
-            if not swallows(leg, pong, now):
-                self._write(memoryview(buffer)[pos:after])
-            return self._read(buffer, after, end, batch.is_copy) if after != end else None
+        fault, control = leg.walker.fault, leg.walker.control
+        if fault is None and pos == end:
+            return False
+        if fault is None and control is not None and control.opcode == PONG:
+            batch.pos += control.size
+            if not swallows(leg, control, now):
+                self._write(memoryview(buffer)[pos : batch.pos])
+            return batch.pos != end
+        if fault is None and control is None and self._reader.is_full:
+            return True
         self._session.on_stop(leg, buffer, pos, end, now)
         leg.other.own += len(leg.held)
-        return None
+        return False
 
     # Hooks that take their time
 
@@ -251,7 +285,8 @@ class Lane:
             self.flush()
         else:
             self.flush()
-            self._write(raw)
+            if self._leg.other.sending not in SEALED:
+                self._leg.other.hand_over(raw)
 
     def _write_changed(self, buffer: bytearray, item: Item, outcome: Outcome) -> None:
         """Write what goes on in place of a message."""

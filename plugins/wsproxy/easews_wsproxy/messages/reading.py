@@ -10,21 +10,26 @@ nobody has changed it.
 
 from __future__ import annotations
 
-from codecs import getincrementaldecoder
 from typing import TypeAlias
 
 from easews import Data, Sender
 
-from ..relay.compiled import apply_mask
+from ..relay.compiled import apply_mask, payload_of
 from ..relay.frames import MESSAGE_TOO_BIG, Fault, Walker
 from ..relay.masking import rotate
+from ..relay.sizes import LARGE_FRAME
 from .deflate import Agreed, BadData, TooBig
+from .filling import LargeFrame
+from .joining import Unfinished
 
 INVALID_DATA = 1007
 
-_TEXT, _CONTROL, _COMPRESSED = 0x1, 0x8, 0x40
+#: Once so much was inflated, the rest of what was read has to wait until that has gone on: a
+#: kilobyte may become a megabyte, and a filter take its time.
+INFLATED_BYTES = 1024 * 1024
 
-_Utf8Decoder = getincrementaldecoder("utf-8")
+_TEXT, _CONTROL, _COMPRESSED, _FINAL = 0x1, 0x8, 0x40, 0x80
+_OPCODE = 0x0F
 
 #: A message or a control frame, as ``(data, begin, end, raw)``. `data` is the message's, and None
 #: for a ping or a pong that is to be passed on. It has come as ``buffer[begin:end]`` when `raw` is
@@ -38,24 +43,44 @@ class Reader:
     most bytes that a message may have, inflated.
 
     `walker` should have no limit of its own: that would be one of bytes before they are inflated.
+    `large` is a message that is under way in one large frame; who receives may have what comes of
+    it put into its room, and then call `fill` in place of `read`.
     """
 
-    __slots__ = ("_inflater", "_key", "_limit", "_message", "_raw_limit", "walker")
+    __slots__ = (
+        "_inflated",
+        "_inflater",
+        "_key",
+        "_limit",
+        "_message",
+        "_raw_limit",
+        "large",
+        "walker",
+    )
 
     def __init__(self, walker: Walker, sender: Sender, deflate: Agreed | None, limit: int) -> None:
         self.walker = walker
         self._inflater = (deflate or Agreed()).inflater(sender)
+        self._inflated = 0  # bytes that the last `read` has made
         self._limit = limit
         # Of tiny fragments the headers take more than the message; they are not worth keeping.
         self._raw_limit = limit + limit // 4 + 1024
-        self._message: _Unfinished | None = None
+        self._message: Unfinished | None = None
+        self.large: LargeFrame | None = None
         self._key = b""  # for what is still to come of the frame
 
     @property
     def held(self) -> int:
         """How many bytes are kept of a message that has not all come."""
+        if self.large is not None:
+            return len(self.large.raw)
         message = self._message
         return 0 if message is None else len(message.payload) + len(message.raw)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the last `read` has stopped because it has inflated so much."""
+        return self._inflated >= INFLATED_BYTES
 
     def read(self, buffer: bytearray, start: int, end: int) -> tuple[list[Item], int]:
         """What is in ``buffer[start:end]``, and up to where that was read.
@@ -64,25 +89,44 @@ class Reader:
         Close or a pong that is waited for stands there; act on it and read on behind it.
         `walker.fault`: what is there breaks the protocol or the limit; read no further. Neither:
         the rest is an incomplete header or control frame; present it again in front of the next
-        bytes.
+        bytes, unless it `is_full`: then read on there.
         """
         walker = self.walker
         walker.control = None
+        self._inflated = 0
         items: list[Item] = []
         pos = start
         try:
             while (pos := walker.unpack(buffer, pos, end, self._limit, items)) < end:
+                if self.is_full:
+                    break
                 upto = self._read_frame(buffer, pos, end, items)
                 if upto == pos:
                     break
                 pos = upto
-        except TooBig:
-            walker.fault = Fault(MESSAGE_TOO_BIG, f"message over {self._limit} bytes")
-        except BadData:
-            walker.fault = Fault(INVALID_DATA, "a compressed message cannot be inflated")
-        except UnicodeDecodeError:
-            walker.fault = Fault(INVALID_DATA, "a text message is not UTF-8")
+        except (TooBig, BadData, UnicodeDecodeError) as error:
+            walker.fault = self._fault_of(error)
         return items, pos
+
+    def fill(self, large: LargeFrame, count: int) -> list[Item]:
+        """`count` bytes have come into the room of `large`. The message, once it is complete; or
+        there is `walker.fault`.
+        """
+        items: list[Item] = []
+        self.walker.control = None
+        self.walker.remaining -= count
+        try:
+            self._fill(large, count, 0, items)
+        except UnicodeDecodeError as error:
+            self.walker.fault = self._fault_of(error)
+        return items
+
+    def _fault_of(self, error: Exception) -> Fault:
+        if isinstance(error, TooBig):
+            return Fault(MESSAGE_TOO_BIG, f"message over {self._limit} bytes")
+        if isinstance(error, BadData):
+            return Fault(INVALID_DATA, "a compressed message cannot be inflated")
+        return Fault(INVALID_DATA, "a text message is not UTF-8")
 
     def _read_frame(self, buffer: bytearray, pos: int, end: int, items: list[Item]) -> int:
         """Read a frame, or what is there of it. Returns up to where, `pos` when that is nowhere."""
@@ -97,18 +141,40 @@ class Reader:
         if header and buffer[pos] & _CONTROL:
             items.append((None, pos, upto, None))
             return upto
+        if self.large is not None:
+            self._copy(self.large, memoryview(buffer)[pos:upto], upto, items)
+            return upto
         if header:
             self._check_size(buffer[pos], frame_end - pos - header)
             self._key = bytes(buffer[pos + header - 4 : pos + header]) if walker.mask_bit else b""
-        payload = self._unmasked(memoryview(buffer)[pos + header : upto])
+            if walker.remaining >= LARGE_FRAME and _is_single(buffer[pos]):
+                begun = memoryview(buffer)[pos:upto]
+                self.large = LargeFrame(begun, header, frame_end - pos, self._key)
+                return upto
+        payload = memoryview(buffer)[pos + header : upto]
         is_over = not (walker.remaining or walker.continued)
         if is_over and self._message is None:
             items.append((self._whole(buffer[pos], payload), pos, upto, None))
         else:
-            self._join(memoryview(buffer)[pos:upto], payload)
+            self._join(memoryview(buffer)[pos:upto], self._unmasked(payload))
             if is_over:
                 items.append(self._joined(upto))
         return upto
+
+    def _copy(self, large: LargeFrame, part: memoryview, pos: int, items: list[Item]) -> None:
+        """What has come of a large frame somewhere else."""
+        while part and self.large is not None:
+            with large.room() as room:
+                count = min(len(part), len(room))
+                room[:count] = part[:count]
+            self._fill(large, count, pos, items)
+            part = part[count:]
+
+    def _fill(self, large: LargeFrame, count: int, pos: int, items: list[Item]) -> None:
+        large.filled(count)
+        if large.is_complete:
+            self.large = None
+            items.append((large.data(), pos, pos, large.raw))
 
     def _check_size(self, first: int, size: int) -> None:
         """Refuse a message as soon as a header says that it gets too big."""
@@ -125,18 +191,21 @@ class Reader:
         self._key = rotate(self._key, len(payload))
         return unmasked
 
-    def _whole(self, first: int, payload: bytes | memoryview) -> Data:
+    def _whole(self, first: int, payload: memoryview) -> Data:
         """The message of an unfragmented frame that is all there."""
-        if first & _COMPRESSED:
-            payload = self._inflater.inflate(payload, self._limit)
-            payload += self._inflater.finish(self._limit - len(payload))
-        return str(payload, "utf-8") if first & _TEXT else bytes(payload)
+        if not first & _COMPRESSED:
+            return payload_of(payload, self._key, bool(first & _TEXT))
+        inflater = self._inflater
+        inflated = inflater.inflate(self._unmasked(payload), self._limit)
+        inflated += inflater.finish(self._limit - len(inflated))
+        self._inflated += len(inflated)
+        return str(inflated, "utf-8") if first & _TEXT else inflated
 
     def _join(self, raw: memoryview, payload: bytes | memoryview) -> None:
         """Add these bytes to the message, which begins here if none is under way."""
         message = self._message
         if message is None:
-            message = self._message = _Unfinished(raw[0])
+            message = self._message = Unfinished(raw[0])
         message.keep(raw, self._raw_limit)
         if message.first & _COMPRESSED:
             payload = self._inflater.inflate(payload, self._limit - len(message.payload))
@@ -149,35 +218,13 @@ class Reader:
         self._message = None
         if message.first & _COMPRESSED:
             message.add(self._inflater.finish(self._limit - len(message.payload)))
+            self._inflated += len(message.payload)
         return message.data(), pos, pos, message.raw
 
 
-class _Unfinished:
-    """What has come of a message: its bytes, and what they mean."""
-
-    __slots__ = ("_checks", "_keeps", "first", "payload", "raw")
-
-    def __init__(self, first: int) -> None:
-        self.first = first  # byte of its first frame: type, and whether it is compressed
-        self.raw = bytearray()
-        self.payload = bytearray()
-        self._keeps = True
-        self._checks = _Utf8Decoder() if first & _TEXT else None
-
-    def keep(self, raw: memoryview, limit: int) -> None:
-        self._keeps = self._keeps and len(self.raw) + len(raw) <= limit
-        if self._keeps:
-            self.raw += raw
-        else:
-            self.raw = bytearray()
-
-    def add(self, payload: bytes | memoryview) -> None:
-        if self._checks is not None:
-            self._checks.decode(payload)
-        self.payload += payload
-
-    def data(self) -> Data:
-        return bytes(self.payload) if self._checks is None else str(self.payload, "utf-8")
+def _is_single(first: int) -> bool:
+    """Whether a message begins and ends in this frame, and is not compressed."""
+    return bool(first & _FINAL and first & _OPCODE) and not first & _COMPRESSED
 
 
 def _extent(buffer: bytearray, pos: int, end: int, mask_bit: int) -> tuple[int, int]:

@@ -1,6 +1,7 @@
 /* The relay's inner loop: wait, receive, skim, send (see loop.py, which does the same in Python).
 
-   apply_mask   masks payloads, and unmasks them (see masking.py)
+   apply_mask, payload_of, is_ascii, lengthen
+                what is done with payloads (see masking.py)
    FrameState   the numbers that a Walker counts by; `skim` passes over what is unremarkable, and
                 `unpack` takes the messages from it
    FdList       descriptors whose TLS has bytes that no poll tells of
@@ -15,6 +16,9 @@
 #include <structmember.h>
 
 #include <errno.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <stdint.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -28,26 +32,71 @@ typedef struct {
     PyObject *read, *write, *pending, *owed, *flush_some, *end_receiving; /* names */
 } ModuleState;
 
-/* ---- Masking ---- */
+/* ---- Payloads ---- */
 
-/* Returns bytes of which one has its top bit set when one of those that were made has. */
+/* Unmask, or mask: four words at a time, of which the compiler makes what the processor has. Returns
+   bytes of which one has its top bit set when one of those that were made has. */
 static uint64_t
 mask_bytes(unsigned char *restrict to, const unsigned char *restrict from, size_t size,
            const unsigned char key[4])
 {
-    uint64_t keys, word, all = 0;
+    uint64_t keys, words[4], all = 0;
     memcpy(&keys, key, 4);
     memcpy((char *)&keys + 4, key, 4);
     size_t at = 0;
-    for (; size - at >= 8; at += 8) {
-        memcpy(&word, from + at, 8);
-        word ^= keys;
-        all |= word;
-        memcpy(to + at, &word, 8);
+    for (; size - at >= sizeof(words); at += sizeof(words)) {
+        memcpy(words, from + at, sizeof(words));
+        for (int i = 0; i < 4; i++)
+            words[i] ^= keys;
+        all |= words[0] | words[1] | words[2] | words[3];
+        memcpy(to + at, words, sizeof(words));
     }
     for (; at < size; at++)
         all |= to[at] = from[at] ^ key[at % 4];
     return all & 0x8080808080808080;
+}
+
+/* The same, without making them. */
+static uint64_t
+top_bits(const unsigned char *data, size_t size, const unsigned char key[4])
+{
+    uint64_t keys, words[4], a = 0, b = 0, c = 0, d = 0;
+    memcpy(&keys, key, 4);
+    memcpy((char *)&keys + 4, key, 4);
+    size_t at = 0;
+    for (; size - at >= sizeof(words); at += sizeof(words)) {
+        memcpy(words, data + at, sizeof(words));
+        a |= words[0] ^ keys;
+        b |= words[1] ^ keys;
+        c |= words[2] ^ keys;
+        d |= words[3] ^ keys;
+    }
+    for (; at < size; at++)
+        a |= data[at] ^ key[at % 4];
+    return (a | b | c | d) & 0x8080808080808080;
+}
+
+/* A payload as str or bytes; `key` is NULL when it is not masked. */
+static PyObject *
+payload_object(int is_text, const unsigned char *payload, size_t size, const unsigned char *key)
+{
+    const char *plain = (const char *)payload;
+    if (!key)
+        return is_text ? PyUnicode_DecodeUTF8(plain, (Py_ssize_t)size, NULL)
+                       : PyBytes_FromStringAndSize(plain, (Py_ssize_t)size);
+    if (!is_text) {
+        PyObject *bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)size);
+        if (bytes)
+            mask_bytes((unsigned char *)PyBytes_AS_STRING(bytes), payload, size, key);
+        return bytes;
+    }
+    PyObject *ascii = PyUnicode_New((Py_ssize_t)size, 127);
+    if (!ascii || !mask_bytes(PyUnicode_1BYTE_DATA(ascii), payload, size, key))
+        return ascii;
+    plain = (const char *)PyUnicode_1BYTE_DATA(ascii); /* it is not: it was a place to unmask to */
+    PyObject *text = PyUnicode_DecodeUTF8(plain, (Py_ssize_t)size, NULL);
+    Py_DECREF(ascii);
+    return text;
 }
 
 static PyObject *
@@ -66,8 +115,81 @@ apply_mask(PyObject *module, PyObject *args)
     return masked;
 }
 
+/* `key`: four bytes, or none when the data is not masked. */
+static int
+check_key(const Py_buffer *key)
+{
+    if (!key->len || key->len == 4)
+        return 1;
+    PyErr_SetString(PyExc_ValueError, "a mask has four bytes");
+    return 0;
+}
+
+static PyObject *
+payload_of(PyObject *module, PyObject *args)
+{
+    Py_buffer data, key;
+    int is_text;
+    if (!PyArg_ParseTuple(args, "y*y*p", &data, &key, &is_text))
+        return NULL;
+    PyObject *payload = NULL;
+    if (check_key(&key))
+        payload = payload_object(is_text, data.buf, (size_t)data.len, key.len ? key.buf : NULL);
+    PyBuffer_Release(&data);
+    PyBuffer_Release(&key);
+    return payload;
+}
+
+static PyObject *
+is_ascii(PyObject *module, PyObject *args)
+{
+    static const unsigned char none[4];
+    Py_buffer data, key;
+    if (!PyArg_ParseTuple(args, "y*y*", &data, &key))
+        return NULL;
+    PyObject *answer = NULL;
+    if (check_key(&key))
+        answer = PyBool_FromLong(!top_bits(data.buf, (size_t)data.len, key.len ? key.buf : none));
+    PyBuffer_Release(&data);
+    PyBuffer_Release(&key);
+    return answer;
+}
+
+static PyObject *
+lengthen(PyObject *module, PyObject *args)
+{
+    PyObject *data;
+    Py_ssize_t size;
+    if (!PyArg_ParseTuple(args, "O!n", &PyByteArray_Type, &data, &size))
+        return NULL;
+    if (size < PyByteArray_GET_SIZE(data)) {
+        PyErr_SetString(PyExc_ValueError, "it is longer already");
+        return NULL;
+    }
+    if (PyByteArray_Resize(data, size) < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+/* glibc maps each block of 128 KiB or more anew and gives back what is free at the end of its heap:
+   of every large message each page would be a fault. So blocks of up to 4 MiB come from the heap, and
+   32 MiB at its end are kept, as glibc does by itself once a block of half that was freed. */
+static PyObject *
+keep_freed_memory(PyObject *module, PyObject *ignored)
+{
+#ifdef __GLIBC__
+    mallopt(M_MMAP_THRESHOLD, 4 * 1024 * 1024);
+    mallopt(M_TRIM_THRESHOLD, 32 * 1024 * 1024);
+#endif
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef module_methods[] = {
     {"apply_mask", apply_mask, METH_VARARGS, "apply_mask(data, key): the data masked, or unmasked."},
+    {"payload_of", payload_of, METH_VARARGS, "payload_of(data, key, is_text): as str or bytes."},
+    {"is_ascii", is_ascii, METH_VARARGS, "is_ascii(data, key): whether it is once it is unmasked."},
+    {"keep_freed_memory", keep_freed_memory, METH_NOARGS, "Have the next large blocks made of it."},
+    {"lengthen", lengthen, METH_VARARGS, "lengthen(bytearray, size): the new bytes are undefined."},
     {NULL},
 };
 
@@ -186,29 +308,6 @@ skim(FrameState *frames, const unsigned char *data, size_t size)
         pos += header + (size_t)length;
     }
     return pos;
-}
-
-/* A payload as str or bytes; `key` is NULL when it is not masked. */
-static PyObject *
-payload_object(int is_text, const unsigned char *payload, size_t size, const unsigned char *key)
-{
-    const char *plain = (const char *)payload;
-    if (!key)
-        return is_text ? PyUnicode_DecodeUTF8(plain, (Py_ssize_t)size, NULL)
-                       : PyBytes_FromStringAndSize(plain, (Py_ssize_t)size);
-    if (!is_text) {
-        PyObject *bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)size);
-        if (bytes)
-            mask_bytes((unsigned char *)PyBytes_AS_STRING(bytes), payload, size, key);
-        return bytes;
-    }
-    PyObject *ascii = PyUnicode_New((Py_ssize_t)size, 127);
-    if (!ascii || !mask_bytes(PyUnicode_1BYTE_DATA(ascii), payload, size, key))
-        return ascii;
-    plain = (const char *)PyUnicode_1BYTE_DATA(ascii); /* it is not: it was a place to unmask to */
-    PyObject *text = PyUnicode_DecodeUTF8(plain, (Py_ssize_t)size, NULL);
-    Py_DECREF(ascii);
-    return text;
 }
 
 /* Append (data, begin, end, None); steals `data`. */
@@ -390,8 +489,11 @@ push_fd(FdList *list, int fd)
 
 /* ---- Loop ---- */
 
-/* What is known of a descriptor. `direct`: nothing waits or is due in its direction, so what
-   it receives may go straight to `sink`. `inet`: see `relay`. `tls`: NULL, or a tuple with the
+/* What is to be done with what comes; see loop.py. */
+enum way { REPORT, FORWARD, LOOK };
+
+/* What is known of a descriptor. `way`: unless it is REPORT, nothing waits or is due in its
+   direction, so what it receives may go straight to `sink`. `inet`: see `relay`. `tls`: NULL, or a tuple with the
    TlsWire that it is read and written through, and the parts of that. `listed`: it is in the
    loop's `pending`. */
 typedef struct {
@@ -401,7 +503,7 @@ typedef struct {
     PyObject *tls;
     int sink;
     uint32_t events;
-    char direct;
+    char way;
     char inet;
     char listed;
 } Slot;
@@ -799,14 +901,14 @@ static PyObject *
 Loop_update_interest(PyObject *self, PyObject *args)
 {
     Loop *loop = (Loop *)self;
-    int fd, direct;
+    int fd, way;
     unsigned int events;
-    if (!PyArg_ParseTuple(args, "iIp", &fd, &events, &direct))
+    if (!PyArg_ParseTuple(args, "iIi", &fd, &events, &way))
         return NULL;
     Slot *slot = slot_of(loop, fd);
     if (!slot || set_interest(loop, slot, fd, events) < 0)
         return NULL;
-    slot->direct = (char)direct;
+    slot->way = (char)way;
     if (slot->tls && events & EPOLLIN) {
         PyObject *tls = Py_NewRef(slot->tls);
         int pending = has_pending(loop, tls, WIRE);
@@ -1043,10 +1145,56 @@ send_to(const Loop *loop, int sink, const unsigned char *data, size_t size)
     return sent < 0 ? 0 : sent; /* Python tries again, and sees why */
 }
 
+/* The slot, as long as it is still the leg's. */
+static Slot *
+slot_with(const Loop *loop, int fd, const PyObject *leg)
+{
+    Slot *slot = find_slot(loop, fd);
+    return slot && slot->leg == leg ? slot : NULL;
+}
+
+static PyObject *
+call_on_bytes(
+    const Loop *loop, PyObject *session, PyObject *leg, Py_ssize_t end, Py_ssize_t upto, Py_ssize_t sent)
+{
+    PyObject *sizes[] = {PyLong_FromSsize_t(end), PyLong_FromSsize_t(upto), PyLong_FromSsize_t(sent)};
+    PyObject *arguments[] = {NULL, session, leg, sizes[0], sizes[1], sizes[2]};
+    PyObject *result = NULL;
+    if (sizes[0] && sizes[1] && sizes[2])
+        result = PyObject_Vectorcall(
+            loop->on_bytes, arguments + 1, 5 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    for (int i = 0; i < 3; i++)
+        Py_XDECREF(sizes[i]);
+    return result;
+}
+
+/* The same as `forward`, but Python looks at the bytes first. */
+static int
+forward_seen(Loop *loop, int fd, Slot *slot, Py_ssize_t end, int rearms)
+{
+    slot->frames->bytes += (unsigned long long)end;
+    PyObject *session = Py_NewRef(slot->session), *leg = Py_NewRef(slot->leg);
+    PyObject *result = call_on_bytes(loop, session, leg, end, 0, 0);
+    slot = result == Py_True ? slot_with(loop, fd, leg) : NULL; /* Python has run */
+    if (slot) {
+        Py_ssize_t sent = send_to(loop, slot->sink, loop->buffer.buf, (size_t)end);
+        if (sent < end) {
+            Py_DECREF(result);
+            result = sent < 0 ? NULL : call_on_bytes(loop, session, leg, end, end, sent);
+        }
+    }
+    int failed = after_call(loop, fd, result, rearms);
+    Py_DECREF(session);
+    Py_DECREF(leg);
+    return failed;
+}
+
 /* Pass on what `leg` has sent, and is in the buffer. */
 static int
 forward(Loop *loop, int fd, Slot *slot, Py_ssize_t end, int rearms)
 {
+    if (slot->way == LOOK)
+        return forward_seen(loop, fd, slot, end, rearms);
     unsigned char *data = loop->buffer.buf;
     slot->frames->bytes += (unsigned long long)end;
     size_t upto = skim(slot->frames, data, (size_t)end);
@@ -1056,8 +1204,7 @@ forward(Loop *loop, int fd, Slot *slot, Py_ssize_t end, int rearms)
     if (!failed && sent == end)
         failed = rearms ? rearm(loop, fd) : 0;
     else if (!failed) {
-        PyObject *result = PyObject_CallFunction(
-            loop->on_bytes, "OOnnn", session, leg, end, (Py_ssize_t)upto, sent);
+        PyObject *result = call_on_bytes(loop, session, leg, end, (Py_ssize_t)upto, sent);
         failed = after_call(loop, fd, result, rearms);
     }
     Py_DECREF(session);
@@ -1087,14 +1234,6 @@ relay(Loop *loop, int fd, Slot *slot, int more_behind)
         return tell_end(loop, fd, slot);
     int emptied = end < size && !more_behind && slot->inet;
     return forward(loop, fd, slot, end, !emptied);
-}
-
-/* The slot, as long as it is still the leg's. */
-static Slot *
-slot_with(const Loop *loop, int fd, const PyObject *leg)
-{
-    Slot *slot = find_slot(loop, fd);
-    return slot && slot->leg == leg ? slot : NULL;
 }
 
 /* The stream has ended, or what came is not TLS. */
@@ -1188,9 +1327,9 @@ handle(Loop *loop, const struct epoll_event *event)
     uint32_t events = event->events & ~(uint32_t)MORE_BEHIND;
     if (!events)
         return 0; /* an urgent mark with nothing behind it yet */
-    if (events == EPOLLIN && reads && slot->direct && slot->tls)
+    if (events == EPOLLIN && reads && slot->way && slot->tls)
         return relay_tls(loop, fd, slot, events != event->events, 1);
-    if (events == EPOLLIN && reads && slot->direct && !can_splice(loop, slot))
+    if (events == EPOLLIN && reads && slot->way && !can_splice(loop, slot))
         return relay(loop, fd, slot, events != event->events);
     return after_call(
         loop, fd, PyObject_CallFunction(loop->on_ready, "OOI", slot->session, slot->leg, events), 1);
@@ -1206,7 +1345,7 @@ handle_pending(Loop *loop, int fd)
     slot->listed = 0;
     if (!(slot->events & EPOLLIN))
         return 0;
-    if (slot->direct)
+    if (slot->way)
         return relay_tls(loop, fd, slot, 0, 0);
     return after_call(
         loop, fd,
@@ -1283,7 +1422,7 @@ static PyMethodDef Loop_methods[] = {
     {"close", Loop_close, METH_NOARGS, "Close it; nobody may be waiting for it any more."},
     {"set_read_size", Loop_set_read_size, METH_O, "set_read_size(read_size): receive so many bytes at once."},
     {"enter", Loop_enter, METH_VARARGS, "enter(fd, session, leg, frames, sink, tls=None)"},
-    {"update_interest", Loop_update_interest, METH_VARARGS, "update_interest(fd, events, direct)"},
+    {"update_interest", Loop_update_interest, METH_VARARGS, "update_interest(fd, events, way)"},
     {"leave", Loop_leave, METH_VARARGS, "leave(fd): before it is closed."},
     {"turn", Loop_turn, METH_VARARGS, "turn(until): relay; True when nothing more is ready."},
     {NULL},

@@ -35,10 +35,21 @@ class Hooked(Session, Protocol):
 class HookRunner:
     """Calls the hooks of one session.
 
+    message     what goes on in place of a message; to be called while `is_calling`
     is_calling  a hook is being called in place
+    acted       it has done something to the session meanwhile, which is to be settled
     """
 
-    __slots__ = ("_hooks", "_over", "_running", "_session", "_tick_at", "is_calling")
+    __slots__ = (
+        "_hooks",
+        "_over",
+        "_running",
+        "_session",
+        "_tick_at",
+        "acted",
+        "is_calling",
+        "message",
+    )
 
     def __init__(self, hooks: Hooks, session: Hooked, now: float) -> None:
         self._hooks = hooks
@@ -46,7 +57,9 @@ class HookRunner:
         self._running: set[anyio.CancelScope] = set()
         self._over: Callable[[], None] | None = None
         self._tick_at = now + hooks.tick
-        self.is_calling = False
+        self.is_calling = self.acted = False
+        self.message: Callable[[Message], Outcome | Awaitable[Outcome]]
+        self.message = partial(hooks.message, session)
 
     def open(self, opened: Callable[[], None]) -> None:
         """It has opened; call `opened` when every filter is ready for its messages."""
@@ -55,10 +68,6 @@ class HookRunner:
             opened()
         else:
             self.wait(waiting, lambda _: opened())
-
-    def message(self, message: Message) -> Outcome | Awaitable[Outcome]:
-        """What goes on in place of `message`. To be called while `is_calling`."""
-        return self._hooks.message(self._session, message)
 
     def tick(self, now: float) -> float:
         """Tell the time if it has come; when to look again."""

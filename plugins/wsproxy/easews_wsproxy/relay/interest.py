@@ -6,7 +6,8 @@ from easews.lowlevel import READ, WRITE
 
 from .endstates import FORWARDING, SEALED, Receiving, Sending
 from .leg import Leg
-from .sizes import BUFFER_BYTES, LARGE_FRAME, SCARCE_BYTES
+from .loop import FORWARD, LOOK, REPORT
+from .sizes import BUFFER_BYTES, LARGE_FRAME, SCARCE_BYTES, TURN_BYTES
 
 
 def wants_bytes(leg: Leg) -> bool:
@@ -21,7 +22,9 @@ def wants_bytes(leg: Leg) -> bool:
 
 
 def is_direct(leg: Leg) -> bool:
-    """Whether what it sends may go straight to the other leg, as far as it is unremarkable."""
+    """Whether the loop may receive what it sends, and send it to the other leg, as far as that is
+    unremarkable.
+    """
     other = leg.other
     return (
         (leg.is_plain or leg.tls is not None)
@@ -30,9 +33,17 @@ def is_direct(leg: Leg) -> bool:
         and other.sending in FORWARDING
         and not leg.held
         and leg.meter is None
-        and leg.lane is None
         and other.inserts is None
     )
+
+
+def way_of(leg: Leg) -> int:
+    """What the loop may do by itself of what the leg sends: see `loop`."""
+    if not is_direct(leg):
+        return REPORT
+    if leg.lane is None:
+        return FORWARD
+    return LOOK if leg.read_size == TURN_BYTES and not leg.lane.is_filling else REPORT
 
 
 def update_interest(leg: Leg) -> None:
@@ -40,14 +51,20 @@ def update_interest(leg: Leg) -> None:
     if leg.loop is not None:
         reads = READ if wants_bytes(leg) else 0
         writes = WRITE if leg.pending is not None or leg.shutdown_waits else 0
-        leg.loop.update_interest(leg.fd, reads | writes, is_direct(leg))
+        leg.loop.update_interest(leg.fd, reads | writes, way_of(leg))
 
 
 def can_splice(leg: Leg) -> bool:
     """Whether the inside of a large frame may be forwarded without coming into the process."""
     large = leg.walker.remaining >= LARGE_FRAME
     plain = leg.is_plain and leg.other.is_plain
-    return large and plain and is_direct(leg) and not leg.held_bytes.scarce
+    return large and plain and leg.lane is None and is_direct(leg) and not leg.held_bytes.scarce
+
+
+def can_fill(leg: Leg) -> bool:
+    """Whether what comes next is a part of a large message that its lane has a place for."""
+    lane = leg.lane
+    return lane is not None and lane.is_filling and leg.receiving is Receiving.OPEN
 
 
 def next_read_size(leg: Leg) -> int:

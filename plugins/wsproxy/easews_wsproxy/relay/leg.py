@@ -30,6 +30,7 @@ class Lane(Protocol):
     waits          for a filter, or until the other leg takes more: the leg is not read
     awaits_filter  for a filter
     size           bytes that are kept: parts of a message, and what has come behind one that waits
+    is_filling     a large message is under way, and is received into the lane's `room`
     """
 
     waits: bool
@@ -38,8 +39,19 @@ class Lane(Protocol):
     @property
     def size(self) -> int: ...
 
-    def take(self, buffer: bytearray, end: int, now: float) -> None:
-        """Read what the leg has sent: ``buffer[:end]``."""
+    @property
+    def is_filling(self) -> bool: ...
+
+    def room(self) -> memoryview:
+        """Where it is received."""
+
+    def fill(self, count: int, now: float) -> None:
+        """So many bytes have come there."""
+
+    def look(self, buffer: bytearray, end: int, now: float) -> bool:
+        """Read what the leg has sent: ``buffer[:end]``. Whether all of it is to go on as it came,
+        which is then left to the caller, and nothing else has happened.
+        """
 
     def flush(self) -> None:
         """Write what was read and is to go on."""
@@ -136,12 +148,23 @@ class Leg:
             return
         sent = self._send(data)
         if sent < len(data):
-            self.keep(data[sent:])
+            self.keep(memoryview(data)[sent:])
 
     def insert(self, frame: bytes | bytearray | memoryview) -> None:
         """The same for bytes that are not the other side's but ours."""
         self.own += len(frame)
         self.write(frame)
+
+    def hand_over(self, frames: bytearray) -> None:
+        """The same for bytes that nobody else needs any more: they are kept without a copy."""
+        self.own += len(frames)
+        if self.pending is not None:
+            self.write(frames)
+            return
+        del frames[: self._send(frames)]
+        if frames:
+            self.pending = frames
+            self.held_bytes.add(len(frames))
 
     def insert_message(self, frame: bytes) -> None:
         """The same for a whole message: it waits for the end of one that is being sent. Nothing is

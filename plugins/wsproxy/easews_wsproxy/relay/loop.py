@@ -1,12 +1,19 @@
 """The relay's descriptors and its inner loop, in Python: wait, and report each event.
 
-The same in C (`_loop.c`) does more by itself: what it has received from a leg that is `direct` it
-sends to the other one at once, as far as that is unremarkable, and only asks Python for the rest.
+The same in C (`_loop.c`) does more by itself, by what `update_interest` says of a leg:
+
+    REPORT    nothing
+    FORWARD   what it has received it sends to the other leg at once, as far as that is
+              unremarkable, and only asks Python for the rest
+    LOOK      the same, once Python has looked at it
+
 The relay gets one of three calls:
 
     on_ready(session, leg, events)            it can be read or written; nothing was received yet
     on_bytes(session, leg, end, upto, sent)   `end` bytes are in the buffer, the first `upto` may go
-                                              on, the first `sent` have gone
+                                              on, the first `sent` have gone. Of what is looked at
+                                              that is nothing yet: True says that all of it may go
+                                              on; what is not taken then is reported again
     on_end(session, leg)                      the stream of this leg has ended
 
 The loop in Python makes only the first of them.
@@ -27,6 +34,8 @@ from .framestate import FrameState
 S = TypeVar("S")
 L = TypeVar("L")
 
+REPORT, FORWARD, LOOK = range(3)
+
 #: How many events between two looks at the clock.
 CLOCK_STRIDE = 16
 
@@ -40,7 +49,7 @@ class Loop(Generic[S, L]):
     def __init__(
         self,
         on_ready: Callable[[S, L, int], None],
-        on_bytes: Callable[[S, L, int, int, int], None],
+        on_bytes: Callable[[S, L, int, int, int], bool],
         on_end: Callable[[S, L], None],
         buffer: bytearray,
         read_size: int,
@@ -91,7 +100,7 @@ class Loop(Generic[S, L]):
         if tls is not None:
             self._tls[fd] = tls
 
-    def update_interest(self, fd: int, events: int, direct: bool) -> None:
+    def update_interest(self, fd: int, events: int, way: int) -> None:
         """Wait for these events. One that waits for none is not registered: a reset or ended
         peer would otherwise wake us for ever. To be called after whatever may have left bytes
         pending in TLS, too.
@@ -114,7 +123,7 @@ class Loop(Generic[S, L]):
         kernel has forgotten it by itself.
         """
         with suppress(OSError):
-            self.update_interest(fd, 0, False)
+            self.update_interest(fd, 0, REPORT)
         del self._legs[fd], self._events[fd]
         self._tls.pop(fd, None)
         self._pending.discard(fd)

@@ -1,4 +1,4 @@
-"""Masking of payloads (RFC 6455 §5.3), in Python. `_loop.c` has the same, eight bytes at a time."""
+"""Payloads and their masks (RFC 6455 §5.3), in Python. `_loop.c` has the same but for `rotate`."""
 
 from __future__ import annotations
 
@@ -17,3 +17,28 @@ def rotate(key: bytes, size: int) -> bytes:
     """The key for what follows the first `size` bytes of a payload."""
     phase = size % 4
     return key[phase:] + key[:phase]
+
+
+def payload_of(data: bytes | bytearray | memoryview, key: bytes, is_text: bool) -> str | bytes:
+    """What `data` is once it is unmasked; b"" for a `key` when it is not masked.
+
+    UnicodeDecodeError when a text is not UTF-8.
+    """
+    plain = apply_mask(data, key) if key else bytes(data)
+    return plain.decode() if is_text else plain
+
+
+def is_ascii(data: bytes | bytearray | memoryview, key: bytes) -> bool:
+    """Whether `data` has only ASCII once it is unmasked; `key` as above."""
+    return (apply_mask(data, key) if key else bytes(data)).isascii()
+
+
+def lengthen(data: bytearray, size: int) -> None:
+    """Make `data` `size` bytes long. What the new ones are is undefined: they are to be written."""
+    data.extend(bytes(size - len(data)))
+
+
+def keep_freed_memory() -> None:
+    """Have the C library use the memory of one large message for the next. In Python nothing can be
+    done about that.
+    """

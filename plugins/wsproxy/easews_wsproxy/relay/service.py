@@ -23,10 +23,10 @@ from easews.lowlevel import READ, WRITE
 from . import splice
 from .compiled import Loop
 from .heldbytes import HeldBytes
-from .interest import can_splice, next_read_size, wants_bytes
+from .interest import can_fill, can_splice, next_read_size, wants_bytes
 from .leg import Leg
 from .session import RelaySession
-from .sizes import BUFFER_BYTES, LARGE_FRAME, TURN_BYTES
+from .sizes import BUFFER_BYTES, LARGE_FRAME, SCARCE_BYTES, TURN_BYTES
 from .splice import Pipe
 from .timers import Wheel
 
@@ -147,13 +147,17 @@ class Relay(Service):
         except Exception:
             self._contain(session, now)
 
-    def _on_bytes(self, session: RelaySession, leg: Leg, end: int, upto: int, sent: int) -> None:
+    def _on_bytes(self, session: RelaySession, leg: Leg, end: int, upto: int, sent: int) -> bool:
         now = time.monotonic()
         try:
-            session.on_bytes(leg, self._buffer, upto, end, sent, now)
+            if leg.lane is None or upto == end:
+                session.on_bytes(leg, self._buffer, upto, end, sent, now)
+            elif session.looks_on(leg, self._buffer, end, now):
+                return True
             session.settle(now)
         except Exception:
             self._contain(session, now)
+        return False
 
     def _on_end(self, session: RelaySession, leg: Leg) -> None:
         now = time.monotonic()
@@ -170,6 +174,8 @@ class Relay(Service):
         try:
             if self._pipe is not None and can_splice(leg):
                 count = self._splice(self._pipe, session, leg, now)
+            elif can_fill(leg):
+                count = self._fill(session, leg, now)
             elif start:
                 self._buffer[:start] = leg.held
                 count = leg.wire.recv_into(self._view[start:], next_read_size(leg))
@@ -202,6 +208,18 @@ class Relay(Service):
             leg.walker.bytes += came
             session.on_spliced(leg, came, rest, now)
         return -1 if came else 0
+
+    def _fill(self, session: RelaySession, leg: Leg, now: float) -> int:
+        """The same for a large message, which is received where its lane wants it."""
+        assert leg.lane is not None
+        assert leg.wire is not None
+        most = SCARCE_BYTES if self._held_bytes.scarce else BUFFER_BYTES
+        with leg.lane.room() as room:
+            count = leg.wire.recv_into(room, min(len(room), most))
+        if count:
+            leg.walker.bytes += count
+            session.on_filled(leg, count, now)
+        return -1 if count else 0
 
     # Faults and time
 

@@ -25,7 +25,7 @@ from .hookrunner import HookRunner
 from .interest import update_interest
 from .leg import Leg
 from .rates import Meter
-from .sizes import FLOOD_BYTES, INSERTED_BYTES
+from .sizes import FLOOD_BYTES, FLOOD_FRAMES, INSERTED_BYTES
 from .watchdog import LOOKS, POLICY_VIOLATION, Due, End, Limits, Watchdog
 
 log: logging.Logger = logging.getLogger("easews.wsproxy")
@@ -193,19 +193,31 @@ class RelaySession:
         if leg.receiving is not Receiving.OPEN:
             return  # RFC 6455 §5.5.1: data behind a Close does not count
         frames = leg.walker.frames
-        if leg.lane is not None:
-            leg.lane.take(buffer, end, now)
+        if leg.lane is not None and start != end:
+            if leg.lane.look(buffer, end, now):
+                leg.other.write(memoryview(buffer)[:end])
             self._on_passed(leg, now)
         else:
             upto = pass_on(leg, buffer, start, end, sent, now)
             self._on_passed(leg, now)
             if upto != end:
                 self.on_stop(leg, buffer, upto, end, now)
-        adapt_read_size(leg, leg.walker.frames - frames, end)
-        if leg.meter is not None:
-            wait = leg.meter.take(leg.walker.messages, leg.walker.bytes, now)
-            if wait and not self.closing:
-                self._on_excess(leg, wait, now)
+        self._on_read(leg, frames, end, now)
+
+    def looks_on(self, leg: Leg, buffer: bytearray, end: int, now: float) -> bool:
+        """The same where filters read what `leg` sends. When it is true, ``buffer[:end]`` is still
+        to be sent as it came, and there is nothing to settle.
+        """
+        lane, frames = leg.lane, leg.walker.frames
+        if lane is None or leg.receiving is not Receiving.OPEN:
+            return False
+        if lane.look(buffer, end, now):
+            if self._closing is None and leg.walker.frames - frames <= FLOOD_FRAMES:
+                return True
+            leg.other.write(memoryview(buffer)[:end])
+        self._on_passed(leg, now)
+        self._on_read(leg, frames, end, now)
+        return False
 
     def on_spliced(self, leg: Leg, count: int, rest: bytes, now: float) -> None:
         """`count` bytes of the frame that `leg` is at were sent, but for the `rest` of them."""
@@ -213,6 +225,14 @@ class RelaySession:
         if rest and leg.other.sending not in SEALED:
             leg.other.keep(rest)
         self._on_passed(leg, now)
+
+    def on_filled(self, leg: Leg, count: int, now: float) -> None:
+        """`count` bytes of a large message have come to where its lane wants them."""
+        if leg.lane is not None:
+            frames = leg.walker.frames
+            leg.lane.fill(count, now)
+            self._on_passed(leg, now)
+            self._on_read(leg, frames, count, now)
 
     def on_end(self, leg: Leg, now: float) -> None:
         """`leg` will send nothing more: the end of its stream, or a reset."""
@@ -261,7 +281,8 @@ class RelaySession:
         """
         if self.hooks is not None:
             if self.hooks.is_calling:
-                return  # who calls the hook settles it then
+                self.hooks.acted = True  # who calls the hook settles it then
+                return
             self._settle_lanes(now)
         closing = self._closing
         if closing is not None:
@@ -280,6 +301,14 @@ class RelaySession:
         self._finish(closing)
 
     # What follows from it
+
+    def _on_read(self, leg: Leg, frames: int, size: int, now: float) -> None:
+        """`leg` has sent so many bytes; before, it had sent so many `frames`."""
+        adapt_read_size(leg, leg.walker.frames - frames, size)
+        if leg.meter is not None:
+            wait = leg.meter.take(leg.walker.messages, leg.walker.bytes, now)
+            if wait and not self.closing:
+                self._on_excess(leg, wait, now)
 
     def _on_passed(self, leg: Leg, now: float) -> None:
         """Bytes that `leg` has sent were passed on, as far as they could be."""
