@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterator, Seque
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
+    ExitStack,
     asynccontextmanager,
     contextmanager,
     suppress,
@@ -31,6 +32,7 @@ from websockets.streams import StreamReader
 from easews import Connection, Ending, Filter, Opening, Sender, Services, Sessions
 from easews.lowlevel import TlsWire, socket_of
 from easews.pipeline.hooks import SessionHooks, step_of
+from easews_wsproxy.messages import lane as lane_module
 from easews_wsproxy.messages.deflate import Agreed
 from easews_wsproxy.messages.lane import read_messages
 from easews_wsproxy.relay import loop as loop_module
@@ -358,7 +360,9 @@ def _run_by_hand(
     by_hand = ByHand(relay, session, FarEnd(client_end), FarEnd(backend_end))
     clock = SimpleNamespace(monotonic=lambda: by_hand.now)
     try:
-        with patch.object(relay_module, "time", clock), patch.object(session_module, "time", clock):
+        with ExitStack() as stack:
+            for module in (relay_module, session_module, lane_module):
+                stack.enter_context(patch.object(module, "time", clock))
             relay.open(session, b"", b"")
             yield by_hand
     finally:

@@ -308,6 +308,28 @@ async def test_a_slow_hook_holds_up_its_sender_and_nobody_else(relaying: Any) ->
             assert (await backend.receive_frame()).opcode is Opcode.BINARY
 
 
+async def test_others_have_their_turn_while_a_hook_is_busy_with_many_messages(
+    relaying: Any,
+) -> None:
+    seen: list[bytes] = []
+
+    def work(session: Session, message: Message) -> Message:
+        seen.append(_bytes(message))
+        time.sleep(0.001)
+        return message
+
+    payloads = [bytes((number,)) for number in range(100)]
+    async with relaying() as stage:
+        relayed = stage.open(filters=[Does(work)])
+        client, backend = relayed.client, relayed.backend
+        await client.send(b"".join(client.frame(Opcode.BINARY, each) for each in payloads))
+        while not seen:
+            await checkpoint()
+        assert len(seen) < 50
+        assert [bytes((await backend.receive_frame()).data) for _ in payloads] == payloads
+        assert relayed.session.held == 0
+
+
 async def test_what_is_awaited_at_the_end_is_cancelled(relaying: Any) -> None:
     cancelled: list[str] = []
 

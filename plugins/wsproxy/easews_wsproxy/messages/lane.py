@@ -9,10 +9,13 @@ waits, and the leg is not read.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from inspect import isawaitable
+
+from anyio.lowlevel import checkpoint
 
 from easews import Close, Message, Outcome, Sender
 
@@ -28,6 +31,8 @@ from .reading import Item, Reader
 from .writing import encode_message
 
 _COMPRESSED = 0x40
+#: Seconds that the hooks may take with what was read at once, until other sessions have their turn.
+_TURN = 0.002
 
 
 @dataclass(slots=True)
@@ -124,7 +129,7 @@ class Lane:
         other.own -= end  # it was sent nothing of that yet
         items, pos = self._reader.read(buffer, 0, end)
         batch = _Batch(buffer, items, pos, end)
-        passed = self._pass_on(batch)
+        passed = self._pass_on(batch, now)
         if self._begin == 0 and self._end == end and passed and not self._hooks.acted:
             self._end = 0
             self._batch = None
@@ -139,7 +144,7 @@ class Lane:
         self._leg.other.own -= count
         items = self._reader.fill(self._reader.large, count)
         batch = _Batch(bytearray(), items, 0, 0)
-        self._finish(batch, self._pass_on(batch), now)
+        self._finish(batch, self._pass_on(batch, now), now)
         self._count()
 
     def go_on(self, now: float) -> None:
@@ -149,7 +154,7 @@ class Lane:
         if other.pending is None:
             self.waits = False
             self._kept = 0
-            self._finish(batch, self._pass_on(batch), now)
+            self._finish(batch, self._pass_on(batch, now), now)
             self._count()
 
     def flush(self) -> None:
@@ -171,9 +176,12 @@ class Lane:
 
     # Passing on
 
-    def _pass_on(self, batch: _Batch) -> bool:
-        """Give the hooks one message after the other. False when one has to wait."""
+    def _pass_on(self, batch: _Batch, now: float) -> bool:
+        """Give the hooks one message after the other. False when one has to wait, also for the
+        others to have their turn.
+        """
         self._batch = batch
+        first, until = batch.at, now + _TURN
         hooks, sender, other = self._hooks, self._leg.role, self._leg.other
         hooks.acted = False
         hooks.is_calling = True
@@ -187,6 +195,9 @@ class Lane:
                 if data is None:
                     self._extend(begin, end)
                     continue
+                if at != first and time.monotonic() >= until:
+                    self._rest()
+                    return False
                 message = Message(data, sender)
                 outcome = hooks.message(message)
                 if outcome is message:
@@ -216,7 +227,7 @@ class Lane:
                 return
             batch.items, batch.pos = self._reader.read(batch.buffer, batch.pos, batch.end)
             batch.at = 0
-            passed = self._pass_on(batch)
+            passed = self._pass_on(batch, now)
             self.flush()
         self._keep(batch)
 
@@ -253,6 +264,14 @@ class Lane:
         return False
 
     # Hooks that take their time
+
+    def _rest(self) -> None:
+        """Go on when the others have had their turn."""
+        self.awaits_filter = True
+        self._hooks.wait(checkpoint(), lambda _: self._rested())
+
+    def _rested(self) -> None:
+        self.awaits_filter = False
 
     def _await(self, message: Message, outcome: Awaitable[Outcome]) -> None:
         self.awaits_filter = True
