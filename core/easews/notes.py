@@ -36,8 +36,9 @@ class Notes:
             return cast(T, self._values[kind])
         except KeyError:
             raise LookupError(
-                f"no filter has put a note of class {kind.__name__}: the one that does has to "
-                "stand before this one in the flow"
+                f"no note of class {kind.__name__} is there: put it in on_open "
+                f"(session.notes.put({kind.__name__}())), or place the filter that puts it before "
+                "this one"
             ) from None
 
     def __contains__(self, kind: object) -> bool:

@@ -35,7 +35,10 @@ def test_the_last_note_of_a_class_counts() -> None:
 
 
 def test_a_note_that_nobody_has_left_is_an_error_with_its_class() -> None:
-    with pytest.raises(LookupError, match="no filter has put a note of class Tenant"):
+    with pytest.raises(
+        LookupError,
+        match=r"no note of class Tenant .* \(session\.notes\.put\(Tenant\(\)\)\), or place",
+    ):
         Notes()[Tenant]
 
 

@@ -174,10 +174,39 @@ async def test_what_a_hook_may_return(result: object, expected: list[object]) ->
 async def test_nonsense_is_logged_and_closes_the_session(
     result: object, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     hooked = hooks(make(Returns, result=result))
     assert await passed(hooked, from_client("secret")) == FAILED
     assert "session 7: on_message of filter returns returned" in caplog.text
+    assert "(onError: close)" in caplog.text
+    assert "session 7: filter returns ends it with 1011" in caplog.text
     assert "secret" not in caplog.text
+
+
+async def test_the_log_says_what_a_hook_may_return(caplog: pytest.LogCaptureFixture) -> None:
+    await passed(hooks(make(Returns, result=7, onError="pass")), from_client())
+    assert (
+        "returned an object of int; it may return a message, text, bytes, a list of these, a Close "
+        "or None (onError: pass)"
+    ) in caplog.text
+
+
+async def test_a_dropped_message_is_told_once_a_session(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    forgets, empties = make(Returns, result=None), make(Returns, result=[])
+    for hooked in (hooks(forgets), hooks(empties), hooks(make(Raises, onError="drop"))):
+        for it in (session(), session()):
+            for _ in range(3):
+                assert not hooked.message(it, from_client())
+    told = [text for text in caplog.messages if "None" in text]
+    assert (
+        told
+        == [
+            "session 7: on_message of filter returns returned None: the message was dropped "
+            "(told once a session)"
+        ]
+        * 2
+    )  # one for each session
 
 
 @pytest.mark.parametrize("raises", [Raises, RaisesLater])
@@ -192,7 +221,7 @@ async def test_a_hook_that_raises_is_dealt_with_by_on_error(
     assert step is not None
     assert data_of(await passed(SessionHooks([step]), from_client())) == expected
     assert "session 7: " in caplog.text
-    assert "filter raises (package p) raised" in caplog.text
+    assert f"filter raises (package p) raised (onError: {step.on_error})" in caplog.text
     assert step.counts.calls == step.counts.errors == 1
 
 

@@ -79,7 +79,10 @@ FINDINGS = [
     ({"hook_timeout": -1}, "hook_timeout is -1"),
     ({"schema": without(schema_with(), "additionalProperties")}, "accepts misspelt fields"),
     ({"schema": without(schema_with(), "examples")}, "no example of an entry"),
-    ({"schema": schema_with(description="Mark.")}, "the field mark has no description"),
+    (
+        {"schema": schema_with(description="Mark.")},
+        "the field mark has no description of three words or more",
+    ),
     ({"schema": {**schema_with(), "properties": NO_EXAMPLE}}, "the field mark has no example"),
     ({"schema": {**schema_with(), "properties": NO_DEFAULT}}, "what happens without it"),
     ({"schema": schema_with(examples=[7])}, "an example of the field mark is not valid"),

@@ -82,6 +82,10 @@ class _Ticks(dict[HookStep, float]):
     """When `on_tick` of each filter was due last: a note of a session."""
 
 
+class _Dropped(set[HookStep]):
+    """Which filters the log says to have dropped a message: a note of a session."""
+
+
 class SessionHooks:
     """See `easews.Hooks`. One for all sessions whose handshakes have passed the same filters."""
 
@@ -174,7 +178,7 @@ async def _later(
     session: Session,
     message: Message,
 ) -> Outcome:
-    result = await _awaited(step, awaited, session)
+    result = await _awaited(step, awaited, "on_message", session)
     if isinstance(result, _Failed):
         result = _instead(step, message)
     outcome = _onward(_judged(step, session, message, result), steps, session)
@@ -236,16 +240,34 @@ def _judged(
         outputs = _listed(message, result)
     except _Nonsense as error:
         step.counts.errors += 1
-        log.error("session %s: on_message of %s %s", session.opening.id, step.title, error)
+        what = f"on_message of {step.title} {error} (onError: {step.on_error})"
+        log.error("session %s: %s", session.opening.id, what)
+        outputs = _listed(message, _instead(step, message))
     except BaseException as error:  # a generator's
         if _is_ours(error):
             raise
         _log_failure(step, "on_message", session)
-    else:
-        if outputs and isinstance(end := outputs[-1], Close):
-            log.info("session %s: %s ends it with %d", session.opening.id, step.title, end.code)
-        return outputs
-    return _listed(message, _instead(step, message))
+        outputs = _listed(message, _instead(step, message))
+    if result is None:
+        _tell_of_drop(step, session)
+    elif outputs and isinstance(end := outputs[-1], Close):
+        log.info("session %s: %s ends it with %d", session.opening.id, step.title, end.code)
+    return outputs
+
+
+def _tell_of_drop(step: HookStep, session: Session) -> None:
+    """A `return message` that was forgotten leaves no other trace."""
+    told = session.notes.get(_Dropped)
+    if told is None:
+        session.notes.put(told := _Dropped())
+    if step not in told:
+        told.add(step)
+        log.info(
+            "session %s: on_message of %s returned None: the message was dropped "
+            "(told once a session)",
+            session.opening.id,
+            step.title,
+        )
 
 
 def _is_ours(error: BaseException) -> bool:
@@ -270,7 +292,10 @@ def _listed(message: Message, result: object) -> Sequence[Message | Close]:
             raise _Nonsense(f"returned over {MOST_OUTPUTS} messages in place of one")
         ends = [at for at, output in enumerate(outputs) if isinstance(output, Close)]
         return outputs[: ends[0] + 1] if ends else outputs
-    raise _Nonsense(f"returned {_described(result)}: return a message, a list, a Close or None")
+    raise _Nonsense(
+        f"returned {_described(result)}; it may return a message, text, bytes, a list of these, "
+        "a Close or None"
+    )
 
 
 def _one(message: Message, item: object) -> Message | Close:
@@ -299,11 +324,11 @@ def _described(value: object) -> str:
     return repr(value) if isinstance(value, Close) else f"an object of {type(value).__name__}"
 
 
-def _instead(step: HookStep, message: Message) -> Message | Close | None:
+def _instead(step: HookStep, message: Message) -> Message | Close | tuple[()]:
     """What goes on in place of the message at which the filter has failed."""
     if step.on_error == "pass":
         return message
-    return None if step.on_error == "drop" else FAILED
+    return () if step.on_error == "drop" else FAILED
 
 
 # Everything that is awaited, and the other hooks
@@ -313,7 +338,9 @@ class _Failed:
     """In place of a result that there is not."""
 
 
-async def _awaited(step: HookStep, awaited: Awaitable[object], session: Session) -> object:
+async def _awaited(
+    step: HookStep, awaited: Awaitable[object], hook: str, session: Session
+) -> object:
     """What it returns, `_Failed()` when it raises or takes too long. That is logged."""
     timed = Timed("session", session.opening.id, step.title)
     timeout = step.filter.hook_timeout
@@ -323,7 +350,7 @@ async def _awaited(step: HookStep, awaited: Awaitable[object], session: Session)
     except BaseException as error:
         if must_go_on(error):
             raise
-        _log_failure(step, "a hook", session)
+        _log_failure(step, hook, session)
         return _Failed()
 
 
@@ -333,7 +360,8 @@ async def _coroutine(awaited: Awaitable[object]) -> object:
 
 def _log_failure(step: HookStep, hook: str, session: Session) -> None:
     step.counts.errors += 1
-    log.exception("session %s: %s of %s raised", session.opening.id, hook, step.title)
+    then = f" (onError: {step.on_error})" if hook == "on_message" else ""
+    log.exception("session %s: %s of %s raised%s", session.opening.id, hook, step.title, then)
 
 
 def _told(
@@ -362,4 +390,4 @@ def _told(
 
 async def _all(later: Sequence[tuple[HookStep, Awaitable[object]]], session: Session) -> None:
     for step, awaited in later:
-        await _awaited(step, awaited, session)
+        await _awaited(step, awaited, "a hook", session)

@@ -144,7 +144,9 @@ def _about_schema(made: type[Filter], schema: Mapping[str, Any]) -> Iterator[Kin
 
 def _about_field(field: Field) -> Iterator[KindFinding]:
     if len(field.description.split()) < 3:
-        yield KindFinding(f"the field {field.path} has no description", "say what it does")
+        yield KindFinding(
+            f"the field {field.path} has no description of three words or more", "say what it does"
+        )
     says_values = bool({"enum", "const"} & field.schema.keys())
     if not (says_values or field.schema.get("type") in ("boolean", "null") or _shown(field)):
         yield KindFinding(f"the field {field.path} has no example", "add `examples: [...]`")
