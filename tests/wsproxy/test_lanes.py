@@ -159,6 +159,16 @@ def test_a_message_goes_on_behind_what_its_filter_has_sent_before(
         assert by_hand.client.received == sent + b"\x81\x05small"
 
 
+def test_a_filter_answers_who_has_sent_a_message(run_by_hand: Any, loop_type: Any) -> None:
+    large = b"x" * 8_000_000  # more than a socket takes
+    answers = Does(lambda session, message: session.send_to_backend(large))
+    answers.reads = Reads(senders=("backend",))
+    with run_by_hand(loop_type, filters=[answers]) as by_hand:
+        by_hand.backend.outbox += b"\x81\x05small"
+        by_hand.settle()
+        assert len(by_hand.backend.received) == 14 + len(large)
+
+
 @BOTH
 async def test_a_slow_reader_gets_all_messages_in_order(relaying: Any, sender: str) -> None:
     async with relaying() as stage:

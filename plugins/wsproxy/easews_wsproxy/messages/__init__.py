@@ -2,8 +2,8 @@
 
 lane      one direction of a session whose messages are read
 reading   messages from the bytes of one direction: joined, inflated, checked    (pure)
-joining   a message that comes in parts                                           (pure)
-filling   a large message in one frame, received where it stays                  (pure)
+joining   a message in fragments, or a compressed one that does not come at once   (pure)
+filling   a message in one frame that does not come at once                       (pure)
 writing   a message as one frame                                                 (pure)
 deflate   permessage-deflate, in bounded memory (RFC 7692)                       (pure)
 

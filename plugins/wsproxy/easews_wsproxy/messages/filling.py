@@ -1,7 +1,7 @@
-"""A large message in one frame, received where it stays until it goes on.
+"""A message in one frame that does not come at once: its bytes are put where they stay.
 
-It is copied nowhere in between: the socket's bytes come into its buffer, the message is made of
-these at the end, and the other leg is sent the same buffer.
+Of a large one the socket's bytes come straight into that buffer. The message is made of these at
+the end, and the other leg is sent the same buffer.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _TEXT = 0x1
 _Utf8Decoder = getincrementaldecoder("utf-8")
 
 
-class LargeFrame:
+class FrameBegun:
     """An unfragmented, uncompressed frame of `size` bytes with its header, of which `begun` has
     come, all of the header and maybe more. `key`: its mask, b"" when it has none.
 

@@ -1,4 +1,4 @@
-"""A message that comes in several parts: fragments, or one frame in several reads."""
+"""A message in fragments, or a compressed one that does not come at once."""
 
 from __future__ import annotations
 

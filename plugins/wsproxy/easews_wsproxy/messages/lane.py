@@ -26,6 +26,7 @@ from ..relay.frames import PONG
 from ..relay.hookrunner import HookRunner
 from ..relay.leg import Leg
 from ..relay.session import RelaySession
+from ..relay.sizes import LARGE_FRAME
 from .deflate import Agreed, Deflater
 from .reading import Item, Reader
 from .writing import encode_message
@@ -116,11 +117,15 @@ class Lane:
 
     @property
     def is_filling(self) -> bool:
-        return self._reader.large is not None
+        return self._reader.begun is not None and self._leg.walker.remaining >= LARGE_FRAME
+
+    @property
+    def is_quiet(self) -> bool:
+        return not (self.waits or self._hooks.acted or self.is_filling)
 
     def room(self) -> memoryview:
-        assert self._reader.large is not None
-        return self._reader.large.room()
+        assert self._reader.begun is not None
+        return self._reader.begun.room()
 
     # What the session asks
 
@@ -140,9 +145,9 @@ class Lane:
         return False
 
     def fill(self, count: int, now: float) -> None:
-        assert self._reader.large is not None
+        assert self._reader.begun is not None
         self._leg.other.own -= count
-        items = self._reader.fill(self._reader.large, count)
+        items = self._reader.fill(self._reader.begun, count)
         batch = _Batch(bytearray(), items, 0, 0)
         self._finish(batch, self._pass_on(batch, now), now)
         self._count()

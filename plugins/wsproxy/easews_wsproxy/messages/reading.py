@@ -17,9 +17,8 @@ from easews import Data, Sender
 from ..relay.compiled import apply_mask, payload_of
 from ..relay.frames import MESSAGE_TOO_BIG, Fault, Walker
 from ..relay.masking import rotate
-from ..relay.sizes import LARGE_FRAME
 from .deflate import Agreed, BadData, TooBig
-from .filling import LargeFrame
+from .filling import FrameBegun
 from .joining import Unfinished
 
 INVALID_DATA = 1007
@@ -43,8 +42,8 @@ class Reader:
     most bytes that a message may have, inflated.
 
     `walker` should have no limit of its own: that would be one of bytes before they are inflated.
-    `large` is a message that is under way in one large frame; who receives may have what comes of
-    it put into its room, and then call `fill` in place of `read`.
+    `begun` is a message of which the one frame has begun. When much of it is still to come, who
+    receives may have that put into its room, and then call `fill` in place of `read`.
     """
 
     __slots__ = (
@@ -54,7 +53,7 @@ class Reader:
         "_limit",
         "_message",
         "_raw_limit",
-        "large",
+        "begun",
         "walker",
     )
 
@@ -66,14 +65,14 @@ class Reader:
         # Of tiny fragments the headers take more than the message; they are not worth keeping.
         self._raw_limit = limit + limit // 4 + 1024
         self._message: Unfinished | None = None
-        self.large: LargeFrame | None = None
+        self.begun: FrameBegun | None = None
         self._key = b""  # for what is still to come of the frame
 
     @property
     def held(self) -> int:
         """How many bytes are kept of a message that has not all come."""
-        if self.large is not None:
-            return len(self.large.raw)
+        if self.begun is not None:
+            return len(self.begun.raw)
         message = self._message
         return 0 if message is None else len(message.payload) + len(message.raw)
 
@@ -108,15 +107,15 @@ class Reader:
             walker.fault = self._fault_of(error)
         return items, pos
 
-    def fill(self, large: LargeFrame, count: int) -> list[Item]:
-        """`count` bytes have come into the room of `large`. The message, once it is complete; or
+    def fill(self, begun: FrameBegun, count: int) -> list[Item]:
+        """`count` bytes have come into the room of `begun`. The message, once it is complete; or
         there is `walker.fault`.
         """
         items: list[Item] = []
         self.walker.control = None
         self.walker.remaining -= count
         try:
-            self._fill(large, count, 0, items)
+            self._fill(begun, count, 0, items)
         except UnicodeDecodeError as error:
             self.walker.fault = self._fault_of(error)
         return items
@@ -141,15 +140,15 @@ class Reader:
         if header and buffer[pos] & _CONTROL:
             items.append((None, pos, upto, None))
             return upto
-        if self.large is not None:
-            self._copy(self.large, memoryview(buffer)[pos:upto], upto, items)
+        if self.begun is not None:
+            self._copy(self.begun, memoryview(buffer)[pos:upto], upto, items)
             return upto
         if header:
             self._check_size(buffer[pos], frame_end - pos - header)
             self._key = bytes(buffer[pos + header - 4 : pos + header]) if walker.mask_bit else b""
-            if walker.remaining >= LARGE_FRAME and _is_single(buffer[pos]):
-                begun = memoryview(buffer)[pos:upto]
-                self.large = LargeFrame(begun, header, frame_end - pos, self._key)
+            if walker.remaining and _is_single(buffer[pos]):
+                came = memoryview(buffer)[pos:upto]
+                self.begun = FrameBegun(came, header, frame_end - pos, self._key)
                 return upto
         payload = memoryview(buffer)[pos + header : upto]
         is_over = not (walker.remaining or walker.continued)
@@ -161,20 +160,20 @@ class Reader:
                 items.append(self._joined(upto))
         return upto
 
-    def _copy(self, large: LargeFrame, part: memoryview, pos: int, items: list[Item]) -> None:
-        """What has come of a large frame somewhere else."""
-        while part and self.large is not None:
-            with large.room() as room:
+    def _copy(self, begun: FrameBegun, part: memoryview, pos: int, items: list[Item]) -> None:
+        """What has come of it somewhere else."""
+        while part and self.begun is not None:
+            with begun.room() as room:
                 count = min(len(part), len(room))
                 room[:count] = part[:count]
-            self._fill(large, count, pos, items)
+            self._fill(begun, count, pos, items)
             part = part[count:]
 
-    def _fill(self, large: LargeFrame, count: int, pos: int, items: list[Item]) -> None:
-        large.filled(count)
-        if large.is_complete:
-            self.large = None
-            items.append((large.data(), pos, pos, large.raw))
+    def _fill(self, begun: FrameBegun, count: int, pos: int, items: list[Item]) -> None:
+        begun.filled(count)
+        if begun.is_complete:
+            self.begun = None
+            items.append((begun.data(), pos, pos, begun.raw))
 
     def _check_size(self, first: int, size: int) -> None:
         """Refuse a message as soon as a header says that it gets too big."""

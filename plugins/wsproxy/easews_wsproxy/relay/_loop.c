@@ -1118,6 +1118,17 @@ decrypt(Loop *loop, PyObject *tls, Py_ssize_t limit, const Records *came, enum o
 
 /* ---- Relaying ---- */
 
+/* How much to receive at once of a leg whose messages are looked at: the rest of one that has begun; and several times
+   as much where frames are large on average, so that most come whole. */
+static Py_ssize_t
+size_of_look(const Loop *loop, const FrameState *frames)
+{
+    unsigned long long usual = (unsigned long long)loop->read_size;
+    if (frames->remaining && frames->remaining < loop->large_frame)
+        return (Py_ssize_t)(usual + frames->remaining);
+    return frames->bytes > frames->frames * usual ? loop->buffer.len / 2 : loop->read_size;
+}
+
 /* How much to receive at once: inside of a large frame more, which costs less a byte, unless
    memory is scarce: then `set_read_size` has asked for less than there was at first. Three times
    16 KiB fit into one segment (64 KiB) with what TLS adds. Four make a second one, of a few bytes. */
@@ -1125,9 +1136,13 @@ decrypt(Loop *loop, PyObject *tls, Py_ssize_t limit, const Records *came, enum o
 static Py_ssize_t
 size_of_read(const Loop *loop, const Slot *slot)
 {
-    if (slot->frames->remaining < loop->large_frame || loop->read_size < loop->ample_size)
+    if (loop->read_size < loop->ample_size)
         return loop->read_size;
-    Py_ssize_t size = LARGE_READ * loop->read_size;
+    Py_ssize_t size = loop->read_size;
+    if (slot->way == LOOK)
+        size = size_of_look(loop, slot->frames);
+    else if (slot->frames->remaining >= loop->large_frame)
+        size *= LARGE_READ;
     return size < loop->buffer.len ? size : loop->buffer.len;
 }
 

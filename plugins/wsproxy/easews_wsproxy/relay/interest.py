@@ -46,6 +46,11 @@ def way_of(leg: Leg) -> int:
     return LOOK if leg.read_size == TURN_BYTES and not leg.lane.is_filling else REPORT
 
 
+def is_unhindered(leg: Leg) -> bool:
+    """Whether one whose messages the loop has looked at may go on as before."""
+    return leg.other.pending is None and not leg.held and leg.read_size == TURN_BYTES
+
+
 def update_interest(leg: Leg) -> None:
     """Wait for what is needed now: bytes that it sends, and room for what is pending."""
     if leg.loop is not None:

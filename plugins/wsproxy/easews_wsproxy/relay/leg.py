@@ -30,7 +30,9 @@ class Lane(Protocol):
     waits          for a filter, or until the other leg takes more: the leg is not read
     awaits_filter  for a filter
     size           bytes that are kept: parts of a message, and what has come behind one that waits
-    is_filling     a large message is under way, and is received into the lane's `room`
+    is_filling     much of a large message is still to come, and is received into the lane's `room`
+    is_quiet       the hooks that were called last have done nothing to the session, and nothing has
+                   to wait
     """
 
     waits: bool
@@ -41,6 +43,9 @@ class Lane(Protocol):
 
     @property
     def is_filling(self) -> bool: ...
+
+    @property
+    def is_quiet(self) -> bool: ...
 
     def room(self) -> memoryview:
         """Where it is received."""

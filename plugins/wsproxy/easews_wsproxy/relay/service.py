@@ -150,10 +150,9 @@ class Relay(Service):
     def _on_bytes(self, session: RelaySession, leg: Leg, end: int, upto: int, sent: int) -> bool:
         now = time.monotonic()
         try:
-            if leg.lane is None or upto == end:
-                session.on_bytes(leg, self._buffer, upto, end, sent, now)
-            elif session.looks_on(leg, self._buffer, end, now):
-                return True
+            if leg.lane is not None and upto != end:
+                return session.looks_on(leg, self._buffer, end, now)
+            session.on_bytes(leg, self._buffer, upto, end, sent, now)
             session.settle(now)
         except Exception:
             self._contain(session, now)

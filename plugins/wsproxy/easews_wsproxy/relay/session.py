@@ -22,7 +22,7 @@ from .endstates import SEALED, Receiving
 from .forwarding import adapt_read_size, pass_on, send_ping
 from .frames import encode_frame, may_be_sent, new_mask
 from .hookrunner import HookRunner
-from .interest import update_interest
+from .interest import is_unhindered, update_interest
 from .leg import Leg
 from .rates import Meter
 from .sizes import FLOOD_BYTES, FLOOD_FRAMES, INSERTED_BYTES
@@ -205,8 +205,8 @@ class RelaySession:
         self._on_read(leg, frames, end, now)
 
     def looks_on(self, leg: Leg, buffer: bytearray, end: int, now: float) -> bool:
-        """The same where filters read what `leg` sends. When it is true, ``buffer[:end]`` is still
-        to be sent as it came, and there is nothing to settle.
+        """The same where filters read what `leg` sends; it is settled where that is needed. When it
+        is true, ``buffer[:end]`` is still to be sent as it came.
         """
         lane, frames = leg.lane, leg.walker.frames
         if lane is None or leg.receiving is not Receiving.OPEN:
@@ -217,6 +217,8 @@ class RelaySession:
             leg.other.write(memoryview(buffer)[:end])
         self._on_passed(leg, now)
         self._on_read(leg, frames, end, now)
+        if not (self._closing is None and lane.is_quiet and is_unhindered(leg)):
+            self.settle(now)
         return False
 
     def on_spliced(self, leg: Leg, count: int, rest: bytes, now: float) -> None:
