@@ -163,6 +163,8 @@ class Filter:
     sees_answers    whether `handle` is called even when an earlier filter has set an answer
     unbounded_body  whether the filter limits what a client sends, so that a path that leads to
                     it must have ``clientMaxBodySize: -1``
+    opens_sessions  whether the filter answers with WebSocket sessions, as a proxy does: then
+                    `easews validate` reports filters of messages that stand behind it
     trusted_field   the field that lists the proxies which this filter trusts, if it has one:
                     `easews validate` reports those that the server does not trust
     build_note      what differs between installations of the package, such as a part that is
@@ -211,6 +213,7 @@ class Filter:
     services: ClassVar[Sequence[type[Service]]] = ()
     sees_answers: ClassVar[bool] = False
     unbounded_body: ClassVar[bool] = False
+    opens_sessions: ClassVar[bool] = False
     trusted_field: ClassVar[str] = ""
     build_note: ClassVar[str] = ""
     api: ClassVar[int] = API

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from easews import ConfigError, Context, Filter
+from easews import ConfigError, Context, Filter, Message, Session
 from easews.config import Source, from_sources
 from easews.filters import schema_of
 from easews.plugins import Kind, Kinds
@@ -28,6 +28,29 @@ class Plain(Relay):
     unbounded_body = False
 
 
+class Opens(Plain):
+    """Opens sessions."""
+
+    kind = "Opens"
+    opens_sessions = True
+
+
+class Reads(Plain):
+    """Reads messages."""
+
+    kind = "Reads"
+
+    def on_message(self, session: Session, message: Message) -> Message:
+        return message
+
+
+class Sees(Reads):
+    """Is asked after an answer, too."""
+
+    kind = "Sees"
+    sees_answers = True
+
+
 class Believes(Plain):
     """Takes the word of some proxies."""
 
@@ -36,7 +59,10 @@ class Believes(Plain):
     trusted_field = "proxies"
 
 
-KINDS = Kinds(Kind(it.kind, it, schema_of(it), "the-test", "0") for it in (Relay, Plain, Believes))
+KINDS = Kinds(
+    Kind(it.kind, it, schema_of(it), "the-test", "0")
+    for it in (Relay, Plain, Opens, Reads, Sees, Believes)
+)
 PIPELINE = "{kind: Pipeline, name: p, filters: [{kind: Plain, name: a}, {kind: Plain, name: b}]}"
 
 
@@ -221,3 +247,43 @@ def test_a_group_that_a_regexp_has_not_is_reported() -> None:
 def test_without_a_regexp_a_dollar_is_a_character() -> None:
     fields = "backend: p, path: /a, rewriteTarget: '/$1'"
     assert not faults(server(rules=path(fields)), PIPELINE)
+
+
+def reading(*kinds: str, flow: str = "") -> list[str]:
+    filters = ", ".join(f"{{kind: {kind}, name: {kind.lower()}}}" for kind in kinds)
+    pipeline = f"{{kind: Pipeline, name: p, filters: [{filters}]{flow}}}"
+    return faults(pipeline, server(rules=path("backend: p")))
+
+
+def test_a_filter_of_messages_stands_before_what_opens_sessions() -> None:
+    assert not reading("Reads", "Opens")
+    assert reading("Plain", "Opens", "Reads") == [
+        "f:1:93: p.filters[2]: Reads reads messages, but stands behind opens (Opens), which"
+        " answers, so no message reaches it; put it before opens"
+    ]
+    (fault,) = reading("Reads", "Opens", flow=", flow: [{filter: opens}, {filter: reads}]")
+    assert "p.flow[1]: Reads reads messages, but stands behind opens" in fault
+
+
+@pytest.mark.parametrize(
+    "flow",
+    [
+        "{filter: opens, jumpIf: {serverError: reads}}, {filter: reads}, {filter: opens, alias: o}",
+        "{filter: plain, jumpIf: {serverError: r}}, {filter: opens}, {filter: reads, alias: r}",
+        "{filter: opens}, {filter: sees}",
+        "{filter: opens}, {filter: sees}, {filter: reads}",  # it may withdraw the answer
+    ],
+)
+def test_a_filter_of_messages_that_may_be_reached_behind_an_answer_is_right(flow: str) -> None:
+    assert not reading("Opens", "Reads", "Sees", "Plain", flow=f", flow: [{flow}]")
+
+
+def test_a_filter_of_messages_needs_one_that_opens_sessions() -> None:
+    (fault,) = reading("Plain", "Reads")
+    assert "no filter of the pipeline opens sessions; add a WebSocketProxy as the last" in fault
+    (fault,) = reading("Reads", "Unknown")  # which may open them
+    assert "no kind of filter 'Unknown' is installed" in fault
+
+
+def test_a_pipeline_that_no_server_leads_to_may_lack_it() -> None:
+    assert not faults("{kind: Pipeline, name: p, filters: [{kind: Reads, name: reads}]}")

@@ -79,6 +79,7 @@ class Other(Filter):
     """Has a hook for sessions, and none for messages."""
 
     kind = "Other"
+    opens_sessions = True
 
     def on_open(self, session: Session) -> None:
         pass

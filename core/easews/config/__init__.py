@@ -17,6 +17,7 @@ crossrefs   documents against each other and themselves: names that must lead so
 tls         a server's TLS fields: what they mean, and whether they fit
 rewrites    the groups that a rewriteTarget names
 trust       what filters and their servers say about trusted proxies
+sessions    filters of messages that no message reaches
 shadows     paths that never match, because of an earlier one
 excerpts    the line that a problem stands in, without its secrets            (pure)
 build       checked documents -> model

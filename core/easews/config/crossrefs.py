@@ -18,6 +18,7 @@ from ..spelling import did_you_mean
 from .documents import Document, Node, Path
 from .rewrites import check_rewrites
 from .schemas import OBJECT_KINDS, kind_of
+from .sessions import check_readers
 from .tls import check_tls
 from .trust import check_proxy_protocol, check_trust, servers_by_pipeline
 from .wording import listed
@@ -48,6 +49,7 @@ def check_crossrefs(documents: Sequence[Document], kinds: Kinds) -> Iterator[Pro
             yield from _check_flow(document, kinds)
             here = leading.get(document.root.text("name") or "", ())
             yield from check_trust(document, here, kinds)
+            yield from check_readers(document, bool(here), kinds)
 
 
 def _is(document: Document, kind: str) -> bool:

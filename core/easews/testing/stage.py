@@ -118,6 +118,7 @@ class _Backend(Filter):
 
     kind = "Backend of the conversation"
     unbounded_body = True
+    opens_sessions = True
     stage: Stage
 
     async def handle(self, ctx: Context) -> None:

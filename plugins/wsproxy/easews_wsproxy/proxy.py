@@ -95,6 +95,7 @@ class WebSocketProxy(Filter):
     results = (CLIENT_ERROR, SERVER_ERROR, NOT_WEBSOCKET)
     services = (Relay,)
     unbounded_body = True
+    opens_sessions = True
     build_note = "relay: compiled" if COMPILED else "relay: pure Python"
 
     @classmethod
