@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
@@ -108,6 +108,7 @@ BROKEN = [
     (with_argument, "config", "the hooks that exist are: easews_filters"),
     (unmarked, "implements no hook", "@easews.hookimpl"),
     (raising, "fails with KeyError: 'HOME'", "update or uninstall acme"),
+    (lambda: plugin(None), "its easews_filters() returned None", "return a list of its filter"),
     (lambda: plugin(Stamp), "returned <class", "return a list of Filter subclasses"),
     (lambda: plugin([Entry]), "which is no filter", "return subclasses of easews.Filter"),
 ]
@@ -241,6 +242,10 @@ def test_a_taken_kind_is_told() -> None:
     assert kinds["Stamp"].distribution == "acme"
 
 
+async def yields(self: Filter, session: object, message: object) -> AsyncIterator[object]:
+    yield message
+
+
 def sync_handle(self: Filter, ctx: Context) -> None:
     pass
 
@@ -252,6 +257,12 @@ BAD_CLASSES: list[tuple[dict[str, object], str]] = [
     ({"handle": sync_handle}, "handle is no coroutine"),
     ({"handle": Filter.handle}, "Stamp has no hook"),
     ({"on_answer": lambda self, ctx: None}, "on_answer is no coroutine"),
+    ({"on_mesage": sync_handle}, "Stamp.on_mesage is no hook; did you mean on_message?"),
+    ({"handle": Filter.handle, "handel": sync_handle}, "handel is no hook; did you mean handle?"),
+    ({"onClose": sync_handle}, "onClose is no hook; did you mean on_close?"),
+    ({"on_message": lambda self, session: None}, "on_message cannot be called: too many"),
+    ({"on_message": yields}, "on_message is an async generator; return a list"),
+    ({"__init__": lambda self: None}, "write `def __init__(self, name, spec)`"),
     ({"api": 2}, "Stamp is for version 2 of the filter contract"),
     ({"results": "stamped"}, "Stamp.results is 'stamped'"),
     ({"results": ("",)}, "Stamp.results is ('',)"),
@@ -269,7 +280,17 @@ def test_a_class_that_breaks_the_contract_is_told(
 ) -> None:
     bad = type("Bad", (Stamp,), attributes)
     fault = only_fault(discover([found(bad)]))
-    assert problem in fault.problem
+    assert problem in f"{fault.problem}; {fault.remedy}"
+
+
+def test_helpers_and_hooks_that_can_be_called_are_right() -> None:
+    def helper(*args: object) -> None:
+        pass
+
+    helpers = dict.fromkeys(("handle_message", "on_answers", "_on_tik", "closes"), helper)
+    hooks = {"on_answer": Stamp.handle, "on_message": staticmethod(lambda session, message: None)}
+    good = type("Good", (Stamp,), {**helpers, **hooks, "on_close": helper})
+    assert not discover([found(good)]).broken
 
 
 def test_one_bad_class_takes_its_whole_plugin_out() -> None:

@@ -3,6 +3,7 @@
     distributions  who declares a plugin: entry points, and what their packages say of themselves
     kinds          what plugins bring: a kind of filter with its schema          (values)
     version        the versions of the contract, and which easews has which     (pure)
+    hooks          whether a class's hooks can be called, and which name is a slip of one (pure)
     checks         one class against the contract                               (pure)
     singlefile     the filters of a single file, for development
     discovery      load them all, and tell of each fault whose it is

@@ -11,6 +11,7 @@ from ..errors import PluginError
 from ..filters import END, HOOKS, Filter, overrides, schema_of
 from ..schema import check_schema
 from .distributions import Found
+from .hooks import misspelt_hooks, unfit_hooks
 from .kinds import Kind
 from .version import misfit
 
@@ -33,12 +34,16 @@ def checked_kind(found: Found, item: object) -> Kind:
     if fault_of_version := misfit(item.api, found.distribution, found.asks_for):
         problem, remedy = fault_of_version
         raise fault(f"{kind} {problem}", remedy)
+    for problem, remedy in misspelt_hooks(item):
+        raise fault(f"{kind}.{problem}", remedy)
     if not any(overrides(item, hook) for hook in HOOKS):
         raise fault(f"{kind} has no hook", f"write one of its methods: {', '.join(HOOKS)}")
     if not inspect.iscoroutinefunction(item.handle):
         raise fault(f"{kind}.handle is no coroutine", "write 'async def handle(self, ctx)'")
     if not inspect.iscoroutinefunction(item.on_answer):
         raise fault(f"{kind}.on_answer is no coroutine", "write 'async def on_answer(self, ctx)'")
+    for problem, remedy in unfit_hooks(item):
+        raise fault(f"{kind}.{problem}", remedy)
     results: Iterable[object] = item.results
     if isinstance(results, str) or not all(isinstance(r, str) and r for r in results):
         raise fault(f"{kind}.results is {results!r}", "set it to a tuple of strings")

@@ -90,6 +90,12 @@ def _load(found: Found) -> list[object]:
             f"{found.where} fails with {type(error).__name__}: {error}{at}",
             _way_out(found, error),
         ) from error
+    if not answers and manager.hook.easews_filters.get_hookimpls():  # pluggy leaves None out
+        raise PluginError(
+            found.distribution,
+            "its easews_filters() returned None",
+            "return a list of its filter classes",
+        )
     if not answers:
         raise PluginError(
             found.distribution,

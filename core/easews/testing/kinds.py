@@ -14,17 +14,6 @@ from ..schema import errors
 from .contexts import kinds_with, make_filter
 
 _LONGEST_SUMMARY = 100
-#: What each method is called with, besides `self`.
-_PARAMETERS: Mapping[str, tuple[str, ...]] = {
-    "__init__": ("name", "spec"),
-    "handle": ("ctx",),
-    "on_answer": ("ctx",),
-    "on_open": ("session",),
-    "on_message": ("session", "message"),
-    "on_tick": ("session",),
-    "on_close": ("session", "ending"),
-    "inherit": ("previous",),
-}
 
 
 class KindFinding(NamedTuple):
@@ -60,7 +49,7 @@ def kind_findings(filter_class: type[Filter]) -> list[KindFinding]:
         return [KindFinding(error.problem, error.remedy)]
     return [
         *_about_class(filter_class),
-        *_about_hooks(filter_class),
+        *_about_life(filter_class),
         *_about_reading(filter_class),
         *_about_schema(filter_class, kind.schema),
     ]
@@ -91,18 +80,7 @@ def _own(made: type[Filter]) -> dict[str, Any]:
     return {name: value for each in classes for name, value in vars(each).items()}
 
 
-def _about_hooks(made: type[Filter]) -> Iterator[KindFinding]:
-    for name, parameters in _PARAMETERS.items():
-        method = getattr(made, name)
-        if method is getattr(Filter, name):
-            continue
-        shown = f"{name}({', '.join(('self', *parameters))})"
-        try:
-            inspect.signature(method).bind(None, *parameters)
-        except TypeError as error:
-            yield KindFinding(f"{name} cannot be called: {error}", f"write `def {shown}`")
-        if inspect.isasyncgenfunction(method):
-            yield KindFinding(f"{name} is an async generator", "return a list instead of `yield`")
+def _about_life(made: type[Filter]) -> Iterator[KindFinding]:
     for name in ("__aenter__", "__aexit__"):
         if not inspect.iscoroutinefunction(getattr(made, name)):
             yield KindFinding(f"{name} is no coroutine", f"write `async def {name}`")
