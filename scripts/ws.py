@@ -1,14 +1,22 @@
 """A WebSocket client in one line: `python scripts/ws.py ws://127.0.0.1:8080/ws hello`.
 
-Sends each word as a message and prints what comes back; without words, a line of the
-terminal is a message. Speaks through wsproto. Ctrl-D or Ctrl-C ends it.
+usage: python scripts/ws.py URL [MESSAGE ...]
+
+Sends each word as a message and prints what comes back. It ends 0.3 seconds after as many messages
+have come as were sent; or with a Close of the server, whose code it prints, and status 1.
+
+Without words each line that you type is a message. Ctrl-D ends it, as does Ctrl-C.
+It needs wsproto: pip install wsproto
 """
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
+from select import select
+from time import monotonic
 from urllib.parse import urlsplit
 
 from wsproto import ConnectionType, WSConnection
@@ -25,6 +33,12 @@ from wsproto.events import (
 )
 from wsproto.utilities import RemoteProtocolError
 
+#: How long a message may go without an answer before that is told, in seconds.
+PATIENCE = 5.0
+#: How long to go on reading after the last answer.
+LINGER = 0.3
+STDIN = 0
+
 
 class Client:
     """One connection to a WebSocket server, one event at a time."""
@@ -36,6 +50,8 @@ class Client:
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         self.sock = socket.create_connection((parts.hostname, parts.port or 80), timeout=30)
         self.ws = WSConnection(ConnectionType.CLIENT)
+        self.sent = self.answers = 0
+        self.answer, self.line = "", b""  # what has come, and what was typed, of the next one
         self.send(Request(host=parts.netloc, target=target))
 
     def send(self, event: Event) -> None:
@@ -64,22 +80,71 @@ class Client:
             more = not body.body_finished
         sys.exit(f"ws: the server answered {event.status_code}: {text.decode(errors='replace')}")
 
-    def ask(self, message: str) -> str:
-        """Send a message and return the next one, however many frames it comes in."""
-        self.send(TextMessage(data=message))
-        answer = ""
-        while True:
-            match self.next_event():
-                case TextMessage() as part:
-                    answer += part.data
-                    if part.message_finished:
-                        return answer
-                case BytesMessage() as binary:
-                    answer += f"<{len(binary.data)} bytes>"
-                    if binary.message_finished:
-                        return answer
+    def talk(self, words: Sequence[str]) -> None:
+        """Send the words, or what is typed, until each has an answer."""
+        self.say(words)
+        self.show()
+        sock, typing, told = self.sock.fileno(), not words, False
+        while typing or self.missing > 0:
+            patience = PATIENCE if self.missing > 0 and not told else None
+            ready, *_ = select([sock, *[STDIN] * typing], [], [], patience)
+            if sock in ready:
+                self.read()
+            if STDIN in ready:
+                typing = self.type()
+            told = not ready
+            if told:
+                self.tell_what_is_missing()
+        end = monotonic() + LINGER
+        while select([sock], [], [], max(0.0, end - monotonic()))[0] and monotonic() < end:
+            self.read()
+
+    @property
+    def missing(self) -> int:
+        """How many messages have no answer yet."""
+        return self.sent - self.answers
+
+    def tell_what_is_missing(self) -> None:
+        verb = "has" if self.missing == 1 else "have"
+        missing = f"{self.missing} of {self.sent} messages {verb} no answer yet"
+        print(f"ws: {missing}; Ctrl-C ends it", file=sys.stderr, flush=True)
+
+    def say(self, messages: Sequence[str]) -> None:
+        for message in messages:
+            self.send(TextMessage(data=message))
+        self.sent += len(messages)
+
+    def type(self) -> bool:
+        """Send the lines that were typed; False at the end of the input."""
+        typed = os.read(STDIN, 65536)
+        *lines, self.line = (self.line + typed).split(b"\n")
+        if not typed and self.line:
+            lines.append(self.line)
+        self.say([line.decode(errors="replace") for line in lines])
+        return bool(typed)
+
+    def read(self) -> None:
+        self.ws.receive_data(self.sock.recv(65536) or None)
+        self.show()
+
+    def show(self) -> None:
+        """Print the messages that have come; a Close ends the program."""
+        for event in self.ws.events():
+            match event:
+                case Ping():
+                    self.send(event.response())
+                case TextMessage() | BytesMessage():
+                    self.show_part(event)
                 case CloseConnection() as close:
                     sys.exit(f"ws: closed with {close.code}: {close.reason or 'no reason given'}")
+
+    def show_part(self, part: TextMessage | BytesMessage) -> None:
+        data = part.data
+        self.answer += data if isinstance(data, str) else f"<{len(data)} bytes>"
+        if part.message_finished:
+            print(self.answer, flush=True)
+            self.answer = ""
+            self.answers += 1
 
     def close(self) -> None:
         self.send(CloseConnection(code=1000))
@@ -88,12 +153,11 @@ class Client:
         self.sock.close()
 
 
-def main(url: str, messages: Iterable[str]) -> None:
+def main(url: str, words: Sequence[str]) -> None:
     try:
         client = Client(url)
         client.open()
-        for message in messages:
-            print(client.ask(message), flush=True)
+        client.talk(words)
         client.close()
     except OSError as error:
         sys.exit(f"ws: {url}: {error.strerror or error}")
@@ -104,6 +168,9 @@ def main(url: str, messages: Iterable[str]) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2:
+    if {"-h", "--help"} & {*sys.argv[1:2]}:
+        print(__doc__)
+    elif len(sys.argv) < 2:
         sys.exit("usage: python scripts/ws.py URL [MESSAGE ...]")
-    main(sys.argv[1], sys.argv[2:] or (line.rstrip("\n") for line in sys.stdin))
+    else:
+        main(sys.argv[1], sys.argv[2:])
