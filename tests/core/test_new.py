@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -62,6 +63,19 @@ def test_its_own_tests_pass(folder: Path, of: str) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("of", KINDS_OF)
+def test_logs_call_the_filter_by_the_name_of_its_package(of: str) -> None:
+    files = dict(Package("spam-limit", "SpamLimit", of).files("0.1.0"))
+    assert "- kind: SpamLimit\n  name: spam-limit\n" in files["example.yaml"]
+    (example,) = json.loads(files["spam_limit/schemas/SpamLimit.json"])["examples"]
+    assert example["name"] == "spam-limit"
+
+
+def test_its_ci_says_that_it_needs_a_release_of_easews() -> None:
+    ci = dict(Package("spam-limit", "SpamLimit", "messages").files("0.1.0"))
+    assert "needs a release of easews" in ci[".github/workflows/ci.yml"]
 
 
 @pytest.mark.parametrize("name", [SHORT, LONG])
