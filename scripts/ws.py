@@ -2,8 +2,9 @@
 
 usage: python scripts/ws.py URL [MESSAGE ...]
 
-Sends each word as a message and prints what comes back. It ends 0.3 seconds after as many messages
-have come as were sent; or with a Close of the server, whose code it prints, and status 1.
+Sends each word as a message, once the one before has an answer, or has had none for 5 seconds. It
+prints what comes back, and ends 0.3 seconds after as many messages have come as were sent; or with
+a Close of the server, whose code it prints, and status 1.
 
 Without words each line that you type is a message. Ctrl-D ends it, as does Ctrl-C.
 It needs wsproto: pip install wsproto
@@ -14,6 +15,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from collections import deque
 from collections.abc import Sequence
 from select import select
 from time import monotonic
@@ -81,11 +83,14 @@ class Client:
         sys.exit(f"ws: the server answered {event.status_code}: {text.decode(errors='replace')}")
 
     def talk(self, words: Sequence[str]) -> None:
-        """Send the words, or what is typed, until each has an answer."""
-        self.say(words)
+        """Send the words one after the other, or what is typed, until each has an answer."""
         self.show()
-        sock, typing, told = self.sock.fileno(), not words, False
-        while typing or self.missing > 0:
+        sock, typing, told, heard = self.sock.fileno(), not words, False, 0
+        waiting = deque(words)
+        while typing or waiting or self.missing > 0:
+            if waiting and (told or self.missing <= 0 or self.answers > heard):
+                heard, told = self.answers, False
+                self.say([waiting.popleft()])
             patience = PATIENCE if self.missing > 0 and not told else None
             ready, *_ = select([sock, *[STDIN] * typing], [], [], patience)
             if sock in ready:
@@ -94,7 +99,7 @@ class Client:
                 typing = self.type()
             told = not ready
             if told:
-                self.tell_what_is_missing()
+                self.tell_what_is_missing(self.sent + len(waiting))
         end = monotonic() + LINGER
         while select([sock], [], [], max(0.0, end - monotonic()))[0] and monotonic() < end:
             self.read()
@@ -104,9 +109,9 @@ class Client:
         """How many messages have no answer yet."""
         return self.sent - self.answers
 
-    def tell_what_is_missing(self) -> None:
+    def tell_what_is_missing(self, total: int) -> None:
         verb = "has" if self.missing == 1 else "have"
-        missing = f"{self.missing} of {self.sent} messages {verb} no answer yet"
+        missing = f"{self.missing} of {total} messages {verb} no answer yet"
         print(f"ws: {missing}; Ctrl-C ends it", file=sys.stderr, flush=True)
 
     def say(self, messages: Sequence[str]) -> None:
