@@ -15,7 +15,7 @@ from easews import Context, Filter, PluginError, hookimpl
 from easews.filters import API
 from easews.plugins import Found, Kinds, discover, load_plugins
 from easews.plugins.distributions import asks_for, docs_of
-from easews.plugins.version import RELEASES, misfit
+from easews.plugins.version import RELEASES, fits, misfit
 
 
 class Stamp(Filter):
@@ -148,18 +148,47 @@ def test_the_engine_has_the_newest_version_that_the_table_names() -> None:
     assert max(RELEASES) == API
 
 
-def test_a_name_that_this_easews_does_not_have_is_one_of_another(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("line", "asks", "remedy"),
+    [
+        ("from easews import Clos", ">=0.1", "correct the import; easews has Close"),
+        ("from easews import close", "", "correct the import; easews has Close"),
+        ("from easews.testing import chek_kind", "", "easews.testing has check_kind"),
+        ("from easews import Tomorrow", ">=0.1", "correct the import; easews "),
+        ("from easews import Clos", ">=7", "install easews>=7 that acme was written for, or acme"),
+        ("from easews import Tomorrow", "", "install the easews that acme was written for, or"),
+        ("import easews.tomorrow", ">=7", "install easews>=7 that acme was written for, or acme"),
+    ],
+)
+def test_a_name_that_this_easews_does_not_have_is_misspelt_or_of_another_version(
+    line: str, asks: str, remedy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "acme_later.py").write_text("from easews import Tomorrow\n")
+    (tmp_path / "acme_later.py").write_text(f"{line}\n")
     monkeypatch.syspath_prepend(tmp_path)
     entry_point = metadata.EntryPoint("it", "acme_later", "easews")
-    for asks, wanted in ((">=7", "easews>=7"), ("", "the easews")):
-        fault = only_fault(discover([Found("acme", "1", entry_point, asks_for=asks)]))
-        assert "cannot import name 'Tomorrow' from 'easews'" in fault.problem
-        assert fault.remedy == (
-            f"install {wanted} that acme was written for, or acme for this easews"
-        )
+    fault = only_fault(discover([Found("acme", "1", entry_point, asks_for=asks)]))
+    assert "Error: " in fault.problem
+    assert remedy in fault.remedy
+
+
+@pytest.mark.parametrize(
+    ("asks", "fitting"),
+    [
+        ("", True),
+        (">=0.1,<0.2", True),
+        (">=0.2", False),
+        (">0.1", False),
+        ("<=0.1", True),
+        ("<0.1", False),
+        ("==0.1", True),
+        ("!=0.1.0", False),
+        ("~=0.1.0", True),
+        ("~=0.2.0", False),
+        ("===0.1.0", False),  # not understood
+    ],
+)
+def test_which_versions_fit_what_is_asked_for(asks: str, fitting: bool) -> None:
+    assert fits("0.1.0", asks) is fitting
 
 
 @pytest.mark.parametrize(

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import re
+import sys
 import traceback
 from collections.abc import Iterable, Mapping
+from importlib import metadata
 from time import perf_counter
 
 import pluggy
 
 from .. import hookspecs
 from ..errors import PluginError
+from ..spelling import ALIKE, nearest
 from .checks import checked_kind
 from .distributions import Found, installed
 from .kinds import Kind, Kinds, Plugin
+from .version import fits
+
+_cannot_import = re.compile(r"cannot import name '(\w+)'").match  # as every Python has it
 
 
 def discover(found: Iterable[Found] | None = None) -> Kinds:
@@ -106,13 +113,30 @@ def _load(found: Found) -> list[object]:
 
 
 def _way_out(found: Found, error: BaseException) -> str:
-    """A name that this easews does not have is one of another version, older or newer."""
     name = found.distribution
     module = error.name if isinstance(error, ImportError) else None
     if module and module.partition(".")[0] == hookspecs.PROJECT:
-        wanted = f"easews{found.asks_for}" if found.asks_for else "the easews"
-        return f"install {wanted} that {name} was written for, or {name} for this easews"
+        return _right_import(found, module, str(error))
     return f"update or uninstall {name}"
+
+
+def _right_import(found: Found, module: str, problem: str) -> str:
+    """A name that this easews does not have: misspelt, or of another version, older or newer."""
+    name, version = found.distribution, metadata.version(hookspecs.PROJECT)
+    if fits(version, found.asks_for):
+        wanted = _cannot_import(problem)
+        near = nearest(wanted[1], _names_of(module), ALIKE) if wanted else ""
+        if near:
+            return f"correct the import; {module} has {near}"
+        if found.asks_for:
+            return f"correct the import; easews {version} is what {name} asks for"
+    wanted_easews = f"easews{found.asks_for}" if found.asks_for else "the easews"
+    return f"install {wanted_easews} that {name} was written for, or {name} for this easews"
+
+
+def _names_of(module: str) -> Iterable[str]:
+    names: Iterable[str] = getattr(sys.modules.get(module), "__all__", ())
+    return names
 
 
 def _listed(found: Found, answer: object) -> list[object]:

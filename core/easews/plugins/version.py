@@ -5,10 +5,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import operator
+import re
+from collections.abc import Callable, Mapping
 
 #: What to install for each version of the contract. The last one is this engine's.
 RELEASES: Mapping[int, str] = {1: "easews>=0.1"}
+
+_COMPARED: Mapping[str, Callable[[tuple[int, ...], tuple[int, ...]], bool]] = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    ">": operator.gt,
+    "<": operator.lt,
+    "==": operator.eq,
+    "!=": operator.ne,
+    "~=": lambda version, least: version >= least and version[: len(least) - 1] == least[:-1],
+}
+_clause = re.compile(r"([<>=!~]=|[<>])\s*(\d+(?:\.\d+)*)").fullmatch
+
+
+def fits(version: str, asks: str) -> bool:
+    """Whether this version is one of `asks`, such as ``>=0.1,<0.2``; by its numbers only.
+
+    What is not understood does not fit; nothing that is asked for is any version.
+    """
+    clauses = [_clause(clause.strip()) for clause in asks.split(",") if clause.strip()]
+    return all(clause and _fits(version, clause[1], clause[2]) for clause in clauses)
+
+
+def _fits(version: str, compare: str, wanted: str) -> bool:
+    numbers = tuple(map(int, wanted.split(".")))
+    own = tuple(map(int, re.findall(r"\d+", version)))
+    own += (0,) * (len(numbers) - len(own))
+    if compare in ("==", "!=", "<=", ">"):
+        numbers += (0,) * (len(own) - len(numbers))
+    return _COMPARED[compare](own, numbers)
 
 
 def misfit(
