@@ -8,8 +8,11 @@ instance, which is entered once and then handles many `Context`s at a time.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
@@ -331,13 +334,21 @@ def schema_of(filter_class: type[Filter]) -> dict[str, Any]:
 def _own_schema(filter_class: type[Filter]) -> dict[str, Any]:
     schema = filter_class.schema
     if isinstance(schema, str):
-        package = filter_class.__module__.partition(".")[0]
-        text = (resources.files(package) / "schemas" / schema).read_text("utf-8")
+        text = (_package_of(filter_class) / "schemas" / schema).read_text("utf-8")
         loaded = json.loads(text)
         if not isinstance(loaded, dict):
             raise ValueError(f"{schema} holds no JSON object")
         return loaded
     return dict(schema)
+
+
+def _package_of(filter_class: type[Filter]) -> Traversable:
+    """The folder of its package; of a file that was run by itself, the folder it is in."""
+    name = filter_class.__module__.partition(".")[0]
+    module = sys.modules.get(name)
+    if module is not None and module.__spec__ is None and module.__file__ is not None:
+        return Path(module.__file__).parent
+    return resources.files(name)
 
 
 def summary_of(filter_class: type[Filter]) -> str:

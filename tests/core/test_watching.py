@@ -101,6 +101,18 @@ def test_a_file_that_cannot_be_used_is_told_with_its_line(
     assert sys.modules["watched_greet"] is before
 
 
+def test_a_schema_in_a_file_is_in_schemas_beside_it(tmp_path: Path) -> None:
+    code = GREET.replace('kind = "Greet"', 'kind = "Greet"; schema = "Greet.json"')
+    file = tmp_path / "__init__.py"
+    file.write_text(code)
+    with pytest.raises(PluginError, match=rf"{tmp_path}/schemas/Greet\.json"):
+        load_file(file)
+    (tmp_path / "schemas").mkdir()
+    (tmp_path / "schemas" / "Greet.json").write_text('{"title": "beside"}')
+    (kind,) = load_file(file)
+    assert kind.schema["title"] == "beside"
+
+
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(PluginError, match=r"gone\.py: FileNotFoundError"):
         load_file(tmp_path / "gone.py")
