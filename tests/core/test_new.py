@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from easews.cli import app as cli
-from easews.cli.newpackage import LONGEST, Package, checked_name, requirement
+from easews.cli.newpackage import LONGEST, Package, checked_name, normalized, requirement
 
 SHORT, LONG = "a", "-".join(["long"] * 8)
 KINDS_OF = ["messages", "requests"]
@@ -114,7 +114,9 @@ def test_the_kind_may_be_named() -> None:
         (["json"], "try easews-json"),
         (["import"], "try easews-import"),
         (["tests"], "try easews-tests"),
-        (["pytest"], "the module pytest is one of an installed package"),
+        (["yaml"], "the module yaml is one of an installed package"),
+        (["pytest"], "the package pytest is installed, and yours would replace it; choose another"),
+        (["easews-wsproxy"], "the package easews-wsproxy is installed"),
         (["easews-3d"], "name one with --kind, such as MyFilter"),
         (["filter"], "Filter means something else in easews; name another with --kind"),
         (["pipeline"], "Pipeline means something else"),
@@ -150,8 +152,9 @@ def test_an_empty_folder_will_do_and_one_that_cannot_be_written_is_told(folder: 
     assert "cannot be written: Not a directory" in " ".join(result.stderr.split())
 
 
-def test_a_package_that_is_installed_may_be_written_again() -> None:
-    assert checked_name("my-filter", {"json5"}) == "my-filter"
+def test_names_of_packages_are_compared_as_pip_does() -> None:
+    assert normalized("My_Filter.x") == "my-filter-x"
+    assert checked_name("my-filter", {"json5"}, {"other"}) == "my-filter"
 
 
 @pytest.mark.parametrize(

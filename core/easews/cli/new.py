@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from ..plugins import discover, installed
-from .newpackage import BadName, Package, checked_kind, checked_name, kind_for
+from ..plugins import discover
+from .newpackage import BadName, Package, checked_kind, checked_name, kind_for, normalized
 from .report import BOLD, details, has_colour, painted, say, width_of
 
 _NEXT = (
@@ -57,12 +57,11 @@ def new(
 
 
 def _checked(name: str, kind: str | None) -> tuple[str, str]:
-    owners = metadata.packages_distributions().items()
-    own = {name} & {found.distribution for found in installed()}  # made before, and installed
-    others = {module for module, packages in owners if own.isdisjoint(packages)}
+    modules = {*metadata.packages_distributions()}
+    packages = {normalized(found.metadata["Name"]) for found in metadata.distributions()}
     kinds = {it.name: it.distribution for it in discover().values()}
     try:
-        checked_name(name, others)
+        checked_name(name, modules, packages)
     except BadName as error:
         raise typer.BadParameter(str(error), param_hint="NAME") from None
     try:

@@ -96,15 +96,24 @@ def requirement(version: str) -> str:
     return f"easews>={major}.{minor},<{below}"
 
 
-def checked_name(name: str, modules: Set[str]) -> str:
-    """`name`, if it can be that of a package. `modules` are those of other installed packages.
+def normalized(name: str) -> str:
+    """The name of a package as pip compares it with others."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
-    BadName if it cannot.
+
+def checked_name(name: str, modules: Set[str], packages: Set[str]) -> str:
+    """`name`, if it can be that of a package.
+
+    `modules` and `packages` are those that are installed, with normalized names. BadName if it
+    cannot.
     """
     if not _is_name(name) or len(name) > LONGEST:
         meant = re.sub(r"[^a-z0-9]+", "-", _hyphened(name).lower()).strip("-0123456789")[:LONGEST]
         hint = f"did you mean {meant}?" if meant and meant != name else "such as my-filter"
         raise BadName(f"{name!r} is no name of a package: lower case, digits and hyphens; {hint}")
+    if name in packages:
+        wrong = f"the package {name} is installed, and yours would replace it"
+        raise BadName(f"{wrong}; choose another name")
     module = name.replace("-", "_")
     reserved = {*_BESIDE, *sys.stdlib_module_names, *keyword.kwlist}
     if module in reserved or module in modules:
