@@ -278,7 +278,8 @@ def test_what_is_no_object_or_filter(document: str, wrong: str) -> None:
         ("Stmap", "did you mean 'Stamp'?; installed: Stamp"),
         (
             "Other",
-            "installed: Stamp; a package brings a kind by an entry point in the group 'easews'",
+            "installed: Stamp; a package brings a kind by an entry point in the group 'easews', "
+            "a single file only to `easews run --watch-plugins FILE.py`",
         ),
         ("WebSocketProxy", "pip install easews-wsproxy; installed: Stamp"),
     ],

@@ -149,7 +149,10 @@ def _unknown_filter(kind: Node, kinds: Kinds) -> tuple[str, str]:
     if not hint and kinds.broken:
         hint = f"broken plugins: {listed(fault.distribution for fault in kinds.broken)}"
     if not hint:
-        installed += f"; a package brings a kind by an entry point in the group {GROUP!r}"
+        installed += (
+            f"; a package brings a kind by an entry point in the group {GROUP!r}, a single file "
+            "only to `easews run --watch-plugins FILE.py`"
+        )
     return f"no kind of filter {name!r} is installed", "; ".join(filter(None, (hint, installed)))
 
 
