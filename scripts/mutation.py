@@ -39,6 +39,7 @@ RULES = {
     "core/easews/http/urls.py": ("tests/core/test_formats.py", "tests/core/test_urls.py"),
     "core/easews/net/proxyprotocol.py": ("tests/core/test_proxyprotocol.py",),
     "core/easews/operate/drain.py": ("tests/core/test_reload.py",),
+    "core/easews/operate/changes.py": ("tests/core/test_config_changes.py",),
     "core/easews/operate/reload.py": ("tests/core/test_reload.py",),
     "core/easews/schema/units.py": ("tests/core/test_units.py",),
     "core/easews/server/address.py": ("tests/core/test_client_address.py",),

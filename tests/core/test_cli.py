@@ -22,6 +22,7 @@ from easews.cli import app as cli
 from easews.cli.editors import files
 from easews.cli.kinds import overview
 from easews.cli.page import kind_page
+from easews.operate.reloading import Reloader
 from easews.plugins import Kind, Kinds
 from editor_schemas import published
 
@@ -129,7 +130,7 @@ def test_run_hands_the_config_to_the_supervisor(
 ) -> None:
     calls: list[dict[str, Any]] = []
 
-    def run(config: object, **options: Any) -> int:
+    def run(config: object, _: Reloader, **options: Any) -> int:
         calls.append({"config": config, **options})
         return 7
 

@@ -28,6 +28,7 @@ from easews.observe.accesslog import AccessLog
 from easews.pipeline import Generation
 from easews.server import ClientWatch, RequestIds, Site
 from easews.server.connection import HttpConnection
+from easews.server.routing import Router
 from easews.testing import FakeWire, OpenSession, load_config
 
 CONFIG = """
@@ -100,7 +101,8 @@ async def serving(*sends: bytes, act: Any = lambda ctx: Response(200)) -> AsyncI
         generation = Generation(config)
         await generation.start(tasks)
         site = Site(
-            config.servers[0], generation, services, client.sessions, AccessLog(), RequestIds()
+            *(config.servers[0], generation, services, client.sessions),
+            *(AccessLog(), RequestIds(), Router(config.servers[0])),
         )
         connection = HttpConnection(
             wire,

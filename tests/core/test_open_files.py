@@ -7,7 +7,7 @@ import resource
 import pytest
 
 from easews.config import Config
-from easews.operate import process as supervisor
+from easews.operate.descriptors import raise_limit
 from easews.testing import load_config
 
 DEFAULT = "{kind: HTTPServer, name: w, port: 1}"
@@ -21,7 +21,7 @@ def warning(
     monkeypatch.setattr(resource, "getrlimit", lambda _: (limit, limit))
     monkeypatch.setattr(resource, "setrlimit", lambda *_: None)
     config: Config = load_config(text)
-    supervisor._raise_descriptor_limit(sum(map(supervisor._expected_connections, config.servers)))
+    raise_limit(config)
     return caplog.text
 
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import anyio
 import pytest
 from anyio.abc import SocketStream
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+from tests.certificates import Authority
 
 from easews import (
+    ConfigError,
     Connection,
     Context,
     Ending,
@@ -19,6 +26,7 @@ from easews import (
     FilterError,
     Headers,
     ListenError,
+    Opening,
     Response,
     Service,
     Services,
@@ -26,7 +34,10 @@ from easews import (
 )
 from easews.lowlevel import raw_socket
 from easews.operate.drain import schedule
+from easews.operate.draining import Draining
+from easews.operate.gateway import MOST_OLDER
 from easews.operate.reload import plan
+from easews.sessions import Sessions
 from easews.testing import OpenSession, Running, gateway, load_config
 
 SERVER = """
@@ -270,3 +281,218 @@ async def test_a_raw_socket_is_a_wire() -> None:
         assert raw_socket(OPEN[0][0].wire) is not None
         end_session()
         await stream.aclose()
+
+
+# -- what changes nothing ------------------------------------------------------------------------
+
+
+async def test_an_equal_config_is_not_even_a_new_generation() -> None:
+    async with gateway(config("one"), Says) as running:
+        changes = await running.replace("# a comment\n---" + config("one"), Says)
+        assert (changes.changes, running.gateway.generation) == ((), 1)
+
+
+async def test_sessions_of_a_pipeline_that_stays_keep_no_older_generation() -> None:
+    async with gateway(config("one"), Says) as running:
+        stream = await open_session(running)
+        for number in range(3 * MOST_OLDER):
+            other = PIPELINE.format(name="other", text=f"t{number}")
+            await running.replace(config("one") + f"\n---\n{other}" + DRAIN, Says)
+        await anyio.wait_all_tasks_blocked()
+        assert running.gateway.generation == 3 * MOST_OLDER + 1
+        assert (running.gateway.older, OPEN[0][1].closes) == ({}, [])
+        await running.replace(config("two") + DRAIN, Says)
+        assert running.gateway.older == {3 * MOST_OLDER + 1: 1}
+        end_session()
+        await anyio.wait_all_tasks_blocked()
+        assert running.gateway.older == {}
+        assert LEFT.count("one") == 1
+        await stream.aclose()
+
+
+# -- older generations ---------------------------------------------------------------------------
+
+
+async def test_the_oldest_generation_is_drained_when_there_are_too_many() -> None:
+    async with gateway(config("t0") + DRAIN, Says) as running:
+        streams = [await open_session(running)]
+        for number in range(1, MOST_OLDER + 2):
+            assert [session.closes for _, session in OPEN] == [[]] * number
+            await running.replace(config(f"t{number}") + DRAIN, Says)
+            streams.append(await open_session(running))
+        await anyio.wait_all_tasks_blocked()
+        assert OPEN[0][1].closes == [(1012, "its config is too old")]
+        assert [session.closes for _, session in OPEN[1:]] == [[]] * (MOST_OLDER + 1)
+        assert running.gateway.older == dict.fromkeys(range(1, MOST_OLDER + 2), 1)
+        for stream in streams:
+            end_session()
+            await stream.aclose()
+
+
+async def test_a_session_that_opens_when_its_path_is_gone_already_is_closed() -> None:
+    asked, answer = anyio.Event(), anyio.Event()
+
+    class Slow(Says):
+        """Asks its backend for a while."""
+
+        kind = "Slow"
+
+        async def handle(self, ctx: Context) -> None:
+            asked.set()
+            await answer.wait()
+            await super().handle(ctx)
+
+    slow = config("one", a="p", b="p").replace("kind: Says", "kind: Slow")
+    async with (
+        gateway(slow + DRAIN, Slow) as running,
+        await anyio.connect_tcp(*running.address) as stream,
+    ):
+        await stream.send(
+            b"GET /a HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n"
+        )
+        await asked.wait()
+        await running.replace(slow.replace("{path: /a, backend: p}, ", "") + DRAIN, Slow)
+        answer.set()
+        await stream.receive()
+        await anyio.wait_all_tasks_blocked()
+        assert OPEN[0][1].closes == [(1012, "its path is gone")]
+        end_session()
+
+
+async def test_a_session_waits_for_one_close_and_stays_when_its_path_is_back() -> None:
+    how = load_config("{kind: Gateway, name: g, drain: {window: 0, code: 1012}}").gateway.drain
+    sessions = Sessions()
+    one, two = (OpenSession(Opening(name)) for name in ("1", "2"))
+    async with anyio.create_task_group() as tasks:
+        draining = Draining(sessions, tasks)
+        for session in (one, two):
+            sessions.opened(session)
+        draining.begin([one], how, "gone", lambda _: True)
+        draining.begin([one, two], how, "gone", lambda _: False)
+        assert len(draining) == 2
+    assert (one.closes, two.closes, len(draining)) == ([(1012, "gone")], [], 0)
+
+
+# -- listeners that stay -------------------------------------------------------------------------
+
+
+async def test_a_larger_limit_lets_in_those_who_wait() -> None:
+    limited = config("one").replace("port: 80", "port: 80\nmaxConnections: 1")
+    async with gateway(limited, Says) as running:
+        streams = [await open_session(running)]
+
+        async def open_another() -> None:
+            streams.append(await open_session(running))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(open_another)
+            await running.replace(limited.replace("tions: 1", "tions: 2"), Says)
+        assert len(OPEN) == 2
+        for stream in streams:
+            end_session()
+            await stream.aclose()
+
+
+async def test_the_permissions_of_a_unix_socket_are_changed(tmp_path: Path) -> None:
+    path = tmp_path / "s.sock"
+    where = f"address: 'unix:{path}'\nsocketMode: '0600'"
+    text = config("one").replace("port: 80", where)
+    async with gateway(text, Says) as running:
+        await running.replace(text.replace("0600", "0666"), Says)
+        assert path.stat().st_mode & 0o777 == 0o666
+
+
+async def test_tls_on_the_same_port_holds_for_old_connections_too(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    tls = authority.fields("localhost")
+    lines = "\n".join(f"{key}: {str(value).lower()}" for key, value in tls.items())
+    get = b"GET /ws HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    async with gateway(config("one"), Says) as running:
+        stream = await anyio.connect_tcp(*running.address)
+        await stream.send(get)
+        assert (await stream.receive()).startswith(b"HTTP/1.1 200 ")
+        await running.replace(config("one").replace("port: 80", f"port: 80\n{lines}"), Says)
+        await stream.send(get)
+        with pytest.raises(anyio.EndOfStream):
+            await stream.receive()
+        await stream.aclose()
+        secure = await anyio.connect_tcp(
+            *running.address, ssl_context=authority.client(), tls_hostname="localhost"
+        )
+        async with secure:
+            await secure.send(get)
+            assert (await secure.receive()).startswith(b"HTTP/1.1 200 ")
+        await running.replace(config("one"), Says)
+        assert await ask(running) == b"one"
+
+
+# -- any sequence --------------------------------------------------------------------------------
+
+PATHS, NAMES, TEXTS = ["/a", "/b", "/c"], ["p", "q"], ["one", "two"]
+RULES = st.lists(
+    st.tuples(st.sampled_from(["", "x.test"]), st.sampled_from(PATHS), st.sampled_from(NAMES)),
+    min_size=1,
+    max_size=5,
+)
+CONFIGS = st.tuples(
+    RULES, st.dictionaries(st.sampled_from(NAMES), st.sampled_from(TEXTS)), st.integers(0, 2)
+)
+
+
+def as_text(rules: list[tuple[str, str, str]], texts: dict[str, str], limit: int) -> str:
+    """A config with these rules, pipelines that say these texts, and a limit on heads."""
+    server = {
+        "kind": "HTTPServer",
+        "name": "s",
+        "port": 80,
+        "maxHeaders": (3, 2, 100)[limit],
+        "rules": [
+            {"hosts": [host] if host else [], "paths": [{"path": path, "backend": name}]}
+            for host, path, name in dict.fromkeys(rules)
+        ],
+    }
+    pipelines = [
+        {"kind": "Pipeline", "name": name, "filters": [says]}
+        for name in NAMES
+        for says in [{"kind": "Says", "name": "says", "text": texts.get(name, "none")}]
+    ]
+    return "\n---\n".join(map(json.dumps, (server, *pipelines)))
+
+
+async def answers(running: Running) -> list[bytes]:
+    """What every request of a set gets."""
+    found = []
+    for host in ("h", "x.test"):
+        for path in PATHS:
+            async with await anyio.connect_tcp(*running.address) as stream:
+                head = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nX: 1\r\n\r\n"
+                await stream.send(head.encode())
+                whole = b"".join([piece async for piece in stream])
+            body = whole.partition(b"\r\n\r\n")[2]
+            found.append(whole[:12] + body.partition(b" (request ")[0])
+    return found
+
+
+def _is_valid(given: tuple[list[tuple[str, str, str]], dict[str, str], int]) -> bool:
+    try:
+        load_config(as_text(*given), Says)
+    except ConfigError:  # a path that never matches, for example
+        return False
+    return True
+
+
+async def _served_as_fresh(texts: list[str]) -> None:
+    async with gateway(texts[0], Says) as running:
+        for text in texts[1:]:
+            await running.replace(text, Says)
+            async with gateway(text, Says) as fresh:
+                assert await answers(running) == await answers(fresh)
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "trio"])
+@settings(max_examples=15, phases=[Phase.explicit, Phase.generate])
+@given(st.lists(CONFIGS.filter(_is_valid), min_size=2, max_size=4))
+def test_after_any_sequence_of_configs_the_last_one_is_served_as_if_it_were_the_first(
+    loop: str, given: list[Any]
+) -> None:
+    anyio.run(partial(_served_as_fresh, [as_text(*it) for it in given]), backend=loop)

@@ -15,7 +15,15 @@ import pytest
 
 from easews import PluginError
 from easews.config import Config, load
-from easews.operate.watching import Saves, Stamp, Watch, stamp_of
+from easews.config.sources import source_files
+from easews.operate.watching import (
+    ConfigWatch,
+    Saves,
+    Settled,
+    Stamp,
+    Watch,
+    stamp_of,
+)
 from easews.plugins import Kinds, load_file
 from easews.testing import gateway
 from easews.testing.running import Running
@@ -152,6 +160,56 @@ def test_a_stamp_differs_when_a_file_is_replaced(file: Path, tmp_path: Path) -> 
     (tmp_path / "new").rename(file)
     assert stamp_of(file) != before
     assert stamp_of(tmp_path / "new") is None
+
+
+A, B = Path("a.yaml"), Path("b.yaml")
+
+
+@pytest.mark.parametrize(
+    ("looks", "changed"),
+    [
+        ([{A: (2,)}, {A: (3,)}, {A: (3,)}, {A: (3,)}], [[], [], [A], []]),
+        ([{A: None}, {A: None}, {A: (2,)}, {A: (2,)}], [[], [], [], [A]]),
+        ([{A: (2,)}, {A: (1,)}, {A: (1,)}], [[], [], []]),
+        ([{A: (1,), B: (1,)}, {A: (1,), B: (1,)}, {A: (1,)}, {A: (1,)}], [[], [B], [], [B]]),
+    ],
+)
+def test_a_set_of_files_has_changed_when_two_looks_agree(
+    looks: list[dict[Path, Stamp | None]], changed: list[list[Path]]
+) -> None:
+    settled = Settled({A: (1,)})
+    assert [settled.changed(look) for look in looks] == changed
+
+
+def test_the_files_of_a_folder_are_those_that_are_there_now(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("")
+    (tmp_path / "notes.txt").write_text("")
+    paths = [str(tmp_path), "-", "/gone.yaml"]
+    assert source_files(paths) == [tmp_path / "a.yaml", Path("/gone.yaml")]
+    (tmp_path / "b.yml").write_text("")
+    assert len(source_files(paths)) == 3
+
+
+async def test_a_saved_config_is_asked_for(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(CONFIG)
+    (tmp_path / "greet.py").write_text(GREET)
+    kinds = Kinds([]).with_kinds(load_file(tmp_path / "greet.py"))
+    asked, heard = [], anyio.Event()
+
+    def ask(why: str) -> None:
+        asked.append(why)
+        heard.set()
+
+    watch = ConfigWatch([str(config)], ask)
+    async with gateway(load([str(config)], kinds)) as running, anyio.create_task_group() as tasks:
+        (tmp_path / "new").write_text(CONFIG + "# saved")
+        (tmp_path / "new").rename(config)
+        tasks.start_soon(watch.run, running.gateway)
+        with anyio.fail_after(60):
+            await heard.wait()
+        tasks.cancel_scope.cancel()
+    assert asked == ["config.yaml"]
 
 
 # -- serving -------------------------------------------------------------------------------------

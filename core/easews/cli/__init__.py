@@ -2,6 +2,7 @@
 
     app          the commands and their exit status: 0 clean, 1 problems, 2 usage errors
     run          the command that serves a config
+    diff         the command on what a reload would change
     configs      a config as commands read it, and what is wrong with it
     report       problems and tables as text: aligned and coloured for people, plain for pipes
     excerpt      a problem's line with the spot underlined

@@ -13,6 +13,7 @@ from ..errors import ConfigError, Problem
 from ..plugins import build_notes, discover
 from . import plugins
 from .configs import read, report
+from .diff import diff
 from .explain import explain
 from .init import init
 from .kinds import kinds
@@ -99,9 +100,20 @@ app.command(
         "0 when it was stopped, 1 when the config has problems or it cannot serve",
         "easews run config.yaml",
         "easews run --backend uvloop --log-format json config/",
+        "easews run --watch config.yaml",
         "easews run --watch-plugins my_filter.py config.yaml",
     )
 )(run)
+
+app.command(
+    epilog=epilog(
+        "0 when nothing is different, 1 when something is",
+        "easews diff /etc/easews new/",
+        "git show HEAD:easews.yaml | easews diff - easews.yaml",
+        "easews diff old.yaml new.yaml --json | jq '.changes[] | select(.drains)'",
+        usage="2 when a config has problems, or for a wrong command line",
+    )
+)(diff)
 
 app.command(
     epilog=epilog(

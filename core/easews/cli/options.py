@@ -18,11 +18,11 @@ PROBLEMS, USAGE = 1, 2
 FORMATS = ("text", "json")
 
 
-def epilog(status: str, *examples: str) -> str:
+def epilog(status: str, *examples: str, usage: str = "2 for a wrong command line") -> str:
     """What stands below the help of a command: how it is used, and its exit status."""
     # \b keeps the lines of a paragraph as they are.
     indented = "\n".join(f"  {example}" for example in examples)
-    return f"\b\nExamples:\n{indented}\n\nExit status: {status}, 2 for a wrong command line."
+    return f"\b\nExamples:\n{indented}\n\nExit status: {status}, {usage}."
 
 
 def choice(values: Sequence[str], help: str) -> Any:

@@ -26,6 +26,8 @@ Style = tuple[str, str]
 
 BOLD: Style = ("\x1b[1m", "\x1b[0m")
 RED: Style = ("\x1b[31m", "\x1b[0m")
+GREEN: Style = ("\x1b[32m", "\x1b[0m")
+YELLOW: Style = ("\x1b[33m", "\x1b[0m")
 BOLD_RED: Style = ("\x1b[1;31m", "\x1b[0m")
 CYAN: Style = ("\x1b[36m", "\x1b[0m")
 DIM: Style = ("\x1b[2m", "\x1b[0m")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ..config import load
+from ..config import Config, load
 from ..config.sources import STDIN
 from ..errors import ConfigError, EasewsError
 from ..plugins import discover
@@ -32,6 +33,12 @@ def run(
         str | None,
         choice(FORMATS, "How the log on standard error is written, whatever the config says."),
     ] = None,
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch", help="Reload when a config file is saved, or a file that a filter reads."
+        ),
+    ] = False,
     watch_plugins: Annotated[
         list[Path] | None,
         typer.Option(
@@ -50,28 +57,37 @@ def run(
     signal ends the process at once. If the config has problems, they go to standard error, and
     nothing is started.
     """
-    if watch_plugins and STDIN in files:
-        wrong = "the config is read again, too, and standard input cannot be; save it to a file"
-        raise typer.BadParameter(wrong, param_hint="--watch-plugins")
+    if (watch or watch_plugins) and STDIN in files:
+        wrong = "the config is read again, and standard input cannot be; save it to a file"
+        raise typer.BadParameter(wrong, param_hint="--watch" if watch else "--watch-plugins")
     if backend != BACKENDS[0] and importlib.util.find_spec(backend) is None:
         how = f"pip install 'easews[{backend}]', or leave out --backend"
         complain(f"{backend} is not installed; {how}")
         raise typer.Exit(USAGE)
+    from ..operate.apart import read_apart
     from ..operate.process import run as run_config  # what only `run` needs, loaded by it alone
-    from ..operate.watching import Watch
+    from ..operate.reloading import Reloader
+    from ..operate.watching import ConfigWatch, Watch
 
     kinds, companions = discover(), []
+    reread: Callable[[], Awaitable[Config]] = partial(read_apart, files, kinds)
     try:
         if watch_plugins:
-            watch = Watch(watch_plugins, kinds, partial(load, files))
-            kinds = watch.kinds
-            companions.append(watch.run)
+            plugins = Watch(watch_plugins, kinds, partial(load, files))
+            reread = plugins.reread
+            kinds = plugins.kinds
+            companions.append(plugins.run)
+        reloader = Reloader(reread)
+        if watch:
+            companions.append(ConfigWatch(files, reloader.ask).run)
         config = read(files, kinds)
         if not config.servers:
             remedy = "write one whose rules lead to a pipeline; `easews init` shows how"
             complain(f"there is no HTTPServer in {', '.join(files)}, so nothing to run; {remedy}")
             raise typer.Exit(PROBLEMS)
-        status = run_config(config, backend=backend, log_format=log_format, companions=companions)
+        status = run_config(
+            config, reloader, backend=backend, log_format=log_format, companions=companions
+        )
     except ConfigError as error:
         say(report(error.problems, sys.stderr, kinds), sys.stderr)
         raise typer.Exit(PROBLEMS) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -10,7 +11,7 @@ from typing import Any
 from ..addresses import parse_network, parse_peers
 from ..http import hyphenated
 from ..plugins import Kinds
-from ..schema import complete
+from ..schema import ReadFile, complete
 from .checks import Checked
 from .documents import Document, Path
 from .model import (
@@ -180,6 +181,7 @@ def _pipeline(given: Fields, checked: Checked, kinds: Kinds) -> PipelineSpec:
             kinds[entry["kind"]],
             checked.specs[number],
             _place(checked.document, ("filters", number)),
+            tuple((name, _digest(name)) for name in _read_files(checked.specs[number])),
         )
         for number, entry in enumerate(given["filters"])
     )
@@ -195,3 +197,24 @@ def _pipeline(given: Fields, checked: Checked, kinds: Kinds) -> PipelineSpec:
         ),
         data=given["data"],
     )
+
+
+def _read_files(value: Any) -> Iterator[str]:
+    """The files that a filter's spec names, and whose content counts."""
+    if isinstance(value, ReadFile):
+        yield str(value)
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _read_files(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _read_files(item)
+
+
+def _digest(file: str) -> str:
+    """Of a file's content; empty when it cannot be read, which its filter has to say."""
+    try:
+        with open(file, "rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
+    except OSError:
+        return ""

@@ -150,12 +150,17 @@ class ServerSpec:
 
 @dataclass(frozen=True, slots=True)
 class FilterSpec:
-    """One entry of a pipeline's `filters`; `spec` holds the kind's own fields."""
+    """One entry of a pipeline's `filters`; `spec` holds the kind's own fields.
+
+    `files` are those whose content counts, with a digest of it: a filter is another one when it
+    has changed.
+    """
 
     name: str
     kind: Kind
     spec: Mapping[str, Any]
     place: str = field(default="", compare=False)
+    files: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,3 +209,9 @@ class Config:
     servers: tuple[ServerSpec, ...]
     pipelines: tuple[PipelineSpec, ...]
     gateway: GatewaySpec
+
+    @property
+    def files(self) -> list[str]:
+        """The files besides its own whose content counts."""
+        entries = (entry for spec in self.pipelines for entry in spec.filters)
+        return [name for entry in entries for name, _ in entry.files]

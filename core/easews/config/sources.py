@@ -37,6 +37,12 @@ def read_sources(paths: Sequence[str]) -> Iterator[Source | Problem]:
                 yield _read(file)
 
 
+def source_files(paths: Sequence[str]) -> list[Path]:
+    """The files that `paths` lead to now, whether they are there or not."""
+    found = [file for path in paths if path != STDIN for file in _files(path)]
+    return [file for file in found if isinstance(file, Path)]
+
+
 def _files(path: str) -> list[Path] | list[Problem]:
     """The file itself, or a folder's files by name, those that a shell's * would take."""
     folder = Path(path)

@@ -1,9 +1,14 @@
 """A config being served, and the process around it.
 
-gateway  services, generation and listeners, started and stopped in order
-reload   what a new config changes                     (pure)
-drain    when to close each of many sessions           (pure)
-renewal  certificates whose files have changed
-watching  filters in single files, loaded again when they are saved
-process  limits, signals, exit status
+gateway      services, generation and listeners, started and stopped in order
+reload       what a new config changes                     (pure)
+changes      the same in words                             (pure)
+drain        when to close each of many sessions           (pure)
+draining     the sessions that wait for their Close
+apart        a config read in a process of its own
+reloading    a new config in the place of the one that is served, whoever asks for it
+watching     files that are saved: filters, and configs
+renewal      certificates whose files have changed
+descriptors  the limit of open files
+process      signals, exit status
 """

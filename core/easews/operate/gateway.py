@@ -13,8 +13,10 @@ from __future__ import annotations
 import socket
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 import anyio
+from anyio import to_thread
 from anyio.abc import TaskGroup, TaskStatus
 
 from ..config.model import Config, Drain, ServerSpec
@@ -22,14 +24,19 @@ from ..errors import EasewsError
 from ..observe.accesslog import AccessLog
 from ..observe.formatted import FormattedAccessLog
 from ..pipeline import Generation
-from ..server import ClientWatch, Listener, RequestIds, ServerTls, Site, bind
+from ..server import ClientWatch, Listener, RequestIds, Router, ServerTls, Site, bind
 from ..services import Services
 from ..sessions import Session, Sessions
-from .drain import schedule
+from .draining import Draining
 from .reload import Plan, plan
 from .renewal import renew
 
 Sockets = Mapping[str, list[socket.socket]]
+
+#: How many older generations may have sessions. Those of the oldest are drained when there are
+#: more: each keeps its filters, with what they hold in memory and in the background.
+MOST_OLDER = 10
+_LOST, _TOO_OLD = "its path is gone", "its config is too old"
 
 
 def bind_all(servers: Iterable[ServerSpec]) -> dict[str, list[socket.socket]]:
@@ -44,9 +51,21 @@ def bind_all(servers: Iterable[ServerSpec]) -> dict[str, list[socket.socket]]:
     return sockets
 
 
+def _routers(config: Config) -> dict[str, Router]:
+    return {spec.name: Router(spec) for spec in config.servers}
+
+
 def _close_all(sockets: Sockets) -> None:
     for sock in [sock for socks in sockets.values() for sock in socks]:
         sock.close()
+
+
+class _Prepared(NamedTuple):
+    """What a config needs besides its filters, made in a thread: it may be large."""
+
+    plan: Plan
+    routers: Mapping[str, Router]
+    tls: dict[str, ServerTls]
 
 
 class Gateway:
@@ -60,6 +79,7 @@ class Gateway:
         self._sockets = sockets
         self._generation = Generation(config)
         self._retired: list[Generation] = []
+        self._plan: Plan | None = None
         self._tls: dict[str, ServerTls] = {}
         self._access = AccessLog()
         self._ids = RequestIds()
@@ -67,6 +87,8 @@ class Gateway:
         self._replacing = anyio.Lock()
         self._lives: TaskGroup  # of services and filters
         self._tasks: TaskGroup  # of listeners, and of what is drained
+        self._draining: Draining
+        self.sessions.on_open.append(self._session_opened)
         self.sessions.on_end.append(self._access.session_ended)
 
     @asynccontextmanager
@@ -79,16 +101,17 @@ class Gateway:
         async with anyio.create_task_group() as self._lives:
             services: anyio.CancelScope = await self._lives.start(self._host_services)
             try:
-                self._tls = self._tls_of(self.config)
+                routers, self._tls = _routers(self.config), self._tls_of(self.config)
                 await self._start(self._generation)
             except EasewsError as error:  # raised below: a task group would wrap it up
                 failure = error
                 _close_all(self._sockets)
             else:
                 async with anyio.create_task_group() as self._tasks:
+                    self._draining = Draining(self.sessions, self._tasks)
                     self._tasks.start_soon(renew, lambda: self._tls.values())
                     for spec in self.config.servers:
-                        self._listen(spec, self._sockets[spec.name])
+                        self._listen(self._site(spec, routers), self._sockets[spec.name])
                     try:
                         yield
                     finally:
@@ -104,23 +127,23 @@ class Gateway:
         """Serve `config` from now on; returns what that has changed.
 
         Sessions stay with the filters that they were opened by. Those whose path or pipeline is
-        gone are drained. When this raises an EasewsError, nothing has changed.
+        gone are drained, and those of the oldest generation when too many are in use. When this
+        raises an EasewsError or is cancelled, nothing has changed.
         """
         async with self._replacing:
-            changes = plan(self.config, config)
-            tls = self._tls_of(config)
-            sockets = bind_all(changes.opens)
+            prepared = await to_thread.run_sync(self._prepare, config)
+            if not prepared.plan.changes:
+                return prepared.plan
+            sockets = bind_all(prepared.plan.opens)
             generation = Generation(config, self._generation)
             try:
                 await self._start(generation)
             except BaseException:
                 _close_all(sockets)
                 raise
-            self._tls = tls
-            self._swap(generation, changes, sockets)
-        lost = [session for session in self.sessions if changes.drops(session.opening.route)]
-        self._tasks.start_soon(self._close_slowly, lost, "its path is gone")
-        return changes
+            self._swap(generation, prepared, sockets)
+            self._drain_old()
+        return prepared.plan
 
     async def stop(self) -> None:
         """Close every session, let requests end, and wait for both, up to the drain's deadline."""
@@ -134,6 +157,23 @@ class Gateway:
                 await generation.wait_unused()
 
     @property
+    def generation(self) -> int:
+        """How many configs have been served."""
+        return self._generation.number
+
+    @property
+    def older(self) -> dict[int, int]:
+        """The older generations that are in use, and how many sessions each has."""
+        self._retired = [past for past in self._retired if past.in_use]
+        openings = [session.opening for session in self.sessions]
+        return {past.number: sum(map(past.opened, openings)) for past in self._retired}
+
+    @property
+    def draining(self) -> int:
+        """How many sessions wait for their Close, because of what a new config has changed."""
+        return len(self._draining)
+
+    @property
     def tls(self) -> Mapping[str, ServerTls]:
         """The certificates that are served, by the name of the server."""
         return self._tls
@@ -144,8 +184,13 @@ class Gateway:
         await self.services.ensure([ClientWatch, *wanted])
         await generation.start(self._lives)
 
-    def _swap(self, generation: Generation, changes: Plan, sockets: Sockets) -> None:
+    def _prepare(self, config: Config) -> _Prepared:
+        return _Prepared(plan(self.config, config), _routers(config), self._tls_of(config))
+
+    def _swap(self, generation: Generation, prepared: _Prepared, sockets: Sockets) -> None:
         """From here on requests see the new generation. Nothing waits in between."""
+        changes, routers, self._tls = prepared
+        self._plan = changes
         old, self._generation = self._generation, generation
         self.config = generation.config
         self.drain = self.config.gateway.drain
@@ -153,23 +198,24 @@ class Gateway:
         for spec in self.config.servers:
             if spec.name in changes.keeps:
                 listener = self.listeners[spec.name] = before[changes.keeps[spec.name]]
-                listener.site = self._site(spec)
+                listener.serve_from_now_on(self._site(spec, routers))
             else:
-                self._listen(spec, sockets[spec.name])
+                self._listen(self._site(spec, routers), sockets[spec.name])
         for name in changes.closes:
             before[name].stop_accepting()
-        old.retire()
+        old.retire(generation)
         self._retired = [past for past in (*self._retired, old) if past.in_use]
 
-    def _listen(self, spec: ServerSpec, sockets: list[socket.socket]) -> None:
-        listener = self.listeners[spec.name] = Listener(sockets, self._site(spec))
+    def _listen(self, site: Site, sockets: list[socket.socket]) -> None:
+        listener = self.listeners[site.spec.name] = Listener(sockets, site)
         self._tasks.start_soon(listener.serve)
 
-    def _site(self, spec: ServerSpec) -> Site:
+    def _site(self, spec: ServerSpec, routers: Mapping[str, Router]) -> Site:
         form = spec.access_log_format
         access = FormattedAccessLog(form) if form else self._access
         return Site(
             *(spec, self._generation, self.services, self.sessions, access, self._ids),
+            router=routers[spec.name],
             tls=self._tls.get(spec.name),
         )
 
@@ -184,13 +230,20 @@ class Gateway:
             if spec.tls is not None
         }
 
-    async def _close_slowly(self, sessions: list[Session], reason: str) -> None:
-        now = anyio.current_time()
-        for session, after in zip(
-            sessions, schedule(len(sessions), self.drain.window), strict=True
-        ):
-            await anyio.sleep_until(now + after)
-            session.close(self.drain.code, reason)
+    def _is_lost(self, session: Session) -> bool:
+        return self._plan is not None and self._plan.drops(session.opening.route)
+
+    def _session_opened(self, session: Session) -> None:
+        """Its path may have gone while it was asking its backend."""
+        if session.opening.generation != self._generation.number and self._is_lost(session):
+            self._draining.begin([session], self.drain, _LOST, self._is_lost)
+
+    def _drain_old(self) -> None:
+        lost = [session for session in self.sessions if self._is_lost(session)]
+        self._draining.begin(lost, self.drain, _LOST, self._is_lost)
+        for past in self._retired[:-MOST_OLDER]:
+            old = [session for session in self.sessions if past.opened(session.opening)]
+            self._draining.begin(old, self.drain, _TOO_OLD, lambda _: True)
 
     async def _host_services(self, *, task_status: TaskStatus[anyio.CancelScope]) -> None:
         async with anyio.create_task_group() as tasks:

@@ -5,23 +5,23 @@ from __future__ import annotations
 import gc
 import logging
 import os
-import resource
 import signal
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 import anyio
 
 from ..addresses import UNIX, Address
-from ..config.model import Config, ServerSpec
+from ..config.model import Config
 from ..errors import EasewsError
 from ..net.contexts import pass_over_garbled_names
 from ..observe.logs import end_process, writing_logs
 from ..plugins import build_notes
+from .descriptors import raise_limit
 from .gateway import Gateway, bind_all
+from .reloading import Reloader
 from .renewal import told, warn_of_old
 
 log: logging.Logger = logging.getLogger("easews")
@@ -35,10 +35,6 @@ BACKENDS: Mapping[str, dict[str, Any]] = {
 
 #: Seconds until what does not end by itself is ended with the process.
 GRACE = 2.0
-#: Descriptors that the process needs besides two for each connection.
-_SPARE_DESCRIPTORS = 64
-#: For how many connections of a server there have to be descriptors when its config names none.
-_USUAL_CONNECTIONS = 1024
 #: Seconds after which a stop tells what it waits for; clients that answer a Close need less.
 _STOP_HINT = 0.5
 
@@ -49,6 +45,7 @@ Companion = Callable[[Gateway], Coroutine[Any, Any, None]]
 
 def run(
     config: Config,
+    reloader: Reloader,
     *,
     backend: str = "asyncio",
     log_format: str | None = None,
@@ -56,22 +53,22 @@ def run(
 ) -> int:
     """Serve `config` until SIGTERM or SIGINT; the exit status: 0, or 1 when something failed.
 
-    A `log_format` counts before the config's.
+    At SIGHUP `reloader` puts another config in its place. A `log_format` counts before those of
+    configs.
     """
     _collect_garbage_less_often()
-    if any(spec.tls for spec in config.servers):
-        pass_over_garbled_names()
+    pass_over_garbled_names()
     with writing_logs(log_format or config.gateway.log_format):
         try:
             sockets = bind_all(config.servers)
         except EasewsError as error:
             print(f"easews: {error}", file=sys.stderr)
             return 1
-        _raise_descriptor_limit(sum(map(_expected_connections, config.servers)))
+        raise_limit(config)
         for note in build_notes(entry.kind for spec in config.pipelines for entry in spec.filters):
             log.info("%s", note)
         try:
-            anyio.run(_run, Gateway(config, sockets), companions, **BACKENDS[backend])
+            anyio.run(_run, Gateway(config, sockets), reloader, companions, **BACKENDS[backend])
             _leave_threads_behind()
         except EasewsError as error:
             print(f"easews: {error}", file=sys.stderr)
@@ -100,7 +97,7 @@ def _collect_garbage_less_often() -> None:
     gc.set_threshold(20_000, 20, 100)
 
 
-async def _run(gateway: Gateway, companions: Sequence[Companion]) -> None:
+async def _run(gateway: Gateway, reloader: Reloader, companions: Sequence[Companion]) -> None:
     failure: EasewsError | None = None
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         async with anyio.create_task_group() as tasks:
@@ -109,7 +106,7 @@ async def _run(gateway: Gateway, companions: Sequence[Companion]) -> None:
                     _announce(gateway)
                     for tls in gateway.tls.values():
                         warn_of_old(tls)
-                    await _accompanied(gateway, companions, signals)
+                    await _accompanied(gateway, reloader, companions, signals)
                     stopping = anyio.CancelScope()
                     tasks.start_soon(_insist, signals, stopping, gateway.drain.deadline)
                     tasks.start_soon(_tell_what_is_open, gateway)
@@ -123,19 +120,23 @@ async def _run(gateway: Gateway, companions: Sequence[Companion]) -> None:
 
 
 async def _accompanied(
-    gateway: Gateway, companions: Sequence[Companion], signals: AsyncIterator[signal.Signals]
+    gateway: Gateway,
+    reloader: Reloader,
+    companions: Sequence[Companion],
+    signals: AsyncIterator[signal.Signals],
 ) -> None:
-    """Return when we are told to stop, and the companions have."""
+    """Reload when we are told to. Return when we are told to stop, and the companions have."""
     async with anyio.create_task_group() as tasks:
-        for companion in companions:
+        for companion in (reloader.run, *companions):
             tasks.start_soon(companion, gateway)
-        await _told_to_stop(signals)
+        while await anext(signals) == signal.SIGHUP:
+            reloader.ask("SIGHUP")
         tasks.cancel_scope.cancel()
 
 
-async def _told_to_stop(signals: AsyncIterator[signal.Signals]) -> None:
+async def _told_to_hurry(signals: AsyncIterator[signal.Signals]) -> None:
     while await anext(signals) == signal.SIGHUP:
-        log.warning("SIGHUP is ignored: there is no reload yet; restart easews for a new config")
+        log.warning("SIGHUP is ignored: easews is stopping")
 
 
 def _announce(gateway: Gateway) -> None:
@@ -167,10 +168,10 @@ async def _insist(
 ) -> None:
     """Stop at once at a second signal; and whatever a filter does, come to an end."""
     with anyio.move_on_after(deadline + GRACE):
-        await _told_to_stop(signals)
+        await _told_to_hurry(signals)
     stopping.cancel()
     with anyio.move_on_after(GRACE):
-        await _told_to_stop(signals)
+        await _told_to_hurry(signals)
     log.critical("a filter goes on although it was cancelled: the process is ended without it")
     end_process(1)
 
@@ -181,25 +182,3 @@ def _where(scheme: str, host: str, port: int) -> str:
     if host in ("::", "0.0.0.0"):
         return f"{scheme}://localhost:{port} (every interface)"
     return f"{scheme}://{Address(host, port)}"
-
-
-def _expected_connections(spec: ServerSpec) -> int:
-    if spec.expects_connections:
-        return spec.max_connections
-    return min(spec.max_connections, _USUAL_CONNECTIONS)
-
-
-def _raise_descriptor_limit(connections: int) -> None:
-    """Raise the soft limit of open files, and tell when it will not do for `connections`."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    # macOS reports a hard limit that it does not take; the warning below tells.
-    with suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 2 * connections + _SPARE_DESCRIPTORS
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        log.warning(
-            "maxConnections needs up to %d open files, and the limit is %d: raise it (ulimit -n), "
-            "or lower maxConnections",
-            *(wanted, soft),
-        )

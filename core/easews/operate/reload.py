@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ..addresses import UNIX
 from ..config.model import Config, FilterSpec, ServerSpec
 from ..sessions import Route
+from .changes import Change, changes_between
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class Plan:
     paths      the keys of the paths that there are now
     pipelines  the names of the pipelines that there are now
     started    the filters that are new or changed, as (pipeline, filter); all others stay
+    changes    what is different, in the words of the config; none: there is nothing to do
     """
 
     keeps: Mapping[str, str]
@@ -28,6 +30,7 @@ class Plan:
     paths: frozenset[str]
     pipelines: frozenset[str]
     started: frozenset[tuple[str, str]]
+    changes: tuple[Change, ...]
 
     def drops(self, route: Route) -> bool:
         """Whether the path or pipeline that a session came by is gone, so that it has to end."""
@@ -46,6 +49,7 @@ def plan(before: Config, after: Config) -> Plan:
         ),
         pipelines=frozenset(spec.name for spec in after.pipelines),
         started=_started(before, after),
+        changes=changes_between(before, after, keeps),
     )
 
 

@@ -1,4 +1,5 @@
-"""Filters in single files, which are loaded again when they are saved. For development only.
+"""Files that are loaded again when they are saved: configs, and filters in single files, which is
+for development only.
 
 The times of a few files are looked at several times a second: that costs microseconds, needs no
 package, and works on every file system.
@@ -8,12 +9,14 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import anyio
+from anyio import to_thread
 
 from ..config.model import Config
+from ..config.sources import source_files
 from ..errors import EasewsError
 from ..plugins import Kind, Kinds, load_file
 from .gateway import Gateway
@@ -24,6 +27,7 @@ log: logging.Logger = logging.getLogger("easews")
 INTERVAL = 0.2
 
 Stamp = tuple[int, ...]
+Stamps = Mapping[Path, Stamp | None]
 
 
 def stamp_of(path: Path) -> Stamp | None:
@@ -33,6 +37,11 @@ def stamp_of(path: Path) -> Stamp | None:
     except OSError:
         return None
     return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def stamps_of(files: Iterable[Path]) -> Stamps:
+    """The stamp of each file."""
+    return {file: stamp_of(file) for file in files}
 
 
 class Saves:
@@ -58,6 +67,54 @@ class Saves:
         return True
 
 
+class Settled:
+    """Whether a set of files has changed, and is not being changed any more: two looks agree.
+    `known` is what they were at first, or when they had last changed.
+
+    A file that is not there is about to be written: editors put a new one in its place.
+    """
+
+    def __init__(self, now: Stamps) -> None:
+        self.known: Stamps = now
+        self._seen = now
+
+    def changed(self, now: Stamps) -> list[Path]:
+        """The files that were saved, have come or are gone since this was last not empty."""
+        before, self._seen = self._seen, now
+        if None in now.values() or now != before or now == self.known:
+            return []
+        known, self.known = self.known, now
+        return [path for path in {**known, **now} if known.get(path) != now.get(path)]
+
+
+class ConfigWatch:
+    """Asks for a reload when a file of the config has changed: those that `paths` lead to, and
+    those whose content counts for a filter.
+
+    Make it before the config is read, so that no save is missed.
+    """
+
+    def __init__(self, paths: Sequence[str], ask: Callable[[str], None]) -> None:
+        self._paths = paths
+        self._ask = ask
+        self._own = Settled(stamps_of(source_files(paths)))
+
+    async def run(self, gateway: Gateway) -> None:
+        """Look several times a second, until cancelled."""
+        others, read = gateway.config.files, Settled({})
+        while True:
+            own_now, now = await to_thread.run_sync(self._look, others)  # the disk may be slow
+            if now.keys() != read.known.keys():
+                read = Settled(now)
+            if changed := [*self._own.changed(own_now), *read.changed(now)]:
+                self._ask(", ".join(sorted(path.name for path in changed)))
+            await anyio.sleep(INTERVAL)
+            others = gateway.config.files
+
+    def _look(self, others: Iterable[str]) -> tuple[Stamps, Stamps]:
+        return stamps_of(source_files(self._paths)), stamps_of(map(Path, others))
+
+
 class Watch:
     """The filters of `paths`, beside the installed ones.
 
@@ -81,6 +138,10 @@ class Watch:
 
     def _with(self, loaded: Mapping[Path, list[Kind]]) -> Kinds:
         return self._installed.with_kinds(kind for kinds in loaded.values() for kind in kinds)
+
+    async def reread(self) -> Config:
+        """The config as it is now, read in a thread: no other process has these kinds."""
+        return await to_thread.run_sync(self._read, self.kinds)
 
     async def run(self, gateway: Gateway) -> None:
         """Load what is saved, and have `gateway` serve it, until cancelled."""

@@ -11,13 +11,14 @@ json/       the engine's schemas
 """
 
 from .checking import check_schema, errors
-from .completion import complete
+from .completion import ReadFile, complete
 from .loading import COMMON, Bound, Schema, all_within, bound, load
 from .parts import description_of, is_write_only, known_keys
 
 __all__ = [
     "COMMON",
     "Bound",
+    "ReadFile",
     "Schema",
     "all_within",
     "bound",

@@ -1,7 +1,8 @@
 """Values are completed: defaults filled in, units converted, and names of files made absolute.
 
 A schema with ``"x-unit": "seconds"`` or ``"bytes"`` is written with units and read as a number.
-One with ``"x-file": true`` is the name of a file.
+One with ``"x-file": true`` is the name of a file; with ``"x-file": "read"`` of one whose content
+counts as if it stood in place.
 What has to be done is found out once for each schema, not for each value.
 """
 
@@ -15,6 +16,12 @@ from typing import Any
 from .loading import Bound, Schema, bound
 from .parts import ABSENT, below, depends_on_value, holding
 from .units import UNITS
+
+
+class ReadFile(str):
+    """The name of a file whose content counts."""
+
+    __slots__ = ()
 
 
 def complete(schema: Schema, instance: Any, folder: str = "") -> Any:
@@ -45,7 +52,7 @@ class _Plan:
                 parts.below(number).completed(item, folder) for number, item in enumerate(value)
             ]
         if parts.is_file:
-            return str(PurePath(folder, value))
+            return parts.is_file(PurePath(folder, value))
         return parts.convert(value) if parts.convert else value
 
     @cached_property
@@ -68,7 +75,8 @@ class _Parts:
         self.parts = [part for schema in schemas for part in holding(schema, value)]
         units = [part["x-unit"] for part in self.parts if "x-unit" in part]
         self.convert = UNITS[units[0]] if units else None
-        self.is_file = any(part.get("x-file") for part in self.parts)
+        files = [part["x-file"] for part in self.parts if part.get("x-file")]
+        self.is_file = (ReadFile if "read" in files else str) if files else None
         self._plans: dict[str | int, _Plan] = {}
 
     def completed(self, value: Schema, folder: str) -> dict[str, Any]:

@@ -20,8 +20,9 @@ routing/    which path is responsible, and the target that is sent on           
 
 from .binding import bind
 from .listener import Listener
+from .routing import Router
 from .site import RequestIds, Site
 from .tls import ServerTls
 from .watch import ClientWatch
 
-__all__ = ["ClientWatch", "Listener", "RequestIds", "ServerTls", "Site", "bind"]
+__all__ = ["ClientWatch", "Listener", "RequestIds", "Router", "ServerTls", "Site", "bind"]

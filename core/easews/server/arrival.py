@@ -17,6 +17,7 @@ import anyio
 from ..addresses import Address, Peers, is_within, parse_ip
 from ..net.proxyprotocol import ProxyHeader, parse_proxy_header
 from ..net.waiting import wait_for
+from ..net.wire import Wire
 from ..pipeline.isolation import must_go_on
 from .clients import ClientCounts
 from .connection import HttpConnection
@@ -87,11 +88,15 @@ class Arrival:
             peer, local = header.source or peer, header.destination or local
         if spec.max_connections_per_client is not None:
             self._count(peer.host, spec.max_connections_per_client, spec.trusted_proxies)
-        if tls is None:
-            return HttpConnection(self._sock, peer, local, self._site, self._on_end)
         self._peer = peer  # in the log, if there is no agreement
-        wire, certificate = await secured(self._sock, tls)
-        return HttpConnection(wire, peer, local, self._site, self._on_end, "https", certificate)
+        scheme, certificate = "http", None
+        wire: Wire = self._sock
+        if tls is not None:
+            scheme = "https"
+            wire, certificate = await secured(self._sock, tls)
+        if self._site().spec.tls != spec.tls:
+            raise NotLetIn("a new config asks for other TLS than it has come with")
+        return HttpConnection(wire, peer, local, self._site, self._on_end, scheme, certificate)
 
     def _count(self, host: str, most: int, trusted: Collection[Peers]) -> None:
         """Proxies speak for many clients, and those of unix sockets have no address."""

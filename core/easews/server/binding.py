@@ -75,6 +75,11 @@ class UnixListener(socket.socket):
             self.close()
             raise
 
+    def set_mode(self, mode: int) -> None:
+        """Give the file other permissions."""
+        if _identity(path := self.getsockname()) == self._file:
+            os.chmod(path, mode)
+
     def close(self) -> None:
         if self._file is not None:
             path = self.getsockname()

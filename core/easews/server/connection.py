@@ -67,6 +67,7 @@ class HttpConnection:
         self._on_end = on_end
         self._scheme = scheme
         self._certificate = certificate
+        self._tls = site().spec.tls
         self._reader = RequestReader(wire, site().spec.limits)
 
     async def serve(self) -> None:
@@ -102,6 +103,8 @@ class HttpConnection:
         if head is None:
             return Fate.DROP
         site = self._site()  # another one, perhaps, than when the waiting began
+        if site.spec.tls is not self._tls and site.spec.tls != self._tls:
+            return Fate.DROP  # a new config asks of clients what this one may not have shown
         exchange = Exchange(site, self._wire, self._reader, head, self._request(site, head))
         fate = Fate.DROP
         try:

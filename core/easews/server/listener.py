@@ -14,7 +14,7 @@ from anyio.lowlevel import checkpoint
 from ..addresses import UNIX_PEER, Address
 from ..pipeline.isolation import isolated, must_go_on
 from .arrival import Arrival
-from .binding import bound_address
+from .binding import UnixListener, bound_address
 from .clients import ClientCounts
 from .connection import HttpConnection
 from .site import Site
@@ -77,6 +77,15 @@ class Listener:
                 finally:
                     for sock in self._socks:
                         sock.close()
+
+    def serve_from_now_on(self, site: Site) -> None:
+        """Put `site` in the place of the one that is served."""
+        before, self.site = self.site.spec, site
+        self._room.set()  # there may be room for more than before
+        if site.spec.socket_mode != before.socket_mode:
+            for sock in self._socks:
+                if isinstance(sock, UnixListener):
+                    sock.set_mode(site.spec.socket_mode)
 
     def stop_accepting(self) -> None:
         """Take no new connections; those that are open end after the request they are at."""
@@ -142,7 +151,7 @@ class Listener:
             log.warning("%s has accepted all connections that waited", self.site.spec.name)
 
     async def _room_again(self) -> None:
-        """Wait until a connection has ended."""
+        """Wait until a connection has ended, or more are allowed."""
         if self._room.is_set():
             self._room = anyio.Event()  # one for all sockets that wait for it
         await self._room.wait()

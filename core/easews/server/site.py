@@ -45,14 +45,13 @@ class Site:
     sessions: Sessions
     access: AccessLog
     ids: RequestIds
+    router: Router
     tls: ServerTls | None = None
-    router: Router = field(init=False)
     plain: bool = field(init=False)
     stopping: bool = False
 
     def __post_init__(self) -> None:
         spec = self.spec
-        self.router = Router(spec)
         self.plain = not (
             spec.proxy_protocol or spec.tls or spec.max_connections_per_client is not None
         )

@@ -1,0 +1,116 @@
+"""A new config in the place of the one that is served, whoever asks for it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any
+
+import anyio
+
+from ..config.model import Config
+from ..errors import ConfigError, EasewsError
+from ..observe.logs import log_event
+from .descriptors import raise_limit
+from .gateway import Gateway
+from .reload import Plan
+from .renewal import told, warn_of_old
+
+log: logging.Logger = logging.getLogger("easews")
+
+#: Seconds after which a reload is given up: a config is read from a disk that hangs, or a filter
+#: does not start.
+PATIENCE = 120.0
+#: How many problems, or changes, the log has of one config.
+MOST_TOLD = 20
+
+
+class NothingToServe(EasewsError):
+    """The config has no server."""
+
+
+class Reloader:
+    """Reloads when it is asked to. `read` reads the config again."""
+
+    def __init__(self, read: Callable[[], Awaitable[Config]]) -> None:
+        self._read = read
+        self._asked: list[str] = []
+        self._wanted: anyio.Event | None = None
+
+    def ask(self, why: str) -> None:
+        """Reload soon. While a reload goes on, all that ask are served by one that follows it:
+        what they have changed may have been read before.
+        """
+        self._asked.append(why)
+        if self._wanted is not None:
+            self._wanted.set()
+
+    async def run(self, gateway: Gateway) -> None:
+        """Have `gateway` serve what is read, whenever somebody asks, until cancelled."""
+        while True:
+            self._wanted = anyio.Event()
+            if not self._asked:
+                await self._wanted.wait()
+            why, self._asked = ", ".join(dict.fromkeys(self._asked)), []
+            await self.reload(gateway, why)
+
+    async def reload(self, gateway: Gateway, why: str) -> None:
+        """Read the config, and serve it. What is wrong is logged, and then nothing changes."""
+        log.info("%s: the config is read again", why)
+        try:
+            with anyio.fail_after(PATIENCE):
+                config = await self._read()
+                if not config.servers:
+                    raise NothingToServe("there is no HTTPServer in it; write one")
+                before = set(gateway.tls.values())
+                plan = await gateway.replace(config)
+        except ConfigError as error:
+            log_all(error.problems)
+            _not_reloaded(gateway, "it has faults; `easews validate` shows them, too")
+        except EasewsError as error:
+            _not_reloaded(gateway, str(error))
+        except TimeoutError:
+            _not_reloaded(gateway, f"that took more than {PATIENCE:g} s")
+        except Exception:
+            log.exception("not reloaded: generation %d goes on", gateway.generation)
+        else:
+            _tell(gateway, plan)
+            raise_limit(config)
+            for tls in set(gateway.tls.values()) - before:
+                for pair in tls.pairs:
+                    log.info("%s", told(tls.name, pair))
+                warn_of_old(tls)
+
+
+def log_all(problems: Sequence[object]) -> None:
+    """Log each problem by itself, as `validate` prints it."""
+    for problem in problems[:MOST_TOLD]:
+        log.error("%s", problem)
+    if len(problems) > MOST_TOLD:
+        log.error("and %d more", len(problems) - MOST_TOLD)
+
+
+def _not_reloaded(gateway: Gateway, why: str) -> None:
+    log.error("not reloaded, generation %d goes on: %s", gateway.generation, why)
+
+
+def _tell(gateway: Gateway, plan: Plan) -> None:
+    if not plan.changes:
+        log.info("nothing has changed: generation %d goes on", gateway.generation)
+        return
+    older = gateway.older
+    fields: dict[str, Any] = {
+        "generation": gateway.generation,
+        "changes": listed(plan.changes),
+        "sessions": len(gateway.sessions),
+        "draining": gateway.draining,
+        "older": ", ".join(f"{number} ({count})" for number, count in older.items()),
+    }
+    log_event(log, "reloaded", fields)
+
+
+def listed(changes: Iterable[object]) -> str:
+    """The first of them, and how many more there are."""
+    texts = [str(change) for change in changes]
+    more = [f"and {len(texts) - MOST_TOLD} more"] if len(texts) > MOST_TOLD else []
+    return "; ".join([*texts[:MOST_TOLD], *more])
