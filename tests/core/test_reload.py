@@ -368,6 +368,7 @@ async def test_a_session_waits_for_one_close_and_stays_when_its_path_is_back() -
         for session in (one, two):
             sessions.opened(session)
         draining.begin([one], how, "gone", lambda _: True)
+        draining.begin([one], how, "gone", lambda _: True)
         draining.begin([one, two], how, "gone", lambda _: False)
         assert len(draining) == 2
     assert (one.closes, two.closes, len(draining)) == ([(1012, "gone")], [], 0)
