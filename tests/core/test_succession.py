@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakValueDictionary
 
 import anyio
 import pytest
@@ -12,7 +13,7 @@ from anyio.lowlevel import checkpoint
 from easews import ConnectError, Request
 from easews.sessions import Opening
 from easews.testing import OpenSession
-from easews.upstream import Attempt, HealthRules, Pool, Pools, Server
+from easews.upstream import Attempt, HealthRules, Pool, Pools, Server, servers
 from easews.upstream.balance import Policy, policy_for
 from easews.upstream.balance.rebalancing import Rebalance
 from easews.upstream.balance.sticky import Sticky, StickyCookie
@@ -23,6 +24,12 @@ QUICK = Rebalance(per_minute=60_000)
 RULE = BreakerRule(50, 4, 1, 0.0, 1, frozenset({"connect"}))
 LASTING = BreakerRule(50, 4, 1, 1e6, 1, frozenset({"connect"}))
 PATIENCE = 30
+
+
+@pytest.fixture(autouse=True)
+def _unknown_servers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What other tests have found of servers of these names holds for the whole process."""
+    monkeypatch.setattr(servers, "_standings", WeakValueDictionary())
 
 
 def pool_of(names: str, **settings: Any) -> Pool:

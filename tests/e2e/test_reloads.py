@@ -6,7 +6,7 @@ import asyncio
 import signal
 import ssl
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +25,14 @@ from websockets.exceptions import ConnectionClosed
 EACH, RELOADS, PAUSE = 40, 10, 0.1
 #: Seconds after which an echo is late.
 LATE = 1.0
+
+
+@pytest.fixture
+def backend() -> Iterator[LibraryBackend]:
+    """One of its own, since nobody here asks how its sessions have ended."""
+    backend = LibraryBackend()
+    yield backend
+    backend.close()
 
 
 def texts(backend: LibraryBackend, *prefixes: str, filters: Mapping[str, Any] = {}) -> list[Route]:

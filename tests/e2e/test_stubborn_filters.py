@@ -14,6 +14,7 @@ import sys
 import anyio
 from easews import Filter
 from easews.operate.process import run
+from easews.operate.reloading import Reloader
 from easews.testing import load_config
 
 class Stubborn(Filter):
@@ -39,7 +40,12 @@ address: 127.0.0.1
 port: {port}
 rules: [{{paths: [{{path: /, backend: p}}]}}]
 \"\"\", Stubborn)
-sys.exit(run(config, backend=backend))
+
+
+async def read():
+    return config
+
+sys.exit(run(config, Reloader(read), backend=backend))
 """
 
 
