@@ -104,7 +104,8 @@ class Listener:
         bound = bound_address(listening)
         here = None if bound.host in _ANY else bound
         while True:
-            await anyio.wait_readable(listening)
+            if not self._resting:  # else the last one may be accepted by now, and nobody told
+                await anyio.wait_readable(listening)
             for _ in range(ACCEPTS_PER_TURN):
                 while self._open >= self.site.spec.max_connections:
                     await self._room_again()
