@@ -10,6 +10,8 @@ from pathlib import Path
 WANTED = {
     "easews": [
         "easews/py.typed",
+        "easews/cli/skeleton/messages/filter.py.in",
+        "pytest_easews.py",
         "easews/schema/json/common.json",
         "easews/schema/json/Gateway.json",
         "easews/schema/json/HTTPServer.json",
@@ -52,7 +54,7 @@ def faults(wheel: Path) -> list[str]:
     strays = [
         f"{wheel.name} holds {name}"
         for name in names
-        if not name.startswith((f"{package}/", f"{package}-"))
+        if not name.startswith((f"{package}/", f"{package}-")) and name not in WANTED[package]
     ]
     return missing + strays
 
