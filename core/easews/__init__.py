@@ -66,7 +66,7 @@ from .http.rewriting import (
     replace_path_prefix,
     rewrite_target,
 )
-from .messages import Close, Data, Message, Outcome, Reads, Result, Sender
+from .messages import Close, Data, Message, Outcome, Reads, Result, Sender, is_close_code
 from .notes import Notes
 from .services import Service, Services
 from .sessions import (
@@ -137,6 +137,7 @@ __all__ = [
     "cookie",
     "end_to_end",
     "hookimpl",
+    "is_close_code",
     "parse_network",
     "parse_origin",
     "problem",

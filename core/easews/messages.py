@@ -75,6 +75,11 @@ class Close(NamedTuple):
     reason: str = ""
 
 
+def is_close_code(code: int) -> bool:
+    """Whether a Close frame may carry this code (RFC 6455 §7.4, and the IANA registry)."""
+    return 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999
+
+
 @dataclass(frozen=True, slots=True)
 class Reads:
     """Which messages a filter reads.
@@ -92,11 +97,6 @@ class Reads:
     text: bool = True
     binary: bool = True
     max_size: int = MAX_SIZE
-
-    def wants(self, message: Message) -> bool:
-        """Whether the filter reads this message."""
-        kind = self.text if isinstance(message.data, str) else self.binary
-        return kind and message.sender in self.senders
 
 
 #: What `Filter.on_message` returns: the message, another one, several, a `Close`, or None to drop

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from easews import is_close_code
 from easews_wsproxy.relay.frames import (
     CLOSE,
     PING,
@@ -13,7 +14,6 @@ from easews_wsproxy.relay.frames import (
     Walker,
     encode_close,
     encode_control,
-    may_be_sent,
     new_mask,
 )
 
@@ -291,7 +291,7 @@ def test_what_stands_before_a_fault_may_be_forwarded(fault: bytes) -> None:
     "code", [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535]
 )
 def test_a_close_code_that_must_not_be_sent_is_refused(code: int) -> None:
-    assert not may_be_sent(code)
+    assert not is_close_code(code)
     assert f"the code {code}" in verdict(frame(CLOSE, code.to_bytes(2)))
 
 
@@ -301,7 +301,7 @@ def test_a_close_code_that_may_be_sent_stops_the_walk_without_a_fault(code: int)
     walker = from_server()
     walker.walk(data, 0, len(data))
 
-    assert may_be_sent(code)
+    assert is_close_code(code)
     assert walker.control is not None
     assert walker.control.code == code
 

@@ -123,12 +123,7 @@ def _path_row(verdict: Verdict) -> tuple[str, ...]:
 
 def takes(path: PathSpec) -> str:
     """Which paths it takes, as the config has it."""
-    fields = (
-        ("path", path.path),
-        ("pathPrefix", path.path_prefix),
-        ("pathRegexp", path.path_regexp),
-    )
-    return next((f"{name} {value}" for name, value in fields if value is not None), "any path")
+    return path.form or "any path"
 
 
 def _filter_row(step: Step) -> tuple[str, ...]:

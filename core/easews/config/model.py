@@ -60,6 +60,16 @@ class PathSpec:
     ip_filter: IpFilterSpec | None = None
     key: str = ""
 
+    @property
+    def form(self) -> str:
+        """Which paths it takes, as in a config: ``pathPrefix /ws``. Empty when it takes all."""
+        forms = (
+            ("path", self.path),
+            ("pathPrefix", self.path_prefix),
+            ("pathRegexp", self.path_regexp),
+        )
+        return next((f"{field} {text}" for field, text in forms if text is not None), "")
+
 
 @dataclass(frozen=True, slots=True)
 class RuleSpec:

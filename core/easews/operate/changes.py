@@ -119,12 +119,7 @@ def _by_key(spec: ServerSpec) -> dict[str, PathSpec]:
 
 
 def _path(spec: PathSpec) -> str:
-    forms = (
-        ("path", spec.path),
-        ("pathPrefix", spec.path_prefix),
-        ("pathRegexp", spec.path_regexp),
-    )
-    return next((f"{form} {text}" for form, text in forms if text is not None), "path of any kind")
+    return spec.form or "path of any kind"
 
 
 def _path_detail(before: PathSpec, after: PathSpec) -> str:

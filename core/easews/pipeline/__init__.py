@@ -3,6 +3,7 @@
 collector   how long the garbage collector has held up everything
 isolation   what a plugin raises or sets stays with the plugin
 blocking    tells on a filter that holds the event loop
+results     what a message hook may return, and what it means (pure)
 hooks       SessionHooks: what filters do with the sessions and messages that pass them
 flow        Pipeline: one Context through a flow of filters, and the answer back
 instances   one filter at work, and who holds it

@@ -16,9 +16,9 @@ log: logging.Logger = logging.getLogger("easews.pipeline")
 BLOCKING = 0.05
 
 
-def tell_if_blocking(began: float, paused: float, subject: str, id: str, title: str) -> float:
+def tell_if_blocking(began: float, paused: float, subject: str, id: str, title: str) -> None:
     """Log it when the filter `title` has held the loop since `began`, but for what the garbage
-    collector took, whose sum was `paused` then. Returns the seconds that it has held it.
+    collector took, whose sum was `paused` then.
     """
     held = perf_counter() - began
     if held > BLOCKING and (blocked := held - PAUSES.seconds + paused) > BLOCKING:
@@ -26,7 +26,6 @@ def tell_if_blocking(began: float, paused: float, subject: str, id: str, title: 
             "%s %s: %s held the event loop for %d ms: await, or use a thread",
             *(subject, id, title, blocked * 1000),
         )
-    return held
 
 
 @dataclass(slots=True)

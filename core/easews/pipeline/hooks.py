@@ -15,7 +15,6 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from inspect import isawaitable
-from itertools import islice
 from math import inf
 from time import perf_counter
 from typing import Any, cast
@@ -28,13 +27,12 @@ from ..sessions import Ending, Session
 from .blocking import BLOCKING, Timed, tell_if_blocking
 from .collector import PAUSES
 from .isolation import driven, must_go_on
+from .results import Nonsense, listed
 
 log: logging.Logger = logging.getLogger("easews.pipeline")
 
 #: The Close of a session when a filter has failed, unless its `onError` says otherwise.
 FAILED = Close(1011, "a filter failed")
-#: How many messages a hook may return in place of one: a generator might have no end.
-MOST_OUTPUTS = 1024
 _SESSION_HOOKS = ("on_open", "on_message", "on_tick", "on_close")
 
 
@@ -54,10 +52,11 @@ class HookCounts:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HookStep:
-    """A filter with hooks for sessions; `title` is how logs call it."""
+    """A filter with hooks for sessions: its `own` ones. `title` is how logs call it."""
 
     filter: Filter
     title: str
+    own: frozenset[str]
     reads: Reads | None
     on_error: str
     tick: float
@@ -66,12 +65,13 @@ class HookStep:
 
 def step_of(filter: Filter, title: str) -> HookStep | None:
     """The filter as a step, None when its class has no hook for sessions."""
-    own = [hook for hook in _SESSION_HOOKS if overrides(type(filter), hook)]
+    own = frozenset(hook for hook in _SESSION_HOOKS if overrides(type(filter), hook))
     if not own:
         return None
     return HookStep(
         filter,
         title,
+        own,
         filter.reads if "on_message" in own else None,
         filter.spec.get("onError", "close"),
         filter.tick if "on_tick" in own else inf,
@@ -91,7 +91,8 @@ class SessionHooks:
 
     def __init__(self, steps: Sequence[HookStep]) -> None:
         self.tick: float = min(step.tick for step in steps)
-        self._steps = steps
+        self._opening = [step for step in steps if "on_open" in step.own]
+        self._closing = [step for step in steps if "on_close" in step.own]
         self._ticking = [step for step in steps if step.tick < inf]
         readers = [step for step in steps if step.reads is not None]
         self._readers: dict[str, list[HookStep]] = {
@@ -110,7 +111,7 @@ class SessionHooks:
 
     def opened(self, session: Session) -> Awaitable[None] | None:
         """It has opened."""
-        return _told(session, self._steps, "on_open", session)
+        return _told(session, self._opening, "on_open", session)
 
     def ticked(self, session: Session) -> Awaitable[None] | None:
         """`tick` seconds have passed."""
@@ -132,7 +133,7 @@ class SessionHooks:
 
     def ended(self, session: Session, ending: Ending) -> Awaitable[None] | None:
         """It is over."""
-        return _told(session, self._steps, "on_close", session, ending)
+        return _told(session, self._closing, "on_close", session, ending)
 
 
 def merged_reads(sender: Sender, reads: Iterable[Reads]) -> Reads | None:
@@ -237,17 +238,17 @@ def _judged(
 ) -> Sequence[Message | Close]:
     """A hook's result as a list. What `onError` says when it is none of what it may be."""
     try:
-        outputs = _listed(message, result)
-    except _Nonsense as error:
+        outputs = listed(message, result)
+    except Nonsense as error:
         step.counts.errors += 1
         what = f"on_message of {step.title} {error} (onError: {step.on_error})"
         log.error("session %s: %s", session.opening.id, what)
-        outputs = _listed(message, _instead(step, message))
+        outputs = listed(message, _instead(step, message))
     except BaseException as error:  # a generator's
         if _is_ours(error):
             raise
         _log_failure(step, "on_message", session)
-        outputs = _listed(message, _instead(step, message))
+        outputs = listed(message, _instead(step, message))
     if result is None:
         _tell_of_drop(step, session)
     elif outputs and isinstance(end := outputs[-1], Close):
@@ -275,53 +276,6 @@ def _is_ours(error: BaseException) -> bool:
     so GeneratorExit is.
     """
     return must_go_on(error) and not isinstance(error, GeneratorExit)
-
-
-class _Nonsense(Exception):
-    """A hook has returned what it may not."""
-
-
-def _listed(message: Message, result: object) -> Sequence[Message | Close]:
-    if result is None:
-        return ()
-    if isinstance(result, (Message, Close, str, bytes)):
-        return (_one(message, result),)
-    if isinstance(result, Iterable) and not isinstance(result, (bytearray, memoryview, dict)):
-        outputs = [_one(message, item) for item in islice(result, MOST_OUTPUTS + 1)]
-        if len(outputs) > MOST_OUTPUTS:
-            raise _Nonsense(f"returned over {MOST_OUTPUTS} messages in place of one")
-        ends = [at for at, output in enumerate(outputs) if isinstance(output, Close)]
-        return outputs[: ends[0] + 1] if ends else outputs
-    raise _Nonsense(
-        f"returned {_described(result)}; it may return a message, text, bytes, a list of these, "
-        "a Close or None"
-    )
-
-
-def _one(message: Message, item: object) -> Message | Close:
-    if isinstance(item, (str, bytes)):
-        return message.with_data(item)
-    if isinstance(item, Message) and isinstance(item.data, (str, bytes)):
-        return item
-    if isinstance(item, Close) and _may_be_sent(item):
-        return item
-    raise _Nonsense(f"returned {_described(item)}, which is neither a message nor a valid Close")
-
-
-def _may_be_sent(close: Close) -> bool:
-    """RFC 6455 §7.4: whether a Close frame may be so."""
-    code: object = close.code
-    reason: object = close.reason
-    if not (isinstance(code, int) and isinstance(reason, str)):
-        return False
-    return 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999
-
-
-def _described(value: object) -> str:
-    """What it is, and nothing of what people have written."""
-    if isinstance(value, Message):
-        return f"a Message whose data is {_described(value.data)}"
-    return repr(value) if isinstance(value, Close) else f"an object of {type(value).__name__}"
 
 
 def _instead(step: HookStep, message: Message) -> Message | Close | tuple[()]:
@@ -367,11 +321,9 @@ def _log_failure(step: HookStep, hook: str, session: Session) -> None:
 def _told(
     session: Session, steps: Sequence[HookStep], hook: str, *news: Any
 ) -> Awaitable[None] | None:
-    """Call a hook of each filter that has it; what is to be awaited then, if anything is."""
+    """Call a hook of these filters, which have it; what is to be awaited then, if anything is."""
     later: list[tuple[HookStep, Awaitable[object]]] = []
     for step in steps:
-        if not overrides(type(step.filter), hook):
-            continue
         called: Callable[..., object] = getattr(step.filter, hook)
         began, paused = perf_counter(), PAUSES.seconds
         try:

@@ -11,12 +11,11 @@ from codecs import getincrementaldecoder
 from easews import Data
 
 from ..relay.compiled import apply_mask, is_ascii, lengthen, payload_of
+from ..relay.frames import TEXT
 from ..relay.masking import rotate
 
 #: How much more than has come there is room for: a header alone costs no more than this.
 AHEAD = 256 * 1024
-
-_TEXT = 0x1
 
 _Utf8Decoder = getincrementaldecoder("utf-8")
 
@@ -37,7 +36,7 @@ class FrameBegun:
         self._header = header
         self._size = size
         self._key = key
-        self._decoder = _Utf8Decoder() if begun[0] & _TEXT else None
+        self._decoder = _Utf8Decoder() if begun[0] & TEXT else None
         self.filled(len(begun) - header)
 
     @property

@@ -6,7 +6,7 @@ from codecs import getincrementaldecoder
 
 from easews import Data
 
-_TEXT = 0x1
+from ..relay.frames import TEXT
 
 _Utf8Decoder = getincrementaldecoder("utf-8")
 
@@ -21,7 +21,7 @@ class Unfinished:
         self.raw = bytearray()
         self.payload = bytearray()
         self._keeps = True
-        self._checks = _Utf8Decoder() if first & _TEXT else None
+        self._checks = _Utf8Decoder() if first & TEXT else None
 
     def keep(self, raw: memoryview, limit: int) -> None:
         self._keeps = self._keeps and len(self.raw) + len(raw) <= limit

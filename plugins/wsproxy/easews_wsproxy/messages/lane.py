@@ -22,7 +22,7 @@ from easews import Close, Message, Outcome, Sender
 from ..relay.compiled import keep_freed_memory
 from ..relay.endstates import SEALED
 from ..relay.forwarding import swallows
-from ..relay.frames import PONG
+from ..relay.frames import COMPRESSED, PONG
 from ..relay.hookrunner import HookRunner
 from ..relay.leg import Leg
 from ..relay.session import RelaySession
@@ -31,7 +31,6 @@ from .deflate import Agreed, Deflater
 from .reading import Item, Reader
 from .writing import encode_message
 
-_COMPRESSED = 0x40
 #: Seconds that the hooks may take with what was read at once, until other sessions have their turn.
 _TURN = 0.002
 
@@ -331,8 +330,8 @@ class Lane:
         """Whether a message has come compressed; also when that is not known any more."""
         _, begin, _, raw = item
         if raw is None:
-            return bool(buffer[begin] & _COMPRESSED)
-        return not raw or bool(raw[0] & _COMPRESSED)
+            return bool(buffer[begin] & COMPRESSED)
+        return not raw or bool(raw[0] & COMPRESSED)
 
     def _recompress(self) -> Deflater | None:
         """A compressed message was changed: what the sender compresses later may refer to it, and

@@ -15,7 +15,7 @@ from typing import TypeAlias
 from easews import Data, Sender
 
 from ..relay.compiled import apply_mask, payload_of
-from ..relay.frames import MESSAGE_TOO_BIG, Fault, Walker
+from ..relay.frames import COMPRESSED, MESSAGE_TOO_BIG, TEXT, Fault, Walker
 from ..relay.masking import rotate
 from .deflate import Agreed, BadData, TooBig
 from .filling import FrameBegun
@@ -27,7 +27,7 @@ INVALID_DATA = 1007
 #: kilobyte may become a megabyte, and a filter take its time.
 INFLATED_BYTES = 1024 * 1024
 
-_TEXT, _CONTROL, _COMPRESSED, _FINAL = 0x1, 0x8, 0x40, 0x80
+_CONTROL, _FINAL = 0x8, 0x80
 _OPCODE = 0x0F
 
 #: A message or a control frame, as ``(data, begin, end, raw)``. `data` is the message's, and None
@@ -180,7 +180,7 @@ class Reader:
         message = self._message
         if message is not None:
             first, size = message.first, size + len(message.payload)
-        if size > self._limit and not first & _COMPRESSED:
+        if size > self._limit and not first & COMPRESSED:
             raise TooBig
 
     def _unmasked(self, payload: memoryview) -> bytes | memoryview:
@@ -192,13 +192,13 @@ class Reader:
 
     def _whole(self, first: int, payload: memoryview) -> Data:
         """The message of an unfragmented frame that is all there."""
-        if not first & _COMPRESSED:
-            return payload_of(payload, self._key, bool(first & _TEXT))
+        if not first & COMPRESSED:
+            return payload_of(payload, self._key, bool(first & TEXT))
         inflater = self._inflater
         inflated = inflater.inflate(self._unmasked(payload), self._limit)
         inflated += inflater.finish(self._limit - len(inflated))
         self._inflated += len(inflated)
-        return str(inflated, "utf-8") if first & _TEXT else inflated
+        return str(inflated, "utf-8") if first & TEXT else inflated
 
     def _join(self, raw: memoryview, payload: bytes | memoryview) -> None:
         """Add these bytes to the message, which begins here if none is under way."""
@@ -206,7 +206,7 @@ class Reader:
         if message is None:
             message = self._message = Unfinished(raw[0])
         message.keep(raw, self._raw_limit)
-        if message.first & _COMPRESSED:
+        if message.first & COMPRESSED:
             payload = self._inflater.inflate(payload, self._limit - len(message.payload))
         message.add(payload)
 
@@ -215,7 +215,7 @@ class Reader:
         message = self._message
         assert message is not None
         self._message = None
-        if message.first & _COMPRESSED:
+        if message.first & COMPRESSED:
             message.add(self._inflater.finish(self._limit - len(message.payload)))
             self._inflated += len(message.payload)
         return message.data(), pos, pos, message.raw
@@ -223,7 +223,7 @@ class Reader:
 
 def _is_single(first: int) -> bool:
     """Whether a message begins and ends in this frame, and is not compressed."""
-    return bool(first & _FINAL and first & _OPCODE) and not first & _COMPRESSED
+    return bool(first & _FINAL and first & _OPCODE) and not first & COMPRESSED
 
 
 def _extent(buffer: bytearray, pos: int, end: int, mask_bit: int) -> tuple[int, int]:

@@ -10,9 +10,14 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from easews import is_close_code
+
 from .compiled import FrameState, apply_mask
 
+TEXT, BINARY = 0x1, 0x2
 CLOSE, PING, PONG = 0x8, 0x9, 0xA
+#: RSV1, by which the first frame of a message says that it is compressed (RFC 7692 §6).
+COMPRESSED = 0x40
 
 PROTOCOL_ERROR = 1002
 MESSAGE_TOO_BIG = 1009
@@ -165,7 +170,7 @@ class Walker(FrameState):
             self.fault = Fault(PROTOCOL_ERROR, "a Close frame has a payload of one byte")
             return
         code = int.from_bytes(payload[:2])
-        if not may_be_sent(code):
+        if not is_close_code(code):
             self.fault = Fault(PROTOCOL_ERROR, f"a Close frame has the code {code}")
             return
         try:
@@ -207,11 +212,6 @@ class Walker(FrameState):
         if opcode == 0:
             return "a continuation frame has no message to continue"
         return "a new message starts before the last one was finished"
-
-
-def may_be_sent(code: int) -> bool:
-    """Whether a Close frame may carry this code (RFC 6455 §7.4, and the IANA registry)."""
-    return 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999
 
 
 def encode_frame(first: int, payload: bytes, mask: bytes | None = None) -> bytes:

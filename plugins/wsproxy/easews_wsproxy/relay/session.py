@@ -14,13 +14,13 @@ from functools import partial
 from math import inf
 from typing import Protocol
 
-from easews import Connection, Data, Ending, Notes, Opening, Side, Traffic
+from easews import Connection, Data, Ending, Notes, Opening, Side, Traffic, is_close_code
 
 from .closing import LOST, NO_CODE, Closing
 from .deadpeer import find_dead_peer
 from .endstates import SEALED, Receiving
 from .forwarding import adapt_read_size, pass_on, send_ping
-from .frames import encode_frame, may_be_sent, new_mask
+from .frames import encode_frame, new_mask
 from .hookrunner import HookRunner
 from .interest import is_unhindered, update_interest
 from .leg import Leg
@@ -129,7 +129,7 @@ class RelaySession:
         await self.clock.sleep(seconds)
 
     def close(self, code: int, reason: str) -> None:
-        if not may_be_sent(code):
+        if not is_close_code(code):
             self.fail(f"a filter has closed it with {code}, which no Close may have")
             return
         now = time.monotonic()
