@@ -52,7 +52,8 @@ class Classes:
     """An entry point that leads to these classes, and the plugin that brings them."""
 
     def __init__(self, name: str, filters: Iterable[type[Filter]]) -> None:
-        self.name = self.value = name
+        self.name: str = name
+        self.value: str = name
         self._filters = list(filters)
 
     def load(self) -> Classes:

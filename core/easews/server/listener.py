@@ -56,7 +56,7 @@ class Listener:
     def __init__(self, socks: list[socket.socket], site: Site) -> None:
         self._socks = socks
         self.addresses: list[Address] = [bound_address(sock) for sock in socks]
-        self.site = site
+        self.site: Site = site
         self._open = 0
         self._clients = ClientCounts()
         self._idle: list[_Place] = []

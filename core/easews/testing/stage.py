@@ -37,8 +37,8 @@ class Stage:
     """The filters of a conversation, entered, and the sessions that they have."""
 
     def __init__(self, tasks: TaskGroup, spec: PipelineSpec, filters: Mapping[str, Filter]) -> None:
-        self.clock = Clock()
-        self.sessions = Sessions()
+        self.clock: Clock = Clock()
+        self.sessions: Sessions = Sessions()
         self._tasks = tasks
         self._services = Services()
         self._services.run_in(tasks)
