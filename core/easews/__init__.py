@@ -30,6 +30,7 @@ The rooms of the engine, from the top down:
     net        sockets, and many of them behind one descriptor
     schema     JSON Schemas, and what is done with one                          (pure)
     addresses  IP addresses and networks                                        (pure)
+    owners     which filter something at work belongs to                        (pure)
     spelling   which known word a misspelt one is meant to be                   (pure)
     errors     one class for each thing that a caller handles differently
 """

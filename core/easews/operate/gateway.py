@@ -23,6 +23,7 @@ from ..config.model import Config, Drain, ServerSpec
 from ..errors import EasewsError
 from ..observe.accesslog import AccessLog
 from ..observe.formatted import FormattedAccessLog
+from ..owners import Owner
 from ..pipeline import Generation
 from ..server import ClientWatch, Listener, RequestIds, Router, ServerTls, Site, bind
 from ..services import Services
@@ -177,6 +178,17 @@ class Gateway:
     def tls(self) -> Mapping[str, ServerTls]:
         """The certificates that are served, by the name of the server."""
         return self._tls
+
+    def owners(self, *, older: bool = False) -> list[Owner]:
+        """The filters of the served config, each with what it has entered, such as its pools.
+
+        With `older`, those come behind that only sessions of older generations have.
+        """
+        served = dict.fromkeys(self._generation.owners)
+        if older:
+            for past in reversed(self._retired):
+                served |= dict.fromkeys(past.owners)
+        return list(served)
 
     async def _start(self, generation: Generation) -> None:
         entries = [entry for spec in generation.config.pipelines for entry in spec.filters]

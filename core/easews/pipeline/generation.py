@@ -12,6 +12,7 @@ from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
 from ..config.model import Config, FilterSpec, PipelineSpec
+from ..owners import Owner
 from ..sessions import Opening
 from .flow import Pipeline
 from .instances import Holders, Instance
@@ -130,6 +131,11 @@ class Generation:
         """Whether a session came by a pipeline that no later generation has."""
         pipeline = self._left.get(opening.route.pipeline)
         return pipeline is not None and pipeline.since <= opening.generation <= self.number
+
+    @property
+    def owners(self) -> list[Owner]:
+        """Its filters, in the order of the config, each with what it has entered."""
+        return [instance.owner for instance in self._instances.values()]
 
     async def wait_unused(self) -> None:
         """Return when the last request and session are over. Only of use once it is retired."""

@@ -15,6 +15,7 @@ from anyio.abc import TaskGroup, TaskStatus
 from ..config.model import FilterSpec
 from ..errors import FilterError
 from ..filters import Filter
+from ..owners import OWNER, Owner
 from ..plugins import raised_at
 
 log: logging.Logger = logging.getLogger("easews")
@@ -52,11 +53,15 @@ class Holders:
 
 
 class Instance(Holders):
-    """The filter that `entry` of the pipeline `pipeline` describes."""
+    """The filter that `entry` of the pipeline `pipeline` describes.
+
+    owner  lists what the filter has entered
+    """
 
     def __init__(self, pipeline: str, entry: FilterSpec) -> None:
         super().__init__()
         self.entry = entry
+        self.owner: Owner = Owner(pipeline, entry.name)
         place = f"{entry.place}: " if entry.place else ""
         package = entry.kind.distribution
         self._title = f"{place}filter {entry.name} of {pipeline} (package {package})"
@@ -84,6 +89,7 @@ class Instance(Holders):
 
     async def _live(self, *, task_status: TaskStatus[None]) -> None:
         entered = False
+        OWNER.set(self.owner)  # in this task, and those that the filter starts
         try:
             async with self.filter:
                 entered = True

@@ -10,6 +10,7 @@
     candidates  Candidates: which pool of several takes a request (pure)
     pools      Pools: the pools of a filter, and which takes a request
     watching   the tasks that a pool needs
+    running    which pools are at work, and whose they are (pure)
     succession  what stays when servers or configs change (pure)
     shedding   closes sessions after a scale-out
     turns      first_answer: one server of a pool after the other
@@ -49,6 +50,7 @@ from .pool import Pool
 from .pools import Pools
 from .queueing import Queue
 from .retries import Retries
+from .running import RunningPool, running_pools
 from .servers import Server, Via
 from .turns import Reply, first_answer
 
@@ -69,6 +71,7 @@ __all__ = [
     "Reply",
     "Retries",
     "RoundTrip",
+    "RunningPool",
     "Server",
     "ServerState",
     "Timeouts",
@@ -85,4 +88,5 @@ __all__ = [
     "origin_of",
     "passed_on",
     "pool_faults",
+    "running_pools",
 ]

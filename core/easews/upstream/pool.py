@@ -8,6 +8,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Self
 
 from ..http import Headers, Request
+from ..owners import OWNER, Owner
 from .attempts import Attempt
 from .balance import Policy, policy_for
 from .balance.rebalancing import Rebalance
@@ -38,6 +39,7 @@ class Pool:
     A server with the weight 0 gets none. An async context manager, for the tasks that it may need:
     a filter enters it and leaves it together with itself.
 
+    policy   the name of the policy by which it chooses, as in `loadBalance`
     retries  after which failures another server is asked
     line     the requests that wait while all servers are full
     """
@@ -57,6 +59,7 @@ class Pool:
         `sticky` is the cookie that `policy` looks at, if it does. `health` says which servers may
         be chosen.
         """
+        self.policy: str = "roundRobin"
         self.retries: Retries = Retries() if retries is None else retries
         self.line: Line = Line(Queue() if queue is None else queue)
         self._sticky = sticky
@@ -66,6 +69,7 @@ class Pool:
         self._following: Following | None = None
         self._watching = Watching()
         self._succession = Succession()
+        self._owner: Owner | None = None
         self._rebalancing: Rebalancing | None = None
         if rebalance is not None:
             self._rebalancing = Rebalancing(rebalance, self._succession)
@@ -110,6 +114,7 @@ class Pool:
             rebalance=Rebalance.from_spec(spec["rebalance"]) if "rebalance" in spec else None,
             health=HealthRules.from_spec(spec),
         )
+        pool.policy = balance.get("policy", policy)
         if resolve is not None:
             pool._follow(servers, resolve)
         return pool
@@ -131,9 +136,14 @@ class Pool:
     async def __aenter__(self) -> Self:
         await self._watching.__aenter__()
         self._succession.enter()
+        self._owner = OWNER.get()
+        if self._owner is not None:
+            self._owner.holds.append(self)
         return self
 
     async def __aexit__(self, *raised: Any) -> None:
+        if self._owner is not None:
+            self._owner.holds.remove(self)
         self._succession.leave()
         await self._watching.__aexit__(*raised)
 

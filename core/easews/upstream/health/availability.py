@@ -76,6 +76,7 @@ class ServerState:
     seconds     for how long that has been so; inf when it has always been
     last_error  why it last failed a check or a request; empty when it never has
     active      its open sessions and requests in progress
+    weight      its share of the requests at present, in proportion to those of the others
     """
 
     url: str
@@ -83,6 +84,7 @@ class ServerState:
     seconds: float
     last_error: str
     active: int
+    weight: float
 
 
 class Availability:
@@ -256,4 +258,4 @@ def _state(member: Member, now: float) -> ServerState:
         since = member.breaker.since
     elif condition.ejected(now):
         state, since, error = "ejected", standing.ejection.since, standing.ejection.last_error
-    return ServerState(member.server.url, state, now - since, error, standing.active)
+    return ServerState(member.server.url, state, now - since, error, standing.active, member.weight)
