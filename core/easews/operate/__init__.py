@@ -7,6 +7,9 @@ drain        when to close each of many sessions           (pure)
 draining     the sessions that wait for their Close
 apart        a config read in a process of its own
 reloading    a new config in the place of the one that is served, whoever asks for it
+control      what may be asked of a running gateway: plain values
+queries      which sessions a query means      (pure)
+controlling  the same of the gateway of this process
 watching     files that are saved: filters, and configs
 renewal      certificates whose files have changed
 descriptors  the limit of open files

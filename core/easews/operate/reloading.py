@@ -11,6 +11,7 @@ import anyio
 from ..config.model import Config
 from ..errors import ConfigError, EasewsError
 from ..observe.logs import log_event
+from .control import Outcome, ReloadResult
 from .descriptors import raise_limit
 from .gateway import Gateway
 from .reload import Plan
@@ -36,6 +37,7 @@ class Reloader:
         self._read = read
         self._asked: list[str] = []
         self._wanted: anyio.Event | None = None
+        self._reloading = anyio.Lock()
 
     def ask(self, why: str) -> None:
         """Reload soon. While a reload goes on, all that ask are served by one that follows it:
@@ -54,8 +56,15 @@ class Reloader:
             why, self._asked = ", ".join(dict.fromkeys(self._asked)), []
             await self.reload(gateway, why)
 
-    async def reload(self, gateway: Gateway, why: str) -> None:
-        """Read the config, and serve it. What is wrong is logged, and then nothing changes."""
+    async def reload(self, gateway: Gateway, why: str) -> ReloadResult:
+        """Read the config, and serve it. What is wrong is logged, and then nothing changes.
+
+        One reload at a time: whoever asks during another one waits for its end.
+        """
+        async with self._reloading:
+            return await self._reload(gateway, why)
+
+    async def _reload(self, gateway: Gateway, why: str) -> ReloadResult:
         log.info("%s: the config is read again", why)
         try:
             with anyio.fail_after(PATIENCE):
@@ -66,20 +75,23 @@ class Reloader:
                 plan = await gateway.replace(config)
         except ConfigError as error:
             log_all(error.problems)
-            _not_reloaded(gateway, "it has faults; `easews validate` shows them, too")
+            why = "it has faults; `easews validate` shows them, too"
+            return _not_reloaded(gateway, why, list(map(str, error.problems)))
         except EasewsError as error:
-            _not_reloaded(gateway, str(error))
+            return _not_reloaded(gateway, str(error))
         except TimeoutError:
-            _not_reloaded(gateway, f"that took more than {PATIENCE:g} s")
+            return _not_reloaded(gateway, f"that took more than {PATIENCE:g} s")
         except Exception:
             log.exception("not reloaded: generation %d goes on", gateway.generation)
-        else:
-            _tell(gateway, plan)
-            raise_limit(config)
-            for tls in set(gateway.tls.values()) - before:
-                for pair in tls.pairs:
-                    log.info("%s", told(tls.name, pair))
-                warn_of_old(tls)
+            return _result("refused", gateway, problems=["it failed; the log says more"])
+        _tell(gateway, plan)
+        raise_limit(config)
+        for tls in set(gateway.tls.values()) - before:
+            for pair in tls.pairs:
+                log.info("%s", told(tls.name, pair))
+            warn_of_old(tls)
+        outcome: Outcome = "reloaded" if plan.changes else "unchanged"
+        return _result(outcome, gateway, list(map(str, plan.changes)))
 
 
 def log_all(problems: Sequence[object]) -> None:
@@ -90,8 +102,20 @@ def log_all(problems: Sequence[object]) -> None:
         log.error("and %d more", len(problems) - MOST_TOLD)
 
 
-def _not_reloaded(gateway: Gateway, why: str) -> None:
+def _not_reloaded(gateway: Gateway, why: str, problems: Sequence[str] = ()) -> ReloadResult:
     log.error("not reloaded, generation %d goes on: %s", gateway.generation, why)
+    return _result("refused", gateway, problems=problems or [why])
+
+
+def _result(
+    outcome: Outcome, gateway: Gateway, changes: Sequence[str] = (), problems: Sequence[str] = ()
+) -> ReloadResult:
+    return {
+        "outcome": outcome,
+        "generation": gateway.generation,
+        "changes": [*changes],
+        "problems": [*problems],
+    }
 
 
 def _tell(gateway: Gateway, plan: Plan) -> None:

@@ -1,0 +1,166 @@
+"""`Control` over the gateway of this process."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import AsyncIterator
+from importlib import metadata
+from typing import Any
+
+from ..messages import is_close_code
+from ..sessions import Session
+from .control import (
+    NotAvailable,
+    PoolState,
+    Query,
+    Refused,
+    ReloadResult,
+    SessionPage,
+    SessionState,
+    State,
+    Status,
+)
+from .gateway import Gateway
+from .queries import chosen, has_condition, page
+from .reloading import Reloader
+
+#: What the note of a filter that relays sessions begins with.
+_RELAY = "relay: "
+#: RFC 6455 §5.5: a Close has 125 bytes at most, two of which are its code.
+_LONGEST_REASON = 123
+
+
+class GatewayControl:
+    """The gateway of this process; `reloader` is the one that signals ask, too.
+
+    `backend` is the event loop.
+    """
+
+    def __init__(self, gateway: Gateway, reloader: Reloader, backend: str = "asyncio") -> None:
+        self._gateway = gateway
+        self._reloader = reloader
+        self._backend = backend
+        self._started = time.time()
+
+    async def status(self) -> Status:
+        """The gateway as a whole."""
+        gateway = self._gateway
+        state: State = "ready"
+        older = gateway.older.items()
+        return {
+            "version": metadata.version("easews"),
+            "state": state,
+            "ready": state == "ready",
+            "pid": os.getpid(),
+            "started": self._started,
+            "generation": gateway.generation,
+            "older": [{"generation": number, "sessions": count} for number, count in older],
+            "sessions": len(gateway.sessions),
+            "draining": gateway.draining,
+            "held": sum(session.held for session in gateway.sessions),
+            "backend": self._backend,
+            "relay": _relay(gateway),
+            "listeners": [
+                {"server": name, "address": str(address), "tls": name in gateway.tls}
+                for name, listener in gateway.listeners.items()
+                for address in listener.addresses
+            ],
+            "workers": [],
+            "kept_behind": 0,
+        }
+
+    async def config(self) -> list[object]:
+        """The objects that are served, defaults filled in and secrets masked as ``***``."""
+        return []
+
+    async def pools(self) -> list[PoolState]:
+        """The pools of all filters, and the health of their servers."""
+        return []
+
+    async def sessions(self, query: Query) -> SessionPage:
+        """Some of the open sessions."""
+        return page(self._states(), query)
+
+    async def session(self, id: str) -> SessionState | None:
+        """An open session; None when there is none with this id."""
+        session = self._gateway.sessions.get(id)
+        return None if session is None else state_of(session, time.time())
+
+    async def close(self, query: Query, code: int, reason: str) -> int:
+        """Have sessions closed, and return how many. Refused when the query has no condition."""
+        if not has_condition(query):
+            raise Refused("this would close all sessions: say which, such as by 'route'")
+        if not is_close_code(code) or len(reason.encode()) > _LONGEST_REASON:
+            raise Refused("no Close can have this code, or a reason of more than 123 bytes")
+        ids = [state["id"] for state in chosen(self._states(), query)]
+        for session in filter(None, map(self._gateway.sessions.get, ids)):
+            session.close(code, reason)
+        return len(ids)
+
+    async def ping(self, id: str) -> bool:
+        """Ping both sides of a session; False when it is not open."""
+        session = self._gateway.sessions.get(id)
+        if session is not None:
+            session.ping()
+        return session is not None
+
+    async def drain_server(self, url: str) -> int:
+        """Drain a server: it gets nothing new, and its sessions are closed slowly; how many."""
+        raise NotAvailable("servers cannot be drained yet")
+
+    async def undrain_server(self, url: str) -> bool:
+        """Use a server again; False when it was not drained."""
+        raise NotAvailable("servers cannot be drained yet")
+
+    async def reload(self) -> ReloadResult:
+        """Read the config again, and serve it unless something is wrong with it."""
+        return await self._reloader.reload(self._gateway, "the admin interface")
+
+    async def metrics(self) -> bytes:
+        """The metrics as OpenMetrics text."""
+        raise NotAvailable("there are no metrics yet")
+
+    async def tap(self, id: str) -> AsyncIterator[dict[str, Any]]:
+        """The frames of a session from now on, as long as this is iterated."""
+        raise NotAvailable("sessions cannot be tapped yet")
+        yield {}  # this is what makes it an iterator
+
+    def _states(self) -> list[SessionState]:
+        now = time.time()
+        return [state_of(session, now) for session in self._gateway.sessions]
+
+
+def state_of(session: Session, now: float) -> SessionState:
+    """A session as plain values; `now` is by `time.time`."""
+    opening = session.opening
+    client, backend = session.traffic()
+    return {
+        "id": opening.id,
+        "client": opening.client,
+        "server": opening.route.server,
+        "route": opening.route.path,
+        "pipeline": opening.route.pipeline,
+        "backend": opening.backend,
+        "path": opening.path,
+        "opened": opening.opened,
+        "age": max(0.0, now - opening.opened),
+        "handshake": opening.handshake,
+        "generation": opening.generation,
+        "labels": dict(opening.labels),
+        "messages_in": client.messages,
+        "bytes_in": client.bytes,
+        "messages_out": backend.messages,
+        "bytes_out": backend.bytes,
+        "client_rtt": client.rtt,
+        "backend_rtt": backend.rtt,
+        "held": session.held,
+        "worker": 0,
+    }
+
+
+def _relay(gateway: Gateway) -> str:
+    """How sessions are relayed, as the filter that does it notes; empty without one."""
+    entries = (entry for spec in gateway.config.pipelines for entry in spec.filters)
+    notes = (entry.kind.filter_class.build_note for entry in entries)
+    return next((note.removeprefix(_RELAY) for note in notes if note.startswith(_RELAY)), "")

@@ -1,0 +1,158 @@
+"""What a running gateway answers to whoever administers it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+from tests.core.test_reloading import Disk, Says, config
+
+from easews import ConfigError, Opening, Route
+from easews.errors import Problem
+from easews.operate.control import Control, NotAvailable, Refused
+from easews.operate.controlling import GatewayControl
+from easews.operate.reloading import Reloader
+from easews.testing import OpenSession, Running, gateway
+
+
+@asynccontextmanager
+async def controlled(disk: Disk | None = None) -> AsyncIterator[tuple[Control, Running]]:
+    async with gateway(config("one"), Says) as running:
+        reloader = Reloader((disk or Disk(config("one"))).read)
+        yield GatewayControl(running.gateway, reloader, "a loop"), running
+
+
+def opened(running: Running, id: str, user: str = "ann", held: int = 0) -> OpenSession:
+    route = Route("s", "/ws", "p", "s * /ws")
+    opening = Opening(id, "10.0.0.1", route, "ws://b:1", 0.25, 5.0, 1, {"user": user}, "/ws/1")
+    session = OpenSession(opening, held)
+    running.sessions.opened(session)
+    return session
+
+
+async def test_the_status_tells_what_is_served_and_what_is_open() -> None:
+    async with controlled() as (control, running):
+        opened(running, "a-1", held=3)
+        opened(running, "a-2", held=4)
+        status = await control.status()
+        assert (status["state"], status["ready"], status["backend"]) == ("ready", True, "a loop")
+        assert (status["sessions"], status["held"], status["generation"]) == (2, 7, 1)
+        assert status["pid"] == os.getpid()
+        assert status["listeners"] == [
+            {"server": "s", "address": str(running.address), "tls": False}
+        ]
+
+
+async def test_a_session_is_told_as_plain_values() -> None:
+    async with controlled() as (control, running):
+        opened(running, "a-1")
+        state = await control.session("a-1")
+        assert state is not None
+        assert state["age"] > 0
+        assert {**state, "age": 0} == {
+            "id": "a-1",
+            "client": "10.0.0.1",
+            "server": "s",
+            "route": "/ws",
+            "pipeline": "p",
+            "backend": "ws://b:1",
+            "path": "/ws/1",
+            "opened": 5.0,
+            "age": 0,
+            "handshake": 0.25,
+            "generation": 1,
+            "labels": {"user": "ann"},
+            "messages_in": 0,
+            "bytes_in": 0,
+            "messages_out": 0,
+            "bytes_out": 0,
+            "client_rtt": None,
+            "backend_rtt": None,
+            "held": 0,
+            "worker": 0,
+        }
+        assert await control.session("a-2") is None
+        assert (await control.sessions({}))["sessions"][0]["id"] == "a-1"
+
+
+async def test_sessions_are_closed_by_what_a_query_says() -> None:
+    async with controlled() as (control, running):
+        ann, bob = opened(running, "a-1"), opened(running, "a-2", "bob")
+        assert await control.close({"labels": {"user": "bob"}}, 4000, "bye") == 1
+        assert (ann.closes, bob.closes) == ([], [(4000, "bye")])
+
+
+@pytest.mark.parametrize(
+    ("query", "code", "reason"),
+    [
+        ({}, 1000, ""),
+        ({"limit": 1}, 1000, ""),
+        ({"client": ""}, 1000, ""),
+        ({"client": "10.0.0.1"}, 1005, ""),
+        ({"client": "10.0.0.1"}, 1000, "\u00e9" * 62),
+    ],
+)
+async def test_a_close_of_everything_or_one_that_cannot_be_sent_is_refused(
+    query: dict[str, object], code: int, reason: str
+) -> None:
+    async with controlled() as (control, running):
+        session = opened(running, "a-1")
+        with pytest.raises(Refused):
+            await control.close(query, code, reason)  # type: ignore[arg-type]
+        assert session.closes == []
+
+
+async def test_a_session_is_pinged() -> None:
+    async with controlled() as (control, running):
+        session = opened(running, "a-1")
+        assert await control.ping("a-1")
+        assert not await control.ping("a-2")
+        assert session.pings == 1
+
+
+async def test_a_reload_tells_what_has_come_of_it() -> None:
+    disk = Disk(config("one"))
+    async with controlled(disk) as (control, _):
+        assert await control.reload() == {
+            "outcome": "unchanged",
+            "generation": 1,
+            "changes": [],
+            "problems": [],
+        }
+        disk.found = config("two")
+        assert await control.reload() == {
+            "outcome": "reloaded",
+            "generation": 2,
+            "changes": ["pipeline p: filter says changed (text)"],
+            "problems": [],
+        }
+
+
+async def test_a_reload_that_is_refused_tells_why() -> None:
+    disk = Disk(ConfigError([Problem("gw.yaml", 3, 1, "s.port", "no port")]))
+    async with controlled(disk) as (control, _):
+        assert await control.reload() == {
+            "outcome": "refused",
+            "generation": 1,
+            "changes": [],
+            "problems": ["gw.yaml:3:1: s.port: no port"],
+        }
+        disk.found = replace(config("two"), servers=())
+        assert (await control.reload())["problems"] == ["there is no HTTPServer in it; write one"]
+        disk.found = RuntimeError("the disk")
+        assert (await control.reload())["problems"] == ["it failed; the log says more"]
+
+
+async def test_what_is_not_there_yet_says_so() -> None:
+    async with controlled() as (control, _):
+        with pytest.raises(NotAvailable):
+            await control.metrics()
+        with pytest.raises(NotAvailable):
+            await control.drain_server("ws://b:1")
+        with pytest.raises(NotAvailable):
+            await control.undrain_server("ws://b:1")
+        with pytest.raises(NotAvailable):
+            await anext(control.tap("a-1"))
