@@ -20,6 +20,7 @@ trust       what filters and their servers say about trusted proxies
 sessions    filters of messages that no message reaches
 shadows     paths that never match, because of an earlier one
 excerpts    the line that a problem stands in, without its secrets            (pure)
+shown       the objects as they may be shown, without secrets                 (pure)
 build       checked documents -> model
 patterns    what the hosts and paths of rules are compared with               (pure)
 model       Config and its parts: what the rest of easews reads               (values)

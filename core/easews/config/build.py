@@ -29,6 +29,7 @@ from .model import (
     StepSpec,
 )
 from .schemas import object_schema
+from .shown import shown
 from .tls import tls_spec
 
 Fields = Mapping[str, Any]
@@ -49,6 +50,7 @@ def build(checked: Iterable[Checked], kinds: Kinds) -> Config:
             _pipeline(given, it, kinds) for given, it in objects if given["kind"] == "Pipeline"
         ),
         gateway=_gateway(gateways[0] if gateways else complete(object_schema("Gateway"), {})),
+        shown=shown(objects, kinds),
     )
 
 

@@ -214,11 +214,15 @@ class GatewaySpec:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """All objects of the files, in written order."""
+    """All objects of the files, in written order.
+
+    `shown` is a list of them in JSON, as they may be shown.
+    """
 
     servers: tuple[ServerSpec, ...]
     pipelines: tuple[PipelineSpec, ...]
     gateway: GatewaySpec
+    shown: str = field(default="[]", compare=False, repr=False)
 
     @property
     def files(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import AsyncIterator
@@ -72,7 +73,8 @@ class GatewayControl:
 
     async def config(self) -> list[object]:
         """The objects that are served, defaults filled in and secrets masked as ``***``."""
-        return []
+        objects: list[object] = json.loads(self._gateway.config.shown)
+        return objects
 
     async def pools(self) -> list[PoolState]:
         """The pools of all filters, and the health of their servers."""

@@ -1,0 +1,146 @@
+"""What a config shows of itself has no secret in it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from easews.config import Source, from_sources
+from easews.config.documents import Node, Place
+from easews.config.schemas import OBJECT_KINDS, kind_schema
+from easews.config.shown import MASKED, Mask
+from easews.plugins import Kinds, discover
+from easews.schema import Bound
+from easews.schema.parts import possible
+
+SECRET = "s3cr3t-4711"
+KINDS: Kinds = discover()
+
+
+def ways_to_secrets(schema: Bound, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The paths of all writeOnly fields, as far as five steps deep."""
+    for part in possible(schema):
+        if part.get("writeOnly"):
+            yield way
+        if len(way) < 5:
+            steps = list(part.get("properties", {}).items())
+            steps += [("any", sub) for sub in part.get("patternProperties", {}).values()]
+            steps += (
+                [("any", part["additionalProperties"])] if "additionalProperties" in part else []
+            )
+            steps += [(0, part["items"])] if "items" in part else []
+            for step, sub in steps:
+                if isinstance(sub, Bound):
+                    yield from ways_to_secrets(sub, (*way, step))
+
+
+WAYS = sorted(
+    {
+        (kind, way)
+        for kind in (*OBJECT_KINDS, *KINDS)
+        for way in ways_to_secrets(kind_schema(kind, KINDS))
+    },
+    key=repr,
+)
+
+
+def at(way: tuple[Any, ...], value: Any) -> Any:
+    for step in reversed(way):
+        value = [value] if isinstance(step, int) else {step: value}
+    return value
+
+
+secrets = st.one_of(
+    st.just(SECRET),
+    st.just([SECRET]),
+    st.just({"name": SECRET}),
+)
+
+
+def test_there_are_secrets_to_look_for() -> None:
+    assert len(WAYS) > 10
+    assert ("HTTPServer", ("keyPassword",)) in WAYS
+
+
+@given(st.sampled_from(WAYS), secrets)
+def test_no_write_only_field_of_any_kind_is_shown(place: tuple[str, Any], secret: Any) -> None:
+    kind, way = place
+    done = Mask(possible(kind_schema(kind, KINDS))).masked(at(way, secret))
+    assert SECRET not in json.dumps(done)
+    assert MASKED in json.dumps(done)
+
+
+@given(
+    st.recursive(
+        st.sampled_from([SECRET, "text", 7, None, True, float("inf"), float("nan")]),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(st.sampled_from(["port", "rules", "x"]), inner, max_size=3)
+        ),
+        max_leaves=12,
+    )
+)
+def test_what_a_variable_was_put_into_is_not_shown(value: Any) -> None:
+    done = Mask(possible(kind_schema("HTTPServer", KINDS))).masked(value, written(value))
+    assert SECRET not in json.dumps(done, allow_nan=False)
+
+
+def written(value: Any) -> Node:
+    """`value` as a file has it, in which secrets come from variables."""
+    steps: Any = value.items() if isinstance(value, dict) else ()
+    steps = enumerate(value) if isinstance(value, list) else steps
+    inner = {step: written(it) for step, it in steps}
+    return Node(value, Place(1, 1, 1, 1), inner, hidden=value == SECRET)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("ws://user:pass@b:1/x", "ws://***@b:1/x"),
+        ("https://b/?token=abc", "https://b/?***"),
+        ("ws://b:1/x", "ws://b:1/x"),
+        ({"X-Api-Key": "abc", "Accept": "text/html"}, {"X-Api-Key": "***", "Accept": "text/html"}),
+        ({"Authorization": ["Bearer abc"]}, {"Authorization": "***"}),
+        ({"key": "Cookie", "values": ["abc"]}, {"key": "Cookie", "values": "***"}),
+        ({"key": "X-Room", "values": ["abc"]}, {"key": "X-Room", "values": ["abc"]}),
+    ],
+)
+def test_secrets_without_a_schema_are_told_by_their_names(value: Any, expected: Any) -> None:
+    assert Mask([]).masked(value) == expected
+
+
+CONFIG = """
+kind: HTTPServer
+name: s
+port: 80
+headerTimeout: 2s
+clientMaxBodySize: -1
+rules: [{paths: [{pathPrefix: /, backend: p, headers: [{key: X-Token, values: [s3cr3t-4711]}]}]}]
+---
+kind: Pipeline
+name: p
+data: {password: s3cr3t-4711, room: "${ROOM}"}
+filters:
+- {kind: RequestAdaptor, name: stamp, header: {set: {Authorization: Bearer s3cr3t-4711}}}
+- kind: WebSocketProxy
+  name: proxy
+  pools:
+  - servers: [{url: "ws://127.0.0.1:9/"}]
+    loadBalance: {stickySession: {mode: DurationBased, secret: s3cr3t-4711-s3cr3t-4711}}
+"""
+
+
+def test_a_config_shows_its_objects_with_defaults_and_without_secrets() -> None:
+    config = from_sources([Source("gw.yaml", CONFIG)], KINDS, {"ROOM": SECRET})
+    assert SECRET not in config.shown
+    server, pipeline = json.loads(config.shown)
+    assert (server["name"], server["headerTimeout"], server["bodyTimeout"]) == ("s", 2.0, 30.0)
+    assert pipeline["data"] == {"password": "***", "room": "***"}
+    proxy = pipeline["filters"][1]
+    assert (proxy["kind"], proxy["name"]) == ("WebSocketProxy", "proxy")
+    assert proxy["pools"][0]["loadBalance"]["stickySession"]["secret"] == "***"
