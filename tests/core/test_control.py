@@ -15,7 +15,7 @@ from easews.errors import Problem
 from easews.operate.control import Control, NotAvailable, Refused
 from easews.operate.controlling import GatewayControl
 from easews.operate.reloading import Reloader
-from easews.testing import OpenSession, Running, gateway
+from easews.testing import OpenSession, Running, gateway, load_config
 
 
 @asynccontextmanager
@@ -156,3 +156,30 @@ async def test_what_is_not_there_yet_says_so() -> None:
             await control.undrain_server("ws://b:1")
         with pytest.raises(NotAvailable):
             await anext(control.tap("a-1"))
+
+
+async def test_the_pools_are_told_with_the_health_of_their_servers() -> None:
+    proxied = load_config(
+        "{kind: HTTPServer, name: s, port: 80, clientMaxBodySize: -1,"
+        " rules: [{paths: [{backend: p}]}]}\n---\n"
+        "{kind: Pipeline, name: p, filters: [{kind: WebSocketProxy, name: proxy,"
+        " pools: [{servers: [{url: 'ws://127.0.0.1:9'}], loadBalance: {policy: random}}]}]}"
+    )
+    async with gateway(proxied) as running:
+        control = GatewayControl(running.gateway, Reloader(Disk(proxied).read))
+        (pool,) = await control.pools()
+        (server,) = pool["servers"]
+        assert (pool["pipeline"], pool["filter"], pool["pool"]) == ("p", "proxy", 0)
+        assert pool["policy"] == "random"
+        assert (server["url"], server["state"], server["active"]) == ("ws://127.0.0.1:9", "up", 0)
+        assert (server["since"], server["error"]) == (None, None)
+        assert (await control.status())["relay"] in ("compiled", "pure Python")
+
+
+async def test_the_config_is_told_without_secrets() -> None:
+    async with controlled() as (control, _):
+        server, pipeline = await control.config()
+        assert server["name"] == "s"  # type: ignore[index]
+        assert pipeline["filters"] == [  # type: ignore[index]
+            {"kind": "Says", "name": "says", "text": "one"}
+        ]

@@ -149,8 +149,9 @@ class ServerState(TypedDict):
     """A server of a pool, as its pool sees it.
 
     since   when it got into this state, by `time.time`; None when that is not known
-    error   why, if it is out of service
+    error   why it last failed; None when it never has
     active  open sessions and requests in progress
+    weight  its share of the requests at present, in proportion to those of the others
     """
 
     url: str
@@ -158,7 +159,7 @@ class ServerState(TypedDict):
     since: float | None
     error: str | None
     active: int
-    weight: int
+    weight: float
 
 
 class PoolState(TypedDict):

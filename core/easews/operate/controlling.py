@@ -7,10 +7,12 @@ import os
 import time
 from collections.abc import AsyncIterator
 from importlib import metadata
+from math import isinf
 from typing import Any
 
 from ..messages import is_close_code
 from ..sessions import Session
+from ..upstream import RunningPool, running_pools
 from .control import (
     NotAvailable,
     PoolState,
@@ -78,7 +80,8 @@ class GatewayControl:
 
     async def pools(self) -> list[PoolState]:
         """The pools of all filters, and the health of their servers."""
-        return []
+        now = time.time()
+        return [pool_state(running, now) for running in running_pools(self._gateway.owners())]
 
     async def sessions(self, query: Query) -> SessionPage:
         """Some of the open sessions."""
@@ -158,6 +161,27 @@ def state_of(session: Session, now: float) -> SessionState:
         "backend_rtt": backend.rtt,
         "held": session.held,
         "worker": 0,
+    }
+
+
+def pool_state(running: RunningPool, now: float) -> PoolState:
+    """A pool as plain values; `now` is by `time.time`."""
+    return {
+        "pipeline": running.pipeline,
+        "filter": running.filter,
+        "pool": running.index,
+        "policy": running.pool.policy,
+        "servers": [
+            {
+                "url": server.url,
+                "state": server.state,
+                "since": None if isinf(server.seconds) else now - server.seconds,
+                "error": server.last_error or None,
+                "active": server.active,
+                "weight": server.weight,
+            }
+            for server in running.pool.states()
+        ],
     }
 
 
