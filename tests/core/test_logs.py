@@ -7,8 +7,11 @@ import json
 import logging
 import os
 import re
+import subprocess
+import sys
 import time
 from contextlib import ExitStack
+from pathlib import Path
 from threading import Thread
 
 import anyio
@@ -226,3 +229,34 @@ async def test_the_log_has_the_path_that_was_asked_for_and_the_one_of_the_config
     lines = {record.getMessage(): vars(record)[FIELDS] for record in caplog.records}
     assert (lines["request"]["target"], lines["request"]["route"]) == ("/chat/1?token=", "/chat/")
     assert (lines["session"]["path"], lines["session"]["route"]) == ("/chat/1", "/chat/")
+
+
+def test_each_of_several_processes_says_which_one_it_is() -> None:
+    assert TextFormatter(2).format(EVENT).endswith(r'cause="go \"away\"\n" worker=2')
+    assert json.loads(JsonFormatter(2).format(EVENT))["worker"] == 2
+
+
+def test_lines_of_several_processes_do_not_get_into_each_other(tmp_path: Path) -> None:
+    code = (
+        "import logging, sys\n"
+        "from easews.observe.logs import writing_logs\n"
+        "number, turns = map(int, sys.argv[1:])\n"
+        "with writing_logs('text', worker=number, turns=turns):\n"
+        "    for line in range(300):\n"
+        "        logging.getLogger('easews').info('%s', str(number) * 3000)\n"
+    )
+    reading, writing = os.pipe()  # a full pipe takes parts of what is written
+    with (tmp_path / "turns").open("w") as turns, os.fdopen(reading) as log:
+        processes = [
+            subprocess.Popen(
+                [sys.executable, "-c", code, str(number), str(turns.fileno())],
+                stderr=writing,
+                pass_fds=[turns.fileno()],
+            )
+            for number in (1, 2, 3)
+        ]
+        os.close(writing)
+        lines = [line.split(" ", 1)[1] for line in log]
+        assert [process.wait(30) for process in processes] == [0, 0, 0]
+    whole = [f"INFO {str(number) * 3000} worker={number}\n" for number in (1, 2, 3)]
+    assert [lines.count(line) for line in whole] == [300, 300, 300]

@@ -7,6 +7,7 @@ sockets        their options, and connecting one
 pem            certificates and keys as PEM: read, compared, dated              (pure)
 certificates   those that a config names, inline or in files, loaded
 contexts       TLS contexts from certificates and keys in memory
+channel        messages to another process on this machine, with descriptors
 poller         many descriptors behind one: epoll or kqueue
 proxyprotocol  what a proxy in front sends first: whose connection it is        (pure)
 """

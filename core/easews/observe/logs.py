@@ -6,6 +6,7 @@ with fields (``extra={FIELDS: {...}}``) is an event: `name key=value …` or one
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
 import os
@@ -33,7 +34,11 @@ STOP_SECONDS = 5.0
 
 
 class LineFormatter(logging.Formatter):
-    """A record as `line` says."""
+    """A record as `line` says. `worker` is the number of this process, 0 for the only one."""
+
+    def __init__(self, worker: int = 0) -> None:
+        super().__init__()
+        self.worker = worker
 
     def format(self, record: logging.LogRecord) -> str:
         fields: Mapping[str, Any] = getattr(record, FIELDS, {})
@@ -56,6 +61,8 @@ class TextFormatter(LineFormatter):
         if LINE in fields:
             return escaped(fields[LINE])
         pairs = [f"{key}={_quoted(value)}" for key, value in fields.items() if value != ""]
+        if self.worker:
+            pairs.append(f"worker={self.worker}")
         line = " ".join([timestamp(at), level, escaped(message), *pairs])
         return line + "".join(f"\n    {escaped(part)}" for part in trace.splitlines())
 
@@ -67,6 +74,8 @@ class JsonFormatter(LineFormatter):
         self, at: float, level: str, message: str, fields: Mapping[str, Any], trace: str = ""
     ) -> str:
         shown = {"time": timestamp(at), "level": level.lower(), "event": message, **fields}
+        if self.worker:
+            shown["worker"] = self.worker
         if trace:
             shown["exception"] = trace
         return json.dumps(shown)
@@ -129,11 +138,14 @@ def log_event(log: logging.Logger, name: str, fields: Mapping[str, Any]) -> None
 
 
 class _WritingHandler(logging.Handler):
-    """Passes records to a thread that formats and writes them, many at a time."""
+    """Passes records to a thread that formats and writes them, many at a time. It writes while it
+    has the lock of the file `turns`, so that several processes can write to the same stream.
+    """
 
-    def __init__(self, stream: TextIO, formatter: LineFormatter) -> None:
+    def __init__(self, stream: TextIO, formatter: LineFormatter, turns: int | None = None) -> None:
         super().__init__()
         self._stream = stream
+        self._turns = turns
         self._formatter = formatter
         self._records: deque[logging.LogRecord | _Event] = deque()
         self._dropped = 0
@@ -179,8 +191,9 @@ class _WritingHandler(logging.Handler):
             try:
                 count = min(len(self._records), WRITTEN_AT_ONCE)
                 lines = [self._line(self._records.popleft()) for _ in range(count)]
-                self._stream.write("\n".join(lines) + "\n")
-                self._stream.flush()
+                with _locked(self._turns):
+                    self._stream.write("\n".join(lines) + "\n")
+                    self._stream.flush()
             except (OSError, ValueError):
                 return  # nobody reads any more, which is no reason to stop serving
 
@@ -192,6 +205,18 @@ class _WritingHandler(logging.Handler):
         except Exception as error:  # arguments that do not fit their text
             what = escaped(repr(record.msg))
             return f"{timestamp(record.created)} ERROR {what} cannot be shown: {error}"
+
+
+@contextmanager
+def _locked(file: int | None) -> Iterator[None]:
+    if file is None:
+        yield
+        return
+    fcntl.lockf(file, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.lockf(file, fcntl.LOCK_UN)
 
 
 def _sole_writer() -> _WritingHandler | None:
@@ -211,10 +236,16 @@ def end_process(status: int) -> NoReturn:
 
 
 @contextmanager
-def writing_logs(format: str, stream: TextIO | None = None) -> Iterator[None]:
-    """Write the log of `easews` to `stream` (standard error) while the block runs."""
-    formatter = JsonFormatter() if format == "json" else TextFormatter()
-    handler = _WritingHandler(stream or sys.stderr, formatter)
+def writing_logs(
+    format: str, stream: TextIO | None = None, *, worker: int = 0, turns: int | None = None
+) -> Iterator[None]:
+    """Write the log of `easews` to `stream` (standard error) while the block runs.
+
+    Each of several processes has its number as `worker`, and `turns`, which is a file of theirs
+    that is open for writing: it is locked so that no line gets into the middle of another one.
+    """
+    formatter = JsonFormatter(worker) if format == "json" else TextFormatter(worker)
+    handler = _WritingHandler(stream or sys.stderr, formatter, turns)
     logger = _all
     before = (logger.level, logger.propagate)
     logger.addHandler(handler)

@@ -13,5 +13,6 @@ controlling  the same of the gateway of this process
 watching     files that are saved: filters, and configs
 renewal      certificates whose files have changed
 descriptors  the limit of open files
+supervision  which worker processes are to be started, and when   (pure)
 process      signals, exit status
 """

@@ -25,7 +25,7 @@ from ..observe.accesslog import AccessLog
 from ..observe.formatted import FormattedAccessLog
 from ..owners import Owner
 from ..pipeline import Generation
-from ..server import ClientWatch, Listener, RequestIds, Router, ServerTls, Site, bind
+from ..server import ClientWatch, Listener, RequestIds, Router, ServerTls, Share, Site, bind
 from ..services import Services
 from ..sessions import Session, Sessions
 from .draining import Draining
@@ -47,7 +47,7 @@ def bind_all(servers: Iterable[ServerSpec]) -> dict[str, list[socket.socket]]:
         for spec in servers:
             sockets[spec.name] = bind(spec)
     except BaseException:
-        _close_all(sockets)
+        close_all(sockets)
         raise
     return sockets
 
@@ -56,7 +56,7 @@ def _routers(config: Config) -> dict[str, Router]:
     return {spec.name: Router(spec) for spec in config.servers}
 
 
-def _close_all(sockets: Sockets) -> None:
+def close_all(sockets: Sockets) -> None:
     for sock in [sock for socks in sockets.values() for sock in socks]:
         sock.close()
 
@@ -70,15 +70,21 @@ class _Prepared(NamedTuple):
 
 
 class Gateway:
-    """A config being served on sockets that are already bound, by the name of their server."""
+    """A config being served on sockets that are already bound, by the name of their server.
 
-    def __init__(self, config: Config, sockets: Sockets) -> None:
+    With a `share` this is one of several workers. `number` is that of the first generation.
+    """
+
+    def __init__(
+        self, config: Config, sockets: Sockets, share: Share | None = None, number: int = 1
+    ) -> None:
         self.config: Config = config
         self.services: Services = Services()
         self.sessions: Sessions = Sessions()
         self.listeners: dict[str, Listener] = {}
         self._sockets = sockets
-        self._generation = Generation(config)
+        self._share = share
+        self._generation = Generation(config, number=number)
         self._retired: list[Generation] = []
         self._plan: Plan | None = None
         self._tls: dict[str, ServerTls] = {}
@@ -106,7 +112,7 @@ class Gateway:
                 await self._start(self._generation)
             except EasewsError as error:  # raised below: a task group would wrap it up
                 failure = error
-                _close_all(self._sockets)
+                close_all(self._sockets)
             else:
                 async with anyio.create_task_group() as self._tasks:
                     self._draining = Draining(self.sessions, self._tasks)
@@ -124,9 +130,11 @@ class Gateway:
         if failure is not None:
             raise failure
 
-    async def replace(self, config: Config) -> Plan:
+    async def replace(self, config: Config, opened: Sockets | None = None) -> Plan:
         """Serve `config` from now on; returns what that has changed.
 
+        `opened` are the sockets of the servers that listen somewhere new; without it they are
+        bound here.
         Sessions stay with the filters that they were opened by. Those whose path or pipeline is
         gone are drained, and those of the oldest generation when too many are in use. When this
         raises an EasewsError or is cancelled, nothing has changed.
@@ -134,13 +142,14 @@ class Gateway:
         async with self._replacing:
             prepared = await to_thread.run_sync(self._prepare, config)
             if not prepared.plan.changes:
+                close_all(opened or {})
                 return prepared.plan
-            sockets = bind_all(prepared.plan.opens)
+            sockets = bind_all(prepared.plan.opens) if opened is None else opened
             generation = Generation(config, self._generation)
             try:
                 await self._start(generation)
             except BaseException:
-                _close_all(sockets)
+                close_all(sockets)
                 raise
             self._swap(generation, prepared, sockets)
             self._drain_old()
@@ -148,6 +157,8 @@ class Gateway:
 
     async def stop(self) -> None:
         """Close every session, let requests end, and wait for both, up to the drain's deadline."""
+        if self._share is not None:
+            self._share.leave()
         for listener in self.listeners.values():
             listener.stop_accepting()
         for session in self.sessions:
@@ -219,7 +230,7 @@ class Gateway:
         self._retired = [past for past in (*self._retired, old) if past.in_use]
 
     def _listen(self, site: Site, sockets: list[socket.socket]) -> None:
-        listener = self.listeners[site.spec.name] = Listener(sockets, site)
+        listener = self.listeners[site.spec.name] = Listener(sockets, site, self._share)
         self._tasks.start_soon(listener.serve)
 
     def _site(self, spec: ServerSpec, routers: Mapping[str, Router]) -> Site:

@@ -52,9 +52,10 @@ class ServedPipeline(Holders):
 class Generation:
     """`number` counts the generations; `pipelines` are there once `start` has returned."""
 
-    def __init__(self, config: Config, previous: Generation | None = None) -> None:
+    def __init__(self, config: Config, previous: Generation | None = None, number: int = 1) -> None:
+        """`number` is that of one without a `previous`."""
         self.config = config
-        self.number: int = previous.number + 1 if previous else 1
+        self.number: int = previous.number + 1 if previous else number
         self.pipelines: dict[str, ServedPipeline] = {}
         self._instances: dict[tuple[str, str], Instance] = {}
         self._before = dict(previous._instances) if previous else {}

@@ -3,6 +3,7 @@
 binding     the listening sockets of a server: TCP or unix
 listener    accept -> a task for each connection
 arrival     what comes before HTTP on a connection: a PROXY header, a limit, TLS
+sharing     connections spread evenly among workers that accept from one socket
 clients     how many connections each client has                                (pure)
 connection  request after request, until its fate is not to be kept
 fate        what becomes of a connection after a request
@@ -21,8 +22,9 @@ routing/    which path is responsible, and the target that is sent on           
 from .binding import bind
 from .listener import Listener
 from .routing import Router
+from .sharing import Share
 from .site import RequestIds, Site
 from .tls import ServerTls
 from .watch import ClientWatch
 
-__all__ = ["ClientWatch", "Listener", "RequestIds", "Router", "ServerTls", "Site", "bind"]
+__all__ = ["ClientWatch", "Listener", "RequestIds", "Router", "ServerTls", "Share", "Site", "bind"]

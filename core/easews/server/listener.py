@@ -17,6 +17,7 @@ from .arrival import Arrival
 from .binding import UnixListener, bound_address
 from .clients import ClientCounts
 from .connection import HttpConnection
+from .sharing import Share
 from .site import Site
 
 log: logging.Logger = logging.getLogger("easews.server")
@@ -50,11 +51,12 @@ class _Place:
 
 class Listener:
     """Serves `site` on bound sockets, at `addresses`, until it is stopped; another site may be
-    put in its place.
+    put in its place. With a `share` other processes accept from the same sockets.
     """
 
-    def __init__(self, socks: list[socket.socket], site: Site) -> None:
+    def __init__(self, socks: list[socket.socket], site: Site, share: Share | None = None) -> None:
         self._socks = socks
+        self._share = share
         self.addresses: list[Address] = [bound_address(sock) for sock in socks]
         self.site: Site = site
         self._open = 0
@@ -106,7 +108,10 @@ class Listener:
         while True:
             if not self._resting:  # else the last one may be accepted by now, and nobody told
                 await anyio.wait_readable(listening)
-            for _ in range(ACCEPTS_PER_TURN):
+            most = ACCEPTS_PER_TURN
+            if self._share is not None:
+                most = min(most, await self._share.turn())
+            for _ in range(most):
                 while self._open >= self.site.spec.max_connections:
                     await self._room_again()
                 try:
@@ -120,6 +125,8 @@ class Listener:
                     await self._rest(error)
                     break
                 self._open += 1
+                if self._share is not None:
+                    self._share.count(1)
                 sock.setblocking(False)
                 local = here or _address(sock.getsockname())
                 peer = _address(address)
@@ -183,6 +190,8 @@ class Listener:
 
     def _ended(self) -> None:
         self._open -= 1
+        if self._share is not None:
+            self._share.count(-1)
         self._room.set()
 
 

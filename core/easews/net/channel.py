@@ -1,0 +1,97 @@
+"""Messages between two processes on one machine: JSON, one message a line, with descriptors.
+
+A message that brings descriptors says how many in its field `fds`. The receiver finds the
+descriptors themselves there.
+"""
+
+from __future__ import annotations
+
+import array
+import json
+import os
+import socket
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import anyio
+
+_READ_SIZE = 65536
+#: As many as Linux passes at once (SCM_MAX_FD).
+_MOST_FDS = 253
+_SPACE = socket.CMSG_SPACE(_MOST_FDS * array.array("i").itemsize)
+_FDS = "fds"
+
+Message = Mapping[str, Any]
+
+
+class Channel:
+    """One end of a pair of unix sockets. `send` may be called by several tasks at once."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        self._sock = sock
+        self._received = bytearray()
+        self._fds: deque[int] = deque()
+        self._sending = anyio.Lock()
+
+    async def send(self, message: Message, fds: Sequence[int] = ()) -> None:
+        """Send a message, which fits into JSON, with copies of these descriptors.
+
+        OSError when the other end is gone.
+        """
+        fields = {**message, _FDS: len(fds)} if fds else message
+        line = memoryview(json.dumps(fields).encode() + b"\n")
+        groups = [fds[at : at + _MOST_FDS] for at in range(0, len(fds), _MOST_FDS)]
+        async with self._sending:
+            # A byte has to go with each group: spaces in front of the object.
+            for group in groups:
+                await self._send(memoryview(b" "), group)
+            while line:
+                line = line[await self._send(line, ()) :]
+
+    async def _send(self, data: memoryview, fds: Sequence[int]) -> int:
+        passed = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+        while True:
+            try:
+                return self._sock.sendmsg([data], passed)
+            except BlockingIOError:
+                await anyio.wait_writable(self._sock)
+
+    async def receive(self) -> dict[str, Any] | None:
+        """The next message; None when the other end is gone. One task at a time."""
+        while (end := self._received.find(b"\n")) < 0:
+            if not await self._read():
+                return None
+        message: dict[str, Any] = json.loads(self._received[:end])
+        del self._received[: end + 1]
+        if _FDS in message:
+            message[_FDS] = [self._fds.popleft() for _ in range(message[_FDS])]
+        return message
+
+    async def _read(self) -> bool:
+        try:
+            data, passed, _, _ = self._sock.recvmsg(_READ_SIZE, _SPACE)
+        except BlockingIOError:
+            await anyio.wait_readable(self._sock)
+            return True
+        except OSError:
+            return False
+        for _, _, packed in passed:
+            fds = array.array("i")
+            fds.frombytes(packed[: len(packed) - len(packed) % fds.itemsize])
+            self._fds.extend(fds)
+        self._received += data
+        return bool(data)
+
+    def close(self) -> None:
+        """Close this end, and descriptors that came without anybody having asked for them."""
+        self._sock.close()
+        for descriptor in self._fds:
+            os.close(descriptor)
+        self._fds.clear()
+
+
+def pair() -> tuple[socket.socket, socket.socket]:
+    """The two ends of a channel."""
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
