@@ -73,6 +73,7 @@ from .services import Service, Services
 from .sessions import (
     Connection,
     Ending,
+    Frame,
     Hooks,
     Opening,
     Route,
@@ -101,6 +102,7 @@ __all__ = [
     "Filter",
     "FilterError",
     "ForwardedPolicy",
+    "Frame",
     "HeaderChanges",
     "HeaderMatch",
     "Headers",

@@ -111,6 +111,31 @@ class Ending:
     from_backend: Traffic = field(default_factory=Traffic)
 
 
+class Frame(NamedTuple):
+    """A WebSocket frame as one side has sent it (RFC 6455 §5.2), for those who look on.
+
+    at          when it came, by `time.time`
+    sender      who has sent it
+    opcode      0 continuation, 1 text, 2 binary, 8 Close, 9 ping, 10 pong
+    fin         whether it is the last of its message
+    size        bytes of its payload, as they were sent
+    compressed  whether it begins a compressed message (RFC 7692 §6)
+    masked      whether its payload is masked, as those of clients are
+    code        that of a Close, None where it has none
+    payload     the text that it begins with, up to 1 KiB; None where none is shown
+    """
+
+    at: float
+    sender: Sender
+    opcode: int
+    fin: bool
+    size: int
+    compressed: bool = False
+    masked: bool = False
+    code: int | None = None
+    payload: str | None = None
+
+
 class Session(Protocol):
     """One open session, as the engine and other filters see it.
 
@@ -162,6 +187,17 @@ class Session(Protocol):
 
     async def sleep(self, seconds: float) -> None:
         """Wait by that clock, as an async hook may. The sender is not read meanwhile."""
+
+    def tap(
+        self, tell: Callable[[Frame], None], payload: bool = False
+    ) -> Callable[[], None] | None:
+        """Call `tell` with each frame that either side sends from now on, before it goes on and
+        before filters read it. `payload`: also with the text of messages that are not compressed.
+
+        Returns what ends the tap, or None when the frames of this session cannot be told. As long
+        as there is a tap, the session costs several times as much. `tell` must not raise, nor do
+        anything to the session.
+        """
 
 
 class Hooks(Protocol):

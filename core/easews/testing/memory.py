@@ -16,7 +16,7 @@ from anyio.lowlevel import checkpoint
 
 from ..messages import Close, Data, Sender
 from ..notes import Notes
-from ..sessions import Connection, Ending, Opening, Side, Traffic
+from ..sessions import Connection, Ending, Frame, Opening, Side, Traffic
 from .clock import PATIENCE, Clock
 from .lanes import Lane, size_of
 from .words import Peer, shown
@@ -103,6 +103,9 @@ class MemorySession:
 
     async def sleep(self, seconds: float) -> None:
         await self.clock.sleep(seconds)
+
+    def tap(self, tell: Callable[[Frame], None], payload: bool = False) -> None:
+        """No frames here: messages are handed over as they are."""
 
     def deliver(self, sender: Sender, data: Data) -> None:
         """A message of `sender` has come out of the hooks."""

@@ -7,10 +7,11 @@ OpenSession  an open session that records the calls of its methods
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 
 from ..messages import Data
 from ..notes import Notes
-from ..sessions import Opening, Traffic
+from ..sessions import Frame, Opening, Traffic
 
 
 class FakeWire:
@@ -120,6 +121,7 @@ class OpenSession:
     pings     how often `ping` was called
     notes     what filters keep for it
     to_client, to_backend  what was sent by `send_to_client` and `send_to_backend`
+    taps      the `tell` of each tap that has not ended
     time      what `now` returns; `sleep` lets it pass
 
     Pass it to `Sessions.opened` and `Sessions.ended` to open and end it.
@@ -134,6 +136,7 @@ class OpenSession:
         self.notes: Notes = Notes()
         self.to_client: list[Data] = []
         self.to_backend: list[Data] = []
+        self.taps: list[Callable[[Frame], None]] = []
         self.time: float = 0.0
 
     def traffic(self) -> tuple[Traffic, Traffic]:
@@ -159,3 +162,7 @@ class OpenSession:
 
     async def sleep(self, seconds: float) -> None:
         self.time += seconds
+
+    def tap(self, tell: Callable[[Frame], None], payload: bool = False) -> Callable[[], None]:
+        self.taps.append(tell)
+        return lambda: self.taps.remove(tell)

@@ -34,6 +34,7 @@ def is_direct(leg: Leg) -> bool:
         and not leg.held
         and leg.meter is None
         and other.inserts is None
+        and not leg.taps
     )
 
 

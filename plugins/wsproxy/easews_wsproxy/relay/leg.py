@@ -19,6 +19,7 @@ from .progress import Progress
 from .rates import Meter
 from .sendqueue import outstanding
 from .sizes import TURN_BYTES
+from .tap import FrameTap
 
 if TYPE_CHECKING:
     from .compiled import Loop
@@ -95,6 +96,7 @@ class Leg:
         "sending",
         "shutdown_waits",
         "sock",
+        "taps",
         "tls",
         "walker",
         "wire",
@@ -108,6 +110,7 @@ class Leg:
         self.tls = wire if isinstance(wire, TlsWire) else None
         self.fd = wire.fileno()
         self.walker = walker
+        self.taps: tuple[FrameTap, ...] = ()  # those who look on at what this leg sends
         self.lane: Lane | None = None  # where filters read the messages of this leg
         self.other: Leg
         self.loop: Loop[Any, Any] | None = None  # the one that it has entered
@@ -129,6 +132,12 @@ class Leg:
         self.read_size = TURN_BYTES
 
     # What it sends
+
+    def show(self, data: memoryview) -> None:
+        """Show the taps what it has sent, before anything else is done with that."""
+        if self.receiving is Receiving.OPEN:
+            for tap in self.taps:
+                tap.look(data, self.held, self.walker.remaining)
 
     def get_close(self) -> None:
         """Its Close has come; what follows does not count (RFC 6455 §5.5.1)."""

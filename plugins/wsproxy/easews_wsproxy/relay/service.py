@@ -92,6 +92,8 @@ class Relay(Service):
         for leg, received in ((session.client, from_client), (session.backend, from_backend)):
             if received:
                 self._buffer[: len(received)] = received
+                if leg.taps:
+                    leg.show(self._view[: len(received)])
                 leg.walker.bytes += len(received)
                 session.on_bytes(leg, self._buffer, 0, len(received), 0, now)
         session.settle(now)
@@ -187,6 +189,8 @@ class Relay(Service):
         if not count:
             session.on_end(leg, now)
         elif count > 0:
+            if leg.taps:
+                leg.show(self._view[start : start + count])
             leg.held = b""
             leg.walker.bytes += count
             session.on_bytes(leg, self._buffer, 0, start + count, 0, now)
@@ -215,6 +219,8 @@ class Relay(Service):
         most = SCARCE_BYTES if self._held_bytes.scarce else BUFFER_BYTES
         with leg.lane.room() as room:
             count = leg.wire.recv_into(room, min(len(room), most))
+            if leg.taps:
+                leg.show(room[:count])
         if count:
             leg.walker.bytes += count
             session.on_filled(leg, count, now)

@@ -14,7 +14,7 @@ from functools import partial
 from math import inf
 from typing import Protocol
 
-from easews import Connection, Data, Ending, Notes, Opening, Side, Traffic, is_close_code
+from easews import Connection, Data, Ending, Frame, Notes, Opening, Side, Traffic, is_close_code
 
 from .closing import LOST, NO_CODE, Closing
 from .deadpeer import find_dead_peer
@@ -26,6 +26,7 @@ from .interest import is_unhindered, update_interest
 from .leg import Leg
 from .rates import Meter
 from .sizes import FLOOD_BYTES, FLOOD_FRAMES, INSERTED_BYTES
+from .tap import FrameTap
 from .watchdog import LOOKS, POLICY_VIOLATION, Due, End, Limits, Watchdog
 
 log: logging.Logger = logging.getLogger("easews.wsproxy")
@@ -168,6 +169,23 @@ class RelaySession:
         self.client.heartbeat.wanted = self.backend.heartbeat.wanted = True
         if not self.closing:
             self.clock.schedule(self, time.monotonic())
+
+    def tap(self, tell: Callable[[Frame], None], payload: bool = False) -> Callable[[], None]:
+        """The loop reports what it receives as long as there is a tap: see `interest`."""
+        taps = {leg: FrameTap(leg.role, tell, payload) for leg in (self.client, self.backend)}
+        for leg, tap in taps.items():
+            leg.taps = (*leg.taps, tap)
+        self._settle_if_open()
+        return partial(self._untap, taps)
+
+    def _untap(self, taps: dict[Leg, FrameTap]) -> None:
+        for leg, ended in taps.items():
+            leg.taps = tuple(tap for tap in leg.taps if tap is not ended)
+        self._settle_if_open()
+
+    def _settle_if_open(self) -> None:
+        if not self.is_over:
+            self.settle(time.monotonic())
 
     # What the relay tells
 
