@@ -101,6 +101,11 @@ PARTS = {
     "playwright-core (npm)": Part(lambda: (NODE_MODULES / "playwright-core").is_dir(), NPM),
     "nginx": Part(lambda: find_program("nginx") is not None, "apt-get install nginx-light"),
     "haproxy": Part(lambda: find_program("haproxy") is not None, "apt-get install haproxy"),
+    "systemd": Part(
+        lambda: bool(shutil.which("systemd-socket-activate") and shutil.which("systemd-analyze")),
+        "apt-get install systemd",
+    ),
+    "root": Part(lambda: os.geteuid() == 0, "run the tests as root"),
     "network namespaces": Part(
         can_be_laid, "apt-get install iproute2, then run the tests as root, on Linux"
     ),
@@ -240,6 +245,18 @@ def peers() -> None:
     """nginx and HAProxy, which peers.py starts."""
     need("nginx")
     need("haproxy")
+
+
+@pytest.fixture(scope="session")
+def systemd() -> None:
+    """The programs systemd-socket-activate and systemd-analyze."""
+    need("systemd")
+
+
+@pytest.fixture(scope="session")
+def root() -> None:
+    """The rights of root."""
+    need("root")
 
 
 @pytest.fixture

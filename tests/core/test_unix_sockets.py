@@ -18,7 +18,8 @@ from easews import Context, Filter, Response
 from easews.addresses import UNIX_PEER, UnixPeers, is_within, parse_peers
 from easews.config.model import ServerSpec
 from easews.errors import ListenError
-from easews.server.binding import bind, bound_address
+from easews.net.sockets import bound_address
+from easews.server.binding import bind
 from easews.testing import gateway, load_config
 
 PATIENCE = 30

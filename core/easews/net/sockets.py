@@ -11,6 +11,7 @@ from typing import Any
 
 import anyio
 
+from ..addresses import UNIX, Address
 from .waiting import wait_for
 
 
@@ -42,6 +43,12 @@ def configure(sock: socket.socket) -> socket.socket:
     if sock.family != socket.AF_UNIX:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
+
+
+def bound_address(sock: socket.socket) -> Address:
+    """Where a listening socket listens."""
+    name = sock.getsockname()
+    return Address(f"{UNIX}{name}") if isinstance(name, str) else Address(*name[:2])
 
 
 @dataclass(frozen=True, slots=True)

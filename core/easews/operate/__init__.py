@@ -14,5 +14,7 @@ watching     files that are saved: filters, and configs
 renewal      certificates whose files have changed
 descriptors  the limit of open files
 supervision  which worker processes are to be started, and when   (pure)
+systemd      what systemd and a service tell each other    (pure)
+notifying    reports to systemd, and the sockets that it has passed
 process      signals, exit status
 """

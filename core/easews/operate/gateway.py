@@ -26,6 +26,7 @@ from ..observe.formatted import FormattedAccessLog
 from ..owners import Owner
 from ..pipeline import Generation
 from ..server import ClientWatch, Listener, RequestIds, Router, ServerTls, Share, Site, bind
+from ..server.passed import NONE_PASSED, Passed
 from ..services import Services
 from ..sessions import Session, Sessions
 from .draining import Draining
@@ -40,12 +41,16 @@ MOST_OLDER = 10
 _LOST, _TOO_OLD = "its path is gone", "its config is too old"
 
 
-def bind_all(servers: Iterable[ServerSpec]) -> dict[str, list[socket.socket]]:
-    """The listening sockets of every server. ListenError when one cannot be had."""
+def bind_all(
+    servers: Iterable[ServerSpec], passed: Passed = NONE_PASSED
+) -> dict[str, list[socket.socket]]:
+    """The listening sockets of every server, passed ones where they fit. ListenError when one
+    cannot be had.
+    """
     sockets: dict[str, list[socket.socket]] = {}
     try:
         for spec in servers:
-            sockets[spec.name] = bind(spec)
+            sockets[spec.name] = bind(spec, passed)
     except BaseException:
         close_all(sockets)
         raise
@@ -72,11 +77,17 @@ class _Prepared(NamedTuple):
 class Gateway:
     """A config being served on sockets that are already bound, by the name of their server.
 
-    With a `share` this is one of several workers. `number` is that of the first generation.
+    With a `share` this is one of several workers. `number` is that of the first generation. Of
+    `passed` are those that servers of later configs may listen on.
     """
 
     def __init__(
-        self, config: Config, sockets: Sockets, share: Share | None = None, number: int = 1
+        self,
+        config: Config,
+        sockets: Sockets,
+        share: Share | None = None,
+        number: int = 1,
+        passed: Passed = NONE_PASSED,
     ) -> None:
         self.config: Config = config
         self.services: Services = Services()
@@ -84,6 +95,7 @@ class Gateway:
         self.listeners: dict[str, Listener] = {}
         self._sockets = sockets
         self._share = share
+        self._passed = passed
         self._generation = Generation(config, number=number)
         self._retired: list[Generation] = []
         self._plan: Plan | None = None
@@ -144,7 +156,7 @@ class Gateway:
             if not prepared.plan.changes:
                 close_all(opened or {})
                 return prepared.plan
-            sockets = bind_all(prepared.plan.opens) if opened is None else opened
+            sockets = bind_all(prepared.plan.opens, self._passed) if opened is None else opened
             generation = Generation(config, self._generation)
             try:
                 await self._start(generation)

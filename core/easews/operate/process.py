@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequenc
 from typing import Any
 
 import anyio
+from anyio.abc import TaskGroup
 
 from ..addresses import UNIX, Address
 from ..config.model import Config
@@ -21,8 +22,10 @@ from ..observe.logs import end_process, writing_logs
 from ..plugins import build_notes
 from .descriptors import raise_limit
 from .gateway import Gateway, bind_all
+from .notifying import Notifier, passed_sockets, warn_of_unused
 from .reloading import Reloader
 from .renewal import told, warn_of_old
+from .systemd import take
 
 log: logging.Logger = logging.getLogger("easews")
 
@@ -56,19 +59,24 @@ def run(
     At SIGHUP `reloader` puts another config in its place. A `log_format` counts before those of
     configs.
     """
+    told_by_systemd = take(os.environ, os.getpid())
     _collect_garbage_less_often()
     pass_over_garbled_names()
     with writing_logs(log_format or config.gateway.log_format):
         try:
-            sockets = bind_all(config.servers)
+            passed = passed_sockets(told_by_systemd.passed)
+            sockets = bind_all(config.servers, passed)
         except EasewsError as error:
             print(f"easews: {error}", file=sys.stderr)
             return 1
         raise_limit(config)
+        warn_of_unused(passed)
         for note in build_notes(entry.kind for spec in config.pipelines for entry in spec.filters):
             log.info("%s", note)
         try:
-            anyio.run(_run, Gateway(config, sockets), reloader, companions, **BACKENDS[backend])
+            gateway = Gateway(config, sockets, passed=passed)
+            notifier = Notifier(told_by_systemd)
+            anyio.run(_run, gateway, reloader, companions, notifier, **BACKENDS[backend])
             _leave_threads_behind()
         except EasewsError as error:
             print(f"easews: {error}", file=sys.stderr)
@@ -97,7 +105,9 @@ def _collect_garbage_less_often() -> None:
     gc.set_threshold(20_000, 20, 100)
 
 
-async def _run(gateway: Gateway, reloader: Reloader, companions: Sequence[Companion]) -> None:
+async def _run(
+    gateway: Gateway, reloader: Reloader, companions: Sequence[Companion], notifier: Notifier
+) -> None:
     failure: EasewsError | None = None
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         async with anyio.create_task_group() as tasks:
@@ -106,7 +116,9 @@ async def _run(gateway: Gateway, reloader: Reloader, companions: Sequence[Compan
                     _announce(gateway)
                     for tls in gateway.tls.values():
                         warn_of_old(tls)
+                    _report(gateway, reloader, notifier, tasks)
                     await _accompanied(gateway, reloader, companions, signals)
+                    notifier.stopping()
                     stopping = anyio.CancelScope()
                     tasks.start_soon(_insist, signals, stopping, gateway.drain.deadline)
                     tasks.start_soon(_tell_what_is_open, gateway)
@@ -117,6 +129,18 @@ async def _run(gateway: Gateway, reloader: Reloader, companions: Sequence[Compan
             tasks.cancel_scope.cancel()
     if failure is not None:
         raise failure
+
+
+def _report(gateway: Gateway, reloader: Reloader, notifier: Notifier, tasks: TaskGroup) -> None:
+    """Report that all listeners serve; go on in tasks that a stop does not end."""
+
+    def status() -> str:
+        return f"generation {gateway.generation}, {len(gateway.sessions)} open sessions"
+
+    notifier.ready(status())
+    reloader.on_begin.append(notifier.reloading)
+    reloader.on_end.append(lambda: notifier.ready(status()))
+    tasks.start_soon(notifier.beat, status)
 
 
 async def _accompanied(

@@ -38,6 +38,9 @@ class Reloader:
         self._asked: list[str] = []
         self._wanted: anyio.Event | None = None
         self._reloading = anyio.Lock()
+        #: Called when a reload begins, and when it has ended, whatever has come of it.
+        self.on_begin: list[Callable[[], None]] = []
+        self.on_end: list[Callable[[], None]] = []
 
     def ask(self, why: str) -> None:
         """Reload soon. While a reload goes on, all that ask are served by one that follows it:
@@ -62,7 +65,12 @@ class Reloader:
         One reload at a time: whoever asks during another one waits for its end.
         """
         async with self._reloading:
-            return await self._reload(gateway, why)
+            for call in self.on_begin:
+                call()
+            result = await self._reload(gateway, why)
+            for call in self.on_end:
+                call()
+            return result
 
     async def _reload(self, gateway: Gateway, why: str) -> ReloadResult:
         log.info("%s: the config is read again", why)

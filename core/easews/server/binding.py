@@ -13,6 +13,7 @@ from ..addresses import UNIX, Address
 from ..config.model import ServerSpec
 from ..errors import ListenError
 from ..net.sockets import configure
+from .passed import NONE_PASSED, Passed
 
 _BACKLOG = 1024
 
@@ -30,30 +31,31 @@ _UNIX_REMEDIES = {
 }
 
 
-def bind(spec: ServerSpec) -> list[socket.socket]:
-    """The listening sockets of a server. ListenError when one cannot be had."""
+def bind(spec: ServerSpec, passed: Passed = NONE_PASSED) -> list[socket.socket]:
+    """The listening sockets of a server: those that were passed under its name or are bound to its
+    address, and else new ones. ListenError when one cannot be had.
+    """
+    if named := passed.named(spec.name):
+        return named
     socks: list[socket.socket] = []
     try:
         if spec.address.startswith(UNIX):
-            return [UnixListener(spec.address.removeprefix(UNIX), spec.socket_mode)]
+            return passed.at(Address(spec.address)) or [
+                UnixListener(spec.address.removeprefix(UNIX), spec.socket_mode)
+            ]
         if not spec.address and socket.has_dualstack_ipv6():
-            return [_listen(socket.AF_INET6, ("::", spec.port), dual=True)]
+            every = (Address("::", spec.port), Address("0.0.0.0", spec.port))
+            return passed.at(*every) or [_listen(socket.AF_INET6, every[0], dual=True)]
         found = socket.getaddrinfo(
             spec.address or "0.0.0.0", spec.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
         for family, _, _, _, address in dict.fromkeys(found):
-            socks.append(_listen(family, address))
+            socks += passed.at(Address(*address[:2])) or [_listen(family, address)]
     except OSError as error:
         for sock in socks:
             sock.close()
         raise _cannot_listen(spec, error) from None
     return socks
-
-
-def bound_address(sock: socket.socket) -> Address:
-    """Where a listening socket listens."""
-    name = sock.getsockname()
-    return Address(f"{UNIX}{name}") if isinstance(name, str) else Address(*name[:2])
 
 
 class UnixListener(socket.socket):

@@ -12,9 +12,10 @@ from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
 from ..addresses import UNIX_PEER, Address
+from ..net.sockets import bound_address
 from ..pipeline.isolation import isolated, must_go_on
 from .arrival import Arrival
-from .binding import UnixListener, bound_address
+from .binding import UnixListener
 from .clients import ClientCounts
 from .connection import HttpConnection
 from .sharing import Share
