@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+import anyio
 import pytest
 from tests.core.test_reloading import Disk, Says, config
 
-from easews import ConfigError, Opening, Route
+from easews import ConfigError, Ending, Frame, Opening, Route
 from easews.errors import Problem
 from easews.operate.control import Control, NotAvailable, Refused
 from easews.operate.controlling import GatewayControl
@@ -146,6 +147,25 @@ async def test_a_reload_that_is_refused_tells_why() -> None:
         assert (await control.reload())["problems"] == ["it failed; the log says more"]
 
 
+async def test_a_session_is_tapped() -> None:
+    async with controlled() as (control, running):
+        session = opened(running, "a-1")
+        frames = control.tap("a-1")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_tell, session, Frame(5.0, "client", 1, True, 2))
+            assert (await anext(frames))["type"] == "text"
+        running.sessions.ended(session, Ending("client", 1000, "closed", 1.0))
+        assert [list(told) async for told in frames] == [["ended"]]
+        with pytest.raises(Refused):
+            await anext(control.tap("a-1"))
+
+
+async def _tell(session: OpenSession, frame: Frame) -> None:
+    await anyio.wait_all_tasks_blocked()
+    (tell,) = session.taps
+    tell(frame)
+
+
 async def test_what_is_not_there_yet_says_so() -> None:
     async with controlled() as (control, _):
         with pytest.raises(NotAvailable):
@@ -154,8 +174,6 @@ async def test_what_is_not_there_yet_says_so() -> None:
             await control.drain_server("ws://b:1")
         with pytest.raises(NotAvailable):
             await control.undrain_server("ws://b:1")
-        with pytest.raises(NotAvailable):
-            await anext(control.tap("a-1"))
 
 
 async def test_the_pools_are_told_with_the_health_of_their_servers() -> None:

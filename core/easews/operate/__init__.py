@@ -10,6 +10,7 @@ reloading    a new config in the place of the one that is served, whoever asks f
 control      what may be asked of a running gateway: plain values
 queries      which sessions a query means      (pure)
 controlling  the same of the gateway of this process
+tapping      the frames of a session, told as plain values
 watching     files that are saved: filters, and configs
 renewal      certificates whose files have changed
 descriptors  the limit of open files

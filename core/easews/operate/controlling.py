@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from importlib import metadata
 from math import isinf
 from typing import Any
@@ -27,6 +28,7 @@ from .control import (
 from .gateway import Gateway
 from .queries import chosen, has_condition, page
 from .reloading import Reloader
+from .tapping import tapped
 
 #: What the note of a filter that relays sessions begins with.
 _RELAY = "relay: "
@@ -128,8 +130,13 @@ class GatewayControl:
 
     async def tap(self, id: str) -> AsyncIterator[dict[str, Any]]:
         """The frames of a session from now on, as long as this is iterated."""
-        raise NotAvailable("sessions cannot be tapped yet")
-        yield {}  # this is what makes it an iterator
+        sessions = self._gateway.sessions
+        session = sessions.get(id)
+        if session is None:
+            raise Refused("there is no open session with this id")
+        async with aclosing(tapped(session, sessions, payload=False)) as frames:
+            async for frame in frames:
+                yield frame
 
     def _states(self) -> list[SessionState]:
         now = time.time()
