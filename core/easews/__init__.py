@@ -69,7 +69,7 @@ from .http.rewriting import (
 )
 from .messages import Close, Data, Message, Outcome, Reads, Result, Sender, is_close_code
 from .notes import Notes
-from .services import Service, Services
+from .services import Packed, Service, Services
 from .sessions import (
     Connection,
     Ending,
@@ -115,6 +115,7 @@ __all__ = [
     "Origin",
     "OriginPatterns",
     "Outcome",
+    "Packed",
     "PluginError",
     "Reads",
     "Request",

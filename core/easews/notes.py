@@ -41,5 +41,9 @@ class Notes:
                 "this one"
             ) from None
 
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._values)
+
     def __contains__(self, kind: object) -> bool:
         return kind in self._values

@@ -5,27 +5,54 @@ metrics sink) lives as long as the process. A filter class names the services th
 `Filter.services`, a service names those that it uses in `Service.needs`. The engine makes one
 instance of each, runs it in a task of its own before any filter that uses it is entered, and
 stops them all after the last session has ended.
+
+A service that relays sessions may hand them over to the process that follows this one, when
+easews is upgraded. It sets `Service.state_version`, and implements four methods:
+
+    old process                     new process
+    pack    writes it down
+                                    adopt   makes the same session again
+    forget  lets go of it           resume  relays it
+
+Should the new process fail before it has said that it has the session, the old one calls `resume`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import ClassVar, TypeVar, cast
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from socket import socket
+from typing import Any, ClassVar, NamedTuple, TypeVar, cast
 
 from anyio.abc import TaskGroup, TaskStatus
 
+from .sessions import Connection, Session
+
 S = TypeVar("S", bound="Service")
+
+
+class Packed(NamedTuple):
+    """A session on its way to another process.
+
+    state    what the service knows of it, in what JSON has
+    sockets  its connections; the client's is the first one
+    """
+
+    state: Mapping[str, Any]
+    sockets: Sequence[socket]
 
 
 class Service:
     """Base class of services.
 
-    needs  the services that this one uses; they run before it is made
+    needs          the services that this one uses; they run before it is made
+    state_version  the version of what `pack` writes: sessions are handed over only to a service
+                   with the same one. 0: none are
 
     An instance is made inside the event loop.
     """
 
     needs: ClassVar[Sequence[type[Service]]] = ()
+    state_version: ClassVar[int] = 0
 
     def __init__(self, services: Services) -> None:
         """`services` has the running services, among them those in `needs`."""
@@ -34,6 +61,33 @@ class Service:
         """Run until cancelled. Call `ready` once filters may use this service.
 
         An exception, or a return, ends the process.
+        """
+        raise NotImplementedError
+
+    def pack(self, session: Session) -> Packed | None:
+        """Write down a session, and stop relaying it; None when it is not one of this service, or
+        cannot be written down.
+
+        From here on nothing may be read from its sockets, nor be written to them, and no poller of
+        this process may have them. They stay open. `forget` or `resume` follows.
+        """
+        return None
+
+    def adopt(self, packed: Packed, connection: Connection) -> Session:
+        """Make the session that was packed; its sockets are this service's from here on.
+
+        `connection.opening` is what is known of it. The sockets are not to be used yet: `resume`
+        follows. When this raises, the session stays in the process that has packed it.
+        """
+        raise NotImplementedError
+
+    def resume(self, session: Session) -> None:
+        """Relay a session that was packed or adopted: here, from now on."""
+        raise NotImplementedError
+
+    def forget(self, session: Session) -> None:
+        """The session that was packed is another process's now. Close the sockets, which does not
+        end the connections, and call `Connection.forget`.
         """
         raise NotImplementedError
 

@@ -272,13 +272,20 @@ class Sessions:
 
     def ended(self, session: Session, ending: Ending) -> None:
         """A session is over, and both its connections are closed. `Connection.over` calls this."""
+        self._take_out(session)
+        for listener in self.on_end:
+            _tell(listener, session, ending)
+
+    def forget(self, session: Session) -> None:
+        """A session goes on in another process: nobody is told. `Connection.forget` calls this."""
+        self._take_out(session)
+
+    def _take_out(self, session: Session) -> None:
         backend = session.opening.backend
         del self._open[session.opening.id]
         self._of_backend[backend] -= 1
         if not self._of_backend[backend]:
             del self._of_backend[backend]  # backends come and go
-        for listener in self.on_end:
-            _tell(listener, session, ending)
 
 
 def _tell(listener: Callable[..., None], *news: Any) -> None:
@@ -329,6 +336,7 @@ class Connection:
         *,
         sessions: Sessions | None = None,
         release: Callable[[], None] | None = None,
+        lease: Lease | None = None,
         hooks: Hooks | None = None,
         notes: Notes | None = None,
     ) -> None:
@@ -339,7 +347,7 @@ class Connection:
         self.received: bytes = received
         self._sessions = Sessions() if sessions is None else sessions
         self._release = release
-        self._lease: Lease | None = None
+        self._lease: Lease | None = lease
         self._session: Session | None = None
 
     def opened(self, session: Session) -> None:
@@ -350,10 +358,22 @@ class Connection:
     def over(self, ending: Ending) -> None:
         """The session has ended and `wire` is closed. A second call does nothing."""
         session, self._session = self._session, None
-        release, self._release = self._release, None
-        lease, self._lease = self._lease, None
         if session is not None:
             self._sessions.ended(session, ending)
+        self._let_go()
+
+    def forget(self) -> None:
+        """The session goes on in another process, and `wire` is closed here: see
+        `Service.forget`. It takes the place of `over`.
+        """
+        session, self._session = self._session, None
+        if session is not None:
+            self._sessions.forget(session)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        release, self._release = self._release, None
+        lease, self._lease = self._lease, None
         if lease is not None:
             lease.over()
         if release is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import socket
 import struct
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
@@ -29,7 +31,7 @@ from websockets.extensions import Extension
 from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
-from easews import Connection, Ending, Filter, Opening, Sender, Services, Sessions
+from easews import Connection, Ending, Filter, Opening, Packed, Sender, Services, Sessions
 from easews.lowlevel import TlsWire, socket_of
 from easews.pipeline.hooks import SessionHooks, step_of
 from easews_wsproxy.messages import lane as lane_module
@@ -208,11 +210,8 @@ def _session(
     for wire in (client, backend):
         if isinstance(wire, socket.socket):
             wire.setblocking(False)
-    sessions = Sessions()
-    sessions.on_open.append(on_open)
-    sessions.on_end.append(lambda _, ending: on_end(ending))
     hooks = _hooks(filters)
-    connection = Connection(client, Opening("1"), sessions=sessions, hooks=hooks)
+    connection = _connection(client, on_end, on_open, hooks)
     deflate = deflate or agreed is not None
     reads = _read_limits(hooks, client_limit)
     limit = -1 if "client" in reads else client_limit
@@ -224,6 +223,18 @@ def _session(
     )
     read_messages(session, reads, agreed or (Agreed() if deflate else None))
     return session
+
+
+def _connection(
+    wire: Any,
+    on_end: Callable[[Ending], None],
+    on_open: Callable[[Any], None] = lambda session: None,
+    hooks: SessionHooks | None = None,
+) -> Connection:
+    sessions = Sessions()
+    sessions.on_open.append(on_open)
+    sessions.on_end.append(lambda _, ending: on_end(ending))
+    return Connection(wire, Opening("1"), sessions=sessions, hooks=hooks)
 
 
 def _hooks(filters: Sequence[Filter]) -> SessionHooks | None:
@@ -287,9 +298,21 @@ class ByHand:
     `now` is what the clock of relay and session says; it is moved by `pass_time` only.
     """
 
-    def __init__(self, relay: Relay, session: RelaySession, client: FarEnd, backend: FarEnd):
+    def __init__(
+        self,
+        relay: Relay,
+        session: RelaySession,
+        client: FarEnd,
+        backend: FarEnd,
+        endings: list[Ending],
+        loop_type: Any,
+        stack: ExitStack,
+    ) -> None:
         self.relay = relay
         self.session = session
+        self.endings = endings
+        self.loop_type = loop_type
+        self.stack = stack
         self.client = client
         self.backend = backend
         self.now = session._opened
@@ -302,6 +325,25 @@ class ByHand:
         """What the timer does when its time has come."""
         self.now += seconds
         self.session.check(self.now)
+
+    def move(self) -> None:
+        """Have another relay go on with the session, as when another process does."""
+        before, session = self.relay, self.session
+        packed = before.pack(session)
+        if packed is None:
+            return
+        with patch.object(relay_module, "Loop", self.loop_type):
+            self.relay = Relay(Services())
+        self.stack.callback(_close_relay, self.relay)
+        sockets = [socket.socket(fileno=os.dup(sock.fileno())) for sock in packed.sockets]
+        state = json.loads(json.dumps(packed.state))
+        connection = _connection(sockets[0], self.endings.append)
+        moved = self.relay.adopt(Packed(state, sockets), connection)
+        before.forget(session)
+        assert isinstance(moved, RelaySession)
+        connection.opened(moved)
+        self.relay.resume(moved)
+        self.session = moved
 
     def open_another(self) -> RelaySession:
         """A session whose far ends are closed, with a message in each direction."""
@@ -348,6 +390,7 @@ def _run_by_hand(
     if send_buffer is not None:
         for sock in filter(None, map(socket_of, (client, backend))):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
+    endings: list[Ending] = []
     session = _session(
         client,
         backend,
@@ -356,22 +399,30 @@ def _run_by_hand(
         client_limit=client_limit,
         filters=filters,
         agreed=agreed,
+        on_end=endings.append,
     )
-    by_hand = ByHand(relay, session, FarEnd(client_end), FarEnd(backend_end))
+    stack = ExitStack()
+    far_ends = FarEnd(client_end), FarEnd(backend_end)
+    by_hand = ByHand(relay, session, *far_ends, endings, loop_type, stack)
     clock = SimpleNamespace(monotonic=lambda: by_hand.now)
     try:
-        with ExitStack() as stack:
+        with stack:
+            stack.callback(_close_relay, relay)
             for module in (relay_module, session_module, lane_module):
                 stack.enter_context(patch.object(module, "time", clock))
             relay.open(session, b"", b"")
             yield by_hand
+            by_hand.session.cut()
     finally:
-        session.cut()
         client_end.close()
         backend_end.close()
-        relay._loop.close()
-        if relay._pipe is not None:
-            relay._pipe.close()
+
+
+def _close_relay(relay: Relay) -> None:
+    relay._cut_all()
+    relay._loop.close()
+    if relay._pipe is not None:
+        relay._pipe.close()
 
 
 @dataclass

@@ -1,6 +1,7 @@
 """Relaying open sessions. Each module imports only those that stand below it.
 
 service      all sessions of the process in one set of descriptors
+packing      a session as plain data, and made of it again                            (pure)
 session      two legs, and what happens to them
 closing      how a session comes to an end
 forwarding   what happens to the bytes that a leg sends
@@ -18,6 +19,7 @@ framestate   the numbers that a walker counts by                                
 masking      masks payloads, and unmasks them                                         (pure)
 
 endstates    how far each side has come to its end, as tables                         (pure)
+parking      what stands for a connection that is on its way to another process       (pure)
 progress     does a peer still take what is sent to it?                               (pure)
 rates        how much a client may send                                               (pure)
 timers       what is due, looked at a few times within each limit                     (pure)

@@ -9,22 +9,26 @@ sockets and a few small objects.
 from __future__ import annotations
 
 import logging
+import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
+from math import inf
+from typing import NamedTuple
 
 import anyio
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
-from easews import Service, Services
+from easews import Connection, Packed, Service, Services, Session
 from easews.lowlevel import READ, WRITE
 
-from . import splice
+from . import packing, splice
 from .compiled import Loop
 from .heldbytes import HeldBytes
 from .interest import can_fill, can_splice, next_read_size, wants_bytes
 from .leg import Leg
+from .parking import PARKED
 from .session import RelaySession
 from .sizes import BUFFER_BYTES, LARGE_FRAME, SCARCE_BYTES, TURN_BYTES
 from .splice import Pipe
@@ -38,8 +42,17 @@ TURN = 0.002
 HEADROOM = 256
 
 
+class _Place(NamedTuple):
+    """Where a session is kept that is on its way: its connections, and when it is to be checked."""
+
+    sockets: Sequence[socket.socket]
+    wake: float
+
+
 class Relay(Service):
     """Relays the sessions of all WebSocketProxy filters of the process."""
+
+    state_version = packing.VERSION
 
     def __init__(self, services: Services) -> None:
         super().__init__(services)
@@ -51,6 +64,8 @@ class Relay(Service):
         self._held_bytes = HeldBytes(self._loop)
         self._pipe = Pipe(BUFFER_BYTES) if splice.AVAILABLE else None
         self._sessions: set[RelaySession] = set()
+        # The connections of sessions that are on their way from or to another process.
+        self._parked: dict[Session, _Place] = {}
         self._wheel: Wheel[RelaySession] = Wheel(time.monotonic(), 0.1)
         self._timers_needed = anyio.Event()
         self._tasks: TaskGroup | None = None  # while it serves
@@ -98,6 +113,68 @@ class Relay(Service):
                 session.on_bytes(leg, self._buffer, 0, len(received), 0, now)
         session.settle(now)
 
+    # From one process to another
+
+    def pack(self, session: Session) -> Packed | None:
+        """See `easews.Service`. Those stay whose messages filters see, and those with TLS."""
+        if not (isinstance(session, RelaySession) and self._may_go(session)):
+            return None
+        state = packing.pack(session)
+        self._park(session)
+        return Packed(state, self._parked[session].sockets)
+
+    def adopt(self, packed: Packed, connection: Connection) -> Session:
+        """See `easews.Service`."""
+        session = packing.unpack(packed.state, connection, *packed.sockets)
+        for leg in (session.client, session.backend):
+            leg.held_bytes = self._held_bytes
+            self._held_bytes.add(len(leg.pending or b"") + len(leg.inserts or b""))
+        session.clock = self
+        session.wake, wake = inf, packed.state["wake"]
+        self._sessions.add(session)
+        self._park(session, wake)
+        return session
+
+    def resume(self, session: Session) -> None:
+        """See `easews.Service`."""
+        assert isinstance(session, RelaySession)
+        sockets, wake = self._parked.pop(session)
+        if session.is_over:  # it was cut meanwhile
+            _close(sockets)
+            return
+        now = time.monotonic()
+        try:
+            for leg, sock in zip((session.client, session.backend), sockets, strict=True):
+                leg.wire = leg.sock = sock
+                self._enter(session, leg)
+            self.schedule(session, wake)
+            session.settle(now)
+        except Exception:
+            self._contain(session, now)
+
+    def forget(self, session: Session) -> None:
+        """See `easews.Service`."""
+        assert isinstance(session, RelaySession)
+        _close(self._parked.pop(session).sockets)
+        session.forget()
+
+    def _may_go(self, session: RelaySession) -> bool:
+        is_here = session in self._sessions and session not in self._parked
+        return is_here and session.client.loop is not None and packing.can_be_packed(session)
+
+    def _park(self, session: RelaySession, wake: float | None = None) -> None:
+        """Take its connections out of the loop, and out of the reach of everybody."""
+        sockets = []
+        for leg in (session.client, session.backend):
+            if leg.loop is not None:
+                leg.loop.leave(leg.fd)
+                leg.loop = None
+            assert leg.sock is not None
+            sockets.append(leg.sock)
+            leg.wire, leg.sock = PARKED, None
+        self._parked[session] = _Place(sockets, session.wake if wake is None else wake)
+        self._wheel.forget(session)
+
     # What a session asks
 
     def schedule(self, session: RelaySession, when: float) -> None:
@@ -106,7 +183,7 @@ class Relay(Service):
             self._timers_needed.set()
         self._wheel.schedule(session, when)
 
-    def forget(self, session: RelaySession) -> None:
+    def ended(self, session: RelaySession) -> None:
         """The session is over."""
         self._sessions.discard(session)
         self._wheel.forget(session)
@@ -246,6 +323,9 @@ class Relay(Service):
     def _cut_all(self) -> None:
         for session in list(self._sessions):
             self._cut(session)
+        for place in self._parked.values():
+            _close(place.sockets)
+        self._parked.clear()
 
     async def _keep_time(self) -> None:
         while True:
@@ -262,3 +342,8 @@ class Relay(Service):
             session.check(now)
         except Exception:
             self._contain(session, now)
+
+
+def _close(sockets: Iterable[socket.socket]) -> None:
+    for sock in sockets:
+        sock.close()

@@ -43,7 +43,7 @@ class Clock(Protocol):
     def schedule(self, session: RelaySession, when: float) -> None:
         """Call `check` soon after `when`, unless it will be called before that anyway."""
 
-    def forget(self, session: RelaySession) -> None:
+    def ended(self, session: RelaySession) -> None:
         """The session is over."""
 
     def spawn(self, session: RelaySession, running: Callable[[], Awaitable[None]]) -> None:
@@ -186,6 +186,23 @@ class RelaySession:
     def _settle_if_open(self) -> None:
         if not self.is_over:
             self.settle(time.monotonic())
+
+    # On the way to another process
+
+    @property
+    def is_without_notes(self) -> bool:
+        """Whether no filter keeps anything for it."""
+        return not self._connection.notes
+
+    def forget(self) -> None:
+        """It goes on in another process, and its connections are no longer here."""
+        closing = self._begin_to_close("proxy", LOST, "handed over", time.monotonic())
+        closing.is_over = True
+        closing.cut()
+        self.clock.ended(self)
+        self._connection.forget()
+        self.client.part()
+        self.backend.part()
 
     # What the relay tells
 
@@ -396,7 +413,7 @@ class RelaySession:
         if closing.is_over:
             return
         closing.is_over = True
-        self.clock.forget(self)
+        self.clock.ended(self)
         first = closing.by, closing.code, closing.cause
         ending = Ending(*first, time.monotonic() - self._opened, *self.traffic())
         try:
