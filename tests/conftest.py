@@ -100,6 +100,7 @@ PARTS = {
     "noVNC (npm)": Part(lambda: (NODE_MODULES / "@novnc").is_dir(), NPM),
     "playwright-core (npm)": Part(lambda: (NODE_MODULES / "playwright-core").is_dir(), NPM),
     "nginx": Part(lambda: find_program("nginx") is not None, "apt-get install nginx-light"),
+    "promtool": Part(lambda: shutil.which("promtool") is not None, "apt-get install prometheus"),
     "haproxy": Part(lambda: find_program("haproxy") is not None, "apt-get install haproxy"),
     "systemd": Part(
         lambda: bool(shutil.which("systemd-socket-activate") and shutil.which("systemd-analyze")),
@@ -192,6 +193,13 @@ def openssl() -> str:
     """The openssl program."""
     need("openssl")
     return shutil.which("openssl") or ""
+
+
+@pytest.fixture(scope="session")
+def promtool() -> str:
+    """The promtool program."""
+    need("promtool")
+    return shutil.which("promtool") or ""
 
 
 @pytest.fixture(scope="session")

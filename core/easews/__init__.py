@@ -18,7 +18,7 @@ The rooms of the engine, from the top down:
     hookspecs  what a plugin implements
     lowlevel   connections, and many of them behind one descriptor
     upstream   backends for any filter: pools, dialling, one exchange
-    observe    the log
+    observe    the log, and figures for Prometheus
     changes    changes of headers, with templates as values                     (pure)
     templates  text with {{Name}} in it, filled in from a request               (pure)
     filters    the contract: Filter, Context

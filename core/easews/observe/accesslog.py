@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from ..filters import Context
 from ..http import Response
@@ -24,8 +24,18 @@ _query_part = re.compile(r"[^&;]+")
 _plain_name = re.compile(r"(?:[\w.~\[\]-]|%5[BbDd])*", re.ASCII).fullmatch
 
 
+#: Is called with a request that is over, its status as in the log, and its seconds.
+OnRequest = Callable[[Context, int, float], None]
+
+
 class AccessLog:
-    """Its methods fit the places where things end: a request, and a session (`Sessions.on_end`)."""
+    """Its methods fit the places where things end: a request, and a session (`Sessions.on_end`).
+
+    `listeners` hear of each request, too.
+    """
+
+    def __init__(self, listeners: Sequence[OnRequest] = ()) -> None:
+        self._listeners = listeners
 
     def request(
         self,
@@ -61,6 +71,8 @@ class AccessLog:
         if ctx.labels:
             fields |= _labelled(ctx.labels)
         log_event(log, "request", fields)
+        for listener in self._listeners:
+            listener(ctx, status, seconds)
 
     def session_ended(self, session: Session, ending: Ending) -> None:
         """`code` and `cause` are those of `closed_by`, who closed first."""

@@ -6,7 +6,7 @@ What is asked for by its own name is shown. `URI` has no query values, and `ReqH
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import time
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from ..http import Headers
 from ..http.h1 import RequestHead
 from ..http.headers import is_header_name
 from ..templates import REQUEST, Argument, Names, as_bytes, filled, header_text, parse
-from .accesslog import AccessLog, flow_of, log, reason_of, without_query_values
+from .accesslog import AccessLog, OnRequest, flow_of, log, reason_of, without_query_values
 from .logs import LINE, log_event, timestamp
 
 # Credentials, the queries of other pages, and where browsers put tokens for WebSockets.
@@ -109,7 +109,8 @@ def check_format(text: str) -> None:
 class FormattedAccessLog(AccessLog):
     """Writes requests as `text`, which is a template of `NAMES`, says."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, listeners: Sequence[OnRequest] = ()) -> None:
+        super().__init__(listeners)
         self._parts = parse(text, NAMES)
 
     def request(
@@ -125,3 +126,5 @@ class FormattedAccessLog(AccessLog):
         if not line.isascii():  # one character for each byte, as headers have it
             line = line.encode("latin-1", "backslashreplace").decode("utf-8", "backslashreplace")
         log_event(log, "request", {LINE: line})
+        for listener in self._listeners:
+            listener(ctx, status, seconds)

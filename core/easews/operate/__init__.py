@@ -12,6 +12,9 @@ queries      which sessions a query means      (pure)
 controlling  the same of the gateway of this process
 tapping      the frames of a session, told as plain values
 watching     files that are saved: filters, and configs
+metrics      what it has done and is doing, as figures for Prometheus
+poolfigures  the same of pools and their servers
+hooktotals   the same of message hooks, through reloads
 renewal      certificates whose files have changed
 descriptors  the limit of open files
 supervision  which worker processes are to be started, and when   (pure)

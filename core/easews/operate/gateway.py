@@ -19,12 +19,12 @@ import anyio
 from anyio import to_thread
 from anyio.abc import TaskGroup, TaskStatus
 
-from ..config.model import Config, Drain, ServerSpec
+from ..config.model import Config, Drain, ServerSpec, TlsSpec
 from ..errors import EasewsError
-from ..observe.accesslog import AccessLog
+from ..observe.accesslog import AccessLog, OnRequest
 from ..observe.formatted import FormattedAccessLog
 from ..owners import Owner
-from ..pipeline import Generation
+from ..pipeline import Generation, Pipeline
 from ..server import ClientWatch, Listener, RequestIds, Router, ServerTls, Share, Site, bind
 from ..server.passed import NONE_PASSED, Passed
 from ..services import Services
@@ -79,6 +79,8 @@ class Gateway:
 
     With a `share` this is one of several workers. `number` is that of the first generation. Of
     `passed` are those that servers of later configs may listen on.
+
+    on_request  functions that are called with each request that is over, as the access log is
     """
 
     def __init__(
@@ -100,7 +102,8 @@ class Gateway:
         self._retired: list[Generation] = []
         self._plan: Plan | None = None
         self._tls: dict[str, ServerTls] = {}
-        self._access = AccessLog()
+        self.on_request: list[OnRequest] = []
+        self._access = AccessLog(self.on_request)
         self._ids = RequestIds()
         self.drain: Drain = config.gateway.drain
         self._replacing = anyio.Lock()
@@ -202,6 +205,17 @@ class Gateway:
         """The certificates that are served, by the name of the server."""
         return self._tls
 
+    @property
+    def pipelines(self) -> list[Pipeline]:
+        """The pipelines of the served config, and those that only older sessions have."""
+        served = [
+            pipeline
+            for generation in (self._generation, *self._retired)
+            for pipeline in generation.pipelines.values()
+            if pipeline.in_use
+        ]
+        return [pipeline.flow for pipeline in dict.fromkeys(served)]
+
     def owners(self, *, older: bool = False) -> list[Owner]:
         """The filters of the served config, each with what it has entered, such as its pools.
 
@@ -247,7 +261,7 @@ class Gateway:
 
     def _site(self, spec: ServerSpec, routers: Mapping[str, Router]) -> Site:
         form = spec.access_log_format
-        access = FormattedAccessLog(form) if form else self._access
+        access = FormattedAccessLog(form, self.on_request) if form else self._access
         return Site(
             *(spec, self._generation, self.services, self.sessions, access, self._ids),
             router=routers[spec.name],
@@ -256,14 +270,19 @@ class Gateway:
 
     def _tls_of(self, config: Config) -> dict[str, ServerTls]:
         """TLS for the servers that have it. What has not changed stays, with its tickets."""
-        before = {it.name: it for it in self._tls.values()}
         return {
-            spec.name: it
-            if (it := before.get(spec.name)) and it.spec == spec.tls
-            else ServerTls(spec.name, spec.tls)
-            for spec in config.servers
-            if spec.tls is not None
+            spec.name: self._server_tls(spec.name, spec.tls) for spec in config.servers if spec.tls
         }
+
+    def _server_tls(self, name: str, spec: TlsSpec) -> ServerTls:
+        before = self._tls.get(name)
+        if before is None:
+            return ServerTls(name, spec)
+        if before.spec == spec:
+            return before
+        changed = ServerTls(name, spec)
+        changed.handshakes.counts = before.handshakes.counts
+        return changed
 
     def _is_lost(self, session: Session) -> bool:
         return self._plan is not None and self._plan.drops(session.opening.route)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import anyio
 
@@ -31,9 +32,13 @@ class NothingToServe(EasewsError):
 
 
 class Reloader:
-    """Reloads when it is asked to. `read` reads the config again."""
+    """Reloads when it is asked to. `read` reads the config again.
+
+    outcomes  how often each has come of it
+    """
 
     def __init__(self, read: Callable[[], Awaitable[Config]]) -> None:
+        self.outcomes: Counter[Outcome] = Counter(dict.fromkeys(get_args(Outcome), 0))
         self._read = read
         self._asked: list[str] = []
         self._wanted: anyio.Event | None = None
@@ -68,6 +73,7 @@ class Reloader:
             for call in self.on_begin:
                 call()
             result = await self._reload(gateway, why)
+            self.outcomes[result["outcome"]] += 1
             for call in self.on_end:
                 call()
             return result

@@ -72,6 +72,11 @@ class Pipeline:
             hooks = self._hooks[steps] = SessionHooks(steps)
         return hooks
 
+    @property
+    def hook_steps(self) -> list[tuple[str, HookStep]]:
+        """The filters with hooks for sessions, by their names in the flow."""
+        return [(node.name, node.hooks) for node in self._nodes if node.hooks is not None]
+
     async def run(self, ctx: Context) -> None:
         """Run the flow; afterwards `ctx.response` is the answer, if a filter gave one.
 

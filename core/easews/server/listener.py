@@ -68,6 +68,11 @@ class Listener:
         self._accepting = anyio.CancelScope()
         self._serving = anyio.CancelScope()
 
+    @property
+    def open(self) -> int:
+        """How many connections are open, those of sessions included."""
+        return self._open
+
     async def serve(self) -> None:
         """Serve until `stop_accepting`, and then until the last connection has ended or `cut`."""
         with self._serving:

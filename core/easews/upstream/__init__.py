@@ -44,7 +44,7 @@ from .exchange.kept import KeptConnections
 from .exchange.roundtrip import Client, Onward, RoundTrip, Timeouts, may_repeat
 from .exchange.upload import Upload
 from .faults import pool_faults
-from .health.availability import HealthRules, ServerState
+from .health.availability import HealthRules, ServerState, State
 from .onward import Busy, NoServer, answer_for, onward_headers, onward_target, passed_on
 from .pool import Pool
 from .pools import Pools
@@ -74,6 +74,7 @@ __all__ = [
     "RunningPool",
     "Server",
     "ServerState",
+    "State",
     "Timeouts",
     "Upload",
     "Via",

@@ -42,6 +42,7 @@ class Pool:
     policy   the name of the policy by which it chooses, as in `loadBalance`
     retries  after which failures another server is asked
     line     the requests that wait while all servers are full
+    retried  how often another server was asked, under this config and those before
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Pool:
         self.policy: str = "roundRobin"
         self.retries: Retries = Retries() if retries is None else retries
         self.line: Line = Line(Queue() if queue is None else queue)
+        self.retried: int = 0
         self._sticky = sticky
         self._policy: Policy = Rotation() if policy is None else policy
         self._members: list[Member] = []
@@ -188,6 +190,7 @@ class Pool:
         sessions if both pools keep lists of them. A server that is new is a scale-out. From when
         this pool is entered, `previous` closes no sessions.
         """
+        self.retried = previous.retried
         heirs = inherit(self._members, previous._members)
         self._succession.follow(previous._succession)
         keep_turns(self._policy, previous._policy, heirs)

@@ -47,6 +47,9 @@ class Line:
         self._waiting: deque[Waiting] = deque()
         self._is_served = False
 
+    def __len__(self) -> int:
+        return len(self._waiting)
+
     def join(self, request: Request, wake: Callable[[], None]) -> Waiting | None:
         """Wait in turn; `wake` is that of the `Waiting`.
 

@@ -81,6 +81,7 @@ async def first_answer(
                 raise outcome
             finally:
                 del outcome  # its traceback leads here: together they would be garbage
+        pool.retried += 1
         log.warning("request %s: %s; asking %s", ctx.id, _why(ctx, outcome), another.server.url)
         try:
             await _let_go(outcome)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from anyio import CancelScope, current_time
 
 from ...net.tls import TOO_SLOW, TlsWire, agree
@@ -12,11 +14,14 @@ class Handshakes:
 
     With one more the oldest is given up. Waiting for a place instead would let a few clients that
     never finish keep everybody else out.
+
+    counts  how many were agreed on, and how many failed
     """
 
     def __init__(self, limit: int, timeout: float) -> None:
         self._limit = limit
         self._timeout = timeout
+        self.counts: Counter[str] = Counter(agreed=0, failed=0)
         self._running: dict[CancelScope, None] = {}
 
     async def run(self, wire: TlsWire) -> None:

@@ -28,20 +28,27 @@ async def secured(sock: socket.socket, tls: ServerTls) -> tuple[TlsWire, ClientC
     wire = TlsWire(sock, front)
     try:
         await tls.handshakes.run(wire)
-        return wire, tls.client(wire)
+        certificate = tls.client(wire)
     except TimeoutError as error:
-        raise HandshakeError(error) from None
+        raise _failed(tls, error) from None
     except SpeaksHttp as error:
         await _answer_in_plain_text(sock)
         await linger(sock, _LINGER)
-        raise HandshakeError(error) from None
+        raise _failed(tls, error) from None
     except (ConnectionAbortedError, ConnectionResetError) as error:
         if wire.ssl.context is front:  # nothing has come: somebody looks whether the port is open
             raise
-        raise HandshakeError(f"{error}; perhaps it does not trust the certificate") from None
+        raise _failed(tls, f"{error}; perhaps it does not trust the certificate") from None
     except ConnectionError as error:
         await linger(sock, _LINGER)
-        raise HandshakeError(error) from None
+        raise _failed(tls, error) from None
+    tls.handshakes.counts["agreed"] += 1
+    return wire, certificate
+
+
+def _failed(tls: ServerTls, reason: object) -> HandshakeError:
+    tls.handshakes.counts["failed"] += 1
+    return HandshakeError(reason)
 
 
 async def _answer_in_plain_text(sock: socket.socket) -> None:

@@ -24,6 +24,9 @@ log: logging.Logger = logging.getLogger("easews.upstream")
 
 Spec = Mapping[str, Any]
 
+#: How a server is: see `ServerState`.
+State = Literal["up", "down", "ejected", "open"]
+
 #: In how many steps a server that is back gets its full weight.
 STEPS = 20
 #: Policies that do not look at the weight that a server has at present.
@@ -80,7 +83,7 @@ class ServerState:
     """
 
     url: str
-    state: Literal["up", "down", "ejected", "open"]
+    state: State
     seconds: float
     last_error: str
     active: int
@@ -248,7 +251,7 @@ def _condition(member: Member) -> Condition:
 def _state(member: Member, now: float) -> ServerState:
     condition, standing = _condition(member), member.standing
     checked = "" if condition.checkup is None else condition.checkup.last_error
-    state: Literal["up", "down", "ejected", "open"] = "up"
+    state: State = "up"
     since = condition.back_since(now)
     error = standing.ejection.last_error or checked
     if not condition.up and condition.checkup is not None:

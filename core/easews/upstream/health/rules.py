@@ -83,12 +83,14 @@ class Ejection:
     since       when it was last ejected
     until       until when it is, or was; -inf as long as it never was
     last_error  why the last request failed
+    times       how often it was ejected
     """
 
     failures: int = 0
     since: float = -inf
     until: float = -inf
     last_error: str = ""
+    times: int = 0
 
     def failed(self, rule: EjectionRule, cause: str, now: float) -> bool:
         """A request has failed, for a reason that counts. Whether that has ejected the server.
@@ -102,6 +104,7 @@ class Ejection:
         if not 0 < rule.failures <= self.failures:
             return False
         self.since, self.until = now, now + self._length(rule, now)
+        self.times += 1
         return True
 
     def succeeded(self, now: float) -> bool:
