@@ -15,10 +15,12 @@ import anyio.lowlevel
 import pytest
 from tests.certificates import Authority
 from tests.core.test_reload import OPEN, Says, ask, config, end_session, open_session
+from tests.core.test_reloading import Disk
 from tests.exposition import Scrape
 from tests.https import HOST, asked, connected, serving
 
 from easews import (
+    ConfigError,
     ConnectError,
     Context,
     Ending,
@@ -33,7 +35,9 @@ from easews import (
 )
 from easews.observe.metrics.catalogue import METERS
 from easews.observe.metrics.sessions import OpenSessions, SessionCounts
+from easews.operate.controlling import GatewayControl
 from easews.operate.metrics import Metrics, measuring
+from easews.operate.reloading import Reloader
 from easews.testing import OpenSession, Running, gateway, make_context
 from easews.upstream import Pool, Server
 
@@ -365,3 +369,15 @@ def test_names_and_labels_are_as_prometheus_wants_them(promtool: str) -> None:
         [promtool, "check", "metrics"], input=anyio.run(text), text=True, capture_output=True
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+async def test_who_administers_the_gateway_gets_the_same_text() -> None:
+    async with measured() as (metrics, running):
+        running.sessions.opened(Busy("one"))
+        control = GatewayControl(
+            running.gateway, Reloader(Disk(ConfigError([])).read), metrics=metrics
+        )
+        figures = Scrape(await control.metrics())
+        status = await control.status()
+        assert figures.sum("easews_sessions_open") == status["sessions"] == 1
+        assert figures.sum("easews_generation") == status["generation"]

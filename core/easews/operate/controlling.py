@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from importlib import metadata
 from math import isinf
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..messages import is_close_code
 from ..sessions import Session
@@ -28,6 +28,9 @@ from .control import (
 from .gateway import Gateway
 from .queries import chosen, has_condition, page
 from .reloading import Reloader
+
+if TYPE_CHECKING:
+    from .metrics import Metrics  # with prometheus_client, which other gateways do not need
 from .tapping import tapped
 
 #: What the note of a filter that relays sessions begins with.
@@ -39,13 +42,20 @@ _LONGEST_REASON = 123
 class GatewayControl:
     """The gateway of this process; `reloader` is the one that signals ask, too.
 
-    `backend` is the event loop.
+    `backend` is the event loop. `metrics` are those of the gateway, if it has any.
     """
 
-    def __init__(self, gateway: Gateway, reloader: Reloader, backend: str = "asyncio") -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        reloader: Reloader,
+        backend: str = "asyncio",
+        metrics: Metrics | None = None,
+    ) -> None:
         self._gateway = gateway
         self._reloader = reloader
         self._backend = backend
+        self._metrics = metrics
         self._started = time.time()
 
     async def status(self) -> Status:
@@ -126,7 +136,9 @@ class GatewayControl:
 
     async def metrics(self) -> bytes:
         """The metrics as OpenMetrics text."""
-        raise NotAvailable("there are no metrics yet")
+        if self._metrics is None:
+            raise NotAvailable("nothing is measured")
+        return await self._metrics.expose()
 
     async def tap(self, id: str) -> AsyncIterator[dict[str, Any]]:
         """The frames of a session from now on, as long as this is iterated."""
