@@ -151,6 +151,7 @@ async def test_a_session_is_tapped() -> None:
     async with controlled() as (control, running):
         session = opened(running, "a-1")
         frames = control.tap("a-1")
+        assert await anext(frames) == {"tapping": "a-1", "shows": "headers"}
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_tell, session, Frame(5.0, "client", 1, True, 2))
             assert (await anext(frames))["type"] == "text"

@@ -6,8 +6,10 @@ from contextlib import aclosing
 from typing import Any
 
 import anyio
+import pytest
 
 from easews import Ending, Frame, Opening, Sessions
+from easews.operate.control import NotAvailable
 from easews.operate.tapping import FrameQueue, tapped
 from easews.testing import OpenSession
 
@@ -57,8 +59,9 @@ async def test_a_tap_ends_with_the_session() -> None:
         session.taps[0](TEXT)
         await anyio.wait_all_tasks_blocked()
         sessions.ended(session, Ending("client", 1000, "closed", 1.0))
-    assert seen[0]["size"] == 2
-    assert seen[1:] == [{"ended": {"by": "client", "code": 1000, "cause": "closed"}}]
+    assert seen[0] == {"tapping": "1", "shows": "headers"}
+    assert seen[1]["size"] == 2
+    assert seen[2:] == [{"ended": {"by": "client", "code": 1000, "cause": "closed"}}]
     assert (session.taps, sessions.on_end) == ([], [])
 
 
@@ -67,15 +70,17 @@ async def test_a_tap_ends_with_whoever_looks_on() -> None:
     sessions.opened(session)
     frames = tapped(session, sessions, payload=False)
     async with aclosing(frames), anyio.create_task_group() as tasks:
+        await anext(frames)
         tasks.start_soon(anext, frames)
         await anyio.wait_all_tasks_blocked()
         tasks.cancel_scope.cancel()
     assert (session.taps, sessions.on_end) == ([], [])
 
 
-async def test_a_session_that_cannot_be_tapped_ends_at_once() -> None:
+async def test_a_session_that_cannot_be_tapped_is_told() -> None:
     class Untold(OpenSession):
         def tap(self, tell: Any, payload: bool = False) -> None:  # type: ignore[override]
             """It has no frames."""
 
-    assert [it async for it in tapped(Untold(Opening("1")), Sessions(), payload=False)] == []
+    with pytest.raises(NotAvailable):
+        await anext(tapped(Untold(Opening("1")), Sessions(), payload=False))

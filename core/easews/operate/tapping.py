@@ -1,7 +1,7 @@
 """The frames of a session as plain values, at the pace of whoever looks on.
 
-Three sorts of values: a frame; ``{"lost": n}`` where so many frames were told faster than they
-were taken; and, last, ``{"ended": {...}}`` when the session is over.
+First ``{"tapping": id, "shows": "headers" or "payload"}``. Then frames, with ``{"lost": n}`` where
+so many were told faster than they were taken. Last ``{"ended": {...}}`` when the session is over.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 import anyio
 
 from ..sessions import Ending, Frame, Session, Sessions
+from .control import NotAvailable
 
 #: How many frames may wait to be taken.
 MOST_WAITING = 1000
@@ -57,8 +58,8 @@ class FrameQueue:
 async def tapped(
     session: Session, sessions: Sessions, payload: bool
 ) -> AsyncGenerator[dict[str, Any], None]:
-    """The frames of `session` from now on, with their text where `payload` is true; nothing when
-    its frames cannot be told.
+    """The frames of `session` from now on, with their text where `payload` is true. NotAvailable
+    when its frames cannot be told.
     """
     queue = FrameQueue()
 
@@ -68,9 +69,10 @@ async def tapped(
 
     untap = session.tap(queue.put, payload)
     if untap is None:
-        return
+        raise NotAvailable("the frames of this session cannot be seen")
     sessions.on_end.append(ended)
     try:
+        yield {"tapping": session.opening.id, "shows": "payload" if payload else "headers"}
         while True:
             value = await queue.take()
             yield value
