@@ -3,6 +3,7 @@
     docs/reference/kinds/*.md   a page for every kind, from its schema
     docs/reference/api.md       what filters import, from its docstrings
     docs/reference/errors.md    what `validate` reports for broken configs, from tests/core/golden
+    docs/reference/metrics.md   every metric, from the catalogue
 
 They are kept with the sources, for reading where no site is; a test fails when they are stale.
 """
@@ -23,6 +24,7 @@ from easews.config.wording import written
 from easews.plugins import Kind
 from easews.schema import Schema, load
 from editor_schemas import published
+from metrics_page import metrics_page
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "docs" / "reference"
@@ -62,6 +64,7 @@ def pages() -> Iterator[tuple[str, str]]:
         yield f"kinds/{name}.md", kind_page(name, kind_schema(name, kinds), origin)
     yield "api.md", api_page()
     yield "errors.md", errors_page()
+    yield "metrics.md", metrics_page()
 
 
 def _origin(kind: Kind) -> str:
