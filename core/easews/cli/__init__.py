@@ -21,6 +21,7 @@
     new          the command that writes a package with a filter
     newpackage   its files, and which names it may have
     skeleton/    the templates of these files
+    doctor/      the command on WebSockets that do not come through
     editors      JSON Schemas for editors, one kind or all
 
 Results go to stdout (for `validate` that is the report), everything else to stderr.

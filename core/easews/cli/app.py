@@ -14,6 +14,7 @@ from ..plugins import build_notes, discover
 from . import plugins
 from .configs import read, report
 from .diff import diff
+from .doctor.command import doctor
 from .explain import explain
 from .init import init
 from .kinds import kinds
@@ -158,5 +159,16 @@ app.command(
         "easews explain config.yaml ws://a.example/ --client-ip 192.0.2.1 --json | jq .messageMode",
     )
 )(explain)
+
+app.command(
+    epilog=epilog(
+        "0 when nothing is wrong, 1 when something is",
+        "easews doctor wss://chat.example/ws",
+        "easews doctor wss://chat.example/ws --via http://10.0.0.5:8080/ws --via"
+        " ws://127.0.0.1:9000/ws",
+        "easews doctor ws://127.0.0.1:8080/ws --protocol chat --send hello --idle 70s",
+        "easews doctor wss://chat.example/ws --header 'Cookie: session=...' --format json",
+    )
+)(doctor)
 
 app.add_typer(plugins.app)
