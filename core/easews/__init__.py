@@ -9,6 +9,7 @@ What filter packages import, from here and from the four rooms in the second lis
 The rooms of the engine, from the top down:
 
     cli        validate, run, explain, new, kinds, plugins, schema
+    admin      what operators, scripts and a dashboard ask of a running gateway
     testing    what authors of filters, and we, test with
     operate    a config being served, and the process around it
     server     HTTPServer: listener, connection, routing

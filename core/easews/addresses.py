@@ -85,6 +85,20 @@ def parse_nameserver(text: str) -> Address:
     return Address(host, int(port))
 
 
+def parse_endpoint(text: str) -> Address:
+    """`host:port`, or `unix:` and a path. ValueError when it is neither; the host may be a name."""
+    if text.startswith(UNIX):
+        return Address(text)
+    host, colon, port = text.rpartition(":")
+    is_bracketed = host.startswith("[") and host.endswith("]")
+    host = host[1:-1] if is_bracketed else host
+    if not (colon and host) or (":" in host) != is_bracketed:
+        raise ValueError("it is neither a host with a port nor a unix socket")
+    if not (port.isascii() and port.isdigit() and len(port) <= 5 and int(port) <= 65535):
+        raise ValueError("its port is not a number from 0 to 65535")
+    return Address(host, int(port))
+
+
 def parse_network(text: str) -> Network:
     """The network in CIDR notation, or of one IP. ValueError when it is none.
 

@@ -12,6 +12,8 @@ from typing import Annotated
 import typer
 
 from ..config import Config, load
+from ..config.admin import at_address
+from ..config.model import AdminSpec
 from ..config.sources import STDIN
 from ..errors import ConfigError, EasewsError
 from ..plugins import discover
@@ -23,6 +25,17 @@ from .report import complain, say
 BACKENDS = ("asyncio", "uvloop", "trio")
 
 
+def admin_spec(config: Config, address: str | None) -> AdminSpec | None:
+    """Where the admin interface listens: as the command line says, else as the config does."""
+    given = config.gateway.admin
+    if address is None:
+        return given
+    try:
+        return at_address(given, address)
+    except ValueError as error:
+        raise typer.BadParameter(f"{address!r} {error}", param_hint="--admin") from None
+
+
 def run(
     files: Files,
     backend: Annotated[
@@ -32,6 +45,14 @@ def run(
     log_format: Annotated[
         str | None,
         choice(FORMATS, "How the log on standard error is written, whatever the config says."),
+    ] = None,
+    admin: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Where the admin interface listens, such as 127.0.0.1:9901 or"
+            " unix:/run/admin.sock, whatever the config says.",
+        ),
     ] = None,
     watch: Annotated[
         bool,
@@ -85,6 +106,15 @@ def run(
             remedy = "write one whose rules lead to a pipeline; `easews init` shows how"
             complain(f"there is no HTTPServer in {', '.join(files)}, so nothing to run; {remedy}")
             raise typer.Exit(PROBLEMS)
+        spec = admin_spec(config, admin)
+        if spec is not None:
+            from ..admin import Admin
+            from ..operate.controlling import GatewayControl
+
+            interface = Admin(spec)
+            companions.append(
+                lambda gateway: interface.serve(GatewayControl(gateway, reloader, backend))
+            )
         status = run_config(
             config, reloader, backend=backend, log_format=log_format, companions=companions
         )

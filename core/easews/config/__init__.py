@@ -16,6 +16,7 @@ checks      one document by itself: its schema, its filters
 crossrefs   documents against each other and themselves: names that must lead somewhere
 tls         a server's TLS fields: what they mean, and whether they fit
 rewrites    the groups that a rewriteTarget names
+admin       the admin interface: what its fields mean, and who would get in
 trust       what filters and their servers say about trusted proxies
 sessions    filters of messages that no message reaches
 shadows     paths that never match, because of an earlier one

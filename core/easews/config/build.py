@@ -12,6 +12,7 @@ from ..addresses import parse_network, parse_peers
 from ..http import hyphenated
 from ..plugins import Kinds
 from ..schema import ReadFile, complete
+from .admin import admin_spec
 from .checks import Checked
 from .documents import Document, Path
 from .model import (
@@ -41,7 +42,6 @@ def build(checked: Iterable[Checked], kinds: Kinds) -> Config:
         (complete(object_schema(it.document.root.value["kind"]), it.document.root.value), it)
         for it in checked
     ]
-    gateways = [given for given, _ in objects if given["kind"] == "Gateway"]
     return Config(
         servers=_with_reserved(
             [_server(given, it.document) for given, it in objects if given["kind"] == "HTTPServer"]
@@ -49,13 +49,22 @@ def build(checked: Iterable[Checked], kinds: Kinds) -> Config:
         pipelines=tuple(
             _pipeline(given, it, kinds) for given, it in objects if given["kind"] == "Pipeline"
         ),
-        gateway=_gateway(gateways[0] if gateways else complete(object_schema("Gateway"), {})),
+        gateway=next(
+            (_gateway(given, it.document) for given, it in objects if given["kind"] == "Gateway"),
+            _gateway(complete(object_schema("Gateway"), {})),
+        ),
         shown=shown(objects, kinds),
     )
 
 
-def _gateway(given: Fields) -> GatewaySpec:
-    return GatewaySpec(drain=Drain(**given["drain"]), log_format=given["log"]["format"])
+def _gateway(given: Fields, document: Document | None = None) -> GatewaySpec:
+    admin = None
+    if document is not None and "admin" in given:
+        place = _place(document, ("admin", "address")) or _place(document, ("admin",))
+        admin = admin_spec(given["admin"], document.file, place)
+    return GatewaySpec(
+        drain=Drain(**given["drain"]), log_format=given["log"]["format"], admin=admin
+    )
 
 
 def _place(document: Document, path: Path) -> str:

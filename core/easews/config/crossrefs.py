@@ -15,6 +15,7 @@ from ..errors import Problem
 from ..filters import END
 from ..plugins import Kinds
 from ..spelling import did_you_mean
+from .admin import check_admin
 from .documents import Document, Node, Path
 from .rewrites import check_rewrites
 from .schemas import OBJECT_KINDS, kind_of
@@ -44,6 +45,8 @@ def check_crossrefs(documents: Sequence[Document], kinds: Kinds) -> Iterator[Pro
             yield from _check_backends(document, documents, pipelines, kinds)
             yield from check_rewrites(document)
             yield from check_proxy_protocol(document)
+        elif _is(document, "Gateway"):
+            yield from check_admin(document)
         elif _is(document, "Pipeline"):
             yield from _same_filters(document)
             yield from _check_flow(document, kinds)

@@ -205,11 +205,33 @@ class Drain(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class AdminSpec:
+    """The admin interface. An address that begins with `unix:` is a unix socket.
+
+    token       what whoever asks has to show; empty for nothing
+    token_file  the file that it is read from at the start; empty for none
+    metrics     `open`, or `token` as for everything else
+    hosts       names that lead here, besides localhost, IPs and the address
+    tap         what may be seen of sessions: `off`, `headers` or `payload` of their frames
+    """
+
+    address: str
+    port: int
+    token: str = field(repr=False)
+    token_file: str
+    metrics: str
+    hosts: tuple[str, ...]
+    tap: str
+    place: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class GatewaySpec:
-    """A Gateway object, or what holds without one."""
+    """A Gateway object, or what holds without one. Without `admin` nothing listens for it."""
 
     drain: Drain
     log_format: str
+    admin: AdminSpec | None = None
 
 
 @dataclass(frozen=True, slots=True)

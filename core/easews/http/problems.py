@@ -38,14 +38,25 @@ def problem(
     `headers` are added, such as Allow. `id` is the request's, shown to the client so that the log
     can be searched for it. The access log has `detail` as the reason.
     """
-    title = _TITLES.get(status, "")
     if request is not None and _wants_json(request.headers):
-        media_type = "application/problem+json"
-        members = {"type": "about:blank", "title": title, "status": status, "detail": detail}
-        content = json.dumps(members | {"requestId": id} if id else members)
-    else:
-        media_type = "text/plain; charset=utf-8"
-        content = f"{status} {title}: {detail}" + (f" (request {id})" if id else "")
+        return json_problem(status, detail, headers, id=id)
+    content = f"{status} {_TITLES.get(status, '')}: {detail}" + (f" (request {id})" if id else "")
+    return _refusal(status, detail, "text/plain; charset=utf-8", content, headers)
+
+
+def json_problem(
+    status: int, detail: str, headers: Iterable[tuple[str, str]] = (), *, id: str = ""
+) -> Response:
+    """As `problem`, for clients that are programs."""
+    title = _TITLES.get(status, "")
+    members = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    content = json.dumps(members | {"requestId": id} if id else members)
+    return _refusal(status, detail, "application/problem+json", content, headers)
+
+
+def _refusal(
+    status: int, detail: str, media_type: str, content: str, headers: Iterable[tuple[str, str]]
+) -> Response:
     # A detail may quote what the client sent, and that need not be Unicode.
     body = content.encode("utf-8", "backslashreplace") + b"\n"
     fields = [("Content-Type", media_type), *_ALWAYS, *headers]

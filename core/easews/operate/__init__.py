@@ -16,6 +16,7 @@ metrics      what it has done and is doing, as figures for Prometheus
 poolfigures  the same of pools and their servers
 hooktotals   the same of message hooks, through reloads
 renewal      certificates whose files have changed
+announcing   who listens where, told at the start
 descriptors  the limit of open files
 supervision  which worker processes are to be started, and when   (pure)
 systemd      what systemd and a service tell each other    (pure)

@@ -179,3 +179,5 @@ def _gateway(before: Config, after: Config) -> Iterator[Change]:
         yield Change("changed", "gateway", "drain")
     if before.gateway.log_format != after.gateway.log_format:
         yield Change("changed", "gateway", "log.format", "at the next start")
+    if before.gateway.admin != after.gateway.admin:
+        yield Change("changed", "gateway", "admin", "at the next start")

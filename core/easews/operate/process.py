@@ -14,12 +14,12 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup
 
-from ..addresses import UNIX, Address
 from ..config.model import Config
 from ..errors import EasewsError
 from ..net.contexts import pass_over_garbled_names
 from ..observe.logs import end_process, writing_logs
 from ..plugins import build_notes
+from .announcing import announce, where
 from .descriptors import raise_limit
 from .gateway import Gateway, bind_all
 from .notifying import Notifier, passed_sockets, warn_of_unused
@@ -164,20 +164,13 @@ async def _told_to_hurry(signals: AsyncIterator[signal.Signals]) -> None:
 
 
 def _announce(gateway: Gateway) -> None:
-    try:
-        for name, listener in gateway.listeners.items():
-            tls = gateway.tls.get(name)
-            scheme = "https" if tls else "http"
-            for address in listener.addresses:
-                _say(f"{name} listens on {_where(scheme, *address)}")
-            for pair in tls.pairs if tls else ():
-                _say(told(name, pair))
-    except BrokenPipeError:  # nobody reads it, which is no reason not to serve
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _say(line: str) -> None:
-    print(f"{line}\n", end="", flush=True)  # in one piece: others may write there, too
+    for name, listener in gateway.listeners.items():
+        tls = gateway.tls.get(name)
+        scheme = "https" if tls else "http"
+        for address in listener.addresses:
+            announce(f"{name} listens on {where(scheme, *address)}")
+        for pair in tls.pairs if tls else ():
+            announce(told(name, pair))
 
 
 async def _tell_what_is_open(gateway: Gateway) -> None:
@@ -198,11 +191,3 @@ async def _insist(
         await _told_to_hurry(signals)
     log.critical("a filter goes on although it was cancelled: the process is ended without it")
     end_process(1)
-
-
-def _where(scheme: str, host: str, port: int) -> str:
-    if host.startswith(UNIX):
-        return host if scheme == "http" else f"{host} with TLS"
-    if host in ("::", "0.0.0.0"):
-        return f"{scheme}://localhost:{port} (every interface)"
-    return f"{scheme}://{Address(host, port)}"

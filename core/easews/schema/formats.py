@@ -1,5 +1,5 @@
-"""What JSON Schema's `format` means here: regexp, cidr, url, origin, address, nameserver, target,
-path, peers, prefix.
+"""What JSON Schema's `format` means here: regexp, cidr, url, origin, address, endpoint, nameserver,
+target, path, peers, prefix.
 
 A checker raises ValueError with a text that goes on from "is no ...": what is wrong, in words.
 A second text may say what to write instead.
@@ -15,7 +15,7 @@ from urllib.parse import quote
 import re2  # type: ignore[import-untyped]
 from jsonschema import FormatChecker
 
-from ..addresses import UNIX, parse_nameserver
+from ..addresses import UNIX, parse_endpoint, parse_nameserver
 from ..http import urls
 from ..http.paths import ambiguity, decoded
 
@@ -80,6 +80,11 @@ def address(text: str) -> None:
         urls.check_host_name(text)
 
 
+def endpoint(text: str) -> None:
+    """Where to listen, with a port."""
+    address(parse_endpoint(text).host)
+
+
 def nameserver(text: str) -> None:
     """A nameserver's IP, with or without a port."""
     parse_nameserver(text)
@@ -129,6 +134,7 @@ def _matchable(text: str, path: str) -> None:
 CHECKS: dict[str, Callable[[str], None]] = {
     "address": address,
     "cidr": cidr,
+    "endpoint": endpoint,
     "nameserver": nameserver,
     "origin": origin,
     "path": path,

@@ -1,0 +1,18 @@
+"""The admin interface: what operators, scripts and the dashboard ask of a running gateway.
+
+admin       Admin: bound to its address, then serving a `Control`
+site        the server that it is, made of the engine's own parts
+api         a request -> its operation -> an answer
+operations  the operations: one table that is routed, checked and documented by
+answers     what they answer, besides what `Control` does  (values)
+fields      what they are given: schemas                (values)
+inputs      queries and bodies as values                        (pure)
+tokens      the token: from the config, or from its file
+auth        who may ask what                                    (pure)
+types       JSON Schemas of typed dictionaries                  (pure)
+openapi     the operations as an OpenAPI document               (pure)
+"""
+
+from .admin import Admin
+
+__all__ = ["Admin"]

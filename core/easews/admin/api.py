@@ -1,0 +1,161 @@
+"""A request of the admin interface: to its operation, and back as an answer."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..filters import Context
+from ..http import Headers, Request, Response
+from ..http.problems import json_problem
+from ..observe.logs import log_event
+from ..operate.control import Control, NotAvailable, Refused
+from .auth import Door
+from .inputs import MOST_BYTES, BadInput, from_body, from_query
+from .operations import Given, NotFound, Operation
+
+log: logging.Logger = logging.getLogger("easews.admin")
+
+#: What every answer has. A page of ours, which has a policy of its own, keeps that.
+_ALWAYS = (
+    ("Cache-Control", "no-store"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+)
+_JSON = "application/json"
+
+
+class Refusing(Exception):
+    """The request is not answered as it wants."""
+
+    def __init__(self, status: int, detail: str, headers: Iterable[tuple[str, str]] = ()) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.headers = [*headers]
+
+
+class Api:
+    """Answers requests about what `control` controls, as far as `door` lets them in."""
+
+    def __init__(self, control: Control, door: Door, operations: Iterable[Operation]) -> None:
+        self._control = control
+        self._door = door
+        self._paths: dict[str, dict[str, Operation]] = {}
+        for operation in operations:
+            self._paths.setdefault(operation.path, {})[operation.method] = operation
+
+    async def answer(self, ctx: Context) -> Response:
+        """The answer, whatever is asked."""
+        try:
+            response = await self._answered(ctx)
+        except Refusing as refusal:
+            response = json_problem(refusal.status, str(refusal), refusal.headers, id=ctx.id)
+        for name, value in _ALWAYS:
+            if name not in response.headers:
+                response.headers.add(name, value)
+        return response
+
+    async def _answered(self, ctx: Context) -> Response:
+        request = ctx.request
+        found = self._found(request)
+        operation, name = found or (None, "")
+        # Without the token nobody learns which paths there are.
+        refusal = self._door.refusal(request, operation.access if operation else "token")
+        if refusal is not None:
+            raise Refusing(*refusal)
+        if operation is None:
+            raise Refusing(404, "there is no such path; /api/v1/openapi.json has all of them")
+        try:
+            fields = await _fields(operation, request)
+            ctx.rest()  # what takes long has limits of its own
+            value = await operation.run(Given(self._control, name, fields))
+        except BadInput as fault:
+            raise Refusing(400, str(fault)) from None
+        except NotFound as fault:
+            raise Refusing(404, str(fault)) from None
+        except Refused as fault:
+            raise Refusing(409, str(fault)) from None
+        except NotAvailable as fault:
+            raise Refusing(501, str(fault)) from None
+        if operation.changes:
+            _tell(operation, request, name, fields, value)
+        return _response(value)
+
+    def _found(self, request: Request) -> tuple[Operation, str] | None:
+        """The operation that is asked for, and the id in its path."""
+        methods, name = self._paths.get(request.path), ""
+        if methods is None:
+            head, _, tail = request.path.partition("/sessions/")
+            name, slash, rest = tail.partition("/")
+            methods = self._paths.get(f"{head}/sessions/{{id}}{slash}{rest}") if name else None
+        if methods is None:
+            return None
+        method = "GET" if request.method == "HEAD" else request.method
+        if method not in methods:
+            allowed = [*methods, *(["HEAD"] if "GET" in methods else [])]
+            raise Refusing(405, f"use {' or '.join(methods)}", [("Allow", ", ".join(allowed))])
+        return methods[method], name
+
+
+async def _fields(operation: Operation, request: Request) -> Mapping[str, Any]:
+    """What the request gives, checked."""
+    if operation.body is None:
+        return from_query(request.query, operation.query or _NO_QUERY)
+    if request.query:
+        raise BadInput("this takes no query: write it into the body")
+    media_type = request.headers.get("content-type").partition(";")[0].strip().lower()
+    if media_type != _JSON:  # which no form of another site's page can send
+        raise Refusing(415, f"send JSON, with Content-Type: {_JSON}", [("Accept", _JSON)])
+    return from_body(await _body(request), operation.body)
+
+
+_NO_QUERY: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {},
+    "additionalProperties": False,
+}
+
+
+async def _body(request: Request) -> bytes:
+    body = bytearray()
+    async for piece in request.body:
+        body += piece
+        if len(body) > MOST_BYTES:
+            raise Refusing(413, f"the body has more than {MOST_BYTES} bytes")
+    return bytes(body)
+
+
+def _response(value: object) -> Response:
+    """A value as JSON, with its status if it has one."""
+    if isinstance(value, Response):
+        return value
+    status, content = value if isinstance(value, tuple) else (200, value)
+    fields = Headers([("Content-Type", _JSON)])
+    return Response(status, fields, json.dumps(content).encode() + b"\n")
+
+
+def _tell(
+    operation: Operation, request: Request, id: str, fields: Mapping[str, Any], value: object
+) -> None:
+    """A line in the log: who has changed what."""
+    labels = {f"label.{name}": it for name, it in fields.get("labels", {}).items()}
+    answer = value if isinstance(value, dict) else {}
+    log_event(
+        log,
+        "admin",
+        {
+            "action": operation.name,
+            "client": request.peer.host,
+            "session": id,
+            **{name: _short(it) for name, it in {**fields, **labels}.items() if name != "labels"},
+            **{name: it for name, it in answer.items() if isinstance(it, (str, int))},
+        },
+    )
+
+
+def _short(value: object) -> object:
+    return ", ".join(map(str, value[:20])) if isinstance(value, list) else value

@@ -1,0 +1,78 @@
+"""The fields of queries and bodies: schemas, which both check and document them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..operate.queries import EXACT, LIMIT, MOST
+
+Schema = Mapping[str, Any]
+
+
+def fields_of(properties: Mapping[str, Schema], **more: Any) -> Schema:
+    """A schema of these fields and no others."""
+    return {"type": "object", "properties": properties, "additionalProperties": False, **more}
+
+
+_TEXT: Schema = {"type": "string", "minLength": 1, "maxLength": 1000}
+_MEANINGS = {
+    "client": "The client's address.",
+    "server": "The name of the HTTPServer.",
+    "route": "The path of the config that was matched.",
+    "pipeline": "The name of the pipeline.",
+    "backend": "The URL of the server that the session is with.",
+    "path": "The path that the client has asked for.",
+}
+CONDITIONS: dict[str, Schema] = {
+    **{name: {**_TEXT, "description": _MEANINGS[name]} for name in EXACT},
+    "labels": {
+        "description": "Labels that the session has, all of them.",
+        "type": "object",
+        "additionalProperties": {"type": "string", "maxLength": 1000},
+        "minProperties": 1,
+        "maxProperties": 20,
+    },
+    "search": {**_TEXT, "description": "A text in any of these fields, in upper or lower case."},
+}
+PAGE: dict[str, Schema] = {
+    "limit": {
+        "description": "How many sessions the page has at most.",
+        "type": "integer",
+        "minimum": 1,
+        "maximum": MOST,
+        "default": LIMIT,
+    },
+    "after": {
+        "description": "The `next` of the page before.",
+        "type": "string",
+        "pattern": r"^[0-9]{1,12}(\.[0-9]{1,9})?~.{1,200}$",
+    },
+}
+IDS: Schema = {
+    "description": "Ids of sessions, any of them.",
+    "type": "array",
+    "items": _TEXT,
+    "minItems": 1,
+    "maxItems": MOST,
+}
+CLOSE: dict[str, Schema] = {
+    "code": {
+        "description": "The code of the Close that both sides get (RFC 6455 §7.4).",
+        "type": "integer",
+        "default": 1001,
+        "anyOf": [
+            {"minimum": 1000, "maximum": 1003},
+            {"minimum": 1007, "maximum": 1014},
+            {"minimum": 3000, "maximum": 4999},
+        ],
+    },
+    "reason": {
+        "description": "The reason in it, 123 bytes of UTF-8 at most.",
+        "type": "string",
+        "maxLength": 123,
+        "default": "closed by an operator",
+    },
+}
+NOTHING = fields_of({})
+URL = fields_of({"url": {**_TEXT, "description": "The URL, as the pool has it."}}, required=["url"])
