@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from tests.e2e.cable import Cable, can_be_laid, can_be_slow
+from tests.e2e.image import can_build
 from tests.e2e.peers import find_program
 
 # A shared machine may stall anywhere: a slow example is no failure.
@@ -45,6 +46,7 @@ TOGETHER = {
     "tests/e2e/test_odd_requests.py": "peers",  # they share the proxies and their backend
     "tests/e2e/test_node.py": "node",  # they share a backend
     "tests/e2e/test_node_applications.py": "node",
+    "tests/e2e/test_deploy_image.py": "image",  # they share it
     "tests/e2e/test_third_party.py": "wheels",  # they share an environment
     "tests/e2e/test_example_plugins.py": "wheels",
 }
@@ -105,6 +107,9 @@ PARTS = {
     "systemd": Part(
         lambda: bool(shutil.which("systemd-socket-activate") and shutil.which("systemd-analyze")),
         "apt-get install systemd",
+    ),
+    "overlay mounts": Part(
+        can_build, "run the tests as root, on Linux, where /tmp is no overlay itself"
     ),
     "root": Part(lambda: os.geteuid() == 0, "run the tests as root"),
     "network namespaces": Part(
@@ -259,6 +264,12 @@ def peers() -> None:
 def systemd() -> None:
     """The programs systemd-socket-activate and systemd-analyze."""
     need("systemd")
+
+
+@pytest.fixture(scope="session")
+def image_builder() -> None:
+    """What it takes to build an image without a builder."""
+    need("overlay mounts")
 
 
 @pytest.fixture(scope="session")
