@@ -133,6 +133,10 @@ def between(*edits: tuple[str, str]) -> list[str]:
             [("name: g", "name: g, drain: {window: 1s}, log: {format: json}")],
             ["gateway: drain changed", "gateway: log.format changed (at the next start)"],
         ),
+        (
+            [("name: g", "name: g, tracing: {}")],
+            ["gateway: tracing changed (at the next start)"],
+        ),
         ([("port: 80", "# why\nport: 80\nmaxConnections: 10240")], []),
     ],
 )

@@ -28,6 +28,7 @@ from .model import (
     RuleSpec,
     ServerSpec,
     StepSpec,
+    Tracing,
 )
 from .schemas import object_schema
 from .shown import shown
@@ -63,7 +64,16 @@ def _gateway(given: Fields, document: Document | None = None) -> GatewaySpec:
         place = _place(document, ("admin", "address")) or _place(document, ("admin",))
         admin = admin_spec(given["admin"], document.file, place)
     return GatewaySpec(
-        drain=Drain(**given["drain"]), log_format=given["log"]["format"], admin=admin
+        drain=Drain(**given["drain"]),
+        log_format=given["log"]["format"],
+        admin=admin,
+        tracing=_tracing(given["tracing"]) if "tracing" in given else None,
+    )
+
+
+def _tracing(given: Fields) -> Tracing:
+    return Tracing(
+        given.get("endpoint", ""), given.get("sampleRatio"), given.get("serviceName", "")
     )
 
 

@@ -226,12 +226,27 @@ class AdminSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Tracing:
+    """How requests and sessions are traced. What is not there is as the environment has it.
+
+    endpoint      the URL that spans are sent to
+    sample_ratio  the share of traces that is recorded, of those that begin here
+    service_name  how traces call this gateway
+    """
+
+    endpoint: str = ""
+    sample_ratio: float | None = None
+    service_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class GatewaySpec:
     """A Gateway object, or what holds without one. Without `admin` nothing listens for it."""
 
     drain: Drain
     log_format: str
     admin: AdminSpec | None = None
+    tracing: Tracing | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ regexps    regular expressions, as those of all configs are compiled
 matching   what texts and headers have to be like, as configs say it
 rewriting  what becomes of a path, and of other texts
 origins    whose page sends a request, and patterns for those that are welcome
+traceparent  which trace a request belongs to
 urls       URLs of servers, and origins
 h1/        HTTP/1.1 as bytes in, values out, and back (RFC 9112)
 """

@@ -15,6 +15,7 @@ watching     files that are saved: filters, and configs
 metrics      what it has done and is doing, as figures for Prometheus
 poolfigures  the same of pools and their servers
 hooktotals   the same of message hooks, through reloads
+tracing      its requests and sessions as spans, where that is asked for
 renewal      certificates whose files have changed
 announcing   who listens where, told at the start
 descriptors  the limit of open files

@@ -181,3 +181,5 @@ def _gateway(before: Config, after: Config) -> Iterator[Change]:
         yield Change("changed", "gateway", "log.format", "at the next start")
     if before.gateway.admin != after.gateway.admin:
         yield Change("changed", "gateway", "admin", "at the next start")
+    if before.gateway.tracing != after.gateway.tracing:
+        yield Change("changed", "gateway", "tracing", "at the next start")

@@ -11,7 +11,7 @@ of the one that is served; sessions go on.
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from ..config.model import Config, Drain, ServerSpec, TlsSpec
 from ..errors import EasewsError
+from ..filters import Context
 from ..observe.accesslog import AccessLog, OnRequest
 from ..observe.formatted import FormattedAccessLog
 from ..owners import Owner
@@ -80,6 +81,7 @@ class Gateway:
     With a `share` this is one of several workers. `number` is that of the first generation. Of
     `passed` are those that servers of later configs may listen on.
 
+    on_begin    functions that are called with the context of each request before its pipeline runs
     on_request  functions that are called with each request that is over, as the access log is
     """
 
@@ -102,6 +104,7 @@ class Gateway:
         self._retired: list[Generation] = []
         self._plan: Plan | None = None
         self._tls: dict[str, ServerTls] = {}
+        self.on_begin: list[Callable[[Context], None]] = []
         self.on_request: list[OnRequest] = []
         self._access = AccessLog(self.on_request)
         self._ids = RequestIds()
@@ -266,6 +269,7 @@ class Gateway:
             *(spec, self._generation, self.services, self.sessions, access, self._ids),
             router=routers[spec.name],
             tls=self._tls.get(spec.name),
+            on_begin=self.on_begin,
         )
 
     def _tls_of(self, config: Config) -> dict[str, ServerTls]:

@@ -26,6 +26,7 @@ from .notifying import Notifier, passed_sockets, warn_of_unused
 from .reloading import Reloader
 from .renewal import told, warn_of_old
 from .systemd import take
+from .tracing import tracing
 
 log: logging.Logger = logging.getLogger("easews")
 
@@ -112,7 +113,7 @@ async def _run(
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         async with anyio.create_task_group() as tasks:
             try:
-                async with gateway.serving():
+                async with tracing(gateway), gateway.serving():
                     _announce(gateway)
                     for tls in gateway.tls.values():
                         warn_of_old(tls)

@@ -74,6 +74,8 @@ class Exchange:
     async def run(self) -> None:
         """Find the route and run its pipeline: then `ctx.response` is the answer."""
         ctx = self.ctx
+        for listener in self._site.on_begin:
+            listener(ctx)
         match = self._site.router.route(ctx.request)
         limit = -1 if isinstance(match, Refused) else match.body_limit
         try:

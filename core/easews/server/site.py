@@ -6,10 +6,12 @@ Swapped as a whole at a reload: a request sees either the old one or the new one
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
 from ..config.model import ServerSpec
+from ..filters import Context
 from ..observe.accesslog import AccessLog
 from ..pipeline import Generation
 from ..services import Services
@@ -36,7 +38,8 @@ class RequestIds:
 @dataclass(slots=True)
 class Site:
     """`stopping`: connections end after the request that they are at. `plain`: a connection is
-    HTTP from its first byte, and every client may have one more.
+    HTTP from its first byte, and every client may have one more. `on_begin` hear of each request
+    before its pipeline runs.
     """
 
     spec: ServerSpec
@@ -49,6 +52,7 @@ class Site:
     tls: ServerTls | None = None
     plain: bool = field(init=False)
     stopping: bool = False
+    on_begin: Sequence[Callable[[Context], None]] = ()
 
     def __post_init__(self) -> None:
         spec = self.spec
