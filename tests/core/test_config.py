@@ -111,10 +111,11 @@ flow:
 
 def test_a_gateway_says_how_the_process_drains_and_logs() -> None:
     usual = config(FULL, PORT="80").gateway
-    assert (usual.drain, usual.log_format) == ((30.0, 10.0, 1001), "text")
-    own = "{kind: Gateway, name: g, drain: {window: 1m, code: 1012}, log: {format: json}}"
+    assert (usual.drain, usual.log_format) == ((0.0, 30.0, 10.0, 1001, 0), "text")
+    drain = "{delay: 5s, window: 1m, code: 1012, perSecond: 9}"
+    own = f"{{kind: Gateway, name: g, drain: {drain}, log: {{format: json}}}}"
     gateway = config(own).gateway
-    assert (gateway.drain, gateway.log_format) == ((60.0, 10.0, 1012), "json")
+    assert (gateway.drain, gateway.log_format) == ((5.0, 60.0, 10.0, 1012, 9), "json")
 
 
 def test_a_config_has_one_gateway_at_most() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -26,18 +25,14 @@ from easews import (
     FilterError,
     Headers,
     ListenError,
-    Opening,
     Response,
     Service,
     Services,
     Upgrade,
 )
 from easews.lowlevel import raw_socket
-from easews.operate.drain import schedule
-from easews.operate.draining import Draining
 from easews.operate.gateway import MOST_OLDER
 from easews.operate.reload import plan
-from easews.sessions import Sessions
 from easews.testing import OpenSession, Running, gateway, load_config
 
 SERVER = """
@@ -261,20 +256,6 @@ def test_two_rules_with_one_path_are_told_apart() -> None:
     assert [path.key for rule in server.rules for path in rule.paths][1:] == keys[1:]
 
 
-@pytest.mark.parametrize("jitter", [0.0, 0.5, 0.999])
-def test_a_drain_is_spread_evenly_over_its_window(jitter: float) -> None:
-    times = schedule(100, 30.0, lambda: jitter)
-    assert len(times) == 100
-    gaps = [later - earlier for earlier, later in pairwise(times)]
-    assert all(gap == pytest.approx(0.3) for gap in gaps)
-    assert 0 <= times[0] < 0.3
-    assert times[-1] < 30.0
-
-
-def test_nothing_to_drain_takes_no_time() -> None:
-    assert schedule(0, 30.0) == []
-
-
 async def test_a_raw_socket_is_a_wire() -> None:
     async with gateway(config("one"), Says) as running:
         stream = await open_session(running)
@@ -357,21 +338,6 @@ async def test_a_session_that_opens_when_its_path_is_gone_already_is_closed() ->
         await anyio.wait_all_tasks_blocked()
         assert OPEN[0][1].closes == [(1012, "its path is gone")]
         end_session()
-
-
-async def test_a_session_waits_for_one_close_and_stays_when_its_path_is_back() -> None:
-    how = load_config("{kind: Gateway, name: g, drain: {window: 0, code: 1012}}").gateway.drain
-    sessions = Sessions()
-    one, two = (OpenSession(Opening(name)) for name in ("1", "2"))
-    async with anyio.create_task_group() as tasks:
-        draining = Draining(sessions, tasks)
-        for session in (one, two):
-            sessions.opened(session)
-        draining.begin([one], how, "gone", lambda _: True)
-        draining.begin([one], how, "gone", lambda _: True)
-        draining.begin([one, two], how, "gone", lambda _: False)
-        assert len(draining) == 2
-    assert (one.closes, two.closes, len(draining)) == ([(1012, "gone")], [], 0)
 
 
 # -- listeners that stay -------------------------------------------------------------------------

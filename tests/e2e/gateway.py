@@ -180,9 +180,11 @@ class Gateway:
 
 @contextmanager
 def running(
-    text: str, folder: Path, *options: str, easews: Sequence[str] = EASEWS
+    text: str, folder: Path, *options: str, easews: Sequence[str] = EASEWS, ends: int = 0
 ) -> Iterator[Gateway]:
-    """A gateway that serves the config `text`. At the end it must stop cleanly on SIGTERM."""
+    """A gateway that serves the config `text`. At the end it must stop cleanly on SIGTERM, with
+    the status `ends`.
+    """
     file = folder / "config.yaml"
     file.write_text(text)
     gateway = Gateway(file, *options, easews=easews)
@@ -193,7 +195,7 @@ def running(
             gateway.terminate()
         status = gateway.wait()
         log = gateway.log.all()
-        assert status == 0, f"exit status {status}, and this log:\n{log}"
+        assert status == ends, f"exit status {status}, and this log:\n{log}"
         assert "Traceback" not in log, log
         assert "ResourceWarning" not in log, log
     finally:

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -28,6 +28,8 @@ from tests.e2e.gateway import (
 from tests.e2e.raw import Peer, RawBackend
 
 DOWN = "ws://127.0.0.1:9"
+#: The exit status when sessions or requests had to be cut.
+CUT = 3
 #: Seconds that sessions get to end when the gateway stops.
 STOP_TIMEOUT = 5.0
 
@@ -41,6 +43,10 @@ def own_backend() -> Iterator[RawBackend]:
 
 def text_for(backend: RawBackend) -> str:
     return config(free_port(), proxied("/ws", f"ws://{LOOPBACK}:{backend.port}"))
+
+
+def text_with(backend: RawBackend, drain: str) -> str:
+    return f"{text_for(backend)}---\n{{kind: Gateway, name: g, drain: {drain}}}\n"
 
 
 @contextmanager
@@ -76,7 +82,7 @@ def test_a_stop_closes_both_sides_with_1001(
 
 def test_a_second_signal_stops_at_once(loop: str, tmp_path: Path, own_backend: RawBackend) -> None:
     with (
-        running(text_for(own_backend), tmp_path, "--backend", loop) as gateway,
+        running(text_for(own_backend), tmp_path, "--backend", loop, ends=CUT) as gateway,
         session(gateway, own_backend) as (client, peer),
     ):
         gateway.terminate()
@@ -85,15 +91,64 @@ def test_a_second_signal_stops_at_once(loop: str, tmp_path: Path, own_backend: R
         assert peer.frame().close[0] == 1001
         began = time.monotonic()
         gateway.terminate()
-        assert gateway.wait() == 0
+        gateway.wait()
+        gateway.log.wait_for("WARNING 1 session did not end in time: cut")
         assert time.monotonic() - began < STOP_TIMEOUT
+
+
+def test_who_does_not_answer_its_close_is_cut_at_the_deadline(
+    loop: str, tmp_path: Path, own_backend: RawBackend
+) -> None:
+    text = text_with(own_backend, "{deadline: 300ms}")
+    with (
+        running(text, tmp_path, "--backend", loop, ends=CUT) as gateway,
+        session(gateway, own_backend) as (client, _),
+    ):
+        gateway.terminate()
+        assert client.frame().close[0] == 1001
+        gateway.log.wait_for("WARNING 1 session did not end in time: cut")
+        gateway.wait()
+
+
+def test_during_the_delay_new_clients_are_served_and_a_second_signal_ends_it(
+    loop: str, tmp_path: Path, own_backend: RawBackend
+) -> None:
+    text = text_with(own_backend, "{delay: 1h}")
+    with running(text, tmp_path, "--backend", loop) as gateway:
+        gateway.terminate()
+        gateway.log.wait_for("stopping: nothing is open, and requests are served for drain.delay")
+        with session(gateway, own_backend) as (client, peer):
+            client.send(raw.frame(raw.TEXT, b"still served"))
+            assert peer.frame().payload == b"still served"
+            client.send(raw.close_frame(1000))
+            peer.send(raw.close_frame(1000, masked=False))
+            assert client.frame().close[0] == 1000
+        gateway.log.wait_for("INFO session ")
+        gateway.terminate()
+        assert gateway.wait() == 0
+
+
+def test_a_second_signal_ends_it_while_sessions_get_their_close(
+    loop: str, tmp_path: Path, own_backend: RawBackend
+) -> None:
+    text = text_with(own_backend, "{window: 1h, perSecond: 1}")
+    with (
+        running(text, tmp_path, "--backend", loop, ends=CUT) as gateway,
+        ExitStack() as sessions,
+    ):
+        for _ in range(20):
+            sessions.enter_context(session(gateway, own_backend))
+        gateway.terminate()
+        gateway.log.wait_for("stopping: 20 sessions are open, of which 1", "will get a Close")
+        gateway.terminate()
+        gateway.wait()
 
 
 def test_sighup_is_ignored_while_it_stops(
     loop: str, tmp_path: Path, own_backend: RawBackend
 ) -> None:
     with (
-        running(text_for(own_backend), tmp_path, "--backend", loop) as gateway,
+        running(text_for(own_backend), tmp_path, "--backend", loop, ends=CUT) as gateway,
         session(gateway, own_backend) as (client, _),
     ):
         gateway.terminate()
@@ -102,18 +157,18 @@ def test_sighup_is_ignored_while_it_stops(
         gateway.log.wait_for("WARNING SIGHUP is ignored: easews is stopping")
         assert gateway.process.poll() is None  # it waits for the two to answer its Close
         gateway.terminate()
-        assert gateway.wait() == 0
+        gateway.wait()
 
 
 def test_a_stop_tells_what_it_waits_for(loop: str, tmp_path: Path, own_backend: RawBackend) -> None:
     with (
-        running(text_for(own_backend), tmp_path, "--backend", loop) as gateway,
+        running(text_for(own_backend), tmp_path, "--backend", loop, ends=CUT) as gateway,
         session(gateway, own_backend),
     ):
         gateway.terminate()
-        assert "stopping: 1 session is open" in gateway.log.wait_for("once more")
+        gateway.log.wait_for("INFO stopping: 1 session is open; one more signal ends it at once")
         gateway.terminate()
-        assert gateway.wait() == 0
+        gateway.wait()
 
 
 def connected(port: int) -> Peer:
@@ -151,7 +206,7 @@ def test_no_new_connection_is_taken_while_it_stops(
     loop: str, tmp_path: Path, own_backend: RawBackend
 ) -> None:
     with (
-        running(text_for(own_backend), tmp_path, "--backend", loop) as gateway,
+        running(text_for(own_backend), tmp_path, "--backend", loop, ends=CUT) as gateway,
         session(gateway, own_backend) as (client, _),
     ):
         gateway.terminate()
@@ -160,7 +215,7 @@ def test_no_new_connection_is_taken_while_it_stops(
             connect_until_refused(gateway.port)
         assert gateway.process.poll() is None
         gateway.terminate()
-        assert gateway.wait() == 0
+        gateway.wait()
 
 
 def connect_until_refused(port: int) -> None:
@@ -177,7 +232,7 @@ def failure(text: str, folder: Path) -> list[str]:
     file.write_text(text)
     gateway = Gateway(file)
     try:
-        assert gateway.wait() != 0
+        assert gateway.wait() == 1
         return gateway.log.all().splitlines()
     finally:
         gateway.close()
@@ -205,6 +260,14 @@ def test_a_file_that_is_not_there_is_one_clear_line(tmp_path: Path) -> None:
         assert gateway.wait() != 0
         (line,) = gateway.log.all().splitlines()
         assert "nowhere.yaml" in line
+    finally:
+        gateway.close()
+
+
+def test_a_wrong_command_line_has_a_status_of_its_own(tmp_path: Path) -> None:
+    gateway = Gateway(tmp_path / "config.yaml", "--backend", "none")
+    try:
+        assert gateway.wait() == 2
     finally:
         gateway.close()
 

@@ -98,7 +98,8 @@ def _found(config: Config) -> str:
 
 app.command(
     epilog=epilog(
-        "0 when it was stopped, 1 when the config has problems or it cannot serve",
+        "0 when it was stopped and all sessions and requests have ended, 1 when the config has"
+        " problems or it cannot serve, 3 when sessions or requests had to be cut",
         "easews run config.yaml",
         "easews run --backend uvloop --log-format json config/",
         "easews run --watch config.yaml",

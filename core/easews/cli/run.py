@@ -73,10 +73,10 @@ def run(
 ) -> None:
     """Run the servers of config files until SIGTERM or Ctrl-C.
 
-    Then no new connection is accepted, every open session gets Close 1001, and requests and
-    sessions have 10 seconds to end; a Gateway object in the config may say otherwise. A second
-    signal ends the process at once. If the config has problems, they go to standard error, and
-    nothing is started.
+    Then no new connection is accepted, the open sessions get Close 1001, one after the other
+    within 30 seconds, and requests and sessions have 10 seconds to end; a Gateway object in the
+    config may say otherwise. A second signal ends the process at once. If the config has problems,
+    they go to standard error, and nothing is started.
     """
     if (watch or watch_plugins) and STDIN in files:
         wrong = "the config is read again, and standard input cannot be; save it to a file"

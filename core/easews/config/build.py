@@ -43,6 +43,7 @@ def build(checked: Iterable[Checked], kinds: Kinds) -> Config:
         (complete(object_schema(it.document.root.value["kind"]), it.document.root.value), it)
         for it in checked
     ]
+    gateways = [(given, it.document) for given, it in objects if given["kind"] == "Gateway"]
     return Config(
         servers=_with_reserved(
             [_server(given, it.document) for given, it in objects if given["kind"] == "HTTPServer"]
@@ -50,10 +51,7 @@ def build(checked: Iterable[Checked], kinds: Kinds) -> Config:
         pipelines=tuple(
             _pipeline(given, it, kinds) for given, it in objects if given["kind"] == "Pipeline"
         ),
-        gateway=next(
-            (_gateway(given, it.document) for given, it in objects if given["kind"] == "Gateway"),
-            _gateway(complete(object_schema("Gateway"), {})),
-        ),
+        gateway=_gateway(*gateways[0] if gateways else (complete(object_schema("Gateway"), {}),)),
         shown=shown(objects, kinds),
     )
 
@@ -64,7 +62,7 @@ def _gateway(given: Fields, document: Document | None = None) -> GatewaySpec:
         place = _place(document, ("admin", "address")) or _place(document, ("admin",))
         admin = admin_spec(given["admin"], document.file, place)
     return GatewaySpec(
-        drain=Drain(**given["drain"]),
+        drain=_drain(given["drain"]),
         log_format=given["log"]["format"],
         admin=admin,
         tracing=_tracing(given["tracing"]) if "tracing" in given else None,
@@ -74,6 +72,16 @@ def _gateway(given: Fields, document: Document | None = None) -> GatewaySpec:
 def _tracing(given: Fields) -> Tracing:
     return Tracing(
         given.get("endpoint", ""), given.get("sampleRatio"), given.get("serviceName", "")
+    )
+
+
+def _drain(given: Fields) -> Drain:
+    return Drain(
+        delay=given["delay"],
+        window=given["window"],
+        deadline=given["deadline"],
+        code=given["code"],
+        per_second=given["perSecond"],
     )
 
 

@@ -193,15 +193,20 @@ class PipelineSpec:
 
 
 class Drain(NamedTuple):
-    """How sessions are drained: with a Close of `code` (RFC 6455 §7.4).
+    """How sessions are drained.
 
-    Those that lose their place in a new config get it spread over `window` seconds. A stop closes
-    all at once, and cuts what is still open after `deadline` seconds.
+    delay       seconds for which a stop serves on, while readiness is false already
+    window      seconds over which the Closes are spread
+    deadline    seconds that a stop waits after the last Close, before it cuts what is still open
+    code        the code of the Close (RFC 6455 §7.4)
+    per_second  the most Closes in a second; 0: no limit
     """
 
+    delay: float
     window: float
     deadline: float
     code: int
+    per_second: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ reload       what a new config changes                     (pure)
 changes      the same in words                             (pure)
 drain        when to close each of many sessions           (pure)
 draining     the sessions that wait for their Close
+stopping     the end of a gateway: its progress, a second signal, and an end whatever happens
 apart        a config read in a process of its own
 reloading    a new config in the place of the one that is served, whoever asks for it
 control      what may be asked of a running gateway: plain values
@@ -22,5 +23,5 @@ descriptors  the limit of open files
 supervision  which worker processes are to be started, and when   (pure)
 systemd      what systemd and a service tell each other    (pure)
 notifying    reports to systemd, and the sockets that it has passed
-process      signals, exit status
+process      limits, signals, exit status
 """

@@ -11,6 +11,8 @@ from typing import Any, Literal, Protocol, TypedDict
 
 from ..errors import EasewsError
 
+#: What a gateway is at. It is `draining` when it has to stop and serves on for `drain.delay`, and
+#: `stopping` when it accepts nothing more.
 State = Literal["starting", "ready", "draining", "stopping"]
 Outcome = Literal["reloaded", "unchanged", "refused"]
 

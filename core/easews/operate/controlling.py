@@ -22,7 +22,6 @@ from .control import (
     ReloadResult,
     SessionPage,
     SessionState,
-    State,
     Status,
 )
 from .gateway import Gateway
@@ -61,12 +60,11 @@ class GatewayControl:
     async def status(self) -> Status:
         """The gateway as a whole."""
         gateway = self._gateway
-        state: State = "ready"
         older = gateway.older.items()
         return {
             "version": metadata.version("easews"),
-            "state": state,
-            "ready": state == "ready",
+            "state": gateway.state,
+            "ready": gateway.ready,
             "pid": os.getpid(),
             "started": self._started,
             "generation": gateway.generation,

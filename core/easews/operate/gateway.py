@@ -30,6 +30,7 @@ from ..server import ClientWatch, Listener, RequestIds, Router, ServerTls, Share
 from ..server.passed import NONE_PASSED, Passed
 from ..services import Services
 from ..sessions import Session, Sessions
+from .control import State
 from .draining import Draining
 from .reload import Plan, plan
 from .renewal import renew
@@ -40,6 +41,14 @@ Sockets = Mapping[str, list[socket.socket]]
 #: more: each keeps its filters, with what they hold in memory and in the background.
 MOST_OLDER = 10
 _LOST, _TOO_OLD = "its path is gone", "its config is too old"
+_STOPPING = "the gateway is stopping"
+
+
+class Unfinished(NamedTuple):
+    """How many sessions are open, and how many requests are in progress."""
+
+    sessions: int
+    requests: int
 
 
 def bind_all(
@@ -81,6 +90,7 @@ class Gateway:
     With a `share` this is one of several workers. `number` is that of the first generation. Of
     `passed` are those that servers of later configs may listen on.
 
+    state       what it is at
     on_begin    functions that are called with the context of each request before its pipeline runs
     on_request  functions that are called with each request that is over, as the access log is
     """
@@ -93,6 +103,7 @@ class Gateway:
         number: int = 1,
         passed: Passed = NONE_PASSED,
     ) -> None:
+        self.state: State = "starting"
         self.config: Config = config
         self.services: Services = Services()
         self.sessions: Sessions = Sessions()
@@ -137,9 +148,11 @@ class Gateway:
                     self._tasks.start_soon(renew, lambda: self._tls.values())
                     for spec in self.config.servers:
                         self._listen(self._site(spec, routers), self._sockets[spec.name])
+                    self.state = "ready"
                     try:
                         yield
                     finally:
+                        self.state = "stopping"
                         self._tasks.cancel_scope.cancel()
             finally:
                 services.cancel()  # they cut what is still open, which lets go of the filters
@@ -155,9 +168,10 @@ class Gateway:
         bound here.
         Sessions stay with the filters that they were opened by. Those whose path or pipeline is
         gone are drained, and those of the oldest generation when too many are in use. When this
-        raises an EasewsError or is cancelled, nothing has changed.
+        raises an EasewsError, as it does during a stop, or is cancelled, nothing has changed.
         """
         async with self._replacing:
+            self._require_ready(opened)
             prepared = await to_thread.run_sync(self._prepare, config)
             if not prepared.plan.changes:
                 close_all(opened or {})
@@ -169,22 +183,43 @@ class Gateway:
             except BaseException:
                 close_all(sockets)
                 raise
+            if not self.ready:
+                generation.retire(self._generation)
+            self._require_ready(sockets)
             self._swap(generation, prepared, sockets)
             self._drain_old()
         return prepared.plan
 
-    async def stop(self) -> None:
-        """Close every session, let requests end, and wait for both, up to the drain's deadline."""
+    async def stop(self) -> Unfinished:
+        """Come to an end: serve on for the drain's delay, then accept nothing more, close every
+        session, and wait until they and the requests in progress have ended, up to the drain's
+        deadline. Returns what has not ended by then, and has to be cut.
+        """
+        self.state = "draining"
+        await anyio.sleep(self.drain.delay)
+        self.state = "stopping"
         if self._share is not None:
             self._share.leave()
         for listener in self.listeners.values():
             listener.stop_accepting()
-        for session in self.sessions:
-            session.close(self.drain.code, "the gateway is stopping")
+        await self._draining.finish(self.drain, _STOPPING)
         self._generation.retire()
         with anyio.move_on_after(self.drain.deadline):
             for generation in (*self._retired, self._generation):
                 await generation.wait_unused()
+        return self.unfinished
+
+    @property
+    def ready(self) -> bool:
+        """Whether it serves, and is to get new clients."""
+        return self.state == "ready"
+
+    @property
+    def unfinished(self) -> Unfinished:
+        """What has not ended yet."""
+        sessions = len(self.sessions)
+        uses = sum(generation.uses for generation in (*self._retired, self._generation))
+        return Unfinished(sessions, max(uses - sessions, 0))
 
     @property
     def generation(self) -> int:
@@ -200,7 +235,7 @@ class Gateway:
 
     @property
     def draining(self) -> int:
-        """How many sessions wait for their Close, because of what a new config has changed."""
+        """How many sessions wait for their Close."""
         return len(self._draining)
 
     @property
@@ -229,6 +264,11 @@ class Gateway:
             for past in reversed(self._retired):
                 served |= dict.fromkeys(past.owners)
         return list(served)
+
+    def _require_ready(self, opened: Sockets | None) -> None:
+        if not self.ready:
+            close_all(opened or {})
+            raise EasewsError(_STOPPING)
 
     async def _start(self, generation: Generation) -> None:
         entries = [entry for spec in generation.config.pipelines for entry in spec.filters]
@@ -292,8 +332,10 @@ class Gateway:
         return self._plan is not None and self._plan.drops(session.opening.route)
 
     def _session_opened(self, session: Session) -> None:
-        """Its path may have gone while it was asking its backend."""
-        if session.opening.generation != self._generation.number and self._is_lost(session):
+        """While it was asking its backend, a stop may have begun, or its path may have gone."""
+        if self.state == "stopping":
+            self._draining.finish_late(session, self.drain, _STOPPING)
+        elif session.opening.generation != self._generation.number and self._is_lost(session):
             self._draining.begin([session], self.drain, _LOST, self._is_lost)
 
     def _drain_old(self) -> None:
@@ -301,7 +343,7 @@ class Gateway:
         self._draining.begin(lost, self.drain, _LOST, self._is_lost)
         for past in self._retired[:-MOST_OLDER]:
             old = [session for session in self.sessions if past.opened(session.opening)]
-            self._draining.begin(old, self.drain, _TOO_OLD, lambda _: True)
+            self._draining.begin(old, self.drain, _TOO_OLD)
 
     async def _host_services(self, *, task_status: TaskStatus[anyio.CancelScope]) -> None:
         async with anyio.create_task_group() as tasks:

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 import anyio
@@ -25,6 +25,7 @@ from .gateway import Gateway, bind_all
 from .notifying import Notifier, passed_sockets, warn_of_unused
 from .reloading import Reloader
 from .renewal import told, warn_of_old
+from .stopping import Signals, end_anyway, stop
 from .systemd import take
 from .tracing import tracing
 
@@ -37,13 +38,10 @@ BACKENDS: Mapping[str, dict[str, Any]] = {
     "trio": {"backend": "trio"},
 }
 
-#: Seconds until what does not end by itself is ended with the process.
-GRACE = 2.0
-#: Seconds after which a stop tells what it waits for; clients that answer a Close need less.
-_STOP_HINT = 0.5
+#: Exit statuses. 2 is a wrong command line's.
+ENDED, FAILED, CUT = 0, 1, 3
 
-
-#: What goes on beside a gateway until it is told to stop. It handles its own errors.
+#: What goes on beside a gateway until it has stopped. It handles its own errors.
 Companion = Callable[[Gateway], Coroutine[Any, Any, None]]
 
 
@@ -55,7 +53,8 @@ def run(
     log_format: str | None = None,
     companions: Sequence[Companion] = (),
 ) -> int:
-    """Serve `config` until SIGTERM or SIGINT; the exit status: 0, or 1 when something failed.
+    """Serve `config` until SIGTERM or SIGINT; the exit status: 0, 1 when something failed, or 3
+    when sessions or requests had to be cut.
 
     At SIGHUP `reloader` puts another config in its place. A `log_format` counts before those of
     configs.
@@ -69,7 +68,7 @@ def run(
             sockets = bind_all(config.servers, passed)
         except EasewsError as error:
             print(f"easews: {error}", file=sys.stderr)
-            return 1
+            return FAILED
         raise_limit(config)
         warn_of_unused(passed)
         for note in build_notes(entry.kind for spec in config.pipelines for entry in spec.filters):
@@ -77,24 +76,25 @@ def run(
         try:
             gateway = Gateway(config, sockets, passed=passed)
             notifier = Notifier(told_by_systemd)
-            anyio.run(_run, gateway, reloader, companions, notifier, **BACKENDS[backend])
-            _leave_threads_behind()
+            backend_options = BACKENDS[backend]
+            status = anyio.run(_run, gateway, reloader, companions, notifier, **backend_options)
+            _leave_threads_behind(status)
         except EasewsError as error:
             print(f"easews: {error}", file=sys.stderr)
-            return 1
+            return FAILED
         except KeyboardInterrupt:
-            pass  # before or after the time in which we listen for it
+            return ENDED  # before or after the time in which we listen for it
         except Exception:
             log.critical("easews has to stop", exc_info=True)
-            return 1
-    return 0
+            return FAILED
+    return status
 
 
-def _leave_threads_behind() -> None:
+def _leave_threads_behind(status: int) -> None:
     """A look-up of a name cannot be cancelled, and Python would wait for its thread."""
     others = [thread for thread in threading.enumerate() if not thread.daemon]
     if others != [threading.main_thread()]:
-        end_process(0)
+        end_process(status)
 
 
 def _collect_garbage_less_often() -> None:
@@ -108,28 +108,36 @@ def _collect_garbage_less_often() -> None:
 
 async def _run(
     gateway: Gateway, reloader: Reloader, companions: Sequence[Companion], notifier: Notifier
-) -> None:
+) -> int:
+    """Serve until it is told to stop, and has stopped; the exit status."""
     failure: EasewsError | None = None
+    status = ENDED
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         async with anyio.create_task_group() as tasks:
             try:
-                async with tracing(gateway), gateway.serving():
+                async with (
+                    tracing(gateway),
+                    gateway.serving(),
+                    anyio.create_task_group() as beside,
+                ):
                     _announce(gateway)
                     for tls in gateway.tls.values():
                         warn_of_old(tls)
                     _report(gateway, reloader, notifier, tasks)
-                    await _accompanied(gateway, reloader, companions, signals)
+                    for companion in companions:
+                        beside.start_soon(companion, gateway)
+                    await _reload_until_told_to_stop(gateway, reloader, signals)
                     notifier.stopping()
-                    stopping = anyio.CancelScope()
-                    tasks.start_soon(_insist, signals, stopping, gateway.drain.deadline)
-                    tasks.start_soon(_tell_what_is_open, gateway)
-                    with stopping:
-                        await gateway.stop()
+                    if any(await stop(gateway, signals)):
+                        status = CUT
+                    tasks.start_soon(end_anyway, signals)
+                    beside.cancel_scope.cancel()
             except EasewsError as error:  # raised below: a task group would wrap it up
                 failure = error
             tasks.cancel_scope.cancel()
     if failure is not None:
         raise failure
+    return status
 
 
 def _report(gateway: Gateway, reloader: Reloader, notifier: Notifier, tasks: TaskGroup) -> None:
@@ -144,24 +152,14 @@ def _report(gateway: Gateway, reloader: Reloader, notifier: Notifier, tasks: Tas
     tasks.start_soon(notifier.beat, status)
 
 
-async def _accompanied(
-    gateway: Gateway,
-    reloader: Reloader,
-    companions: Sequence[Companion],
-    signals: AsyncIterator[signal.Signals],
+async def _reload_until_told_to_stop(
+    gateway: Gateway, reloader: Reloader, signals: Signals
 ) -> None:
-    """Reload when we are told to. Return when we are told to stop, and the companions have."""
     async with anyio.create_task_group() as tasks:
-        for companion in (reloader.run, *companions):
-            tasks.start_soon(companion, gateway)
+        tasks.start_soon(reloader.run, gateway)
         while await anext(signals) == signal.SIGHUP:
             reloader.ask("SIGHUP")
         tasks.cancel_scope.cancel()
-
-
-async def _told_to_hurry(signals: AsyncIterator[signal.Signals]) -> None:
-    while await anext(signals) == signal.SIGHUP:
-        log.warning("SIGHUP is ignored: easews is stopping")
 
 
 def _announce(gateway: Gateway) -> None:
@@ -172,23 +170,3 @@ def _announce(gateway: Gateway) -> None:
             announce(f"{name} listens on {where(scheme, *address)}")
         for pair in tls.pairs if tls else ():
             announce(told(name, pair))
-
-
-async def _tell_what_is_open(gateway: Gateway) -> None:
-    await anyio.sleep(_STOP_HINT)
-    if count := len(gateway.sessions):
-        sessions = "1 session is" if count == 1 else f"{count} sessions are"
-        print(f"stopping: {sessions} open; once more ends them at once", file=sys.stderr)
-
-
-async def _insist(
-    signals: AsyncIterator[signal.Signals], stopping: anyio.CancelScope, deadline: float
-) -> None:
-    """Stop at once at a second signal; and whatever a filter does, come to an end."""
-    with anyio.move_on_after(deadline + GRACE):
-        await _told_to_hurry(signals)
-    stopping.cancel()
-    with anyio.move_on_after(GRACE):
-        await _told_to_hurry(signals)
-    log.critical("a filter goes on although it was cancelled: the process is ended without it")
-    end_process(1)

@@ -61,6 +61,7 @@ class Generation:
         self._before = dict(previous._instances) if previous else {}
         self._pipelines_before = dict(previous.pipelines) if previous else {}
         self._left: dict[str, ServedPipeline] = {}
+        self._retired = False
 
     async def start(self, lives: TaskGroup) -> None:
         """Enter the filters that are new or changed, each in a task of `lives`.
@@ -109,6 +110,7 @@ class Generation:
         """No request comes any more: filters are left as the last ones let go of them. What
         `successor` has, too, is its own from now on.
         """
+        self._retired = True
         taken_over = set(successor.pipelines.values()) if successor else set()
         self._left = {
             name: pipeline
@@ -127,6 +129,13 @@ class Generation:
     def in_use(self) -> bool:
         """Whether any of the pipelines that no later generation has is still held."""
         return any(pipeline.in_use for pipeline in self._left.values())
+
+    @property
+    def uses(self) -> int:
+        """How many requests and sessions have a pipeline that no later generation has."""
+        if self._retired:
+            return sum(pipeline.count for pipeline in self._left.values())
+        return sum(pipeline.count - 1 for pipeline in self.pipelines.values())  # one is ours
 
     def opened(self, opening: Opening) -> bool:
         """Whether a session came by a pipeline that no later generation has."""

@@ -43,6 +43,11 @@ class Holders:
         self._unused.set()
 
     @property
+    def count(self) -> int:
+        """How many hold it."""
+        return self._count
+
+    @property
     def in_use(self) -> bool:
         """Whether anybody holds it, or has not held it yet."""
         return not self._unused.is_set()

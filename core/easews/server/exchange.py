@@ -87,7 +87,11 @@ class Exchange:
             self.answer(match.status, match.detail, match.headers)
             return
         spec = self._site.spec
-        served = self.pipeline = self._site.generation.pipelines[match.path.backend]
+        served = self._site.generation.pipelines[match.path.backend]
+        if self._site.stopping and not served.in_use:
+            self.answer(503, "the gateway is stopping")
+            return
+        self.pipeline = served
         served.hold()
         pipeline = served.flow
         ctx.route = Route(

@@ -1,0 +1,78 @@
+"""The end of a gateway: its progress, a second signal, and an end whatever happens."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import AsyncIterator
+
+import anyio
+
+from ..observe.logs import end_process
+from .gateway import Gateway, Unfinished
+
+log: logging.Logger = logging.getLogger("easews")
+
+#: Seconds until what does not end by itself is ended with the process.
+GRACE = 2.0
+#: Seconds until a stop tells what it waits for; clients that answer a Close need less.
+FIRST_TOLD = 0.5
+#: Seconds until it tells it again.
+TOLD_EVERY = 5.0
+
+Signals = AsyncIterator[signal.Signals]
+
+
+async def stop(gateway: Gateway, signals: Signals) -> Unfinished:
+    """Stop `gateway`, and return what is to be cut. A second signal makes it return at once."""
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_hurry, signals, tasks.cancel_scope)
+        tasks.start_soon(_tell_progress, gateway)
+        await gateway.stop()
+        tasks.cancel_scope.cancel()
+    unfinished = gateway.unfinished
+    if any(unfinished):
+        log.warning("%s did not end in time: cut", told(unfinished))
+    return unfinished
+
+
+async def end_anyway(signals: Signals) -> None:
+    """End the process if it has not ended within GRACE seconds, or at one more signal."""
+    with anyio.move_on_after(GRACE):
+        await _told_to_hurry(signals)
+    log.critical("a filter goes on although it was cancelled: the process is ended without it")
+    end_process(1)
+
+
+async def _hurry(signals: Signals, stopping: anyio.CancelScope) -> None:
+    await _told_to_hurry(signals)
+    stopping.cancel()
+
+
+async def _told_to_hurry(signals: Signals) -> None:
+    while await anext(signals) == signal.SIGHUP:
+        log.warning("SIGHUP is ignored: easews is stopping")
+
+
+async def _tell_progress(gateway: Gateway) -> None:
+    await anyio.sleep(FIRST_TOLD)
+    while True:
+        log.info("stopping: %s; one more signal ends it at once", progress(gateway))
+        await anyio.sleep(TOLD_EVERY)
+
+
+def progress(gateway: Gateway) -> str:
+    """What a gateway that stops waits for."""
+    unfinished = gateway.unfinished
+    verb = "is" if sum(unfinished) == 1 else "are"
+    text = f"{told(unfinished)} {verb} open" if any(unfinished) else "nothing is open"
+    if gateway.state == "draining":
+        return f"{text}, and requests are served for drain.delay, {gateway.drain.delay:g} s"
+    waiting = gateway.draining
+    return f"{text}, of which {waiting} will get a Close" if waiting else text
+
+
+def told(unfinished: Unfinished) -> str:
+    """How much that is, in words."""
+    counts = ((unfinished.sessions, "session"), (unfinished.requests, "request"))
+    return " and ".join(f"{count} {what}{'s' * (count != 1)}" for count, what in counts if count)
