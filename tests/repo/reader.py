@@ -36,7 +36,7 @@ LONG_RUNNING = {
     "python scripts/echo.py": "echoing on ",
 }
 #: The ports on the pages: of gateways, and of backends.
-PORTS = ("8080", "8443", "9000", "9090", "12345", "12346")
+PORTS = ("8080", "8443", "9000", "9090", "9901", "12345", "12346")
 #: Installing a package is the slowest thing that a page asks for.
 COMMAND_PATIENCE = 120.0
 
@@ -117,6 +117,7 @@ class Reader:
         self._env = {**os.environ, "PATH": path, "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
         self._env["PYTEST_ADDOPTS"] = f"--ignore={folder / 'examples'}"  # it has tests of its own
         self._ports = {port: str(free_port()) for port in PORTS}
+        self._env["EASEWS_ADMIN"] = f"127.0.0.1:{self._ports['9901']}"
         self._env["PORT"] = self._ports["8080"]
         self._env["BACKEND"] = f"ws://127.0.0.1:{self._ports['9000']}"
         self._screen = Screen()

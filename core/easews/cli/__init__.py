@@ -22,6 +22,7 @@
     newpackage   its files, and which names it may have
     skeleton/    the templates of these files
     doctor/      the command on WebSockets that do not come through
+    ctl/         the commands that ask a running gateway
     editors      JSON Schemas for editors, one kind or all
 
 Results go to stdout (for `validate` that is the report), everything else to stderr.

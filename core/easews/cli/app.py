@@ -13,6 +13,7 @@ from ..errors import ConfigError, Problem
 from ..plugins import build_notes, discover
 from . import plugins
 from .configs import read, report
+from .ctl.command import app as ctl
 from .diff import diff
 from .doctor.command import doctor
 from .explain import explain
@@ -173,3 +174,4 @@ app.command(
 )(doctor)
 
 app.add_typer(plugins.app)
+app.add_typer(ctl)

@@ -40,6 +40,15 @@ def say(text: str, stream: TextIO | None = None) -> None:
     print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)
 
 
+def printable(text: str) -> str:
+    """`text` with what a terminal could take for a command escaped."""
+    if text.isprintable():
+        return text
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode() for one in text
+    )
+
+
 def complain(text: str) -> None:
     """Say on stderr what is not part of the answer."""
     say(f"easews: {text}", sys.stderr)

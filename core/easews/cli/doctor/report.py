@@ -13,6 +13,7 @@ from ..report import (
     GREEN,
     details,
     painted,
+    printable,
     summary,
     table,
 )
@@ -44,8 +45,9 @@ def _closing(findings: Sequence[Finding], colour: bool) -> str:
 def _hop(hop: Hop, numbered: bool, width: int | None, colour: bool) -> str:
     product = product_at(hop)
     title = f"Hop {hop.number}: {hop.url}" if numbered else hop.url
+    rows = [(label, printable(shown)) for label, shown in _rows(hop)]
     heading = painted(title, BOLD, colour) + (f"  ({product})" if product else "")
-    return f"{heading}\n{details(_rows(hop), width, colour=colour)}"
+    return f"{heading}\n{details(rows, width, colour=colour)}"
 
 
 def product_at(hop: Hop) -> str:
@@ -134,21 +136,25 @@ def _idle(hop: Hop) -> str:
 def _finding(finding: Finding, numbered: bool, width: int | None, colour: bool) -> str:
     mark, style = ("PROBLEM", BOLD_RED) if finding.problem else ("NOTE", CYAN)
     heading = painted(f"{mark}  {finding.title}", style, colour)
-    rows = [("seen", _seen(finding, numbered)), ("means", finding.means)]
+    rows = [("seen", _seen(finding, numbered)), ("means", printable(finding.means))]
     if finding.follows:
         rows.append(("cause", f"probably what hop {finding.follows} has"))
     elif finding.lost_at:
         where = f"it gets lost at hop {finding.lost_at}: at hop {finding.lost_at + 1} it is well"
         rows.append(("where", where))
     for remedy in () if finding.follows else finding.change:
-        rows += [("change", remedy.text), *((" ", f"    {line}") for line in remedy.lines)]
+        rows += [
+            ("change", printable(remedy.text)),
+            *((" ", f"    {line}") for line in remedy.lines),
+        ]
     return f"{heading}\n{details(rows, width, colour=colour)}"
 
 
 def _seen(finding: Finding, numbered: bool) -> str:
+    seen = printable(finding.seen)
     if not numbered:
-        return finding.seen
-    return f"hop {finding.hop}: {finding.seen}" if finding.seen else f"hop {finding.hop}"
+        return seen
+    return f"hop {finding.hop}: {seen}" if seen else f"hop {finding.hop}"
 
 
 def as_json(hops: Sequence[Hop], findings: Sequence[Finding]) -> str:

@@ -1,0 +1,10 @@
+"""`easews ctl`: what may be asked of a running gateway, over its admin interface.
+
+command   the commands, and what their lines have to be like
+asking    requests to the admin interface, and what is wrong when there is no answer
+address   where it listens                                                      (pure)
+conditions  which sessions are meant, as options, as a query and as a body      (pure)
+views     status, sessions, pools and frames as text                            (pure)
+tables    rows that fit the width of a terminal                                 (pure)
+words     ages, sizes and counts for people                                     (pure)
+"""
