@@ -28,7 +28,8 @@ def state(id: str = "a-1", opened: float = 0.0, **fields: Any) -> SessionState:
 
 
 def ids(states: list[SessionState], **query: Any) -> list[str]:
-    return [it["id"] for it in page(states, cast(Query, query))["sessions"]]
+    asked = cast(Query, query)
+    return [it["id"] for it in page(chosen(states, asked), asked)["sessions"]]
 
 
 words = st.sampled_from(["", "chat", "Chat-2", "10.0.0.1"])
@@ -57,7 +58,7 @@ def test_pages_put_together_are_all_that_the_query_means_oldest_first(
     found: list[SessionState] = []
     wanted: Query = {**query, "limit": limit}
     while True:
-        got = page(crowd, wanted)
+        got = page(chosen(crowd, wanted), wanted)
         assert len(got["sessions"]) <= limit
         assert got["total"] == len(list(chosen(crowd, query)))
         found += got["sessions"]

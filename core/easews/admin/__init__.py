@@ -1,6 +1,7 @@
 """The admin interface: what operators, scripts and the dashboard ask of a running gateway.
 
 admin       Admin: bound to its address, then serving a `Control`
+companion   the same beside a gateway of one process
 site        the server that it is, made of the engine's own parts
 api         a request -> its operation -> an answer
 operations  the operations: one table that is routed, checked and documented by
@@ -14,5 +15,6 @@ openapi     the operations as an OpenAPI document               (pure)
 """
 
 from .admin import Admin
+from .companion import administering
 
-__all__ = ["Admin"]
+__all__ = ["Admin", "administering"]

@@ -86,11 +86,13 @@ def run(
         complain(f"{backend} is not installed; {how}")
         raise typer.Exit(USAGE)
     from ..operate.apart import read_apart
+    from ..operate.process import Companion
     from ..operate.process import run as run_config  # what only `run` needs, loaded by it alone
     from ..operate.reloading import Reloader
     from ..operate.watching import ConfigWatch, Watch
 
-    kinds, companions = discover(), []
+    kinds = discover()
+    companions: list[Companion] = []
     reread: Callable[[], Awaitable[Config]] = partial(read_apart, files, kinds)
     try:
         if watch_plugins:
@@ -108,13 +110,9 @@ def run(
             raise typer.Exit(PROBLEMS)
         spec = admin_spec(config, admin)
         if spec is not None:
-            from ..admin import Admin
-            from ..operate.controlling import GatewayControl
+            from ..admin import Admin, administering
 
-            interface = Admin(spec)
-            companions.append(
-                lambda gateway: interface.serve(GatewayControl(gateway, reloader, backend))
-            )
+            companions.append(administering(Admin(spec), reloader, backend))
         status = run_config(
             config, reloader, backend=backend, log_format=log_format, companions=companions
         )

@@ -38,8 +38,8 @@ def chosen(states: Iterable[SessionState], query: Query) -> Iterator[SessionStat
 
 
 def page(states: Iterable[SessionState], query: Query) -> SessionPage:
-    """The page that the query asks for, oldest sessions first. Refused when its `after` is none."""
-    found = sorted(chosen(states, query), key=_order)
+    """A page of the chosen ones, oldest first. Refused when the query's `after` is none."""
+    found = sorted(states, key=_order)
     rest: Iterator[SessionState] = iter(found)
     if after := query.get("after"):
         last = _place(after)

@@ -38,7 +38,7 @@ class Reloader:
     """
 
     def __init__(self, read: Callable[[], Awaitable[Config]]) -> None:
-        self.outcomes: Counter[Outcome] = Counter(dict.fromkeys(get_args(Outcome), 0))
+        self.outcomes: Counter[str] = Counter(dict.fromkeys(get_args(Outcome), 0))
         self._read = read
         self._asked: list[str] = []
         self._wanted: anyio.Event | None = None
