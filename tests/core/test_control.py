@@ -171,10 +171,13 @@ async def test_what_is_not_there_yet_says_so() -> None:
     async with controlled() as (control, _):
         with pytest.raises(NotAvailable):
             await control.metrics()
-        with pytest.raises(NotAvailable):
+
+
+async def test_a_server_that_no_pool_has_is_not_drained() -> None:
+    async with controlled() as (control, _):
+        with pytest.raises(Refused, match="no pool has the server ws://b:1; those that there are"):
             await control.drain_server("ws://b:1")
-        with pytest.raises(NotAvailable):
-            await control.undrain_server("ws://b:1")
+        assert not await control.undrain_server("ws://b:1")
 
 
 async def test_the_pools_are_told_with_the_health_of_their_servers() -> None:

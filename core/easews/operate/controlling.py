@@ -129,11 +129,11 @@ class GatewayControl:
 
     async def drain_server(self, url: str) -> int:
         """Drain a server: it gets nothing new, and its sessions are closed slowly; how many."""
-        raise NotAvailable("servers cannot be drained yet")
+        return self._gateway.drain_server(url)
 
     async def undrain_server(self, url: str) -> bool:
         """Use a server again; False when it was not drained."""
-        raise NotAvailable("servers cannot be drained yet")
+        return self._gateway.undrain_server(url)
 
     async def reload(self) -> ReloadResult:
         """Read the config again, and serve it unless something is wrong with it."""

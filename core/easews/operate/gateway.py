@@ -30,7 +30,9 @@ from ..server import ClientWatch, Listener, RequestIds, Router, ServerTls, Share
 from ..server.passed import NONE_PASSED, Passed
 from ..services import Services
 from ..sessions import Session, Sessions
-from .control import State
+from ..upstream import running_pools
+from ..upstream.drained import drain, identity_of, is_drained, undrain
+from .control import Refused, State
 from .draining import Draining
 from .reload import Plan, plan
 from .renewal import renew
@@ -41,6 +43,7 @@ Sockets = Mapping[str, list[socket.socket]]
 #: more: each keeps its filters, with what they hold in memory and in the background.
 MOST_OLDER = 10
 _LOST, _TOO_OLD = "its path is gone", "its config is too old"
+_SERVER_DRAINED = "its server is drained"
 _STOPPING = "the gateway is stopping"
 
 
@@ -74,6 +77,17 @@ def _routers(config: Config) -> dict[str, Router]:
 def close_all(sockets: Sockets) -> None:
     for sock in [sock for socks in sockets.values() for sock in socks]:
         sock.close()
+
+
+def _is_at_drained(session: Session) -> bool:
+    return is_drained(session.opening.backend)
+
+
+def _first(urls: Iterable[str]) -> str:
+    """The first of these URLs, in words."""
+    known = sorted(urls)
+    more = [f"and {len(known) - 5} more"] if len(known) > 5 else []
+    return ", ".join([*known[:5], *more]) or "none"
 
 
 class _Prepared(NamedTuple):
@@ -209,6 +223,27 @@ class Gateway:
                 await generation.wait_unused()
         return self.unfinished
 
+    def drain_server(self, url: str) -> int:
+        """Lead nothing new to the server at `url`, under this config and later ones, and close its
+        sessions slowly. Returns how many these are. Refused when no pool has such a server.
+        """
+        identity = identity_of(url)
+        pools = [running.pool for running in running_pools(self.owners(older=True))]
+        known = {server.url for pool in pools for server in pool.states()}
+        if identity not in map(identity_of, known):
+            raise Refused(f"no pool has the server {url}; those that there are: {_first(known)}")
+        drain(url)
+        sessions = [one for one in self.sessions if _is_at_drained(one)]
+        chosen = [one for one in sessions if identity_of(one.opening.backend) == identity]
+        self._draining.begin(chosen, self.drain, _SERVER_DRAINED, _is_at_drained)
+        return len(chosen)
+
+    def undrain_server(self, url: str) -> bool:
+        """Lead requests to it again; its sessions that have got no Close yet stay. False when it
+        was not drained.
+        """
+        return undrain(url)
+
     @property
     def ready(self) -> bool:
         """Whether it serves, and is to get new clients."""
@@ -332,9 +367,13 @@ class Gateway:
         return self._plan is not None and self._plan.drops(session.opening.route)
 
     def _session_opened(self, session: Session) -> None:
-        """While it was asking its backend, a stop may have begun, or its path may have gone."""
+        """While it was asking its backend, that may have been drained, a stop may have begun, or
+        its path may have gone.
+        """
         if self.state == "stopping":
             self._draining.finish_late(session, self.drain, _STOPPING)
+        elif _is_at_drained(session):
+            self._draining.begin([session], self.drain, _SERVER_DRAINED, _is_at_drained)
         elif session.opening.generation != self._generation.number and self._is_lost(session):
             self._draining.begin([session], self.drain, _LOST, self._is_lost)
 

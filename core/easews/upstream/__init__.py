@@ -1,6 +1,7 @@
 """Backends, for any filter that talks to one.
 
     servers    Server, and what this process knows of it (pure)
+    drained    servers that get nothing new on request (pure)
     attempts   Attempt: one try to have a server answer (pure)
     causes     the words for failures (pure)
     retries    after which failures another server is asked (pure)

@@ -197,7 +197,7 @@ class Standing:
 
 # One for each server of this process, however many pools and generations name it. It is forgotten
 # with the last of them.
-_standings: WeakValueDictionary[Hashable, Standing] = WeakValueDictionary()
+_standings: WeakValueDictionary[tuple[str, Hashable], Standing] = WeakValueDictionary()
 
 
 def standing_of(server: Server) -> Standing:
@@ -208,6 +208,13 @@ def standing_of(server: Server) -> Standing:
     if standing is None:
         standing = _standings[identity] = Standing()
     return standing
+
+
+def tell_of(identity: str) -> None:
+    """What is known of the server with this `Server.identity` has changed, whatever its TLS."""
+    found = [standing for (known, _), standing in list(_standings.items()) if known == identity]
+    for standing in found:
+        standing.tell()
 
 
 @dataclass(slots=True, eq=False)

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from ...filters import SpecFault
 from ..causes import Cause, cause_of, causes
+from ..drained import drained_since
 from ..servers import Member
 from .breaker import Breaker, BreakerRule, breaker_faults
 from .checks import Check, check_faults, check_from_spec
@@ -25,7 +26,7 @@ log: logging.Logger = logging.getLogger("easews.upstream")
 Spec = Mapping[str, Any]
 
 #: How a server is: see `ServerState`.
-State = Literal["up", "down", "ejected", "open"]
+State = Literal["up", "down", "ejected", "open", "drained"]
 
 #: In how many steps a server that is back gets its full weight.
 STEPS = 20
@@ -75,7 +76,7 @@ class ServerState:
 
     url         its URL
     state       whether it may be asked: up; down by its checks; ejected for failed requests; open,
-                as its circuit breaker is
+                as its circuit breaker is; drained, because somebody has asked for that
     seconds     for how long that has been so; inf when it has always been
     last_error  why it last failed a check or a request; empty when it never has
     active      its open sessions and requests in progress
@@ -135,7 +136,10 @@ class Availability:
         return True
 
     def _apply(self, now: float) -> None:
-        rules, members = self._rules, self._members
+        rules = self._rules
+        for member in self._members:
+            member.usable = False
+        members = [one for one in self._members if drained_since(one.server) is None]
         conditions = [_condition(member) for member in members]
         found = usable(conditions, rules.ejection.max_share, rules.panic_below, now)
         chosen = set(found.servers)
@@ -254,7 +258,10 @@ def _state(member: Member, now: float) -> ServerState:
     state: State = "up"
     since = condition.back_since(now)
     error = standing.ejection.last_error or checked
-    if not condition.up and condition.checkup is not None:
+    drained = drained_since(member.server)
+    if drained is not None:
+        state, since = "drained", drained
+    elif not condition.up and condition.checkup is not None:
         state, since, error = "down", condition.checkup.since, checked
     elif member.breaker is not None and now < member.breaker.until:
         state = "open"
