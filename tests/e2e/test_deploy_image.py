@@ -11,12 +11,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from tests.e2e.gateway import PATIENCE, Gateway, config, free_port, proxied
+from tests.e2e.gateway import LOOPBACK, PATIENCE, Gateway, config, free_port, proxied
 from tests.e2e.image import Builder, BuildError, Stage
 from tests.e2e.library import LibraryBackend, connect
 
 ROOT = Path(__file__).parents[2]
 CONTAINERFILE = ROOT / "deploy" / "Containerfile"
+ADMIN = "127.0.0.1:9901"
 #: What the environment of the image may weigh, in MiB: 87 when this was written.
 HEAVIEST = 110
 
@@ -42,7 +43,13 @@ def test_the_image_serves_as_a_user_without_rights_and_stops_cleanly(
 ) -> None:
     text = config(free_port(), proxied("/", backend.url))
     (image.changes / "etc" / "easews" / "easews.yaml").write_text(text)
-    argv = [*image.argv("ENTRYPOINT"), *image.argv("CMD")]
+    admin = f"{LOOPBACK}:{free_port()}"
+    start = [*image.argv("ENTRYPOINT"), *image.argv("CMD")]
+    argv, health = (
+        [word.replace(ADMIN, admin) for word in words]
+        for words in (start, image.argv("HEALTHCHECK"))
+    )
+    assert admin in argv
     # The words that Gateway adds are names for the shell.
     shell = ("sh", "-c", f"exec {shlex.join(image.command(argv))}")
     gateway = Gateway(Path("unused"), easews=shell)
@@ -51,7 +58,6 @@ def test_the_image_serves_as_a_user_without_rights_and_stops_cleanly(
         with connect(gateway.ws("/")) as client:
             client.send("hello")
             assert client.recv() == "hello"
-            health = [it.replace("8080", str(gateway.port)) for it in image.argv("HEALTHCHECK")]
             run(image, *health)
             ids = Path(f"/proc/{gateway.process.pid}/status").read_text()
             assert "Uid:\t10001\t10001\t10001\t10001" in ids

@@ -80,7 +80,7 @@ def test_a_drain_has_ended_before_systemd_kills_the_service(service: Mapping[str
 
 
 def drain_seconds(drain: Any) -> float:
-    seconds: float = drain.window + drain.deadline
+    seconds: float = drain.delay + drain.window + drain.deadline
     return seconds
 
 
