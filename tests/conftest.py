@@ -105,6 +105,7 @@ PARTS = {
         "run scripts/test, not pytest itself",
     ),
     "noVNC (npm)": Part(lambda: (NODE_MODULES / "@novnc").is_dir(), NPM),
+    "axe-core (npm)": Part(lambda: (NODE_MODULES / "axe-core").is_dir(), NPM),
     "playwright-core (npm)": Part(lambda: (NODE_MODULES / "playwright-core").is_dir(), NPM),
     "nginx": Part(lambda: find_program("nginx") is not None, "apt-get install nginx-light"),
     "promtool": Part(lambda: shutil.which("promtool") is not None, "apt-get install prometheus"),
@@ -238,7 +239,7 @@ def chromium() -> str:
 @pytest.fixture(scope="session")
 def browser() -> tuple[str, str]:
     """The programs node and Chromium, and what the one drives the other with."""
-    for part in ("node", "playwright-core (npm)", "chromium"):
+    for part in ("node", "playwright-core (npm)", "axe-core (npm)", "chromium"):
         need(part)
     return shutil.which("node") or "", find_chromium() or ""
 

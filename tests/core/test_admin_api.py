@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any
 
 import pytest
@@ -75,8 +75,10 @@ class FakeControl:
     async def metrics(self) -> bytes:
         raise NotAvailable("no metrics")
 
-    async def tap(self, id: str) -> AsyncIterator[dict[str, Any]]:
-        yield {"id": id}
+    async def tap(self, id: str) -> AsyncGenerator[dict[str, Any], None]:
+        self._note(id)
+        yield {"tapping": id}
+        yield {"size": 1}
 
     def _note(self, what: Any) -> None:
         self.asked.append(what)
@@ -354,3 +356,18 @@ def test_whatever_query_comes_it_fits_or_is_refused(query: str) -> None:
     except BadInput:
         return
     assert found["limit"] in range(1, 1001)
+
+
+async def test_a_tap_is_told_line_by_line() -> None:
+    request = Request("GET", "/api/v1/sessions/a-1/tap", Headers([("Host", "localhost:9901")]))
+    response = await Api(FakeControl(), Door(), OPERATIONS).answer(Context(request, id="r-1"))
+    assert (response.status, response.content_length) == (200, None)
+    assert response.headers.get("content-type") == "application/x-ndjson"
+    text = b"".join([piece async for piece in response.body])
+    assert text == b'{"tapping": "a-1"}\n{"size": 1}\n'
+
+
+async def test_a_tap_that_is_refused_has_not_begun() -> None:
+    off = FakeControl(error=NotAvailable("it is off"))
+    assert await refused(501, "GET", "/api/v1/sessions/a-1/tap", control=off) == "it is off"
+    await refused(404, "GET", "/api/v1/sessions/gone/tap")

@@ -137,11 +137,22 @@ def between(*edits: tuple[str, str]) -> list[str]:
             [("name: g", "name: g, tracing: {}")],
             ["gateway: tracing changed (at the next start)"],
         ),
+        (
+            [("name: g", "name: g, admin: {}")],
+            ["gateway: admin changed (at the next start)"],
+        ),
         ([("port: 80", "# why\nport: 80\nmaxConnections: 10240")], []),
     ],
 )
 def test_each_change_is_told(edits: list[tuple[str, str]], told: list[str]) -> None:
     assert between(*edits) == told
+
+
+def test_what_a_tap_shows_changes_at_once() -> None:
+    admin = "name: g, admin: {metrics: open, tap: %s}"
+    before = load_config(BASE.replace("name: g", admin % "off"), Plain)
+    after = load_config(BASE.replace("name: g", admin % "headers"), Plain)
+    assert [*map(str, plan(before, after).changes)] == ["gateway: admin.tap changed"]
 
 
 def base() -> Config:

@@ -12,6 +12,7 @@ import pytest
 from tests.core.test_reloading import Disk, Says, config
 
 from easews import ConfigError, Ending, Frame, Opening, Route
+from easews.config.model import AdminSpec
 from easews.errors import Problem
 from easews.operate.control import Control, NotAvailable, Refused
 from easews.operate.controlling import GatewayControl
@@ -20,8 +21,14 @@ from easews.testing import OpenSession, Running, gateway, load_config
 
 
 @asynccontextmanager
-async def controlled(disk: Disk | None = None) -> AsyncIterator[tuple[Control, Running]]:
-    async with gateway(config("one"), Says) as running:
+async def controlled(
+    disk: Disk | None = None, tap: str = ""
+) -> AsyncIterator[tuple[Control, Running]]:
+    served = config("one")
+    if tap:
+        admin = AdminSpec("127.0.0.1", 0, "", "", "token", (), tap)
+        served = replace(served, gateway=replace(served.gateway, admin=admin))
+    async with gateway(served, Says) as running:
         reloader = Reloader((disk or Disk(config("one"))).read)
         yield GatewayControl(running.gateway, reloader, "a loop"), running
 
@@ -158,6 +165,22 @@ async def test_a_session_is_tapped() -> None:
         running.sessions.ended(session, Ending("client", 1000, "closed", 1.0))
         assert [list(told) async for told in frames] == [["ended"]]
         with pytest.raises(Refused):
+            await anext(control.tap("a-1"))
+
+
+@pytest.mark.parametrize("shows", ["headers", "payload"])
+async def test_the_config_says_what_a_tap_shows(shows: str) -> None:
+    async with controlled(tap=shows) as (control, running):
+        opened(running, "a-1")
+        frames = control.tap("a-1")
+        assert await anext(frames) == {"tapping": "a-1", "shows": shows}
+        await frames.aclose()
+
+
+async def test_no_session_is_tapped_where_the_config_says_so() -> None:
+    async with controlled(tap="off") as (control, running):
+        opened(running, "a-1")
+        with pytest.raises(NotAvailable):
             await anext(control.tap("a-1"))
 
 

@@ -95,7 +95,7 @@ def test_a_reload_is_asked_for_and_its_result_told(
         assert (told["outcome"], told["generation"]) == ("reloaded", 2)
         assert told["changes"] == [
             "gateway: drain changed",
-            "gateway: admin changed (at the next start)",
+            "gateway: admin.tap changed",
         ]
 
 

@@ -4,7 +4,9 @@ admin       Admin: bound to its address, then serving a `Control`
 companion   the same beside a gateway of one process
 site        the server that it is, made of the engine's own parts
 api         a request -> its operation -> an answer
+dashboard   the page, its style and its modules
 operations  the operations: one table that is routed, checked and documented by
+lines       an answer that goes on, a line for each value
 answers     what they answer, besides what `Control` does  (values)
 fields      what they are given: schemas                (values)
 inputs      queries and bodies as values                        (pure)

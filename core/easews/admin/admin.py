@@ -21,6 +21,7 @@ from ..server import Listener, bind
 from ..services import Services
 from .api import Api
 from .auth import Door
+from .dashboard import pages
 from .openapi import document
 from .operations import API, OPERATIONS, Given, Operation
 from .site import NAME, SERVICES, config_of, site_of
@@ -40,6 +41,7 @@ class Admin:
         self._operations = _documented(
             [_as_open(it, spec) for it in operations], has_token=bool(self._token)
         )
+        self._operations += pages()  # which are for people, so no document has them
         self._api: Api | None = None
         self._sockets = bind(self._config.servers[0])
         self.addresses: list[Address] = [bound_address(sock) for sock in self._sockets]

@@ -28,6 +28,7 @@ from .answers import (
 )
 from .auth import Access
 from .fields import CLOSE, CONDITIONS, IDS, NOTHING, PAGE, URL, Schema, fields_of
+from .lines import LINES, lines
 
 API = "/api/v1"
 
@@ -129,6 +130,11 @@ async def _ping(given: Given) -> Pinged:
     return {"pinged": True}
 
 
+async def _tap(given: Given) -> Response:
+    _found(await given.control.session(given.id))
+    return await lines(given.control.tap(given.id))
+
+
 async def _drain(given: Given) -> Drained:
     return {"sessions": await given.control.drain_server(given.fields["url"])}
 
@@ -202,6 +208,11 @@ OPERATIONS: tuple[Operation, ...] = (
         *(Pinged, _ping),
         body=NOTHING,
         changes=True,
+    ),
+    Operation(
+        *("tapSession", "GET", f"{API}/sessions/{{id}}/tap"),
+        "The frames of a session from now on, for as long as this is read: a line of JSON each.",
+        *(LINES, _tap),
     ),
     Operation(
         *("closeSessions", "POST", f"{API}/sessions/close"),

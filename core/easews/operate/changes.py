@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 from ..addresses import Address
-from ..config.model import Config, FilterSpec, PathSpec, PipelineSpec, RequestLimits, ServerSpec
+from ..config.model import (
+    AdminSpec,
+    Config,
+    FilterSpec,
+    PathSpec,
+    PipelineSpec,
+    RequestLimits,
+    ServerSpec,
+)
 
 _ABSENT: Any = object()
 
@@ -179,7 +187,14 @@ def _gateway(before: Config, after: Config) -> Iterator[Change]:
         yield Change("changed", "gateway", "drain")
     if before.gateway.log_format != after.gateway.log_format:
         yield Change("changed", "gateway", "log.format", "at the next start")
-    if before.gateway.admin != after.gateway.admin:
-        yield Change("changed", "gateway", "admin", "at the next start")
     if before.gateway.tracing != after.gateway.tracing:
         yield Change("changed", "gateway", "tracing", "at the next start")
+    yield from _admin(before.gateway.admin, after.gateway.admin)
+
+
+def _admin(before: AdminSpec | None, after: AdminSpec | None) -> Iterator[Change]:
+    if before is not None and after is not None and before.tap != after.tap:
+        yield Change("changed", "gateway", "admin.tap")
+        before = replace(before, tap=after.tap)
+    if before != after:
+        yield Change("changed", "gateway", "admin", "at the next start")

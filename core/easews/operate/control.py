@@ -6,7 +6,7 @@ for this process.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Literal, Protocol, TypedDict
 
 from ..errors import EasewsError
@@ -230,5 +230,8 @@ class Control(Protocol):
     async def metrics(self) -> bytes:
         """The metrics as OpenMetrics text."""
 
-    def tap(self, id: str) -> AsyncIterator[dict[str, Any]]:
-        """The frames of a session from now on, as long as this is iterated."""
+    def tap(self, id: str) -> AsyncGenerator[dict[str, Any], None]:
+        """The frames of a session from now on, until this is closed: see `tapping`.
+
+        Refused when no such session is open.
+        """

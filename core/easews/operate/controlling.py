@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from importlib import metadata
 from math import isinf
@@ -145,13 +145,17 @@ class GatewayControl:
             raise NotAvailable("nothing is measured")
         return await self._metrics.expose()
 
-    async def tap(self, id: str) -> AsyncIterator[dict[str, Any]]:
-        """The frames of a session from now on, as long as this is iterated."""
+    async def tap(self, id: str) -> AsyncGenerator[dict[str, Any], None]:
+        """The frames of a session from now on, until this is closed."""
+        admin = self._gateway.config.gateway.admin
+        shows = "headers" if admin is None else admin.tap
+        if shows == "off":
+            raise NotAvailable("`tap` of `admin` is off in the config")
         sessions = self._gateway.sessions
         session = sessions.get(id)
         if session is None:
             raise Refused("there is no open session with this id")
-        async with aclosing(tapped(session, sessions, payload=False)) as frames:
+        async with aclosing(tapped(session, sessions, payload=shows == "payload")) as frames:
             async for frame in frames:
                 yield frame
 

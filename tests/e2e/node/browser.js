@@ -3,6 +3,7 @@
 'use strict';
 
 const { chromium } = require('playwright-core');
+const { look } = require('./views');
 
 const wish = JSON.parse(process.argv[2]);
 const seen = { console: [], requests: [], sockets: [], views: [] };
@@ -14,31 +15,6 @@ const VIEWS = [
   { name: 'demo-phone', scheme: 'light', size: { width: 390, height: 780 } },
   { name: 'demo-phone-dark', scheme: 'dark', size: { width: 320, height: 640 } },
 ];
-
-// Runs in the page: the lowest contrast (WCAG 2, 1.4.3) of any text with what is behind it.
-function lowestContrast() {
-  const numbers = (colour) => colour.match(/[\d.]+/g).map(Number);
-  const luminance = (colour) => {
-    const [red, green, blue] = numbers(colour).map((part) =>
-      part / 255 <= 0.04045 ? part / 255 / 12.92 : ((part / 255 + 0.055) / 1.055) ** 2.4);
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
-  };
-  const behind = (part) => {
-    const colour = getComputedStyle(part).backgroundColor;
-    return numbers(colour)[3] === 0 ? behind(part.parentElement) : colour;
-  };
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  let lowest = 21;
-  while (walker.nextNode()) {
-    const part = walker.currentNode.parentElement;
-    const isText = walker.currentNode.data.trim() && part.tagName !== 'SCRIPT';
-    if (!isText || !part.checkVisibility() || part.disabled) continue;
-    const [dark, light] = [luminance(getComputedStyle(part).color), luminance(behind(part))]
-      .sort((a, b) => a - b);
-    lowest = Math.min(lowest, (light + 0.05) / (dark + 0.05));
-  }
-  return lowest;
-}
 
 function record(context) {
   context.on('console', (message) => seen.console.push(`${message.type()}: ${message.text()}`));
@@ -63,18 +39,6 @@ async function say(words, page, ...audience) {
   }
 }
 
-async function look(page, { name, scheme, size }) {
-  await page.setViewportSize(size);
-  await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' });
-  const view = await page.evaluate(() => ({
-    width: innerWidth,
-    scrollWidth: document.documentElement.scrollWidth,
-    background: getComputedStyle(document.body).backgroundColor,
-  }));
-  seen.views.push({ name, ...view, contrast: await page.evaluate(lowestContrast) });
-  if (wish.images) await page.screenshot({ path: `${wish.images}/${name}.png` });
-}
-
 async function visit(browser) {
   const context = await browser.newContext();
   record(context);
@@ -89,7 +53,7 @@ async function visit(browser) {
   seen.log = await mine.getByRole('log').locator('li').allInnerTexts();
   seen.frames = await mine.getByRole('region', { name: /frames/i }).locator('tbody tr')
     .evaluateAll((rows) => rows.map((row) => [...row.cells].map((cell) => cell.innerText)));
-  for (const view of VIEWS) await look(mine, view);
+  for (const view of VIEWS) seen.views.push(await look(mine, view, wish.images));
 
   await theirs.getByRole('button', { name: 'Close' }).click();
   seen.closed = await theirs.getByRole('status').filter({ hasText: 'closed' }).innerText();
