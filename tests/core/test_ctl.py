@@ -196,6 +196,8 @@ def test_sessions_are_a_row_each() -> None:
     assert "55.5 KiB" in shown[1]
     assert shown[2] == "1 of 2,345 sessions; --limit shows more"
     assert sessions_text(page(), None, colour=False) == "No open session"
+    short = sessions_text(page(session(), session()), None, 1, colour=False).splitlines()
+    assert (len(short), short[2]) == (3, "1 of 2 sessions")
 
 
 def test_a_narrow_terminal_keeps_what_matters_most() -> None:
@@ -233,6 +235,12 @@ def test_the_status_tells_what_drains_and_who_works() -> None:
         *("2 with 1 session", "12,345", "5.0 MiB", "web at 0.0.0.0:443 (TLS)", "WORKER", "6,000"),
     ):
         assert text in shown
+
+
+def test_a_status_of_one_process_has_no_workers() -> None:
+    alone: Status = {**STATUS, "workers": [], "older": [], "kept_behind": 0, "draining": 0}
+    shown = status_text(alone, NOW, None, colour=False)
+    assert not any(word in shown for word in ("WORKER", "older", "behind", "draining  "))
 
 
 def test_each_server_of_a_pool_has_a_row() -> None:
@@ -465,6 +473,35 @@ def test_each_command_asks_for_its_own(
     assert result.exit_code == 0, result.output
     assert shown in result.stdout
     assert json.loads(ctl(*arguments, "--json").stdout) == answer
+
+
+@pytest.mark.parametrize("answer", [[], {}, {"sessions": None}, "text", 7])
+@pytest.mark.parametrize("command", ["status", "pools", "reload", "sessions"])
+def test_an_answer_of_another_shape_is_told_without_a_traceback(
+    gateway: Gateway, ctl: Ctl, command: str, answer: object
+) -> None:
+    gateway.answer(f"/api/v1/{command}", answer)
+    result = ctl(command)
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    assert result.exit_code == 0 or "does not answer as" in result.stderr
+    as_json = ctl(command, "--json")
+    assert as_json.exception is None or isinstance(as_json.exception, SystemExit)
+
+
+def test_watched_sessions_are_shown_until_ctrl_c(
+    gateway: Gateway, ctl: Ctl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway.answer("/api/v1/sessions", page(session()))
+    pauses = iter([None, KeyboardInterrupt])
+
+    def sleep(seconds: float) -> None:
+        if error := next(pauses):
+            raise error
+
+    monkeypatch.setattr("easews.cli.ctl.command.time.sleep", sleep)
+    result = ctl("sessions", "--watch")
+    assert result.exit_code == 0
+    assert result.stdout.count("1 session\n") == 2
 
 
 def test_a_refused_reload_has_status_1(gateway: Gateway, ctl: Ctl) -> None:

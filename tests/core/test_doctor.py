@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import h11
@@ -486,3 +487,84 @@ def test_the_report_names_problem_place_and_change() -> None:
     assert "proxy_http_version 1.1;" in shown
     assert shown.endswith("1 problem found")
     assert "\x1b[1;31mPROBLEM" in text(hops, findings(hops), 100, colour=True)
+
+
+def test_a_report_has_all_that_was_seen() -> None:
+    until = datetime(2027, 1, 2, tzinfo=UTC)
+    hops = [
+        replace(
+            WELL,
+            addresses=(AddressSeen("2001:db8::1", 5, "no answer"), AddressSeen("192.0.2.1", 0.1)),
+            tls=TlsSeen("expired", "has expired", "TLSv1.3", ("a.example",), "CN=x", until),
+            plain=Lost("reset", "the connection was reset"),
+            handshakes={"browser": replace(OPENED, subprotocol="chat", deflate=None)},
+            session=SessionSeen(0.002, 2, sent=True, reply="x", expected=False, code=4000),
+            idle=IdleSeen(9, ended=3, code=1001, pings=1),
+        ),
+        replace(WELL, number=2, session=SessionSeen(malformed="bits"), idle=IdleSeen(9, ended=3)),
+        replace(
+            WELL, number=3, session=SessionSeen(sent=True, code=1000), idle=IdleSeen(9, pong=False)
+        ),
+        replace(WELL, number=4, plain=None, idle=IdleSeen(9), tls=TlsSeen(version="TLSv1.2")),
+        replace(WELL, number=5, tls=TlsSeen("not-tls", "wrong"), handshakes={}, session=None),
+    ]
+    shown = text(hops, findings(hops), None, colour=False)
+    for expected in (
+        "2001:db8::1: no answer",
+        "192.0.2.1: connects in 100 ms",
+        "TLSv1.3, a certificate for a.example, until 2027-01-02, refused: has expired",
+        "its last day is 2027-01-02",
+        "the connection was reset",
+        "as a browser: ok; no compression, subprotocol chat",
+        "ping answered in 2 ms, 2 messages without asking, message answered, Close 4000",
+        "bits, ping not answered, no Close (1006)",
+        "ping not answered, message not answered, Close 1000",
+        "ended after 3.0 s with Close 1001, with 1 ping of the server",
+        "ended after 3.0 s without a Close",
+        "9 s, then dead",
+        "9 s, then alive",
+        "no agreement, refused: wrong",
+    ):
+        assert expected in shown
+    table = {row[0]: row[1:] for row in compared(hops)}
+    assert table["message"] == ("changed", "-", "lost", "-", "-")
+    assert table["ping"] == ("ok", "lost", "lost", "ok", "-")
+    assert table["close"] == ("4000", "1006", "1000", "1000", "-")
+    assert table["idle session"] == ("3.0 s", "3.0 s", "dead", "ok", "-")
+    assert table["TLS"] == ("expired", "-", "-", "TLSv1.2", "not-tls")
+
+
+def test_a_message_that_comes_back_is_ok_in_the_table() -> None:
+    session = SessionSeen(0.1, sent=True, reply="x", code=1000)
+    assert ("message", "ok") in compared([replace(WELL, session=session)])
+
+
+def test_no_server_can_write_to_the_terminal() -> None:
+    hop = replace(WELL, session=SessionSeen(early=True, code=4000, reason="\x1b[2J"))
+    assert "\x1b" not in text([hop], findings([hop]), None, colour=False)
+
+
+def test_a_packet_filter_is_told_from_a_port_that_nobody_has() -> None:
+    for error, means in (("Connection refused", "no process listens"), ("no answer", "packets")):
+        hop = Hop(1, "ws://a/", addresses=(AddressSeen("192.0.2.1", 0, error),))
+        assert means in the_problem(hop).means
+    assert the_problem(Hop(1, "ws://a/", dns_error="a: unknown")).code == "dns-failed"
+
+
+def test_a_unix_socket_is_asked_with_a_host_of_its_own() -> None:
+    target = target_of("unix:/run/app.sock:/ws")
+    assert (target.authority, target.target, target.secure) == ("localhost", "/ws", False)
+    assert target.shown == "unix:/run/app.sock:/ws"
+
+
+def test_a_host_that_is_expected_is_no_problem_where_the_proxy_in_front_sends_it() -> None:
+    inner = replace(refused(answer(404), "own-host"), number=2)
+    (found,) = findings([WELL, inner])
+    assert (found.code, found.problem) == ("host-expected", False)
+    outer = refused(answer(404))
+    assert [one.problem for one in findings([outer, inner])] == [True, True]
+
+
+def test_a_page_over_http_1_0_is_told_as_such() -> None:
+    old = replace(answer(200, "x"), version="1.0")
+    assert "over HTTP/1.0" in the_problem(refused(old)).means

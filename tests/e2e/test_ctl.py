@@ -75,12 +75,14 @@ def test_a_session_is_seen_and_closed_with_a_code(
     assert "no session with this id" in ctl("session", one["id"], status=1)
 
 
-def test_pools_are_listed_and_a_server_that_is_not_there_cannot_be_drained(
+def test_a_server_is_drained_and_used_again(
     gateway_and_ctl: tuple[Gateway, Ctl], backend: LibraryBackend
 ) -> None:
     _, ctl = gateway_and_ctl
+    assert ctl("drain", backend.url) == {"sessions": 0}
     (pool,) = ctl("pools")
-    assert (pool["pipeline"], pool["servers"][0]["url"]) == ("echo", backend.url)
+    assert pool["servers"][0]["state"] == "drained"
+    assert ctl("undrain", backend.url) == {"undrained": True}
     assert "easews:" in ctl("drain", "ws://192.0.2.1:1", status=1)
 
 
@@ -92,6 +94,19 @@ def test_the_config_is_shown_without_secrets_and_reloaded(
     assert ctl("reload")["outcome"] == "unchanged"
     (tmp_path / "config.yaml").write_text("kind: nonsense")
     assert ctl("reload", status=1)["outcome"] == "refused"
+
+
+def test_the_metrics_are_those_of_this_gateway(
+    backend: LibraryBackend, tmp_path: Path, loop: str
+) -> None:
+    with administered(backend, tmp_path, loop) as (gateway, token, address):
+        with connect(gateway.ws("/echo")):
+            asked = ["ctl", "metrics", "--admin", address, "--token-file", str(token)]
+            result = CliRunner().invoke(cli.app, asked)
+        backend.ending()
+    assert result.exit_code == 0, result.output
+    assert "easews_sessions" in result.stdout
+    assert result.stdout.endswith("# EOF\n")
 
 
 def test_without_the_token_nothing_is_told(

@@ -54,13 +54,13 @@ class Admin:
             uds=endpoint.socket or None, max_connections=1, network_backend=_Backend()
         )
 
-    def get(self, path: str) -> Any:
-        """The JSON at a path of the API. NoAnswer without any."""
-        return self._json("GET", _API + path, None)
+    def get(self, path: str, having: str = "") -> Any:
+        """The JSON at a path of the API, which has the member `having`. NoAnswer without any."""
+        return self._json("GET", path, None, having)
 
-    def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """What is answered to a request to do something. NoAnswer without an answer."""
-        return self._json("POST", _API + path, json.dumps(body or {}).encode())
+    def post(self, path: str, body: Mapping[str, Any] | None = None, having: str = "") -> Any:
+        """The answer to a request to do something, with the member `having`. NoAnswer without."""
+        return self._json("POST", path, json.dumps(body or {}).encode(), having)
 
     def text(self, path: str) -> str:
         """What is at a path outside of the API. NoAnswer without it."""
@@ -89,12 +89,15 @@ class Admin:
         """Close the connection."""
         self._pool.close()
 
-    def _json(self, method: str, path: str, body: bytes | None) -> Any:
-        content = self._checked(method, path, body)
+    def _json(self, method: str, path: str, body: bytes | None, having: str) -> Any:
+        content = self._checked(method, _API + path, body)
         try:
-            return json.loads(content)
+            value = json.loads(content)
         except ValueError:
             raise self._no_gateway() from None
+        if having and not (isinstance(value, dict) and having in value):
+            raise self._no_gateway()
+        return value
 
     def _checked(self, method: str, path: str, body: bytes | None) -> bytes:
         url = self._endpoint.origin + path

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 from urllib.parse import quote
@@ -34,6 +35,8 @@ _PAGE = 1000
 #: Seconds from one picture to the next.
 _STEP = 1.0
 _CLEAR = "\x1b[H\x1b[2J"
+#: Lines above and below the rows of a table: heading, sum, cursor.
+_AROUND = 3
 
 if TYPE_CHECKING:
     from .asking import Admin
@@ -105,8 +108,18 @@ def _gateway(address: str, token_file: Path | None) -> Iterator[Admin]:
         raise typer.Exit(PROBLEMS) from None
 
 
-def _show(value: object, as_json: bool, text: str) -> None:
-    say(json.dumps(value, indent=2) if as_json else text)
+def _show(value: object, as_json: bool, text: Callable[[], str]) -> None:
+    """Print what was answered, as JSON or as text. Another version may answer otherwise."""
+    if as_json:
+        say(json.dumps(value, indent=2))
+        return
+    try:
+        say(text())
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        complain(
+            f"the gateway does not answer as this version does ({error!r}); see it with --json"
+        )
+        raise typer.Exit(PROBLEMS) from None
 
 
 @app.command(epilog=epilog(_status("when it has answered"), "easews ctl status"))
@@ -114,8 +127,8 @@ def status(admin: Address = DEFAULT, token_file: TokenFile = None, as_json: Json
     """Show the gateway as a whole: its state, sessions, generations, listeners and workers."""
     with _gateway(admin, token_file) as gateway:
         value = gateway.get("/status")
-    text = status_text(value, time.time(), width_of(sys.stdout), colour=has_colour(sys.stdout))
-    _show(value, as_json, text)
+    out, now = sys.stdout, time.time()
+    _show(value, as_json, lambda: status_text(value, now, width_of(out), colour=has_colour(out)))
 
 
 @app.command(
@@ -147,18 +160,27 @@ def sessions(
         {"backend": backend, "path": path, "search": search},
     )
     with _gateway(admin, token_file) as gateway:
-        try:
+        if not watch:
+            _show_sessions(_pages(gateway, wanted, limit), as_json)
+            return
+        with suppress(KeyboardInterrupt):
             while True:
                 page = _pages(gateway, wanted, limit)
-                width, colour = width_of(sys.stdout), has_colour(sys.stdout)
-                clear = _CLEAR if watch and width is not None and not as_json else ""
-                _show(page, as_json, clear + sessions_text(page, width, colour=colour))
-                if not watch:
-                    break
+                _show_sessions(page, as_json, watched=sys.stdout.isatty() and not as_json)
+                sys.stdout.flush()
                 time.sleep(_STEP)
-        except KeyboardInterrupt:
-            if not watch:
-                raise
+
+
+def _show_sessions(page: SessionPage, as_json: bool, watched: bool = False) -> None:
+    """Print them; if they are watched, as far as the terminal has lines, in place of the last."""
+    out = sys.stdout
+    rows = shutil.get_terminal_size().lines - _AROUND if watched else None
+    clear = _CLEAR if watched else ""
+    _show(
+        page,
+        as_json,
+        lambda: clear + sessions_text(page, width_of(out), rows, colour=has_colour(out)),
+    )
 
 
 def _conditions(labels: list[str] | None, *fields: dict[str, str | None]) -> Conditions:
@@ -170,10 +192,10 @@ def _conditions(labels: list[str] | None, *fields: dict[str, str | None]) -> Con
 
 def _pages(gateway: Admin, wanted: Conditions, limit: int) -> SessionPage:
     """The first sessions, in as many answers as it takes."""
-    page = gateway.get("/sessions" + wanted.query(limit=min(limit, _PAGE)))
+    page = gateway.get("/sessions" + wanted.query(limit=min(limit, _PAGE)), "next")
     while page["next"] and len(page["sessions"]) < limit:
         left = min(limit - len(page["sessions"]), _PAGE)
-        more = gateway.get("/sessions" + wanted.query(limit=left, after=page["next"]))
+        more = gateway.get("/sessions" + wanted.query(limit=left, after=page["next"]), "next")
         page = {**more, "sessions": page["sessions"] + more["sessions"]}
     return cast(SessionPage, page)
 
@@ -185,8 +207,8 @@ def session(
     """Show an open session."""
     with _gateway(admin, token_file) as gateway:
         value = gateway.get(f"/sessions/{quote(id, safe='')}")
-    text = session_text(value, width_of(sys.stdout), colour=has_colour(sys.stdout))
-    _show(value, as_json, text)
+    out = sys.stdout
+    _show(value, as_json, lambda: session_text(value, width_of(out), colour=has_colour(out)))
 
 
 @app.command(
@@ -235,13 +257,13 @@ def close(
         if not yes and _is_terminal():
             _confirm(len(ids) if ids else _total(gateway, wanted))
         body = {**wanted.body(), **({"ids": ids} if ids else {}), **_close(code, reason)}
-        value = gateway.post("/sessions/close", body)
-    _show(value, as_json, f"{summary(value['closed'], 'session')} told to close")
+        value = gateway.post("/sessions/close", body, "closed")
+    _show(value, as_json, lambda: f"{summary(value['closed'], 'session')} told to close")
     raise typer.Exit(0 if value["closed"] else PROBLEMS)
 
 
 def _total(gateway: Admin, wanted: Conditions) -> int:
-    total: int = gateway.get("/sessions" + wanted.query(limit=1))["total"]
+    total: int = gateway.get("/sessions" + wanted.query(limit=1), "total")["total"]
     return total
 
 
@@ -267,7 +289,7 @@ def ping(
     """Ping both sides of a session; `session` shows what came of it."""
     with _gateway(admin, token_file) as gateway:
         value = gateway.post(f"/sessions/{quote(id, safe='')}/ping")
-    _show(value, as_json, f"both sides of {id} get a ping")
+    _show(value, as_json, lambda: f"both sides of {id} get a ping")
 
 
 @app.command(epilog=epilog(_status("when it has answered"), "easews ctl pools"))
@@ -275,8 +297,8 @@ def pools(admin: Address = DEFAULT, token_file: TokenFile = None, as_json: Json 
     """List the servers of all pools, and how they are."""
     with _gateway(admin, token_file) as gateway:
         value = gateway.get("/pools")
-    text = pools_text(value, time.time(), width_of(sys.stdout), colour=has_colour(sys.stdout))
-    _show(value, as_json, text)
+    out, now = sys.stdout, time.time()
+    _show(value, as_json, lambda: pools_text(value, now, width_of(out), colour=has_colour(out)))
 
 
 @app.command(epilog=epilog(_status("when it is drained"), "easews ctl drain ws://10.0.0.5:9000"))
@@ -286,9 +308,12 @@ def drain(
     """Give a server nothing new, and close its sessions slowly."""
     with _gateway(admin, token_file) as gateway:
         value = gateway.post("/servers/drain", {"url": url})
-    count = value["sessions"]
+    _show(value, as_json, lambda: _drained(url, value["sessions"]))
+
+
+def _drained(url: str, count: int) -> str:
     ends = "is closed" if count == 1 else "are closed"
-    _show(value, as_json, f"{url} gets nothing new; {summary(count, 'session')} {ends} slowly")
+    return f"{url} gets nothing new; {summary(count, 'session')} {ends} slowly"
 
 
 @app.command(epilog=epilog(_status("when it is used"), "easews ctl undrain ws://10.0.0.5:9000"))
@@ -298,8 +323,8 @@ def undrain(
     """Use a server again that was drained."""
     with _gateway(admin, token_file) as gateway:
         value = gateway.post("/servers/undrain", {"url": url})
-    how = "is used again" if value["undrained"] else "was not drained"
-    _show(value, as_json, f"{url} {how}")
+    how = {True: "is used again", False: "was not drained"}
+    _show(value, as_json, lambda: f"{url} {how[value['undrained']]}")
 
 
 @app.command(
@@ -311,8 +336,8 @@ def undrain(
 def reload(admin: Address = DEFAULT, token_file: TokenFile = None, as_json: Json = False) -> None:
     """Have the config read again, and served unless something is wrong with it."""
     with _gateway(admin, token_file) as gateway:
-        value = gateway.post("/reload")
-    _show(value, as_json, reload_text(value))
+        value = gateway.post("/reload", having="outcome")
+    _show(value, as_json, lambda: reload_text(value))
     raise typer.Exit(PROBLEMS if value["outcome"] == "refused" else 0)
 
 
@@ -321,8 +346,12 @@ def config(admin: Address = DEFAULT, token_file: TokenFile = None, as_json: Json
     """Print the objects that are served, with defaults filled in and secrets masked."""
     with _gateway(admin, token_file) as gateway:
         value = gateway.get("/config")
-    text = yaml.safe_dump_all(value, sort_keys=False, allow_unicode=True)
-    _show(value, as_json, text.rstrip("\n"))
+    _show(value, as_json, lambda: _as_yaml(value))
+
+
+def _as_yaml(objects: list[object]) -> str:
+    text: str = yaml.safe_dump_all(objects, sort_keys=False, allow_unicode=True)
+    return text.rstrip("\n")
 
 
 @app.command(epilog=epilog(_status("when another process takes over"), "easews ctl upgrade"))
@@ -330,7 +359,7 @@ def upgrade(admin: Address = DEFAULT, token_file: TokenFile = None, as_json: Jso
     """Have a new process of the installed easews take over, with all sessions."""
     with _gateway(admin, token_file) as gateway:
         value = gateway.post("/upgrade")
-    _show(value, as_json, printable_lines([f"{name}: {it}" for name, it in value.items()]))
+    _show(value, as_json, lambda: printable_lines([f"{name}: {it}" for name, it in value.items()]))
 
 
 @app.command(epilog=epilog(_status("when it has answered"), "easews ctl metrics | grep sessions"))

@@ -29,16 +29,18 @@ _SESSIONS = (
 )
 
 
-def sessions_text(page: SessionPage, width: int | None, *, colour: bool) -> str:
-    """Sessions as a table, and how many there are."""
-    sessions = page["sessions"]
-    total = page["total"]
+def sessions_text(
+    page: SessionPage, width: int | None, rows: int | None = None, *, colour: bool
+) -> str:
+    """Sessions as a table, at most so many `rows`, and how many there are."""
+    sessions, total = page["sessions"][:rows], page["total"]
     if not sessions:
-        return "No open session" if not total else f"None of {summary(total, 'session')}"
+        return "No open session"
     lines = table_lines(_SESSIONS, [_session_row(one) for one in sessions], width, colour=colour)
     closing = f"{count(total)} session{'' if total == 1 else 's'}"
     if len(sessions) < total:
-        closing = f"{count(len(sessions))} of {closing}; --limit shows more"
+        more = "" if rows is not None else "; --limit shows more"
+        closing = f"{count(len(sessions))} of {closing}{more}"
     return "\n".join([*lines, closing])
 
 

@@ -32,6 +32,8 @@ def findings(hops: Sequence[Hop], protocols: Sequence[str] = ()) -> list[Finding
     from what another has: something that fails at a hop fails at those in front of it, too. A note
     is made at one hop only."""
     by_hop = [hop_findings(hop, protocols) for hop in hops]
+    for outer, own in zip(hops, by_hop[1:], strict=False):
+        own[:] = [_in_use(finding, outer) for finding in own]
     behind = [*by_hop[1:], []]
     found = [
         _placed(finding, inner, is_last=finding.hop == hops[-1].number)
@@ -40,6 +42,12 @@ def findings(hops: Sequence[Hop], protocols: Sequence[str] = ()) -> list[Finding
     ]
     told = [one for one in found if one.problem or not one.follows]
     return sorted(told, key=lambda one: (not one.problem, bool(one.follows), -one.hop))
+
+
+def _in_use(finding: Finding, outer: Hop) -> Finding:
+    """The finding behind the hop `outer`: a Host that is expected there may be what it sends."""
+    fine = finding.code == "host-expected" and outer.works("browser")
+    return replace(finding, problem=False) if fine else finding
 
 
 def _placed(finding: Finding, inner: Sequence[Finding], is_last: bool) -> Finding:

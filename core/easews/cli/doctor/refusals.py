@@ -139,8 +139,6 @@ def _origin(refusal: Refusal) -> Finding | None:
     said = refusal.saying is not None and refusal.saying.meaning == "origin"
     if not said and not refusal.hop.works("no-origin"):
         return None
-    if refusal.hop.works("own-host"):
-        return None
     return refusal.finding(
         "origin-refused",
         "The Origin is refused",
@@ -300,10 +298,12 @@ def _page(refusal: Refusal) -> Finding | None:
         return None
     html = " (HTML)" if refusal.answer.media_type == "text/html" else ""
     same = ", the same that a plain GET gets" if refusal.as_a_page else ""
+    old = " over HTTP/1.0, which has no upgrades," if refusal.answer.version == "1.0" else ""
     return refusal.finding(
         "no-websocket-here",
         "A page comes instead of a session",
-        f"a page{html} is the answer{same}: who answers does not know that a WebSocket is asked"
+        f"a page{html}{old} is the answer{same}: who answers does not know that a WebSocket is"
+        " asked"
         " for",
     )
 

@@ -21,7 +21,7 @@ from .asking import TITLES
 from .findings import Finding
 from .hops import compared, went
 from .products import named
-from .seen import Answer, Heard, Hop, Lost, TlsSeen
+from .seen import Answer, Handshake, Heard, Hop, IdleSeen, Lost, SessionSeen, TlsSeen
 
 
 def text(
@@ -67,12 +67,12 @@ def _rows(hop: Hop) -> Iterator[tuple[str, str]]:
     for name, handshake in hop.handshakes.items():
         label = "handshake" if name == "browser" else ""
         how = went(hop, name)
-        extra = f"; {_agreed(hop)}" if name == "browser" and handshake.switches else ""
+        extra = f"; {_agreed(handshake)}" if name == "browser" and handshake.switches else ""
         yield label or " ", f"{TITLES[name]}: {how}{extra}"
     if hop.session is not None:
-        yield "session", _session(hop)
+        yield "session", _session(hop.session)
     if hop.idle is not None:
-        yield "idle", _idle(hop)
+        yield "idle", _idle(hop.idle)
 
 
 def _tls(tls: TlsSeen) -> str:
@@ -93,20 +93,14 @@ def _heard(heard: Heard | None) -> str:
     return f"{heard.status} {heard.reason}".rstrip() + kind
 
 
-def _agreed(hop: Hop) -> str:
-    browser = hop.browser
-    if browser is None:
-        return ""
+def _agreed(browser: Handshake) -> str:
     parts = ["no compression" if browser.deflate is None else "permessage-deflate"]
     if browser.subprotocol:
         parts.append(f"subprotocol {browser.subprotocol}")
     return ", ".join(parts)
 
 
-def _session(hop: Hop) -> str:
-    session = hop.session
-    if session is None:
-        return ""
+def _session(session: SessionSeen) -> str:
     parts = []
     if session.malformed:
         parts.append(session.malformed)
@@ -122,10 +116,7 @@ def _session(hop: Hop) -> str:
     return ", ".join(parts)
 
 
-def _idle(hop: Hop) -> str:
-    idle = hop.idle
-    if idle is None:
-        return ""
+def _idle(idle: IdleSeen) -> str:
     pings = f", with {summary(idle.pings, 'ping')} of the server" if idle.pings else ""
     if idle.ended is not None:
         how = "without a Close" if idle.code is None else f"with Close {idle.code}"
