@@ -192,6 +192,10 @@ async function drain(page) {
   const row = page.locator('.pool tr', { hasText: wish.spare });
   await row.getByRole('button', { name: 'Drain' }).click();
   await page.locator('#drain-told', { hasText: wish.spare }).waitFor();
+  await row.getByText('drained').waitFor();
+  seen.drained = await row.innerText();
+  await row.getByRole('button', { name: 'Use again' }).click();
+  await row.getByRole('button', { name: 'Drain' }).waitFor();
 }
 
 /** Answers with hostile names in them: what the gateway is told is not its own. */
@@ -218,6 +222,25 @@ async function hostile(browser) {
   seen.hostile = await page.evaluate(() => [window.hostile === undefined,
     document.querySelectorAll('img[src="x"]').length, document.body.innerText.includes('onerror=')]);
   seen.poisoned = await page.evaluate(() => window.violations);
+  await page.close();
+}
+
+/** A gateway that drains: eight sessions wait for their Close, then three. */
+async function progress(browser) {
+  const page = await open(browser);
+  let change = {};
+  await page.route('**/api/v1/status', async (route) => {
+    const answer = await route.fetch();
+    await route.fulfill({ response: answer, json: { ...await answer.json(), ...change } });
+  });
+  await page.goto(wish.url);
+  await ready(page);
+  change = { state: 'draining', draining: 8 };
+  await page.getByText('8 sessions of 8 still to be closed').waitFor();
+  change = { state: 'draining', draining: 3 };
+  await page.getByText('3 sessions of 8 still to be closed').waitFor();
+  seen.progress = await page.evaluate(() => [document.getElementById('drained').position,
+    document.getElementById('state').textContent, document.getElementById('announcer').textContent]);
   await page.close();
 }
 
@@ -270,6 +293,7 @@ async function visit(browser) {
   seen.violations = await page.evaluate(() => window.violations);
   await page.close();
   await hostile(browser);
+  await progress(browser);
   await silence(browser);
 }
 

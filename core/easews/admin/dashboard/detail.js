@@ -97,5 +97,5 @@ function left() {
   stopTap();
   byId('tapped').hidden = true;
   current = null;
-  opener?.focus();
+  (opener?.isConnected ? opener : byId('term')).focus();
 }
