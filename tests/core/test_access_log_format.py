@@ -174,3 +174,11 @@ def test_a_format_from_a_variable_is_not_shown() -> None:
     with pytest.raises(ConfigError) as caught:
         load_config(CONFIG % "{{${FORMAT}}}", Echo, environ={"FORMAT": "secret"})
     assert "secret" not in str(caught.value)
+
+
+def test_listeners_hear_of_a_request_in_any_format() -> None:
+    heard: list[tuple[Context, int, float]] = []
+    ctx = make_context()
+    log = FormattedAccessLog("{{Method}}", [lambda *news: heard.append(news)])
+    log.request(ctx, 200, 12, 0.5)
+    assert heard == [(ctx, 200, 0.5)]

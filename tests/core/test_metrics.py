@@ -17,7 +17,7 @@ from tests.certificates import Authority
 from tests.core.test_reload import OPEN, Says, ask, config, end_session, open_session
 from tests.core.test_reloading import Disk
 from tests.exposition import Scrape
-from tests.https import HOST, asked, connected, serving
+from tests.https import HOST, Tells, asked, connected, serving, text
 
 from easews import (
     ConfigError,
@@ -60,9 +60,11 @@ class Busy(OpenSession):
 
 
 @asynccontextmanager
-async def measured(text: str = "", *kinds: type[Filter]) -> AsyncIterator[tuple[Metrics, Running]]:
+async def measured(
+    config_text: str = "", *kinds: type[Filter]
+) -> AsyncIterator[tuple[Metrics, Running]]:
     async with (
-        gateway(text or config("one"), *(kinds or (Says,))) as running,
+        gateway(config_text or config("one"), *(kinds or (Says,))) as running,
         measuring(running.gateway, Counter(reloaded=2)) as metrics,
     ):
         yield metrics, running
@@ -159,6 +161,7 @@ async def test_figures_go_on_through_reloads() -> None:
         figures = await scrape(metrics)
         assert figures.sum("easews_requests_total", status="200", **WAY) == 2
         assert figures.sum("easews_requests_total", status="101", **WAY) == 1
+        assert figures.sum("easews_request_duration_seconds_count", **WAY) == 2
         assert figures.sum("easews_sessions_open", **WAY) == 1
         assert figures.sum("easews_generation") == 2
         assert figures.sum("easews_older_generations") == 1
@@ -313,6 +316,10 @@ async def test_tls_handshakes_and_certificates_are_shown(tmp_path: Path) -> None
         ((labels, expiry),) = figures.series("easews_tls_certificate_expiry_timestamp_seconds")
         (pair,) = running.gateway.tls[labels["server"]].pairs
         assert (labels["name"], expiry) == (HOST, pair.not_after.timestamp())
+        changed = text(**authority.fields(HOST), tls={"minVersion": "TLSv1.3"})
+        await running.replace(changed, Tells)
+        figures = await scrape(metrics)
+        assert figures.sum("easews_tls_handshakes_total", outcome="agreed") == 1
 
 
 async def test_the_process_and_the_event_loop_are_shown() -> None:
@@ -329,10 +336,14 @@ async def test_the_process_and_the_event_loop_are_shown() -> None:
         assert figures.series("easews_connections", server="s") == [({"server": "s"}, 0)]
 
 
-async def test_a_scrape_gives_the_event_loop_its_turns() -> None:
+@pytest.mark.parametrize("routes", [1, 500])
+async def test_a_scrape_gives_the_event_loop_its_turns(
+    routes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("easews.operate.metrics.SESSIONS_PER_TURN", 2000 if routes > 1 else 10)
     async with measured() as (metrics, running):
         for number in range(2000):
-            running.sessions.opened(Busy(str(number), f"/{number % 500}"))
+            running.sessions.opened(Busy(str(number), f"/{number % routes}"))
         turns = 0
 
         async def count_turns() -> None:

@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Any
 
 import anyio
@@ -22,6 +23,7 @@ from easews.observe.metrics.requests import CAUSES
 from easews.testing import Running
 
 PATHS = ("/ws", "/chat", "/long")
+STATUSES = {0, 499, *map(int, HTTPStatus)}
 CODES = {*map(str, range(1000, 1016)), "3xxx", "4xxx", "other"}
 #: Every value that a label may have with the config of these tests.
 VOCABULARY = {
@@ -32,7 +34,7 @@ VOCABULARY = {
     "sender": {"client", "backend"},
     "side": {"client", "backend"},
     "code": CODES,
-    "status": {status_label(status) for status in range(-1, 1001)},
+    "status": {*map(str, STATUSES), *(f"{number}xx" for number in range(1, 6)), "other"},
     "kind": {"handshake", "request"},
     "filter": {"", "says"},
     "cause": {*CAUSES.values(), "other", "serverError", "internalError"},

@@ -83,6 +83,16 @@ async def reload(running: Running, found: Config | Exception) -> None:
     await Reloader(Disk(found).read).reload(running.gateway, "SIGHUP")
 
 
+async def test_each_outcome_is_counted() -> None:
+    async with gateway(config("one")) as running:
+        disk = Disk(config("two"))
+        reloader = Reloader(disk.read)
+        for found in (config("two"), config("two"), ConfigError([])):
+            disk.found = found
+            await reloader.reload(running.gateway, "SIGHUP")
+        assert reloader.outcomes == {"reloaded": 1, "unchanged": 1, "refused": 1}
+
+
 async def test_what_has_changed_is_logged(log: pytest.LogCaptureFixture) -> None:
     async with gateway(config("one")) as running:
         await reload(running, config("two"))

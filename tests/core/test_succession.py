@@ -239,3 +239,10 @@ def test_a_pool_is_followed_once() -> None:
     one, other = breakers(newer)
     assert one == [a]
     assert other != [b]
+
+
+def test_retries_are_counted_through_configs() -> None:
+    before, after = Pool([Server.at("ws://a")]), Pool([Server.at("ws://a")])
+    before.retried = 3
+    after.inherit(before)
+    assert after.retried == 3

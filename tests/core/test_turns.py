@@ -144,6 +144,7 @@ async def test_a_status_may_be_a_reason_to_ask_another_server(words: list[Cause]
     reply = await servers.answer()
     assert (reply.status, servers.asked) == (200, [0, 1])
     assert [it.finished for it in servers.replies] == [1, 0]
+    assert servers.pool.retried == 1
 
 
 async def test_the_last_server_has_the_last_word() -> None:
