@@ -9,6 +9,7 @@ from easews.observe.metrics.catalogue import METERS, Meter
 from easews.observe.metrics.histogram import LAGS, LENGTHS, WAITS
 from easews.observe.metrics.requests import CAUSES
 from easews.observe.metrics.ways import MOST_GONE
+from easews.operate.control import State as GatewayState
 from easews.upstream import State
 
 BEGINNING = """\
@@ -23,6 +24,12 @@ message: a scrape reads what each session keeps anyway.
 |---|---|---|---|---|
 """
 _CAUSES = ", ".join(f"`{cause}` ({status})" for status, cause in CAUSES.items())
+
+
+def _listed(words: object) -> str:
+    return ", ".join(f"`{word}`" for word in get_args(words))
+
+
 LABELS = (
     ("`server`", "the name of an `HTTPServer`"),
     (
@@ -47,7 +54,10 @@ LABELS = (
     ),
     ("`kind`", "`handshake` for a request that asks for another protocol, `request`"),
     ("`cause`", f"the result of a filter, or what the status means: {_CAUSES}, `other`"),
-    ("`state`", ", ".join(f"`{state}`" for state in get_args(State))),
+    (
+        "`state`",
+        f"of a server {_listed(State)}; of the gateway {_listed(GatewayState)}",
+    ),
     (
         "`outcome`",
         "of a reload `reloaded`, `unchanged` or `refused`; of a TLS handshake `agreed` or `failed`",

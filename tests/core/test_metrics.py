@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import anyio
 import anyio.lowlevel
@@ -39,7 +39,7 @@ from easews.operate.controlling import GatewayControl
 from easews.operate.metrics import Metrics, measuring
 from easews.operate.reloading import Reloader
 from easews.testing import OpenSession, Running, gateway, make_context
-from easews.upstream import Pool, Server
+from easews.upstream import Pool, Server, State
 
 WAY = {"server": "s", "route": "/ws"}
 
@@ -294,7 +294,7 @@ async def test_pools_and_their_servers_are_shown() -> None:
             ("ws://a", "ejected"),
             ("ws://b", "up"),
         ]
-        assert len(states) == 8
+        assert len(states) == 2 * len(get_args(State))
         assert figures.sum("easews_pool_retries_total", **pool) == 3
         assert figures.sum("easews_backend_ejections_total", backend="ws://a") >= 1
         assert figures.sum("easews_backend_active", backend="ws://b") == 3
@@ -391,4 +391,6 @@ async def test_who_administers_the_gateway_gets_the_same_text() -> None:
         figures = Scrape(await control.metrics())
         status = await control.status()
         assert figures.sum("easews_sessions_open") == status["sessions"] == 1
+        assert figures.sum("easews_state", state=status["state"]) == 1
+        assert figures.sum("easews_state") == 1
         assert figures.sum("easews_generation") == status["generation"]

@@ -32,6 +32,7 @@ VOCABULARY = {
     "pipeline": {"p"},
     "by": {"client", "backend", "proxy"},
     "sender": {"client", "backend"},
+    "state": {"starting", "ready", "draining", "stopping"},
     "side": {"client", "backend"},
     "code": CODES,
     "status": {*map(str, STATUSES), *(f"{number}xx" for number in range(1, 6)), "other"},

@@ -11,6 +11,7 @@ import platform
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from importlib import metadata
+from typing import get_args
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -21,10 +22,12 @@ from ..observe.metrics.exposition import exposed, process_figures
 from ..observe.metrics.requests import RequestCounts
 from ..observe.metrics.sessions import OpenSessions, SessionCounts
 from ..observe.metrics.ways import Way
+from .control import State
 from .gateway import Gateway
 from .hooktotals import HookTotals
 from .poolfigures import pool_figures
 
+_STATES: tuple[State, ...] = get_args(State)
 #: How many sessions are read before the event loop gets its turn: some 2 microseconds each.
 SESSIONS_PER_TURN = 250
 
@@ -85,6 +88,7 @@ class Metrics:
         gateway = self._gateway
         release = (metadata.version("easews"), platform.python_version())
         yield catalogue.BUILD, [(release, 1)]
+        yield catalogue.STATE, [((state,), int(state == gateway.state)) for state in _STATES]
         yield from self._sessions.figures(present)
         yield catalogue.SESSIONS_DRAINING, [((), gateway.draining)]
         yield from _connections(gateway)

@@ -52,6 +52,12 @@ POOL = ("pipeline", "filter", "pool")
 BUILD = Meter(
     "easews_build", "info", ("version", "python"), "The release of easews and of Python.", "max"
 )
+STATE = Meter(
+    "easews_state",
+    "gauge",
+    ("state",),
+    "1 for what the gateway is at: starting, ready, draining or stopping; 0 for the others.",
+)
 SESSIONS_OPEN = Meter("easews_sessions_open", "gauge", ROUTE, "Open sessions.")
 SESSIONS_OPENED = Meter("easews_sessions_opened", "counter", ROUTE, "Sessions that have opened.")
 SESSIONS_CLOSED = Meter(
