@@ -2,7 +2,7 @@
 
 import * as api from './api.js';
 import { openDetail } from './detail.js';
-import { byId, keep, make, say } from './dom.js';
+import { announce, byId, keep, make, say } from './dom.js';
 import { bytes, counted, duration, number } from './format.js';
 
 const labelsOf = ({ labels }) => Object.entries(labels).map(([name, value]) => `${name}=${value}`).join(' ');
@@ -27,6 +27,7 @@ let sorting = { column: null, down: false };
 let after = null; // the page that is shown begins behind this session
 let next = null;
 let shown = [];
+let announced = ''; // the search and page whose count was read aloud
 
 export function start() {
   byId('columns').append(...COLUMNS.map(([title, , isNumber], at) => {
@@ -47,25 +48,29 @@ function turnTo(place) {
 }
 
 export async function poll() {
+  const asked = query();
+  const page = await api.call(`sessions?${asked}`);
+  if (asked === query()) show(page, asked); // else another answer is on its way
+}
+
+function query() {
   const asked = new URLSearchParams({ limit: byId('limit').value });
   const term = byId('term').value.trim();
   if (term) asked.set('search', term);
   if (after) asked.set('after', after);
-  const wish = String(asked);
-  const page = await api.call(`sessions?${wish}`);
-  const now = new URLSearchParams({ limit: byId('limit').value });
-  if (byId('term').value.trim()) now.set('search', byId('term').value.trim());
-  if (after) now.set('after', after);
-  if (String(now) === wish) show(page, term); // else another answer is on its way
+  return String(asked);
 }
 
-function show(page, term) {
+function show(page, asked) {
   shown = page.sessions;
   next = page.next;
   byId('first').disabled = !after;
   byId('next').disabled = !next;
-  const which = term ? ' that match' : ' open';
-  say(byId('count'), `${counted(page.total, 'session')}${which}, ${number(shown.length)} on this page`);
+  const which = asked.includes('search=') ? 'that match' : 'open';
+  const told = `${counted(page.total, 'session')} ${which}, ${number(shown.length)} on this page`;
+  say(byId('count'), told);
+  if (announced && announced !== asked) announce(told);
+  announced = asked;
   draw();
 }
 

@@ -1,7 +1,7 @@
 // The frames of one session, as they pass.
 
 import * as api from './api.js';
-import { byId, make, say } from './dom.js';
+import { announce, byId, make, say } from './dom.js';
 import { bytes, clock, counted, number } from './format.js';
 
 const MOST_SHOWN = 200;
@@ -27,6 +27,7 @@ export function startTap(id) {
     .then((words) => {
       if (ending !== mine) return;
       if (words) waiting.push({ told: words });
+      announce(words);
       finish();
     });
 }
