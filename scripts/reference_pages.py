@@ -4,6 +4,7 @@
     docs/reference/api.md       what filters import, from its docstrings
     docs/reference/errors.md    what `validate` reports for broken configs, from tests/core/golden
     docs/reference/metrics.md   every metric, from the catalogue
+    docs/reference/admin-api.md what the admin interface answers, from its operations
 
 They are kept with the sources, for reading where no site is; a test fails when they are stale.
 """
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import yaml
 
+from admin_page import admin_page
 from api_page import api_page
 from easews.config.fields import Field, fields_of
 from easews.config.schemas import OBJECT_KINDS, kind_schema
@@ -65,6 +67,7 @@ def pages() -> Iterator[tuple[str, str]]:
     yield "api.md", api_page()
     yield "errors.md", errors_page()
     yield "metrics.md", metrics_page()
+    yield "admin-api.md", admin_page()
 
 
 def _origin(kind: Kind) -> str:
