@@ -228,3 +228,10 @@ async def test_the_config_is_told_without_secrets() -> None:
         assert pipeline["filters"] == [  # type: ignore[index]
             {"kind": "Says", "name": "says", "text": "one"}
         ]
+
+
+async def test_nothing_is_reloaded_while_the_gateway_is_stopping() -> None:
+    async with controlled() as (control, running):
+        await running.gateway.stop()
+        with pytest.raises(Refused, match="stopping"):
+            await control.reload()

@@ -17,7 +17,9 @@ Values = AsyncGenerator[dict[str, Any], None]
 async def lines(values: Values) -> Response:
     """All of `values`, as they come. Raises what is raised in place of the first one."""
     first = await anext(values)
-    return Response(200, [("Content-Type", LINES)], body=_written(first, values))
+    return Response(
+        200, [("Content-Type", LINES)], body=_written(first, values), on_close=values.aclose
+    )
 
 
 async def _written(first: dict[str, Any], rest: Values) -> AsyncIterator[bytes]:

@@ -136,7 +136,12 @@ class GatewayControl:
         return self._gateway.undrain_server(url)
 
     async def reload(self) -> ReloadResult:
-        """Read the config again, and serve it unless something is wrong with it."""
+        """Read the config again, and serve it unless something is wrong with it.
+
+        Refused when the gateway is stopping.
+        """
+        if self._gateway.state != "ready":
+            raise Refused("the gateway is stopping: nothing is reloaded")
         return await self._reloader.reload(self._gateway, "the admin interface")
 
     async def metrics(self) -> bytes:
