@@ -335,6 +335,12 @@ def test_a_late_problem_behind_does_not_explain_an_early_one_in_front() -> None:
     assert found["close-unanswered"].hop == 2
 
 
+def test_a_note_on_several_hops_is_told_once_at_the_innermost() -> None:
+    noted = replace(WELL, idle=IdleSeen(70, pings=3))
+    (found,) = findings([noted, replace(noted, number=2)])
+    assert (found.code, found.hop, found.follows) == ("server-pings", 2, 0)
+
+
 def test_the_hops_are_compared_in_a_table() -> None:
     rows = compared([refused(answer(426)), replace(WELL, number=2)])
     assert rows[0] == ("", "hop 1", "hop 2")

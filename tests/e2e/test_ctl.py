@@ -96,6 +96,34 @@ def test_the_config_is_shown_without_secrets_and_reloaded(
     assert ctl("reload", status=1)["outcome"] == "refused"
 
 
+def test_a_tap_tells_the_frames_until_the_session_is_over(
+    backend: LibraryBackend, tmp_path: Path, loop: str
+) -> None:
+    with (
+        administered(backend, tmp_path, loop) as (gateway, token, address),
+        connect(gateway.ws("/echo"), compression=None) as ws,
+    ):
+        options = ["--admin", address, "--token-file", str(token)]
+        listed = CliRunner().invoke(cli.app, ["ctl", "sessions", "--json", *options])
+        name = json.loads(listed.stdout)["sessions"][0]["id"]
+        command = [sys.executable, "-m", "easews", "ctl", "tap", name, *options]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as tapping:
+            assert tapping.stdout is not None
+            assert tapping.stdout.readline() == f"{name}: its frames (headers)\n"
+            ws.send("hello")
+            assert ws.recv(PATIENCE) == "hello"
+            ws.close(4000)
+            shown = tapping.stdout.read()
+        assert tapping.returncode == 0
+    assert backend.ending()[0] == 4000
+    assert [line.split()[1:5] for line in shown.splitlines()[:2]] == [
+        ["client", "text", "5", "B"],
+        ["backend", "text", "5", "B"],
+    ]
+    assert "4000" in shown
+    assert shown.splitlines()[-1].startswith("ended by client: 4000")
+
+
 def test_the_metrics_are_those_of_this_gateway(
     backend: LibraryBackend, tmp_path: Path, loop: str
 ) -> None:

@@ -80,9 +80,8 @@ _LOST: Mapping[str, tuple[str, str, str]] = {
     ),
     "closed": (
         "The connection is closed without an answer",
-        "the server takes the request for invalid, or its process ends while it handles it; HTTPS"
-        " ports do this to ws://",
-        "look at the server's log at this time; try wss:// instead of ws://",
+        "the server takes the request for invalid, or its process ends while it handles it",
+        "look at the server's log at this time; if it is an HTTPS port, use wss://",
     ),
     "reset": (
         "The connection is reset",
@@ -108,6 +107,7 @@ def _lost(hop: Hop, lost: Lost) -> Finding:
     code = {"silent": "no-answer", "malformed": "not-http"}.get(lost.how, f"handshake-{lost.how}")
     if lost.how != "malformed" and isinstance(hop.plain, Answer):
         means = f"a plain GET is answered with {hop.plain.status}, so it is the handshake: {means}"
+        remedy = remedy.partition(";")[0]
     return Finding(code, "handshake", title, lost.detail, means, (Remedy(remedy),))
 
 
