@@ -336,7 +336,6 @@ class Connection:
         *,
         sessions: Sessions | None = None,
         release: Callable[[], None] | None = None,
-        lease: Lease | None = None,
         hooks: Hooks | None = None,
         notes: Notes | None = None,
     ) -> None:
@@ -347,13 +346,17 @@ class Connection:
         self.received: bytes = received
         self._sessions = Sessions() if sessions is None else sessions
         self._release = release
-        self._lease: Lease | None = lease
+        self._lease: Lease | None = None
         self._session: Session | None = None
 
     def opened(self, session: Session) -> None:
         """The session has begun; its `opening` is this connection's."""
         self._session = session
         self._sessions.opened(session)
+
+    def use(self, lease: Lease | None) -> None:
+        """The session uses `lease` up to its end. For the engine."""
+        self._lease = lease
 
     def over(self, ending: Ending) -> None:
         """The session has ended and `wire` is closed. A second call does nothing."""
@@ -413,7 +416,7 @@ class Upgrade:
         if self._settled:
             raise RuntimeError("this Upgrade was already started or discarded")
         self._settled = True
-        connection._lease = self.lease
+        connection.use(self.lease)
         if (starting := self.start(connection)) is not None:
             await starting
 

@@ -17,7 +17,15 @@ from easews.admin.auth import Door
 from easews.admin.inputs import BadInput, from_body, from_query
 from easews.admin.operations import OPERATIONS
 from easews.observe.logs import FIELDS
-from easews.operate.control import NotAvailable, Query, Refused, ReloadResult, SessionPage, Status
+from easews.operate.control import (
+    NotAvailable,
+    Query,
+    Refused,
+    ReloadResult,
+    SessionPage,
+    Status,
+    UpgradeResult,
+)
 
 TOKEN = "0123456789abcdef"
 
@@ -71,6 +79,9 @@ class FakeControl:
 
     async def reload(self) -> ReloadResult:
         return {"outcome": "reloaded", "generation": 2, "changes": ["x"], "problems": []}
+
+    async def upgrade(self) -> UpgradeResult:
+        raise NotAvailable("no upgrades")
 
     async def metrics(self) -> bytes:
         raise NotAvailable("no metrics")
@@ -213,7 +224,7 @@ async def test_what_the_gateway_does_not_do_is_told() -> None:
     told = await refused(409, "POST", "/api/v1/servers/drain", url, control=control)
     assert told == "no such server"
     assert await refused(501, "GET", "/metrics") == "no metrics"
-    assert await refused(501, "POST", "/api/v1/upgrade", {})
+    assert await refused(501, "POST", "/api/v1/upgrade", {}) == "no upgrades"
 
 
 async def test_a_wrong_method_is_told_which_is_right() -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import resource
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
 import pytest
 
-from easews.net.channel import Channel, pair
+from easews.net.channel import Channel, DescriptorsLost, pair
 
 
 @pytest.fixture
@@ -60,3 +62,27 @@ async def test_the_end_of_the_other_process_is_noticed(ends: tuple[Channel, Chan
     assert await there.receive() is None
     with pytest.raises(OSError, match="Broken pipe"):
         await there.send({})
+
+
+async def test_descriptors_for_which_there_is_no_room_are_lost_and_nothing_else(
+    ends: tuple[Channel, Channel],
+) -> None:
+    here, there = ends
+    with tempfile.TemporaryFile() as file:
+        open_files = max(map(int, os.listdir("/dev/fd")))
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        await here.send({"number": 1}, [file.fileno()] * 250)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (open_files + 5, hard))
+        try:
+            with pytest.raises(DescriptorsLost) as lost:
+                await there.receive()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert lost.value.message["number"] == 1
+        await here.send({"number": 2}, [file.fileno()])
+        message = await there.receive()
+    assert message is not None
+    (descriptor,) = message["fds"]
+    assert not os.get_inheritable(descriptor)
+    os.close(descriptor)
+    assert max(map(int, os.listdir("/dev/fd"))) <= open_files

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from importlib import metadata
 
@@ -18,6 +18,7 @@ from ..operate.announcing import announce, where
 from ..operate.control import Control
 from ..pipeline import Generation
 from ..server import Listener, bind
+from ..server.passed import NONE_PASSED, Passed
 from ..services import Services
 from .api import Api
 from .auth import Door
@@ -34,7 +35,13 @@ class Admin:
     ListenError when that cannot be had, TokenFault when there is no token where it should be.
     """
 
-    def __init__(self, spec: AdminSpec, operations: Iterable[Operation] = OPERATIONS) -> None:
+    def __init__(
+        self,
+        spec: AdminSpec,
+        operations: Iterable[Operation] = OPERATIONS,
+        passed: Passed = NONE_PASSED,
+    ) -> None:
+        """`passed` are sockets that were bound before, of which one may be for this address."""
         self._spec = spec
         self._token = token_of(spec)
         self._config = config_of(spec, self._answer)
@@ -43,11 +50,13 @@ class Admin:
         )
         self._operations += pages()  # which are for people, so no document has them
         self._api: Api | None = None
-        self._sockets = bind(self._config.servers[0])
+        self._sockets = bind(self._config.servers[0], passed)
         self.addresses: list[Address] = [bound_address(sock) for sock in self._sockets]
 
-    async def serve(self, control: Control) -> None:
-        """Answer what is asked of `control`, until cancelled."""
+    async def serve(
+        self, control: Control, listens: Callable[[Listener], None] = lambda _: None
+    ) -> None:
+        """Answer what is asked of `control`, until cancelled. `listens` is told of the listener."""
         self._api = Api(control, self._door(), self._operations)
         warn_if_public(self._spec)
         services, generation = Services(), Generation(self._config)
@@ -56,6 +65,7 @@ class Admin:
             await services.ensure(SERVICES)
             await generation.start(tasks)
             listener = Listener(self._sockets, site_of(self._config, generation, services))
+            listens(listener)
             for address in self.addresses:
                 announce(f"{NAME} listens on {where('http', *address)}")
             await listener.serve()

@@ -9,13 +9,13 @@ from typing import Any, Literal, NamedTuple, cast
 from ..http import Response
 from ..operate.control import (
     Control,
-    NotAvailable,
     PoolState,
     Query,
     ReloadResult,
     SessionPage,
     SessionState,
     Status,
+    UpgradeResult,
 )
 from .answers import (
     Closed,
@@ -147,8 +147,8 @@ async def _reload(given: Given) -> ReloadResult:
     return await given.control.reload()
 
 
-async def _upgrade(given: Given) -> Drained:
-    raise NotAvailable("this gateway cannot be upgraded while it runs")
+async def _upgrade(given: Given) -> UpgradeResult:
+    return await given.control.upgrade()
 
 
 async def _health(given: Given) -> Health:
@@ -244,8 +244,8 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         *("upgrade", "POST", f"{API}/upgrade"),
-        "Have a new process take over, with all sessions.",
-        *(Drained, _upgrade),
+        "Have a new process take over, with all sessions that can move.",
+        *(UpgradeResult, _upgrade),
         body=NOTHING,
         changes=True,
     ),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
+import anyio
 import typer
 
 from ..config import Config, load
@@ -86,10 +88,14 @@ def run(
         complain(f"{backend} is not installed; {how}")
         raise typer.Exit(USAGE)
     from ..operate.apart import read_apart
+    from ..operate.handover.taking import Taker
+    from ..operate.handover.upgrading import Upgrader
+    from ..operate.process import BACKENDS as LOOPS
     from ..operate.process import Companion
     from ..operate.process import run as run_config  # what only `run` needs, loaded by it alone
     from ..operate.reloading import Reloader
     from ..operate.watching import ConfigWatch, Watch
+    from ..server.passed import NONE_PASSED
 
     kinds = discover()
     companions: list[Companion] = []
@@ -108,13 +114,21 @@ def run(
             remedy = "write one whose rules lead to a pipeline; `easews init` shows how"
             complain(f"there is no HTTPServer in {', '.join(files)}, so nothing to run; {remedy}")
             raise typer.Exit(PROBLEMS)
+        upgrader, follows = Upgrader(), Taker.from_environment(os.environ)
+        if follows is not None:
+            anyio.run(follows.listeners, config.servers, **LOOPS[backend])
         spec = admin_spec(config, admin)
         if spec is not None:
             from ..admin import Admin, administering
 
-            companions.append(administering(Admin(spec), reloader, backend))
+            passed = NONE_PASSED if follows is None else follows.sockets
+            interface = Admin(spec, passed=passed)
+            companions.append(administering(interface, reloader, backend, upgrader, follows))
         status = run_config(
-            config, reloader, backend=backend, log_format=log_format, companions=companions
+            *(config, reloader, upgrader, follows),
+            backend=backend,
+            log_format=log_format,
+            companions=companions,
         )
     except ConfigError as error:
         say(report(error.problems, sys.stderr, kinds), sys.stderr)

@@ -7,6 +7,7 @@ descriptors themselves there.
 from __future__ import annotations
 
 import array
+import errno
 import json
 import os
 import socket
@@ -21,8 +22,18 @@ _READ_SIZE = 65536
 _MOST_FDS = 253
 _SPACE = socket.CMSG_SPACE(_MOST_FDS * array.array("i").itemsize)
 _FDS = "fds"
+#: Descriptors that come are not for processes that this one starts (Linux).
+_CLOSE_ON_EXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 
 Message = Mapping[str, Any]
+
+
+class DescriptorsLost(OSError):
+    """The limit of open files is reached: `message` has come without its descriptors."""
+
+    def __init__(self, message: Message) -> None:
+        super().__init__(errno.EMFILE, os.strerror(errno.EMFILE))
+        self.message: Message = message
 
 
 class Channel:
@@ -59,19 +70,28 @@ class Channel:
                 await anyio.wait_writable(self._sock)
 
     async def receive(self) -> dict[str, Any] | None:
-        """The next message; None when the other end is gone. One task at a time."""
-        while (end := self._received.find(b"\n")) < 0:
+        """The next message; None when the other end is gone. One task at a time.
+
+        DescriptorsLost when descriptors came with it that this process has no room for. Those of a
+        message that follows at once may be lost, too.
+        """
+        searched = 0
+        while (end := self._received.find(b"\n", searched)) < 0:
+            searched = len(self._received)
             if not await self._read():
                 return None
         message: dict[str, Any] = json.loads(self._received[:end])
         del self._received[: end + 1]
         if _FDS in message:
+            if len(self._fds) < message[_FDS]:  # the kernel has cut off the rest (MSG_CTRUNC)
+                self._drop_descriptors()
+                raise DescriptorsLost(message)
             message[_FDS] = [self._fds.popleft() for _ in range(message[_FDS])]
         return message
 
     async def _read(self) -> bool:
         try:
-            data, passed, _, _ = self._sock.recvmsg(_READ_SIZE, _SPACE)
+            data, passed, _, _ = self._sock.recvmsg(_READ_SIZE, _SPACE, _CLOSE_ON_EXEC)
         except BlockingIOError:
             await anyio.wait_readable(self._sock)
             return True
@@ -87,6 +107,9 @@ class Channel:
     def close(self) -> None:
         """Close this end, and descriptors that came without anybody having asked for them."""
         self._sock.close()
+        self._drop_descriptors()
+
+    def _drop_descriptors(self) -> None:
         for descriptor in self._fds:
             os.close(descriptor)
         self._fds.clear()

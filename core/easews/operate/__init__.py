@@ -5,6 +5,7 @@ reload       what a new config changes                     (pure)
 changes      the same in words                             (pure)
 drain        when to close each of many sessions           (pure)
 draining     the sessions that wait for their Close
+handover/    a new process takes over from this one
 stopping     the end of a gateway: its progress, a second signal, and an end whatever happens
 apart        a config read in a process of its own
 reloading    a new config in the place of the one that is served, whoever asks for it

@@ -188,6 +188,23 @@ class ReloadResult(TypedDict):
     problems: list[str]
 
 
+class UpgradeResult(TypedDict):
+    """What has come of an upgrade.
+
+    outcome      whether a new process has taken over
+    pid          that of the process in charge
+    moved        how many sessions the new process has taken over
+    kept_behind  how many have stayed in the old one, which drains them
+    problems     why no new process has taken over
+    """
+
+    outcome: Literal["upgraded", "refused"]
+    pid: int
+    moved: int
+    kept_behind: int
+    problems: list[str]
+
+
 class Control(Protocol):
     """A running gateway, for whoever administers it.
 
@@ -226,6 +243,9 @@ class Control(Protocol):
 
     async def reload(self) -> ReloadResult:
         """Read the config again, and serve it unless something is wrong with it."""
+
+    async def upgrade(self) -> UpgradeResult:
+        """Have a new process take over, with all sessions that can move."""
 
     async def metrics(self) -> bytes:
         """The metrics as OpenMetrics text."""

@@ -25,8 +25,11 @@ from .control import (
     SessionPage,
     SessionState,
     Status,
+    UpgradeResult,
 )
 from .gateway import Gateway
+from .handover.taking import Taker
+from .handover.upgrading import Upgrader
 from .queries import chosen, has_condition, page
 from .reloading import Reloader
 
@@ -45,7 +48,8 @@ _PER_TURN = 100
 class GatewayControl:
     """The gateway of this process; `reloader` is the one that signals ask, too.
 
-    `backend` is the event loop. `metrics` are those of the gateway, if it has any.
+    `backend` is the event loop. `metrics` are those of the gateway, if it has any. `upgrader` is
+    the one that signals ask; `follows` takes over from the process before this one, if any.
     """
 
     def __init__(
@@ -54,11 +58,15 @@ class GatewayControl:
         reloader: Reloader,
         backend: str = "asyncio",
         metrics: Metrics | None = None,
+        upgrader: Upgrader | None = None,
+        follows: Taker | None = None,
     ) -> None:
         self._gateway = gateway
         self._reloader = reloader
         self._backend = backend
         self._metrics = metrics
+        self._upgrader = upgrader
+        self._follows = follows
         self._started = time.time()
 
     async def status(self) -> Status:
@@ -84,7 +92,7 @@ class GatewayControl:
                 for address in listener.addresses
             ],
             "workers": [],
-            "kept_behind": 0,
+            "kept_behind": 0 if self._follows is None else self._follows.kept_behind,
         }
 
     async def config(self) -> list[object]:
@@ -143,6 +151,12 @@ class GatewayControl:
         if self._gateway.state != "ready":
             raise Refused("the gateway is stopping: nothing is reloaded")
         return await self._reloader.reload(self._gateway, "the admin interface")
+
+    async def upgrade(self) -> UpgradeResult:
+        """Have a new process take over."""
+        if self._upgrader is None:
+            raise NotAvailable("this gateway cannot be upgraded while it runs")
+        return await self._upgrader.upgrade("the admin interface")
 
     async def metrics(self) -> bytes:
         """The metrics as OpenMetrics text."""

@@ -25,7 +25,7 @@ from ..filters import Context
 from ..observe.accesslog import AccessLog, OnRequest
 from ..observe.formatted import FormattedAccessLog
 from ..owners import Owner
-from ..pipeline import Generation, Pipeline
+from ..pipeline import Generation, Pipeline, ServedPipeline
 from ..server import ClientWatch, Listener, RequestIds, Router, ServerTls, Share, Site, bind
 from ..server.passed import NONE_PASSED, Passed
 from ..services import Services
@@ -106,6 +106,7 @@ class Gateway:
 
     state       what it is at
     on_begin    functions that are called with the context of each request before its pipeline runs
+    beside      listeners of companions, as that of the admin interface; an upgrade hands them over
     on_request  functions that are called with each request that is over, as the access log is
     """
 
@@ -122,6 +123,7 @@ class Gateway:
         self.services: Services = Services()
         self.sessions: Sessions = Sessions()
         self.listeners: dict[str, Listener] = {}
+        self.beside: list[Listener] = []
         self._sockets = sockets
         self._share = share
         self._passed = passed
@@ -304,6 +306,17 @@ class Gateway:
         if not self.ready:
             close_all(opened or {})
             raise EasewsError(_STOPPING)
+
+    @property
+    def served(self) -> Mapping[str, ServedPipeline]:
+        """The pipelines of the served config, by name."""
+        return self._generation.pipelines
+
+    @asynccontextmanager
+    async def unchanged(self) -> AsyncIterator[None]:
+        """No other config is served while the block runs."""
+        async with self._replacing:
+            yield
 
     async def _start(self, generation: Generation) -> None:
         entries = [entry for spec in generation.config.pipelines for entry in spec.filters]

@@ -43,6 +43,20 @@ class Notifier:
         """Sessions are drained, and then the process ends."""
         self.send(STOPPING=1, STATUS="stopping")
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What tells the process that follows this one to whom to report."""
+        if self._address is None:
+            return {}
+        found = {"NOTIFY_SOCKET": self._address.replace("\0", "@", 1)}
+        if self._watchdog:
+            found["WATCHDOG_USEC"] = str(round(self._watchdog * 1e6))
+        return found
+
+    def leave(self) -> None:
+        """Report nothing more: another process does."""
+        self._address = None
+
     async def beat(self, status: Callable[[], str]) -> None:
         """Show that the event loop runs, and the status when it is another one, until cancelled.
 

@@ -22,6 +22,8 @@ from ..plugins import build_notes
 from .announcing import announce, where
 from .descriptors import raise_limit
 from .gateway import Gateway, bind_all
+from .handover.taking import Taker
+from .handover.upgrading import Upgrader
 from .notifying import Notifier, passed_sockets, warn_of_unused
 from .reloading import Reloader
 from .renewal import told, warn_of_old
@@ -40,6 +42,8 @@ BACKENDS: Mapping[str, dict[str, Any]] = {
 
 #: Exit statuses. 2 is a wrong command line's.
 ENDED, FAILED, CUT = 0, 1, 3
+#: Those that a process listens for.
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2)
 
 #: What goes on beside a gateway until it has stopped. It handles its own errors.
 Companion = Callable[[Gateway], Coroutine[Any, Any, None]]
@@ -48,6 +52,8 @@ Companion = Callable[[Gateway], Coroutine[Any, Any, None]]
 def run(
     config: Config,
     reloader: Reloader,
+    upgrader: Upgrader,
+    follows: Taker | None = None,
     *,
     backend: str = "asyncio",
     log_format: str | None = None,
@@ -56,8 +62,9 @@ def run(
     """Serve `config` until SIGTERM or SIGINT; the exit status: 0, 1 when something failed, or 3
     when sessions or requests had to be cut.
 
-    At SIGHUP `reloader` puts another config in its place. A `log_format` counts before those of
-    configs.
+    At SIGHUP `reloader` puts another config in its place. At SIGUSR2 `upgrader` has a new process
+    take over; `follows` is there in one that takes over from another. A `log_format` counts before
+    those of configs.
     """
     told_by_systemd = take(os.environ, os.getpid())
     _collect_garbage_less_often()
@@ -65,7 +72,7 @@ def run(
     with writing_logs(log_format or config.gateway.log_format):
         try:
             passed = passed_sockets(told_by_systemd.passed)
-            sockets = bind_all(config.servers, passed)
+            sockets = bind_all(config.servers, passed if follows is None else follows.sockets)
         except EasewsError as error:
             print(f"easews: {error}", file=sys.stderr)
             return FAILED
@@ -76,8 +83,9 @@ def run(
         try:
             gateway = Gateway(config, sockets, passed=passed)
             notifier = Notifier(told_by_systemd)
-            backend_options = BACKENDS[backend]
-            status = anyio.run(_run, gateway, reloader, companions, notifier, **backend_options)
+            upgrader.notifier = notifier
+            args = gateway, reloader, upgrader, follows, companions, notifier
+            status = anyio.run(_run, *args, **BACKENDS[backend])
             _leave_threads_behind(status)
         except EasewsError as error:
             print(f"easews: {error}", file=sys.stderr)
@@ -110,12 +118,17 @@ def _collect_garbage_less_often() -> None:
 
 
 async def _run(
-    gateway: Gateway, reloader: Reloader, companions: Sequence[Companion], notifier: Notifier
+    gateway: Gateway,
+    reloader: Reloader,
+    upgrader: Upgrader,
+    follows: Taker | None,
+    companions: Sequence[Companion],
+    notifier: Notifier,
 ) -> int:
     """Serve until it is told to stop, and has stopped; the exit status."""
     failure: EasewsError | None = None
     status = ENDED
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+    with anyio.open_signal_receiver(*_SIGNALS) as signals:
         async with anyio.create_task_group() as tasks:
             try:
                 async with (
@@ -129,8 +142,11 @@ async def _run(
                     _report(gateway, reloader, notifier, tasks)
                     for companion in companions:
                         beside.start_soon(companion, gateway)
-                    await _reload_until_told_to_stop(gateway, reloader, signals)
+                    if follows is not None:
+                        beside.start_soon(follows.run, gateway, notifier.ready)
+                    await _until_told_to_stop(gateway, reloader, upgrader, signals)
                     notifier.stopping()
+                    beside.start_soon(upgrader.tell_of_the_rest)
                     if any(await stop(gateway, signals)):
                         status = CUT
                     tasks.start_soon(end_anyway, signals)
@@ -155,13 +171,23 @@ def _report(gateway: Gateway, reloader: Reloader, notifier: Notifier, tasks: Tas
     tasks.start_soon(notifier.beat, status)
 
 
-async def _reload_until_told_to_stop(
-    gateway: Gateway, reloader: Reloader, signals: Signals
+async def _until_told_to_stop(
+    gateway: Gateway, reloader: Reloader, upgrader: Upgrader, signals: Signals
 ) -> None:
+    """Reload and upgrade when it is told to; return at another signal, or when a new process has
+    taken over.
+    """
+    asked = {signal.SIGHUP: reloader.ask, signal.SIGUSR2: upgrader.ask}
     async with anyio.create_task_group() as tasks:
+
+        async def upgrade() -> None:
+            await upgrader.run(gateway)
+            tasks.cancel_scope.cancel()
+
         tasks.start_soon(reloader.run, gateway)
-        while await anext(signals) == signal.SIGHUP:
-            reloader.ask("SIGHUP")
+        tasks.start_soon(upgrade)
+        while (told := await anext(signals)) in asked:
+            asked[told](told.name)
         tasks.cancel_scope.cancel()
 
 

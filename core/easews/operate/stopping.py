@@ -50,8 +50,8 @@ async def _hurry(signals: Signals, stopping: anyio.CancelScope) -> None:
 
 
 async def _told_to_hurry(signals: Signals) -> None:
-    while await anext(signals) == signal.SIGHUP:
-        log.warning("SIGHUP is ignored: easews is stopping")
+    while (told := await anext(signals)) in (signal.SIGHUP, signal.SIGUSR2):
+        log.warning("%s is ignored: easews is stopping", told.name)
 
 
 async def _tell_progress(gateway: Gateway) -> None:

@@ -1,6 +1,7 @@
 """HTTPServer: from a listening socket to a pipeline, and the answer back.
 
 binding     the listening sockets of a server: TCP or unix
+handedover  those of the process that this one follows
 passed      those that whoever started the process has bound
 listener    accept -> a task for each connection
 arrival     what comes before HTTP on a connection: a PROXY header, a limit, TLS

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Callable, Collection
+from math import inf
 from time import monotonic
 
 import anyio
@@ -100,19 +101,37 @@ class Arrival:
 
     def _count(self, host: str, most: int, trusted: Collection[Peers]) -> None:
         """Proxies speak for many clients, and those of unix sockets have no address."""
-        if parse_ip(host) is None or is_within(host, trusted):
+        if not _counts(host, trusted):
             return
         if not self._clients.enter(host, most):
             if self._clients.is_first_refusal(host):
                 raise NotLetIn(f"{host} has {most} connections, which is maxConnectionsPerClient")
             raise ConnectionAbortedError("one more, as the log has it already")
-        ended = self._on_end
+        self._on_end = _leaving(self._clients, host, self._on_end)
 
-        def leave() -> None:
-            self._clients.leave(host)
-            ended()
 
-        self._on_end = leave
+def counted(
+    clients: ClientCounts, host: str, trusted: Collection[Peers], ended: Callable[[], None]
+) -> Callable[[], None]:
+    """Count a connection of `host` that was let in before. Call what is returned in place of
+    `ended`.
+    """
+    if not _counts(host, trusted):
+        return ended
+    clients.enter(host, inf)
+    return _leaving(clients, host, ended)
+
+
+def _counts(host: str, trusted: Collection[Peers]) -> bool:
+    return parse_ip(host) is not None and not is_within(host, trusted)
+
+
+def _leaving(clients: ClientCounts, host: str, ended: Callable[[], None]) -> Callable[[], None]:
+    def leave() -> None:
+        clients.leave(host)
+        ended()
+
+    return leave
 
 
 async def read_proxy_header(sock: socket.socket, timeout: float) -> ProxyHeader:

@@ -77,6 +77,24 @@ class UnixListener(socket.socket):
             self.close()
             raise
 
+    @classmethod
+    def taken_over(cls, descriptor: int) -> UnixListener:
+        """One that another process has bound, and leaves to this one with its file."""
+        sock = cls.__new__(cls)
+        socket.socket.__init__(sock, fileno=descriptor)
+        sock.setblocking(False)
+        sock._file = _identity(sock.getsockname())
+        return sock
+
+    @property
+    def owns_file(self) -> bool:
+        """Whether the file is removed when this socket is closed."""
+        return self._file is not None
+
+    def leave_file(self) -> None:
+        """The file is another process's: it stays when this socket is closed."""
+        self._file = None
+
     def set_mode(self, mode: int) -> None:
         """Give the file other permissions."""
         if _identity(path := self.getsockname()) == self._file:

@@ -17,7 +17,7 @@ class ClientCounts:
         self._open: Counter[bytes] = Counter()
         self._refused: set[bytes] = set()
 
-    def enter(self, host: str, most: int) -> bool:
+    def enter(self, host: str, most: float) -> bool:
         """Count a connection of this client, unless it has `most` already."""
         client = _client(host)
         if self._open[client] >= most:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import socket
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -14,7 +16,7 @@ from anyio.lowlevel import checkpoint
 from ..addresses import UNIX_PEER, Address
 from ..net.sockets import bound_address
 from ..pipeline.isolation import isolated, must_go_on
-from .arrival import Arrival
+from .arrival import Arrival, counted
 from .binding import UnixListener
 from .clients import ClientCounts
 from .connection import HttpConnection
@@ -66,6 +68,9 @@ class Listener:
         self._room = anyio.Event()
         self._resting = False
         self._accepting = anyio.CancelScope()
+        self._pause_over = anyio.Event()
+        self._pause_over.set()
+        self._before_pause: Site | None = None
         self._serving = anyio.CancelScope()
 
     @property
@@ -78,13 +83,60 @@ class Listener:
         with self._serving:
             async with anyio.create_task_group() as connections:
                 try:
-                    with self._accepting:
-                        async with anyio.create_task_group() as loops:
-                            for sock in self._socks:
-                                loops.start_soon(self._accept, sock, connections)
+                    while not self.site.stopping:
+                        await self._accept_all(connections)
+                        await self._pause_over.wait()
                 finally:
                     for sock in self._socks:
                         sock.close()
+
+    async def _accept_all(self, connections: TaskGroup) -> None:
+        with self._accepting:
+            async with anyio.create_task_group() as loops:
+                for sock in self._socks:
+                    loops.start_soon(self._accept, sock, connections)
+
+    def pause(self) -> None:
+        """Let another process accept from these sockets: this one does not until `go_on`. A
+        connection that is open ends with its next answer, unless that opens a session.
+        """
+        self._pause_over = anyio.Event()
+        self._accepting.cancel()
+        self._before_pause = self.site
+        self.site = replace(self.site, spec=replace(self.site.spec, keep_alive=False))
+
+    def go_on(self) -> None:
+        """Accept again: the other process does not."""
+        if self._before_pause is not None:
+            self.site, self._before_pause = self._before_pause, None
+            self._accepting = anyio.CancelScope()
+            self._pause_over.set()
+
+    def leave_sockets(self) -> None:
+        """They are another process's from now on: what belongs to them stays when they are closed
+        here.
+        """
+        for sock in self._socks:
+            if isinstance(sock, UnixListener):
+                sock.leave_file()
+
+    @property
+    def sockets(self) -> Sequence[socket.socket]:
+        """The sockets that it accepts from."""
+        return self._socks
+
+    def adopt(self, sock: socket.socket, client: str) -> Callable[[], None]:
+        """Count a connection that another process has accepted. Call what is returned when it has
+        ended. `client` is its client's address, behind proxies.
+        """
+        spec, ended = self.site.spec, self._ended
+        self._open += 1
+        if self._share is not None:
+            self._share.count(1)
+        if spec.max_connections_per_client is None:
+            return ended
+        host = client if spec.proxy_protocol else _address(sock.getpeername()).host
+        return counted(self._clients, host, spec.trusted_proxies, ended)
 
     def serve_from_now_on(self, site: Site) -> None:
         """Put `site` in the place of the one that is served."""
@@ -99,6 +151,7 @@ class Listener:
         """Take no new connections; those that are open end after the request they are at."""
         self.site.stopping = True
         self._accepting.cancel()
+        self._pause_over.set()
         for place in self._idle:
             place.give(None)
         self._idle.clear()

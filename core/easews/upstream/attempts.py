@@ -28,6 +28,17 @@ class Attempt:
             self._openings = member.breaker.openings
             availability.begun(member.breaker)
 
+    @classmethod
+    def adopted(cls, member: Member, availability: Availability, session: Session) -> Attempt:
+        """One that has led to `session` in the process before this one."""
+        attempt = cls.__new__(cls)
+        attempt._member, attempt._availability = member, availability
+        attempt._session = None
+        attempt._is_over, attempt._is_told, attempt._openings = False, True, 0
+        member.standing.count(1)
+        attempt.opened(session)
+        return attempt
+
     @property
     def server(self) -> Server:
         """The server to ask."""

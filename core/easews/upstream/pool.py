@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ..http import Headers, Request
 from ..owners import OWNER, Owner
+from ..sessions import Session
 from .attempts import Attempt
 from .balance import Policy, policy_for
 from .balance.rebalancing import Rebalance
@@ -271,6 +272,15 @@ class Pool:
         else:
             member = self._policy.choose(request, skip)
         return None if member is None else Attempt(member, self._availability)
+
+    def adopt(self, session: Session) -> Attempt | None:
+        """The attempt that has led to `session`, which was opened by the process before this one;
+        None when its server is none of this pool.
+        """
+        for member in self._members:
+            if member.server.url == session.opening.backend:
+                return Attempt.adopted(member, self._availability, session)
+        return None
 
     def stick(self, request: Request, server: Server, headers: Headers) -> None:
         """Add the cookie that leads the client back to `server` to the `headers` of its answer, if

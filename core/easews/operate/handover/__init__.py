@@ -1,0 +1,18 @@
+"""The upgrade of a running easews: a new process takes over sockets and sessions from the old one.
+
+    old ── `listeners`, with the listening sockets ──▶ new: loads the config, binds, starts filters
+    old ◀── `ready` ── new: accepts; the old process does not any more
+    old ── `batch`, 16 sessions with their sockets ──▶ new: makes the same sessions
+    old ◀── `taken` ── new: relays them from now on
+    ...
+    old ── `done` ──▶ new: what is left stays behind, and drains
+
+Whatever happens to the new process before a `taken`, the old one goes on with what it had offered.
+
+protocol   the messages, and what each says of who has which session    (pure)
+plain      what the engine knows of a session, as plain data            (pure)
+starting   the new process
+giving     the side of the old process
+taking     the side of the new one
+upgrading  who asks for an upgrade, and what comes of it
+"""

@@ -1,0 +1,209 @@
+"""The new process's side of an upgrade: take over what the old one has."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from typing import Any
+
+from anyio import CancelScope
+
+from ...config.model import ServerSpec
+from ...errors import EasewsError
+from ...net.channel import Channel, DescriptorsLost
+from ...server.handedover import HandedOver
+from ...services import Packed, Service
+from ...sessions import Connection, Session
+from ...upstream import running_pools
+from ..gateway import Gateway
+from . import plain, protocol
+from .protocol import HandoverFault, Kind, Message, expect
+
+log: logging.Logger = logging.getLogger("easews")
+
+GONE = "its path is gone"
+
+
+class Adopted:
+    """A session of the old process, made again here."""
+
+    def __init__(self, session: Session, service: Service, connection: Connection) -> None:
+        self.session = session
+        self.service = service
+        self.connection = connection
+
+
+class Taker:
+    """Takes over from the process at the other end of `channel`.
+
+    sockets      its listening sockets, for `bind`; none of them when it is gone
+    kept_behind  how many sessions are still open there
+    """
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self.sockets: HandedOver = HandedOver()
+        self.kept_behind: int = 0
+
+    @classmethod
+    def from_environment(cls, environment: MutableMapping[str, str]) -> Taker | None:
+        """None when this process follows no other. HandoverFault when the other one is of a
+        version whose messages are not understood. The variable is removed: processes that this one
+        starts are not meant.
+        """
+        told = environment.pop(protocol.VARIABLE, None)
+        if told is None:
+            return None
+        return cls(Channel(socket.socket(fileno=protocol.descriptor_in(told))))
+
+    async def listeners(self, servers: Sequence[ServerSpec]) -> None:
+        """Receive `sockets`, for these servers. HandoverFault when there is no room for them under
+        the limit of open files.
+        """
+        try:
+            message = await self._channel.receive()
+        except DescriptorsLost as error:
+            raise HandoverFault(f"the listening sockets cannot be taken over: {error}") from None
+        if message is None:
+            return  # the process is gone: all is begun anew
+        places = protocol.places_in(expect(message, Kind.LISTENERS))
+        fds: Sequence[int] = message.get("fds", ())
+        same = {(spec.name, spec.address, spec.port) for spec in servers}
+        # A server gets those with its name only if it listens where it did. Else sockets are found
+        # by their address.
+        named = [
+            (place.server if place[:3] in same else "", fd)
+            for place, fd in zip(places, fds, strict=True)
+        ]
+        with_file = [fd for place, fd in zip(places, fds, strict=True) if place.owns_file]
+        self.sockets = HandedOver(named, with_file)
+
+    async def run(self, gateway: Gateway, in_charge: Callable[[str], None]) -> None:
+        """Take over sessions, and then hear of those that stay behind, until the old process ends.
+
+        `in_charge` is called when nothing else comes.
+        """
+        self.sockets.close()
+        adoption = Adoption(gateway)
+        try:
+            async with gateway.unchanged():
+                await self._channel.send(protocol.ready(plain.versions(adoption.services)))
+                await self._take_sessions(adoption)
+            in_charge(f"{len(gateway.sessions)} open sessions")
+            while (message := await self._channel.receive()) is not None:
+                self.kept_behind = expect(message, Kind.KEPT)["count"]
+        except OSError:
+            pass  # the old process has ended
+        except HandoverFault as error:
+            log.error("nothing more is taken over: %s", error)
+        finally:
+            self.kept_behind = 0
+            self._channel.close()
+
+    async def _take_sessions(self, adoption: Adoption) -> None:
+        while (message := await self._next(adoption)) is not None:
+            if expect(message, Kind.BATCH, Kind.DONE)["is"] == Kind.DONE:
+                self.kept_behind = message["count"]
+                return
+            adopted, refused = adoption.adopt(message)
+            try:
+                with CancelScope(shield=True):
+                    await self._channel.send(protocol.taken(message["number"], refused))
+            finally:  # the old process is dead if it cannot be told
+                adoption.begin(adopted)
+
+    async def _next(self, adoption: Adoption) -> Message | None:
+        while True:
+            try:
+                return await self._channel.receive()
+            except DescriptorsLost as error:
+                why = "the limit of open files is reached in the new process"
+                ids = [it["opening"]["id"] for it in error.message.get("sessions", ())]
+                number = error.message["number"]
+                await self._channel.send(protocol.taken(number, dict.fromkeys(ids, why)))
+
+
+class Adoption:
+    """Makes sessions of another process this gateway's."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._keys = {
+            path.key
+            for spec in gateway.config.servers
+            for rule in spec.rules
+            for path in rule.paths
+        }
+        self.services: Mapping[str, Service] = plain.movers(gateway.services)
+
+    def adopt(self, batch: Message) -> tuple[list[Adopted], dict[str, str]]:
+        """Those that could be made again, which are still at rest; and why not, by id."""
+        fds = iter(batch.get("fds", ()))
+        adopted: list[Adopted] = []
+        refused: dict[str, str] = {}
+        for described in batch["sessions"]:
+            sockets = list(_sockets(fds, described["sockets"]))
+            known = described["opening"]["id"]
+            try:
+                adopted.append(self._adopt(described, sockets))
+            except EasewsError as error:
+                refused[known] = str(error)
+                _close(sockets)
+            except Exception:
+                log.exception("session %s cannot be taken over", known)
+                refused[known] = "the new process cannot take it over; its log says why"
+                _close(sockets)
+        return adopted, refused
+
+    def begin(self, adopted: Sequence[Adopted]) -> None:
+        """They are ours: relay them."""
+        pools = running_pools(self._gateway.owners())
+        for it in adopted:
+            session, name = it.session, it.session.opening.route.pipeline
+            it.connection.opened(session)
+            own = (running.pool for running in pools if running.pipeline == name)
+            attempts = (attempt for pool in own if (attempt := pool.adopt(session)) is not None)
+            it.connection.use(next(attempts, None))
+            it.service.resume(session)
+
+    def _adopt(self, described: Mapping[str, Any], sockets: Sequence[socket.socket]) -> Adopted:
+        gateway, opening = self._gateway, described["opening"]
+        service = self.services[described["service"]]
+        route = plain.route_of(opening)
+        pipeline = gateway.served.get(route.pipeline)
+        listener = gateway.listeners.get(route.server)
+        if route.key not in self._keys or pipeline is None or listener is None:
+            raise EasewsError(GONE)
+        route = route._replace(trusted_proxies=listener.site.spec.trusted_proxies)
+        ended = listener.adopt(sockets[0], opening["client"])
+        pipeline.hold()
+
+        def release() -> None:
+            pipeline.release()
+            ended()
+
+        connection = Connection(
+            sockets[0],
+            plain.opening_read(opening, route, gateway.generation),
+            sessions=gateway.sessions,
+            release=release,
+        )
+        try:
+            session = service.adopt(Packed(described["state"], sockets), connection)
+        except BaseException:
+            release()
+            raise
+        return Adopted(session, service, connection)
+
+
+def _sockets(fds: Iterator[int], count: int) -> Iterator[socket.socket]:
+    for _ in range(count):
+        sock = socket.socket(fileno=next(fds))
+        sock.setblocking(False)
+        yield sock
+
+
+def _close(sockets: Sequence[socket.socket]) -> None:
+    for sock in sockets:
+        sock.close()

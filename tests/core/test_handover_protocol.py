@@ -1,0 +1,142 @@
+"""The messages of an upgrade, and which process has a session whoever crashes when. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from easews import Opening, Route
+from easews.operate.handover import plain, protocol
+from easews.operate.handover.protocol import Giver, HandoverFault, Kind, Message, Place, expect
+
+
+def test_the_new_process_is_told_its_end_of_the_channel_and_the_version() -> None:
+    assert protocol.descriptor_in(protocol.variable(7)) == 7
+
+
+@pytest.mark.parametrize("text", ["0:7", "2:7", "", "1:", "1:x", "7"])
+def test_another_version_is_refused(text: str) -> None:
+    with pytest.raises(HandoverFault, match="restart it instead"):
+        protocol.descriptor_in(text)
+
+
+def test_places_come_as_they_were_sent() -> None:
+    places = [Place("a", "127.0.0.1", 80), Place("b", "unix:/run/b", 0, owns_file=True)]
+    message = json.loads(json.dumps(protocol.listeners(places)))
+    assert protocol.places_in(message) == places
+
+
+def test_what_is_out_of_turn_is_a_fault() -> None:
+    with pytest.raises(HandoverFault, match="ready should come, and not done"):
+        expect(protocol.done(0), Kind.READY)
+    with pytest.raises(HandoverFault, match="has closed the channel"):
+        expect(None, Kind.READY)
+    giver = Giver()
+    with pytest.raises(HandoverFault, match="not on its way"):
+        giver.taken(protocol.taken(1, {}))
+    number = giver.offer(["a"])
+    with pytest.raises(HandoverFault, match="not been taken yet"):
+        giver.offer(["b"])
+    with pytest.raises(HandoverFault, match="not on its way"):
+        giver.taken(protocol.taken(number + 1, {}))
+
+
+def test_refused_ones_come_back_and_the_others_have_moved() -> None:
+    giver = Giver()
+    number = giver.offer(["a", "b", "c"])
+    assert giver.taken(protocol.taken(number, {"b": "gone"})) == (["a", "c"], {"b": "gone"})
+    assert giver.end(()) == ((), {})
+
+
+def test_what_a_dead_process_has_not_taken_comes_back() -> None:
+    giver = Giver()
+    giver.offer(["a", "b"])
+    assert giver.end([protocol.ready({})]).back.keys() == {"a", "b"}
+
+
+def test_what_it_had_taken_has_died_with_it() -> None:
+    giver = Giver()
+    number = giver.offer(["a", "b"])
+    assert giver.end([protocol.taken(number, {"b": "gone"})]) == (["a"], {"b": "gone"})
+
+
+@given(
+    st.builds(
+        Opening,
+        id=st.text(),
+        client=st.text(),
+        route=st.builds(Route, *[st.text()] * 4, body_limit=st.integers()),
+        backend=st.text(),
+        handshake=st.floats(0, 100),
+        opened=st.floats(0, 1e10),
+        generation=st.integers(1, 9),
+        labels=st.dictionaries(st.text(), st.text()),
+        path=st.text(),
+    )
+)
+def test_an_opening_is_the_same_again(opening: Opening) -> None:
+    written = json.loads(json.dumps(plain.opening_written(opening)))
+    route = plain.route_of(written, opening.route.trusted_proxies)
+    assert plain.opening_read(written, route, opening.generation) == opening
+
+
+# -- every order of crash ------------------------------------------------------------------------
+
+
+@dataclass
+class World:
+    """Both processes as they decide, with a channel each way; sessions by who relays them."""
+
+    waiting: list[str]
+    giver: Giver = field(default_factory=Giver)
+    to_new: deque[Message] = field(default_factory=deque)
+    to_old: deque[Message] = field(default_factory=deque)
+    old: set[str] = field(default_factory=set)
+    new: set[str] = field(default_factory=set)
+    rest: set[str] = field(default_factory=set)
+    adopted: list[str] = field(default_factory=list)
+
+    def steps(self) -> Iterator[str]:
+        """Everything up to the end, a step at a time."""
+        self.old = set(self.waiting)
+        while self.waiting:
+            batch = [self.waiting.pop(0) for _ in range(min(2, len(self.waiting)))]
+            number = self.giver.offer(batch)
+            self.old -= set(batch)
+            self.rest |= set(batch)
+            yield "packed"
+            self.to_new.append(protocol.batch(number, [{"id": each} for each in batch]))
+            yield "offered"
+            offered = self.to_new.popleft()
+            self.adopted = [each["id"] for each in offered["sessions"]]
+            yield "adopted"
+            self.to_old.append(protocol.taken(number, {}))
+            yield "told"
+            self.new |= set(self.adopted)
+            self.rest -= set(self.adopted)
+            yield "relayed"
+            moved, back = self.giver.taken(self.to_old.popleft())
+            assert (list(moved), dict(back)) == (batch, {})
+            yield "forgotten"
+
+
+@pytest.mark.parametrize("crash", range(18))
+def test_a_crash_of_the_new_process_leaves_each_session_relayed_once_or_dead_with_it(
+    crash: int,
+) -> None:
+    world = World(["a", "b", "c", "d", "e"])
+    for number, _ in enumerate(world.steps()):
+        if number == crash:
+            break
+    had, world.new = world.new, set()
+    settled = world.giver.end(world.to_old)
+    told = set(settled.moved)
+    world.old |= set(settled.back)
+    assert not world.old & (had | told)  # nobody goes on with what the other has touched
+    assert world.old | had | told == set("abcde")

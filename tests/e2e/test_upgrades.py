@@ -1,0 +1,482 @@
+"""A new process takes over from a running one, and no client notices."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+import pytest
+import yaml
+from tests.certificates import Authority
+from tests.e2e.gateway import EASEWS, LOOPBACK, PATIENCE, Gateway, config, free_port, proxied
+from tests.e2e.library import LibraryBackend, connect
+from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.client import connect as async_connect
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import unix_connect
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="descriptors are read in /proc")
+
+FAILING = Path(__file__).with_name("failing_upgrade.py")
+#: As in easews.operate.handover.protocol.
+BATCH = 16
+
+
+@pytest.fixture
+def backend() -> Iterator[LibraryBackend]:
+    """One of its own, since nobody here asks how its sessions have ended."""
+    backend = LibraryBackend()
+    yield backend
+    backend.close()
+
+
+class Upgraded:
+    """A gateway that is upgraded again and again: `pid` is that of the process in charge."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+        self.pid = gateway.process.pid
+        self.upgrades = 0
+
+    def ask(self) -> None:
+        os.kill(self.pid, signal.SIGUSR2)
+
+    def upgrade(self) -> str:
+        """Do it, and return what the log says of it."""
+        self.ask()
+        self.gateway.log.wait_for("SIGUSR2")
+        line = self.wait_until_handed_over()
+        self.pid = _pid_in(line)
+        return line
+
+    def kill(self) -> None:
+        """End all processes that there may be."""
+        for pid in (*_children(self.pid), self.pid, *map(_pid_in, self.gateway.log.having("pid="))):
+            _kill(pid)
+        self.gateway.close()
+
+    def wait_until_handed_over(self) -> str:
+        self.upgrades += 1
+        until = time.monotonic() + PATIENCE
+        while time.monotonic() < until:
+            if len(lines := self.gateway.log.having("handed over")) == self.upgrades:
+                return lines[-1]
+            assert not self.gateway.log.having("not upgraded"), self.gateway.log.having("ERROR")
+            time.sleep(0.01)
+        raise AssertionError("it was not handed over")
+
+
+@contextmanager
+def upgradable(
+    text: str, folder: Path, *options: str, easews: Sequence[str] = EASEWS
+) -> Iterator[Upgraded]:
+    """A gateway whose last process has to stop cleanly."""
+    file = folder / "config.yaml"
+    file.write_text(text)
+    gateway = Gateway(file, *options, easews=easews)
+    upgraded = Upgraded(gateway)
+    try:
+        gateway.wait_until_it_listens()
+        yield upgraded
+        os.kill(upgraded.pid, signal.SIGTERM)
+        log = gateway.log.all()  # until the last process has closed it
+        assert gateway.wait() == 0, log
+        assert "Traceback" not in log, log
+        assert "ResourceWarning" not in log, log
+    finally:
+        upgraded.kill()
+
+
+def _pid_in(line: str) -> int:
+    return int(line.partition("pid=")[2].split()[0])
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [*map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+    except FileNotFoundError:
+        return []
+
+
+def _kill(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def echoes(ws: object, text: str = "hello") -> bool:
+    try:
+        ws.send(text)  # type: ignore[attr-defined]
+        return bool(ws.recv(5) == text)  # type: ignore[attr-defined]
+    except (ConnectionClosed, TimeoutError):
+        return False
+
+
+# -- under load ----------------------------------------------------------------------------------
+
+SESSIONS, UPGRADES = 200, 3
+SIZES = (10, 10, 10, 3_000, 70_000, 300_000)
+
+
+@dataclass(slots=True)
+class Load:
+    """Sessions that send steadily, and what has become of their messages."""
+
+    url: str
+    closed: list[str] = field(default_factory=list)
+    slowest: float = 0.0
+    echoes: int = 0
+    newcomers: int = 0
+
+    async def talk(self, ws: ClientConnection, seed: int) -> None:
+        """Messages of all sizes, whole and in fragments, several on their way at a time."""
+        chance = random.Random(seed)
+        try:
+            while True:
+                sent = [chance.randbytes(chance.choice(SIZES)) for _ in range(3)]
+                began = time.monotonic()
+                for data in sent:
+                    await ws.send([data[:7], data[7:]] if chance.random() < 0.3 else data)
+                await asyncio.sleep(chance.choice((0, 0, 0.3)))  # a slow reader, some time
+                for data in sent:
+                    assert await ws.recv() == data
+                self.slowest = max(self.slowest, time.monotonic() - began)
+                self.echoes += len(sent)
+                await asyncio.sleep(0.2)
+        except ConnectionClosed as error:
+            self.closed.append(str(error))
+
+    async def come_and_go(self) -> None:
+        """Clients that connect one after the other, and close."""
+        while True:
+            async with async_connect(self.url, max_size=None) as ws:
+                await ws.send("new")
+                assert await ws.recv() == "new"
+            self.newcomers += 1
+
+
+async def _echo(ws: ServerConnection) -> None:
+    async for message in ws:
+        await ws.send(message)
+
+
+@asynccontextmanager
+async def loaded(url: str, count: int) -> AsyncIterator[Load]:
+    load = Load(url)
+    async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
+        compressed = ("deflate", None)
+        talks = []
+        for number in range(count):
+            opening = async_connect(url, max_size=None, compression=compressed[number % 2])
+            ws = await stack.enter_async_context(opening)
+            talks.append(tasks.create_task(load.talk(ws, number)))
+        talks += [tasks.create_task(load.come_and_go()) for _ in range(4)]
+        yield load
+        for talk in talks:
+            talk.cancel()
+
+
+def test_upgrades_under_load_lose_nothing_and_refuse_nobody(loop: str, tmp_path: Path) -> None:
+    async def steadily(upgraded: Upgraded, url: str) -> Load:
+        async with loaded(url, SESSIONS) as load:
+            for _ in range(UPGRADES):
+                before = load.echoes
+                line = await asyncio.to_thread(upgraded.upgrade)
+                assert int(line.partition("moved=")[2].split()[0]) >= SESSIONS
+                while load.echoes < before + 2 * SESSIONS and not load.closed:  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+            return load
+
+    async def test() -> None:
+        async with serve(_echo, LOOPBACK, 0, max_size=None) as server:
+            port = next(iter(server.sockets)).getsockname()[1]
+            text = config(free_port(), proxied("/", f"ws://{LOOPBACK}:{port}"))
+            running = upgradable(text, tmp_path, "--backend", loop)
+            upgraded = await asyncio.to_thread(running.__enter__)
+            load = await steadily(upgraded, upgraded.gateway.ws("/"))
+            await asyncio.to_thread(running.__exit__, None, None, None)
+        assert load.closed == []
+        assert load.newcomers > 0
+
+    asyncio.run(test())
+
+
+# -- what moves, and what does not ---------------------------------------------------------------
+
+
+def test_a_faulty_config_changes_nothing(
+    loop: str, backend: LibraryBackend, tmp_path: Path
+) -> None:
+    text = config(free_port(), proxied("/", backend.url))
+    with (
+        upgradable(text, tmp_path, "--backend", loop) as upgraded,
+        connect(upgraded.gateway.ws("/")) as ws,
+    ):
+        (tmp_path / "config.yaml").write_text(text.replace("pools", "polls"))
+        upgraded.ask()
+        told = upgraded.gateway.log.wait_for("ERROR not upgraded, this process goes on")
+        assert "it has ended with status 1; standard error may tell why" in told
+        assert echoes(ws)
+        with connect(upgraded.gateway.ws("/")) as other:
+            assert echoes(other)
+
+        (tmp_path / "config.yaml").write_text(text)
+        upgraded.gateway.log._lines.clear()
+        assert "moved=1 kept_behind=0" in upgraded.upgrade()
+        assert echoes(ws)
+
+
+def test_sessions_with_tls_stay_behind_and_drain(
+    loop: str, backend: LibraryBackend, tmp_path: Path
+) -> None:
+    plain, secure = free_port(), free_port()
+    authority = Authority(tmp_path)
+    route = proxied("/", backend.url)
+    (server,) = yaml.safe_load_all(config(secure))
+    server |= {"name": "secure", **authority.fields("localhost")}
+    server["rules"] = [{"paths": [route.path_entry()]}]
+    text = config(plain, route) + "---\n" + yaml.safe_dump(server)
+    with upgradable(text, tmp_path, "--backend", loop) as upgraded:
+        upgraded.gateway.out.wait_for("secure listens on")
+        trust = authority.client()
+        with (
+            connect(f"ws://{LOOPBACK}:{plain}/") as moves,
+            connect(f"wss://localhost:{secure}/", ssl=trust) as stays,
+        ):
+            assert "moved=1 kept_behind=1" in upgraded.upgrade()
+            with pytest.raises(ConnectionClosed) as closed:
+                stays.recv(PATIENCE)
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1001
+            assert echoes(moves)
+            with connect(f"wss://localhost:{secure}/", ssl=trust) as new:
+                assert echoes(new)
+
+
+def test_sessions_whose_path_is_gone_stay_behind_and_drain(
+    loop: str, backend: LibraryBackend, tmp_path: Path
+) -> None:
+    port = free_port()
+    stay, goes = proxied("/stays", backend.url), proxied("/goes", backend.url)
+    with (
+        upgradable(config(port, stay, goes), tmp_path, "--backend", loop) as upgraded,
+        connect(upgraded.gateway.ws("/stays")) as moves,
+        connect(upgraded.gateway.ws("/goes")) as drained,
+    ):
+        (tmp_path / "config.yaml").write_text(config(port, stay))
+        assert "moved=1 kept_behind=1" in upgraded.upgrade()
+        upgraded.gateway.log.wait_for("stays in this process, and is drained: its path is gone")
+        with pytest.raises(ConnectionClosed):
+            drained.recv(PATIENCE)
+        assert echoes(moves)
+
+
+def test_a_server_that_listens_elsewhere_now_does_so(
+    loop: str, backend: LibraryBackend, tmp_path: Path
+) -> None:
+    old, new = free_port(), free_port()
+    route = proxied("/", backend.url)
+    with (
+        upgradable(config(old, route), tmp_path, "--backend", loop) as upgraded,
+        connect(f"ws://{LOOPBACK}:{old}/") as moves,
+    ):
+        (tmp_path / "config.yaml").write_text(config(new, route))
+        upgraded.upgrade()
+        assert echoes(moves)
+        with connect(f"ws://{LOOPBACK}:{new}/") as other:
+            assert echoes(other)
+        with pytest.raises(ConnectionRefusedError):
+            connect(f"ws://{LOOPBACK}:{old}/")
+
+
+def test_a_unix_socket_keeps_its_file_until_the_last_process_ends(
+    loop: str, backend: LibraryBackend, tmp_path: Path
+) -> None:
+    path = Path(f"/tmp/easews-{os.getpid()}-{loop}.sock")
+    route = proxied("/", backend.url)
+    server = {"kind": "HTTPServer", "name": "s", "address": f"unix:{path}"}
+    server |= {"rules": [{"paths": [route.path_entry()]}]}  # type: ignore[dict-item]
+    text = yaml.safe_dump_all([server, route.pipeline_object()])
+    with (
+        upgradable(text, tmp_path, "--backend", loop) as upgraded,
+        unix_connect(str(path), "ws://localhost/") as moves,
+    ):
+        upgraded.upgrade()
+        upgraded.gateway.wait()  # the old process has ended
+        assert echoes(moves)
+        with unix_connect(str(path), "ws://localhost/") as new:
+            assert echoes(new)
+    assert not path.exists()
+
+
+def test_a_kept_connection_is_told_to_close_with_its_next_answer(
+    loop: str, backend: LibraryBackend, tmp_path: Path
+) -> None:
+    text = config(free_port(), proxied("/", backend.url))
+    with (
+        upgradable(text, tmp_path, "--backend", loop) as upgraded,
+        socket.create_connection((LOOPBACK, upgraded.gateway.port), PATIENCE) as kept,
+    ):
+        asked_at = 0.0
+        while True:  # until the new process serves
+            kept.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            answer = kept.recv(65536).lower()
+            assert answer.startswith(b"http/1.1 426")
+            if b"connection: close" in answer or b", close" in answer:
+                break
+            if not asked_at:
+                upgraded.ask()
+            asked_at = asked_at or time.monotonic()
+            time.sleep(0.05)
+        assert asked_at
+        upgraded.pid = _pid_in(upgraded.wait_until_handed_over())
+
+
+def _ask(port: int, path: str, body: object = None) -> Any:
+    data = None if body is None else json.dumps(body).encode()
+    url = f"http://{LOOPBACK}:{port}/api/v1/{path}"
+    asking = Request(url, data, {"Content-Type": "application/json"})
+    with urlopen(asking, timeout=PATIENCE) as answer:
+        return json.load(answer)
+
+
+def test_who_asks_over_the_admin_interface_is_told_and_the_counts_hold(
+    loop: str, backend: LibraryBackend, tmp_path: Path
+) -> None:
+    port = free_port()
+    admin = f"---\n{{kind: Gateway, name: g, admin: {{address: '{LOOPBACK}:{port}'}}}}"
+    text = config(free_port(), proxied("/", backend.url)) + admin
+    with (
+        upgradable(text, tmp_path, "--backend", loop) as upgraded,
+        connect(upgraded.gateway.ws("/a")) as first,
+        connect(upgraded.gateway.ws("/b")) as second,
+    ):
+        before = _ask(port, "sessions")["sessions"]
+        told = _ask(port, "upgrade", {})
+        assert (told["outcome"], told["moved"], told["kept_behind"]) == ("upgraded", 2, 0)
+        upgraded.pid = told["pid"]
+        status = _ask(port, "status")
+        assert (status["pid"], status["sessions"]) == (upgraded.pid, 2)
+        after = _ask(port, "sessions")["sessions"]
+        kept = ("id", "client", "server", "route", "pipeline", "backend", "path", "opened")
+        assert [[it[name] for name in kept] for it in after] == [
+            [it[name] for name in kept] for it in before
+        ]
+        assert _active(port) == 2
+        assert echoes(first)
+        second.close()
+        upgraded.gateway.log.wait_for("session id=", "closed_by=client", "path=/b")
+        assert _active(port) == 1
+        _ask(port, f"sessions/{before[0]['id']}/close", {"code": 4000, "reason": "found"})
+        with pytest.raises(ConnectionClosed, match="4000"):
+            first.recv(PATIENCE)
+
+
+def _active(port: int) -> int:
+    (pool,) = _ask(port, "pools")
+    (server,) = pool["servers"]
+    return int(server["active"])
+
+
+# -- one of the two fails ------------------------------------------------------------------------
+
+
+@contextmanager
+def failing(
+    fault: str, backend: LibraryBackend, folder: Path, count: int, tmp: str = "asyncio"
+) -> Iterator[tuple[Upgraded, list[bool]]]:
+    """An upgrade in which a process fails in this way; in the list which of `count` sessions are
+    still there afterwards.
+    """
+    file = folder / "fault"
+    file.write_text(fault)
+    easews = (sys.executable, "-W", "always::ResourceWarning", str(FAILING), str(file))
+    text = config(free_port(), proxied("/", backend.url))
+    survived: list[bool] = []
+    gateway: Gateway | None = None
+    (folder / "config.yaml").write_text(text)
+    gateway = Gateway(folder / "config.yaml", "--backend", tmp, easews=easews)
+    try:
+        gateway.wait_until_it_listens()
+        upgraded = Upgraded(gateway)
+        with ExitStack() as stack:
+            opening = (connect(gateway.ws("/"), close_timeout=0.1) for _ in range(count))
+            sessions = [stack.enter_context(session) for session in opening]
+            upgraded.ask()
+            yield upgraded, survived
+            survived += [echoes(ws) for ws in sessions]
+            with connect(gateway.ws("/")) as new:
+                assert echoes(new)
+    finally:
+        if (new_pid := file.with_name("new.pid")).exists():
+            _kill(int(new_pid.read_text()))
+        gateway.close()
+
+
+COUNT = BATCH + 4
+#: The new process: listeners come; ready is sent; twice a batch comes and taken is sent; done.
+#: How many sessions it has then.
+NEW_STEPS = {1: 0, 2: 0, 3: 0, 4: 0, 5: 0, 6: BATCH, 7: BATCH, 8: BATCH}
+
+
+@pytest.mark.parametrize("how", ["kill", "hang"])
+@pytest.mark.parametrize("number", NEW_STEPS)
+def test_what_a_new_process_has_not_taken_goes_on_in_the_old_one(
+    backend: LibraryBackend, tmp_path: Path, number: int, how: str
+) -> None:
+    with failing(f"new {number} {how}", backend, tmp_path, COUNT) as (upgraded, survived):
+        upgraded.gateway.log.wait_for("ERROR not upgraded, this process goes on")
+    assert survived.count(True) == COUNT - NEW_STEPS[number]
+    lost = upgraded.gateway.log.having("sessions had moved, and are lost with it")
+    assert bool(lost) == bool(NEW_STEPS[number])
+
+
+#: The old process: listeners are sent; ready comes; twice a batch is sent and taken comes; done.
+OLD_STEPS = {1: 0, 2: 0, 3: 0, 4: 0, 5: BATCH, 6: BATCH, 7: BATCH, 8: COUNT, 9: COUNT, 10: COUNT}
+
+
+@pytest.mark.parametrize("number", OLD_STEPS)
+def test_what_a_new_process_has_got_goes_on_when_the_old_one_is_killed(
+    backend: LibraryBackend, tmp_path: Path, number: int
+) -> None:
+    with failing(f"old {number} kill", backend, tmp_path, COUNT) as (upgraded, survived):
+        upgraded.gateway.process.wait(PATIENCE)
+        until = time.monotonic() + PATIENCE
+        while len(upgraded.gateway.out.having("listens on")) < 2 and time.monotonic() < until:
+            time.sleep(0.01)
+        if number == 1:
+            return  # the other one has not been told where to listen, and may be at its start
+    assert survived.count(True) == OLD_STEPS[number]
+
+
+@pytest.mark.parametrize("what", ["other-relay", "other-engine"])
+def test_a_state_of_another_version_stays_behind_and_drains(
+    backend: LibraryBackend, tmp_path: Path, what: str
+) -> None:
+    with failing(f"nobody 0 {what}", backend, tmp_path, 3) as (upgraded, survived):
+        upgraded.gateway.log.wait_for("the new process has another version of")
+        upgraded.gateway.log.wait_for("handed over", "moved=0", "kept_behind=3")
+        assert upgraded.gateway.wait() == 0
+    assert survived == [False] * 3
+
+
+def test_a_new_process_with_too_few_files_takes_what_it_has_room_for(
+    backend: LibraryBackend, tmp_path: Path
+) -> None:
+    with failing("nobody 0 few-files", backend, tmp_path, COUNT) as (upgraded, survived):
+        upgraded.gateway.log.wait_for("the limit of open files is reached in the new process")
+        upgraded.gateway.log.wait_for("handed over")
+        assert upgraded.gateway.wait() == 0
+    assert 0 < survived.count(False) <= COUNT
