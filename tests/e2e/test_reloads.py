@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import resource
 import signal
 import ssl
@@ -28,8 +29,9 @@ from websockets.exceptions import ConnectionClosed
 #: Sessions of each of the four sorts, reloads, and paths that no session uses. For a long soak:
 #: EASEWS_SOAK=500,50,10000
 EACH, RELOADS, PATHS = map(int, os.environ.get("EASEWS_SOAK", "40,10,20").split(","))
-#: Seconds from a session's message to its next one: 2,000 messages a second are enough.
-PAUSE = max(0.1, 4 * EACH / 2000)
+#: Seconds from a session's message to its next one: these clients have 1,000 a second at most, or
+#: the figures would be those of the clients.
+PAUSE = max(0.1, 4 * EACH / 1000)
 #: Seconds after which an echo is late.
 LATE = 1.0
 #: KiB by which the gateway may grow from the middle of the reloads to their end.
@@ -172,6 +174,7 @@ class Load:
 
     async def talk(self, name: str, ws: ClientConnection) -> None:
         number = 0
+        await asyncio.sleep(random.random() * PAUSE)  # or all would send in the same moment
         try:
             while True:
                 number += 1
@@ -238,7 +241,7 @@ def test_reloads_close_no_session_but_those_whose_path_is_gone(
     async def steadily(gateway: Gateway) -> Load:
         grown = []
         async with sessions(urls, authority.client()) as load:
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(3 * PAUSE)
             quiet, load.took = load.figures(), []
             for number in range(1, RELOADS + 1):
                 save(tmp_path, text(number // 2, *stay, *goes))  # every second one is equal

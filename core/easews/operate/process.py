@@ -149,11 +149,13 @@ async def _run(
                     beside.start_soon(upgrader.tell_of_the_rest)
                     if any(await stop(gateway, signals)):
                         status = CUT
-                    tasks.start_soon(end_anyway, signals)
+                    tasks.start_soon(end_anyway)
                     beside.cancel_scope.cancel()
             except EasewsError as error:  # raised below: a task group would wrap it up
                 failure = error
             tasks.cancel_scope.cancel()
+    for late in _SIGNALS:
+        signal.signal(late, signal.SIG_IGN)  # it has ended: the status is to be told
     if failure is not None:
         raise failure
     return status

@@ -36,22 +36,17 @@ async def stop(gateway: Gateway, signals: Signals) -> Unfinished:
     return unfinished
 
 
-async def end_anyway(signals: Signals) -> None:
-    """End the process if it has not ended within GRACE seconds, or at one more signal."""
-    with anyio.move_on_after(GRACE):
-        await _told_to_hurry(signals)
+async def end_anyway() -> None:
+    """End the process if it has not ended within GRACE seconds."""
+    await anyio.sleep(GRACE)
     log.critical("a filter goes on although it was cancelled: the process is ended without it")
     end_process(1)
 
 
 async def _hurry(signals: Signals, stopping: anyio.CancelScope) -> None:
-    await _told_to_hurry(signals)
-    stopping.cancel()
-
-
-async def _told_to_hurry(signals: Signals) -> None:
     while (told := await anext(signals)) in (signal.SIGHUP, signal.SIGUSR2):
         log.warning("%s is ignored: easews is stopping", told.name)
+    stopping.cancel()
 
 
 async def _tell_progress(gateway: Gateway) -> None:
