@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Iterator, Mapping
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -202,14 +204,32 @@ def test_the_config_or_the_environment_turns_it_on() -> None:
     assert wanted_tracing(None, {**endpoint, "OTEL_TRACES_EXPORTER": "none"}) is None
 
 
+def no_exporter(name: str) -> None:
+    return None
+
+
+def no_package(name: str) -> None:
+    raise ModuleNotFoundError(name)
+
+
+@pytest.mark.parametrize("missing", [no_exporter, no_package])
 def test_what_is_not_installed_is_missed_where_the_config_asks_for_it(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    missing: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr("easews.operate.tracing.find_spec", lambda name: None)
+    monkeypatch.setattr("easews.operate.tracing.find_spec", missing)
     with pytest.raises(NoTracing, match=r"pip install 'easews\[otel\]'"):
         wanted_tracing(Tracing(), {})
     assert wanted_tracing(None, {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c"}) is None
     assert "pip install" in caplog.text
+
+
+def test_who_measures_and_traces_nothing_loads_nothing_for_it() -> None:
+    loaded = "[it for it in sys.modules if it.startswith(('prometheus_client', 'opentelemetry'))]"
+    program = f"import sys, easews.operate.process, easews.cli.run; print({loaded})"
+    command = [sys.executable, "-c", program]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
 def test_a_config_says_where_and_how_much() -> None:
