@@ -510,6 +510,34 @@ def test_a_refused_reload_has_status_1(gateway: Gateway, ctl: Ctl) -> None:
     assert ctl("reload").exit_code == 1
 
 
+@pytest.mark.parametrize(
+    ("fields", "status", "shown"),
+    [
+        (
+            {"kept_behind": 2},
+            0,
+            ["process 7 has taken over 5 sessions", "the old process drains 2 sessions"],
+        ),
+        ({}, 0, ["process 7 has taken over 5 sessions"]),
+        (
+            {"outcome": "refused", "moved": 0, "problems": ["it ends with 1"]},
+            1,
+            ["no new process has taken over; process 7 goes on", "it ends with 1"],
+        ),
+    ],
+)
+def test_an_upgrade_tells_where_the_sessions_are(
+    gateway: Gateway, ctl: Ctl, fields: dict[str, Any], status: int, shown: list[str]
+) -> None:
+    done = {"outcome": "upgraded", "pid": 7, "moved": 5, "kept_behind": 0, "problems": []}
+    gateway.answer("/api/v1/upgrade", {**done, **fields})
+    result = ctl("upgrade")
+    assert result.exit_code == status
+    lines = result.stdout.splitlines()
+    assert len(lines) == len(shown)
+    assert all(line.startswith(text) for line, text in zip(lines, shown, strict=True))
+
+
 def test_metrics_are_printed_as_they_are(gateway: Gateway, ctl: Ctl) -> None:
     gateway.answers["/metrics"] = (200, b"# TYPE easews_sessions gauge\n# EOF\n")
     assert ctl("metrics").stdout == "# TYPE easews_sessions gauge\n# EOF\n"

@@ -23,11 +23,11 @@ from .conditions import Conditions, conditions
 from .views import (
     frame_text,
     pools_text,
-    printable_lines,
     reload_text,
     session_text,
     sessions_text,
     status_text,
+    upgrade_text,
 )
 
 #: Sessions that one answer has at most.
@@ -354,12 +354,13 @@ def _as_yaml(objects: list[object]) -> str:
     return text.rstrip("\n")
 
 
-@app.command(epilog=epilog(_status("when another process takes over"), "easews ctl upgrade"))
+@app.command(epilog=epilog(_status("when another process has taken over"), "easews ctl upgrade"))
 def upgrade(admin: Address = DEFAULT, token_file: TokenFile = None, as_json: Json = False) -> None:
     """Have a new process of the installed easews take over, with all sessions."""
     with _gateway(admin, token_file) as gateway:
-        value = gateway.post("/upgrade")
-    _show(value, as_json, lambda: printable_lines([f"{name}: {it}" for name, it in value.items()]))
+        value = gateway.post("/upgrade", having="outcome")
+    _show(value, as_json, lambda: upgrade_text(value))
+    raise typer.Exit(PROBLEMS if value["outcome"] == "refused" else 0)
 
 
 @app.command(epilog=epilog(_status("when it has answered"), "easews ctl metrics | grep sessions"))

@@ -9,7 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from ...operate.control import PoolState, ReloadResult, SessionPage, SessionState, Status
+from ...operate.control import (
+    PoolState,
+    ReloadResult,
+    SessionPage,
+    SessionState,
+    Status,
+    UpgradeResult,
+)
 from ..report import GREEN, RED, YELLOW, details, painted, printable, summary
 from .tables import Column, table_lines
 from .words import age, count, duration, size
@@ -197,6 +204,18 @@ def reload_text(result: ReloadResult) -> str:
         "refused": f"the config is refused; generation {result['generation']} is served on",
     }[result["outcome"]]
     return printable_lines([first, *result["changes"], *result["problems"]])
+
+
+def upgrade_text(result: UpgradeResult) -> str:
+    """What has come of an upgrade, and where the sessions are."""
+    if result["outcome"] == "refused":
+        first = f"no new process has taken over; process {result['pid']} goes on"
+        return printable_lines([first, *result["problems"]])
+    lines = [f"process {result['pid']} has taken over {summary(result['moved'], 'session')}"]
+    if result["kept_behind"]:
+        kept = summary(result["kept_behind"], "session")
+        lines.append(f"the old process drains {kept}")
+    return "\n".join(lines)
 
 
 def printable_lines(lines: Sequence[str]) -> str:
