@@ -15,6 +15,7 @@ import anyio
 from easews import Filter
 from easews.operate.process import run
 from easews.operate.reloading import Reloader
+from easews.operate.handover.upgrading import Upgrader
 from easews.testing import load_config
 
 class Stubborn(Filter):
@@ -45,7 +46,7 @@ rules: [{{paths: [{{path: /, backend: p}}]}}]
 async def read():
     return config
 
-sys.exit(run(config, Reloader(read), backend=backend))
+sys.exit(run(config, Reloader(read), Upgrader(), backend=backend))
 """
 
 
