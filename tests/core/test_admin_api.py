@@ -280,6 +280,7 @@ async def test_without_the_token_nothing_is_told(given: str) -> None:
         response, _ = await ask("GET", target, None, headers, door=LOCKED)
         assert (response.status, response.headers.get("www-authenticate")[:6]) == (401, "Bearer")
     assert await refused(401, "POST", "/api/v1/reload", {}, headers, door=LOCKED)
+    assert await refused(401, "GET", "/api/v1/reload", None, headers, door=LOCKED)
 
 
 async def test_with_the_token_everything_is() -> None:

@@ -6,6 +6,7 @@ import socket
 import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -124,18 +125,34 @@ def test_a_unix_socket_is_for_its_own_user(
     assert not path.exists()
 
 
-def test_no_secret_is_told(loop: str, backend: LibraryBackend, tmp_path: Path) -> None:
-    with administered(loop, backend, tmp_path, tokenFile="", token=TOKEN) as (gateway, admin):
-        admin.post("/api/v1/reload", json={})
-        told = [
-            admin.get(f"/api/v1/{name}").text
-            for name in ("config", "objects", "status", "openapi.json")
-        ]
-        assert "***" in told[0]
-        assert not any(TOKEN in it for it in told)
+def test_no_secret_is_told(
+    loop: str, backend: LibraryBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secrets = [TOKEN, "literal-4711-secret", "variable-4712-secret", "sticky-4713-secret"]
+    monkeypatch.setenv("ROOM", secrets[2])
+    stamp = {"X-Api-Key": secrets[1], "X-Room": "${ROOM}"}
+    sticky = {"stickySession": {"mode": "DurationBased", "secret": secrets[3]}}
+    route = proxied("/secret", backend.url, loadBalance=sticky)
+    adaptor = {"kind": "RequestAdaptor", "name": "stamp", "header": {"set": stamp}}
+    route = replace(route, filters=[adaptor, *route.filters])
+    text = config(free_port(), route)
+    text += f"---\n{{kind: Gateway, name: g, admin: {{address: '{LOOPBACK}:0', token: {TOKEN}}}}}"
+    with running(text, tmp_path, "--backend", loop) as gateway:
+        url = gateway.out.wait_for("admin listens on ").rpartition(" ")[2]
+        shown = {"Authorization": f"Bearer {TOKEN}"}
+        with httpx.Client(base_url=url, headers=shown, timeout=PATIENCE) as admin:
+            (tmp_path / "config.yaml").write_text(text.replace("stamp", "stemp", 1))
+            answers = [admin.post("/api/v1/reload", json={}).text]
+            (tmp_path / "config.yaml").write_text(text.replace("secret: ", "secrat: "))
+            answers.append(admin.post("/api/v1/reload", json={}).text)
+            names = ("config", "objects", "pools", "sessions", "status", "openapi.json")
+            answers += [admin.get(f"/api/v1/{name}").text for name in names]
+            answers += [admin.get("/metrics").text, admin.get("/").text]
         gateway.terminate()
         gateway.wait()
-        assert TOKEN not in gateway.log.all() + gateway.out.all()
+        answers += [gateway.log.all(), gateway.out.all()]
+    assert '"X-Room": "***"' in answers[2]
+    assert not [(secret, it) for it in answers for secret in secrets if secret in it]
 
 
 def test_clients_that_send_nothing_hurt_nobody(

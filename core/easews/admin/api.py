@@ -12,7 +12,7 @@ from ..http import Headers, Request, Response
 from ..http.problems import json_problem
 from ..observe.logs import log_event
 from ..operate.control import Control, NotAvailable, Refused
-from .auth import Door
+from .auth import Access, Door
 from .inputs import MOST_BYTES, BadInput, from_body, from_query
 from .operations import Given, NotFound, Operation
 
@@ -61,14 +61,12 @@ class Api:
 
     async def _answered(self, ctx: Context) -> Response:
         request = ctx.request
-        found = self._found(request)
-        operation, name = found or (None, "")
-        # Without the token nobody learns which paths there are.
-        refusal = self._door.refusal(request, operation.access if operation else "token")
-        if refusal is not None:
+        methods, name = self._found(request.path)
+        # Without the token nobody learns which paths and methods there are.
+        access: Access = next((it.access for it in methods.values()), "token")
+        if (refusal := self._door.refusal(request, access)) is not None:
             raise Refusing(*refusal)
-        if operation is None:
-            raise Refusing(404, "there is no such path; /api/v1/openapi.json has all of them")
+        operation = _asked(methods, request.method)
         try:
             fields = await _fields(operation, request)
             ctx.rest()  # what takes long has limits of its own
@@ -85,20 +83,24 @@ class Api:
             _tell(operation, request, name, fields, value)
         return _response(value)
 
-    def _found(self, request: Request) -> tuple[Operation, str] | None:
-        """The operation that is asked for, and the id in its path."""
-        methods, name = self._paths.get(request.path), ""
-        if methods is None:
-            head, _, tail = request.path.partition("/sessions/")
-            name, slash, rest = tail.partition("/")
-            methods = self._paths.get(f"{head}/sessions/{{id}}{slash}{rest}") if name else None
-        if methods is None:
-            return None
-        method = "GET" if request.method == "HEAD" else request.method
-        if method not in methods:
-            allowed = [*methods, *(["HEAD"] if "GET" in methods else [])]
-            raise Refusing(405, f"use {' or '.join(methods)}", [("Allow", ", ".join(allowed))])
-        return methods[method], name
+    def _found(self, path: str) -> tuple[Mapping[str, Operation], str]:
+        """The operations of a path by their methods, and the id in it."""
+        if path in self._paths:
+            return self._paths[path], ""
+        head, _, tail = path.partition("/sessions/")
+        name, slash, rest = tail.partition("/")
+        pattern = f"{head}/sessions/{{id}}{slash}{rest}"
+        return self._paths.get(pattern, {}) if name else {}, name
+
+
+def _asked(methods: Mapping[str, Operation], method: str) -> Operation:
+    if not methods:
+        raise Refusing(404, "there is no such path; /api/v1/openapi.json has all of them")
+    found = methods.get("GET" if method == "HEAD" else method)
+    if found is None:
+        allowed = [*methods, *(["HEAD"] if "GET" in methods else [])]
+        raise Refusing(405, f"use {' or '.join(methods)}", [("Allow", ", ".join(allowed))])
+    return found
 
 
 async def _fields(operation: Operation, request: Request) -> Mapping[str, Any]:
