@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from time import time
 from typing import Any, get_args
 
 import anyio
@@ -47,9 +48,17 @@ WAY = {"server": "s", "route": "/ws"}
 class Busy(OpenSession):
     """An open session whose sides have sent something."""
 
-    def __init__(self, id: str, path: str = "/ws", handshake: float = 0.0, held: int = 0) -> None:
+    def __init__(
+        self,
+        id: str,
+        path: str = "/ws",
+        handshake: float = 0.0,
+        held: int = 0,
+        opened: float | None = None,
+    ) -> None:
         route = Route("s", path, "p")
-        super().__init__(Opening(id, "10.0.0.1", route, handshake=handshake), held)
+        opened = time() if opened is None else opened
+        super().__init__(Opening(id, "10.0.0.1", route, "", handshake, opened), held)
         self.sent = Traffic(), Traffic()
 
     def traffic(self) -> tuple[Traffic, Traffic]:
@@ -141,6 +150,27 @@ async def test_sessions_that_were_open_before_count() -> None:
         async with measuring(running.gateway, {}) as metrics:
             running.sessions.opened(Busy("late"))
             assert (await scrape(metrics)).sum("easews_sessions_opened_total") == 2
+
+
+async def test_a_session_that_was_taken_over_has_opened_elsewhere() -> None:
+    async with measured() as (metrics, running):
+        session = Busy("old", opened=5.0)
+        session.sent = Traffic(100, 1000), Traffic(200, 2000)
+        running.sessions.opened(session)
+        session.sent = Traffic(103, 1030), Traffic(200, 2000)
+
+        def check(figures: Scrape) -> None:
+            assert figures.sum("easews_sessions_opened_total") == 0
+            assert figures.sum("easews_handshake_duration_seconds_count") == 0
+            assert figures.sum("easews_session_messages_total") == 3
+            assert figures.sum("easews_session_bytes_total") == 30
+
+        check(figures := await scrape(metrics))
+        assert figures.sum("easews_sessions_open") == 1
+        running.sessions.ended(session, session.ending())
+        check(figures := await scrape(metrics))
+        assert figures.sum("easews_sessions_open") == 0
+        assert figures.sum("easews_sessions_closed_total") == 1
 
 
 async def test_without_metrics_nobody_listens() -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import socket
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
+from time import time
 from typing import NamedTuple
 
 import anyio
@@ -105,6 +106,7 @@ class Gateway:
     `passed` are those that servers of later configs may listen on.
 
     state       what it is at
+    made        when it was made, by `time.time`
     on_begin    functions that are called with the context of each request before its pipeline runs
     beside      listeners of companions, as that of the admin interface; an upgrade hands them over
     on_request  functions that are called with each request that is over, as the access log is
@@ -119,6 +121,7 @@ class Gateway:
         passed: Passed = NONE_PASSED,
     ) -> None:
         self.state: State = "starting"
+        self.made: float = time()
         self.config: Config = config
         self.services: Services = Services()
         self.sessions: Sessions = Sessions()

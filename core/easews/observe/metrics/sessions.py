@@ -30,6 +30,8 @@ from .histogram import LENGTHS, WAITS, Histogram
 from .ways import ByWay, Way
 
 _SENDERS = ("client", "backend")
+_NOTHING = Traffic()
+_NEW = _NOTHING, _NOTHING
 
 
 @dataclass(slots=True)
@@ -39,9 +41,9 @@ class _Sum:
     messages: int = 0
     bytes: int = 0
 
-    def add(self, traffic: Traffic | _Sum) -> None:
-        self.messages += traffic.messages
-        self.bytes += traffic.bytes
+    def add(self, traffic: Traffic | _Sum, before: Traffic = _NOTHING) -> None:
+        self.messages += traffic.messages - before.messages
+        self.bytes += traffic.bytes - before.bytes
 
 
 @dataclass(slots=True)
@@ -69,24 +71,36 @@ class _Present(_Both):
 
 
 class SessionCounts:
-    """Its methods `opened` and `ended` listen to `Sessions`."""
+    """Its methods `opened` and `ended` listen to `Sessions`.
 
-    def __init__(self) -> None:
+    Sessions that have opened before `since`, by `time.time`, were taken over from another process,
+    which has counted that and what they have sent until now.
+
+    before  what these had sent when they came, by their ids
+    """
+
+    def __init__(self, since: float = 0.0) -> None:
         self.ways: ByWay[_Past] = ByWay(_Past)
+        self.before: dict[str, tuple[Traffic, Traffic]] = {}
+        self._since = since
 
     def opened(self, session: Session) -> None:
         """A session has opened."""
-        past = self.ways[_way(session)]
+        past, opening = self.ways[_way(session)], session.opening
+        if opening.opened < self._since:
+            self.before[opening.id] = session.traffic()
+            return
         past.opened += 1
-        past.handshakes.add(session.opening.handshake)
+        past.handshakes.add(opening.handshake)
 
     def ended(self, session: Session, ending: Ending) -> None:
         """A session is over."""
         past = self.ways[_way(session)]
         past.closed[ending.by, code_label(ending.code)] += 1
         past.lengths.add(ending.duration)
-        past.client.add(ending.from_client)
-        past.backend.add(ending.from_backend)
+        before = self.before.pop(session.opening.id, _NEW)
+        past.client.add(ending.from_client, before[0])
+        past.backend.add(ending.from_backend, before[1])
 
     def figures(self, present: OpenSessions) -> Iterator[Figures]:
         """The figures, with those of open sessions."""
@@ -114,6 +128,7 @@ class OpenSessions:
     def __init__(self, past: SessionCounts) -> None:
         self._ways: defaultdict[Way, _Present] = defaultdict(_Present)
         self._rtts: dict[tuple[str, str], Histogram] = {}
+        self._before = dict(past.before)
         for way, counts in past.ways:
             for sender in _SENDERS:
                 getattr(self._ways[way], sender).add(getattr(counts, sender))
@@ -124,8 +139,9 @@ class OpenSessions:
         present = self._ways[way]
         present.open += 1
         present.held += session.held
-        for side, traffic in zip(_SENDERS, session.traffic(), strict=True):
-            getattr(present, side).add(traffic)
+        before = self._before.get(session.opening.id, _NEW)
+        for side, traffic, old in zip(_SENDERS, session.traffic(), before, strict=True):
+            getattr(present, side).add(traffic, old)
             if traffic.rtt is not None:
                 self._rtts.setdefault((way[0], side), Histogram(WAITS)).add(traffic.rtt)
 
