@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import random
 import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -22,9 +21,7 @@ import yaml
 from tests.certificates import Authority
 from tests.e2e.gateway import EASEWS, LOOPBACK, PATIENCE, Gateway, config, free_port, proxied
 from tests.e2e.library import LibraryBackend, connect
-from websockets.asyncio.client import ClientConnection
-from websockets.asyncio.client import connect as async_connect
-from websockets.asyncio.server import ServerConnection, serve
+from tests.e2e.streams_of_frames import Sessions
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import unix_connect
 
@@ -126,91 +123,52 @@ def echoes(ws: object, text: str = "hello") -> bool:
 
 # -- under load ----------------------------------------------------------------------------------
 
-SESSIONS, UPGRADES = 200, 3
-SIZES = (10, 10, 10, 3_000, 70_000, 300_000)
-
-
-@dataclass(slots=True)
-class Load:
-    """Sessions that send steadily, and what has become of their messages."""
-
-    url: str
-    closed: list[str] = field(default_factory=list)
-    slowest: float = 0.0
-    echoes: int = 0
-    newcomers: int = 0
-
-    async def talk(self, ws: ClientConnection, seed: int) -> None:
-        """Messages of all sizes, whole and in fragments, several on their way at a time."""
-        chance = random.Random(seed)
-        try:
-            while True:
-                sent = [chance.randbytes(chance.choice(SIZES)) for _ in range(3)]
-                began = time.monotonic()
-                for data in sent:
-                    await ws.send([data[:7], data[7:]] if chance.random() < 0.3 else data)
-                await asyncio.sleep(chance.choice((0, 0, 0.3)))  # a slow reader, some time
-                for data in sent:
-                    assert await ws.recv() == data
-                self.slowest = max(self.slowest, time.monotonic() - began)
-                self.echoes += len(sent)
-                await asyncio.sleep(0.2)
-        except ConnectionClosed as error:
-            self.closed.append(str(error))
-
-    async def come_and_go(self) -> None:
-        """Clients that connect one after the other, and close."""
-        while True:
-            async with async_connect(self.url, max_size=None) as ws:
-                await ws.send("new")
-                assert await ws.recv() == "new"
-            self.newcomers += 1
-
-
-async def _echo(ws: ServerConnection) -> None:
-    async for message in ws:
-        await ws.send(message)
-
-
-@asynccontextmanager
-async def loaded(url: str, count: int) -> AsyncIterator[Load]:
-    load = Load(url)
-    async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
-        compressed = ("deflate", None)
-        talks = []
-        for number in range(count):
-            opening = async_connect(url, max_size=None, compression=compressed[number % 2])
-            ws = await stack.enter_async_context(opening)
-            talks.append(tasks.create_task(load.talk(ws, number)))
-        talks += [tasks.create_task(load.come_and_go()) for _ in range(4)]
-        yield load
-        for talk in talks:
-            talk.cancel()
+#: EASEWS_UPGRADE_LOAD has other numbers than those of every day, as in "5000 10".
+SESSIONS, UPGRADES = map(int, os.environ.get("EASEWS_UPGRADE_LOAD", "200 3").split())
 
 
 def test_upgrades_under_load_lose_nothing_and_refuse_nobody(loop: str, tmp_path: Path) -> None:
-    async def steadily(upgraded: Upgraded, url: str) -> Load:
-        async with loaded(url, SESSIONS) as load:
-            for _ in range(UPGRADES):
-                before = load.echoes
-                line = await asyncio.to_thread(upgraded.upgrade)
-                assert int(line.partition("moved=")[2].split()[0]) >= SESSIONS
-                while load.echoes < before + 2 * SESSIONS and not load.closed:  # noqa: ASYNC110
-                    await asyncio.sleep(0.05)
-            return load
+    numbers, behind = count(), free_port()
 
-    async def test() -> None:
-        async with serve(_echo, LOOPBACK, 0, max_size=None) as server:
-            port = next(iter(server.sockets)).getsockname()[1]
-            text = config(free_port(), proxied("/", f"ws://{LOOPBACK}:{port}"))
-            running = upgradable(text, tmp_path, "--backend", loop)
-            upgraded = await asyncio.to_thread(running.__enter__)
-            load = await steadily(upgraded, upgraded.gateway.ws("/"))
-            await asyncio.to_thread(running.__exit__, None, None, None)
-        assert load.closed == []
-        assert load.newcomers > 0
+    async def come_and_go(sessions: Sessions, port: int) -> None:
+        """Clients that connect one after the other, and leave."""
+        while not sessions.stopping:
+            path = f"/small/new-{next(numbers)}"
+            _, writer = await sessions.connect(port, path, "small")
+            writer.close()
+            sessions.backends.pop(path).writer.close()
+            await asyncio.sleep(0.01)
 
-    asyncio.run(test())
+    async def upgrade(upgraded: Upgraded, sessions: Sessions) -> None:
+        port = upgraded.gateway.port
+        await sessions.open(port, SESSIONS)
+        newcomers = [asyncio.create_task(come_and_go(sessions, port)) for _ in range(2)]
+        for _ in range(UPGRADES):
+            line = await asyncio.to_thread(upgraded.upgrade)
+            assert int(line.partition("moved=")[2].split()[0]) >= SESSIONS, line
+            assert int(line.partition("kept_behind=")[2]) <= 2, (
+                line
+            )  # of those that leave just then
+            assert not sessions.faults
+            assert not any(newcomer.done() for newcomer in newcomers)
+        sessions.stopping = True
+        await asyncio.gather(*newcomers)
+        await sessions.stop()
+
+    async def test(upgraded: Upgraded) -> None:
+        sessions = Sessions()
+        server = await sessions.serve(behind)
+        try:
+            await upgrade(upgraded, sessions)
+        finally:
+            sessions.stopping = True
+            await sessions.close()
+            server.close()
+        assert not sessions.faults
+
+    route = proxied("/", f"ws://{LOOPBACK}:{behind}", keepAlive={"interval": "0s"})
+    with upgradable(config(free_port(), route), tmp_path, "--backend", loop) as upgraded:
+        asyncio.run(test(upgraded))
 
 
 # -- what moves, and what does not ---------------------------------------------------------------
