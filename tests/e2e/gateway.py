@@ -109,6 +109,12 @@ class Lines:
             assert self.having(*texts), f"no line with {texts} in:\n" + "\n".join(self._lines)
             return self.having(*texts)[0]
 
+    def wait_for_more(self) -> None:
+        """Wait for another line, or for a moment; AssertionError when no more can come."""
+        with self._changed:
+            assert not self._ended, "\n".join(self._lines)
+            self._changed.wait(1)
+
     def having(self, *texts: str) -> list[str]:
         """The lines so far that have all these texts in them."""
         return [line for line in self._lines if all(text in line for text in texts)]

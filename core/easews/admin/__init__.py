@@ -1,7 +1,7 @@
 """The admin interface: what operators, scripts and the dashboard ask of a running gateway.
 
 admin       Admin: bound to its address, then serving a `Control`
-companion   the same beside a gateway of one process
+companion   the same beside a gateway of one process, or of several
 site        the server that it is, made of the engine's own parts
 api         a request -> its operation -> an answer
 dashboard   the page, its style and its modules
@@ -17,6 +17,6 @@ openapi     the operations as an OpenAPI document               (pure)
 """
 
 from .admin import Admin
-from .companion import administering
+from .companion import administering, administering_workers
 
-__all__ = ["Admin", "administering"]
+__all__ = ["Admin", "administering", "administering_workers"]

@@ -1,14 +1,22 @@
-"""The admin interface of a gateway that is one process: what goes on beside it."""
+"""The admin interface of a gateway, of one process or several: what goes on beside it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from ..observe.metrics.catalogue import RELOADS
+from ..observe.metrics.exposition import exposed
+from ..observe.metrics.merging import merged
 from ..operate.controlling import GatewayControl
+from ..operate.fanout import WorkersControl
 from ..operate.gateway import Gateway
 from ..operate.handover.taking import Taker
 from ..operate.handover.upgrading import Upgrader
 from ..operate.metrics import measuring
 from ..operate.process import Companion
 from ..operate.reloading import Reloader
+from ..operate.workers import Companion as WorkersCompanion
+from ..operate.workers import Workers
 from .admin import Admin
 
 
@@ -25,5 +33,19 @@ def administering(
         async with measuring(gateway, reloader.outcomes) as metrics:
             control = GatewayControl(gateway, reloader, backend, metrics, upgrader, follows)
             await interface.serve(control, gateway.beside.append)
+
+    return administer
+
+
+def administering_workers(interface: Admin, reloader: Reloader) -> WorkersCompanion:
+    """The same for several workers, which count by themselves."""
+
+    async def administer(workers: Workers) -> None:
+        await interface.serve(WorkersControl(workers, reloader, combine))
+
+    async def combine(texts: Sequence[bytes], numbers: Sequence[int]) -> bytes:
+        outcomes = [((outcome,), count) for outcome, count in reloader.outcomes.items()]
+        ours = await exposed([(RELOADS, outcomes)])
+        return merged([*texts, ours], [*numbers, 0])
 
     return administer

@@ -66,6 +66,7 @@ def _gateway(given: Fields, document: Document | None = None) -> GatewaySpec:
         log_format=given["log"]["format"],
         admin=admin,
         tracing=_tracing(given["tracing"]) if "tracing" in given else None,
+        workers=given["workers"],
     )
 
 

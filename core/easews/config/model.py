@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from ..addresses import Network, Peers
 from ..net.certificates import KeyPairSpec, PemSpec
@@ -246,12 +246,15 @@ class Tracing:
 
 @dataclass(frozen=True, slots=True)
 class GatewaySpec:
-    """A Gateway object, or what holds without one. Without `admin` nothing listens for it."""
+    """A Gateway object, or what holds without one. Without `admin` nothing listens for it.
+    `workers` is how many processes there are.
+    """
 
     drain: Drain
     log_format: str
     admin: AdminSpec | None = None
     tracing: Tracing | None = None
+    workers: int | Literal["auto"] = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,6 +115,11 @@ class Channel:
         self._fds.clear()
 
 
+def of_descriptor(descriptor: int) -> Channel:
+    """The end of a pair that a process was started with."""
+    return Channel(socket.socket(fileno=descriptor))
+
+
 def pair() -> tuple[socket.socket, socket.socket]:
     """The two ends of a channel."""
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)

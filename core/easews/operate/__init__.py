@@ -22,6 +22,15 @@ renewal      certificates whose files have changed
 announcing   who listens where, told at the start
 descriptors  the limit of open files
 supervision  which worker processes are to be started, and when   (pure)
+workers      several processes that serve one config: started, told what to do, started again
+workerprocess  one of them, as the process has it that started it
+fanout       what is asked of a gateway, asked of all workers
+merging      their answers as one      (pure)
+worker       the same as a program
+offer        a config with its sockets on the way to them
+dividing     what each of them gets of the config's limits      (pure)
+calls        what one process asks another, and the answers
+cores        how many cores there are
 systemd      what systemd and a service tell each other    (pure)
 notifying    reports to systemd, and the sockets that it has passed
 process      limits, signals, exit status

@@ -189,6 +189,8 @@ def _gateway(before: Config, after: Config) -> Iterator[Change]:
         yield Change("changed", "gateway", "log.format", "at the next start")
     if before.gateway.tracing != after.gateway.tracing:
         yield Change("changed", "gateway", "tracing", "at the next start")
+    if before.gateway.workers != after.gateway.workers:
+        yield Change("changed", "gateway", "workers", "at the next start")
     yield from _admin(before.gateway.admin, after.gateway.admin)
 
 

@@ -180,11 +180,12 @@ class Gateway:
         if failure is not None:
             raise failure
 
-    async def replace(self, config: Config, opened: Sockets | None = None) -> Plan:
+    async def replace(self, config: Config, opened: Sockets | None = None, number: int = 0) -> Plan:
         """Serve `config` from now on; returns what that has changed.
 
         `opened` are the sockets of the servers that listen somewhere new; without it they are
-        bound here.
+        bound here. `number` is that of the new generation; without it they are counted.
+
         Sessions stay with the filters that they were opened by. Those whose path or pipeline is
         gone are drained, and those of the oldest generation when too many are in use. When this
         raises an EasewsError, as it does during a stop, or is cancelled, nothing has changed.
@@ -196,7 +197,7 @@ class Gateway:
                 close_all(opened or {})
                 return prepared.plan
             sockets = bind_all(prepared.plan.opens, self._passed) if opened is None else opened
-            generation = Generation(config, self._generation)
+            generation = Generation(config, self._generation, number)
             try:
                 await self._start(generation)
             except BaseException:

@@ -8,11 +8,18 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from functools import partial
 from typing import Any
 
 import anyio
-from anyio.abc import TaskGroup
 
 from ..config.model import Config
 from ..errors import EasewsError
@@ -25,7 +32,7 @@ from .gateway import Gateway, bind_all
 from .handover.taking import Taker
 from .handover.upgrading import Upgrader
 from .notifying import Notifier, passed_sockets, warn_of_unused
-from .reloading import Reloader
+from .reloading import Reloader, Served
 from .renewal import told, warn_of_old
 from .stopping import Signals, end_anyway, stop
 from .systemd import take
@@ -43,7 +50,7 @@ BACKENDS: Mapping[str, dict[str, Any]] = {
 #: Exit statuses. 2 is a wrong command line's.
 ENDED, FAILED, CUT = 0, 1, 3
 #: Those that a process listens for.
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2)
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2)
 
 #: What goes on beside a gateway until it has stopped. It handles its own errors.
 Companion = Callable[[Gateway], Coroutine[Any, Any, None]]
@@ -67,7 +74,7 @@ def run(
     those of configs.
     """
     told_by_systemd = take(os.environ, os.getpid())
-    _collect_garbage_less_often()
+    collect_garbage_less_often()
     pass_over_garbled_names()
     with writing_logs(log_format or config.gateway.log_format):
         try:
@@ -78,24 +85,33 @@ def run(
             return FAILED
         raise_limit(config)
         warn_of_unused(passed)
-        for note in build_notes(entry.kind for spec in config.pipelines for entry in spec.filters):
-            log.info("%s", note)
-        try:
-            gateway = Gateway(config, sockets, passed=passed)
-            notifier = Notifier(told_by_systemd)
-            upgrader.notifier = notifier
-            args = gateway, reloader, upgrader, follows, companions, notifier
-            status = anyio.run(_run, *args, **BACKENDS[backend])
-            _leave_threads_behind(status)
-        except EasewsError as error:
-            print(f"easews: {error}", file=sys.stderr)
-            return FAILED
-        except KeyboardInterrupt:
-            return ENDED  # before or after the time in which we listen for it
-        except Exception:
-            log.critical("easews has to stop", exc_info=True)
-            return FAILED
+        log_builds(config)
+        gateway = Gateway(config, sockets, passed=passed)
+        upgrader.notifier = notifier = Notifier(told_by_systemd)
+        args = gateway, reloader, upgrader, follows, companions, notifier
+        return run_loop(_run, *args, backend=backend)
+
+
+def run_loop(main: Callable[..., Coroutine[Any, Any, int]], *args: Any, backend: str) -> int:
+    """Run `main`, which returns the exit status of this process, and report what it raises."""
+    try:
+        status = anyio.run(main, *args, **BACKENDS[backend])
+        _leave_threads_behind(status)
+    except EasewsError as error:
+        print(f"easews: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        return ENDED  # before or after the time in which we listen for it
+    except Exception:
+        log.critical("easews has to stop", exc_info=True)
+        return FAILED
     return status
+
+
+def log_builds(config: Config) -> None:
+    """Log how the filters of a config were built, as far as there is something to say."""
+    for note in build_notes(entry.kind for spec in config.pipelines for entry in spec.filters):
+        log.info("%s", note)
 
 
 def _leave_threads_behind(status: int) -> None:
@@ -105,7 +121,7 @@ def _leave_threads_behind(status: int) -> None:
         end_process(status)
 
 
-def _collect_garbage_less_often() -> None:
+def collect_garbage_less_often() -> None:
     """What is loaded by now stays, and an open session is hardly ever garbage; looking through
     them all for every few hundred new objects would take a sixth of the time of a handshake.
 
@@ -125,52 +141,82 @@ async def _run(
     companions: Sequence[Companion],
     notifier: Notifier,
 ) -> int:
-    """Serve until it is told to stop, and has stopped; the exit status."""
+    with anyio.open_signal_receiver(*SIGNALS) as signals:
+
+        async def until_told_to_stop() -> None:
+            for line in announcement(gateway):
+                announce(line)
+            for tls in gateway.tls.values():
+                warn_of_old(tls)
+            report_ready(gateway, reloader, notifier)
+            await _until_told_to_stop(gateway, reloader, upgrader, signals)
+            notifier.stopping()
+
+        async def beat(_: Gateway) -> None:
+            await notifier.beat(partial(status_text, gateway))
+
+        beside = [*companions, beat]
+        if follows is not None:
+            taker = follows
+            beside.append(lambda gateway: taker.run(gateway, notifier.ready))
+        rest = upgrader.tell_of_the_rest
+        status = await serve(gateway, signals, until_told_to_stop, beside, rest)
+    ignore_from_now_on(*SIGNALS)
+    return status
+
+
+def ignore_from_now_on(*late: signal.Signals) -> None:
+    """What was to end has ended: its status is to be told, whatever comes now."""
+    for number in late:
+        signal.signal(number, signal.SIG_IGN)
+
+
+async def serve(
+    gateway: Gateway,
+    signals: Signals,
+    until_told_to_stop: Callable[[], Awaitable[None]],
+    companions: Sequence[Companion],
+    at_stop: Callable[[], Coroutine[Any, Any, None]] | None = None,
+) -> int:
+    """Serve until `until_told_to_stop` returns, and then until it has stopped; the exit status.
+    From then on `signals` bring that to an end, and `at_stop` runs beside.
+    """
     failure: EasewsError | None = None
     status = ENDED
-    with anyio.open_signal_receiver(*_SIGNALS) as signals:
-        async with anyio.create_task_group() as tasks:
-            try:
-                async with (
-                    tracing(gateway),
-                    gateway.serving(),
-                    anyio.create_task_group() as beside,
-                ):
-                    _announce(gateway)
-                    for tls in gateway.tls.values():
-                        warn_of_old(tls)
-                    _report(gateway, reloader, notifier, tasks)
-                    for companion in companions:
-                        beside.start_soon(companion, gateway)
-                    if follows is not None:
-                        beside.start_soon(follows.run, gateway, notifier.ready)
-                    await _until_told_to_stop(gateway, reloader, upgrader, signals)
-                    notifier.stopping()
-                    beside.start_soon(upgrader.tell_of_the_rest)
-                    if any(await stop(gateway, signals)):
-                        status = CUT
-                    tasks.start_soon(end_anyway)
-                    beside.cancel_scope.cancel()
-            except EasewsError as error:  # raised below: a task group would wrap it up
-                failure = error
-            tasks.cancel_scope.cancel()
-    for late in _SIGNALS:
-        signal.signal(late, signal.SIG_IGN)  # it has ended: the status is to be told
+    async with anyio.create_task_group() as tasks:
+        try:
+            async with (
+                tracing(gateway),
+                gateway.serving(),
+                anyio.create_task_group() as beside,
+            ):
+                for companion in companions:
+                    beside.start_soon(companion, gateway)
+                await until_told_to_stop()
+                if at_stop is not None:
+                    beside.start_soon(at_stop)
+                if any(await stop(gateway, signals)):
+                    status = CUT
+                tasks.start_soon(end_anyway)
+                beside.cancel_scope.cancel()
+        except EasewsError as error:  # raised below: a task group would wrap it up
+            failure = error
+        tasks.cancel_scope.cancel()
     if failure is not None:
         raise failure
     return status
 
 
-def _report(gateway: Gateway, reloader: Reloader, notifier: Notifier, tasks: TaskGroup) -> None:
-    """Report that all listeners serve; go on in tasks that a stop does not end."""
+def status_text(served: Served) -> str:
+    """What systemd shows."""
+    return f"generation {served.generation}, {len(served.sessions)} open sessions"
 
-    def status() -> str:
-        return f"generation {gateway.generation}, {len(gateway.sessions)} open sessions"
 
-    notifier.ready(status())
+def report_ready(served: Served, reloader: Reloader, notifier: Notifier) -> None:
+    """Report that all listeners serve, and later each reload."""
+    notifier.ready(status_text(served))
     reloader.on_begin.append(notifier.reloading)
-    reloader.on_end.append(lambda: notifier.ready(status()))
-    tasks.start_soon(notifier.beat, status)
+    reloader.on_end.append(lambda: notifier.ready(status_text(served)))
 
 
 async def _until_told_to_stop(
@@ -193,11 +239,12 @@ async def _until_told_to_stop(
         tasks.cancel_scope.cancel()
 
 
-def _announce(gateway: Gateway) -> None:
+def announcement(gateway: Gateway) -> Iterator[str]:
+    """The lines that say where it listens, and which certificates it has."""
     for name, listener in gateway.listeners.items():
         tls = gateway.tls.get(name)
         scheme = "https" if tls else "http"
         for address in listener.addresses:
-            announce(f"{name} listens on {where(scheme, *address)}")
+            yield f"{name} listens on {where(scheme, *address)}"
         for pair in tls.pairs if tls else ():
-            announce(told(name, pair))
+            yield told(name, pair)

@@ -39,17 +39,17 @@ def chosen(states: Iterable[SessionState], query: Query) -> Iterator[SessionStat
 
 def page(states: Iterable[SessionState], query: Query) -> SessionPage:
     """A page of the chosen ones, oldest first. Refused when the query's `after` is none."""
-    found = sorted(states, key=_order)
+    found = sorted(states, key=order)
     rest: Iterator[SessionState] = iter(found)
     if after := query.get("after"):
         last = _place(after)
-        rest = dropwhile(lambda state: _order(state) <= last, found)
+        rest = dropwhile(lambda state: order(state) <= last, found)
     here = list(islice(rest, max(1, min(query.get("limit", LIMIT), MOST))))
     is_last = next(rest, None) is None
     return {
         "sessions": here,
         "total": len(found),
-        "next": None if is_last else _cursor(here[-1]),
+        "next": None if is_last else cursor(here[-1]),
     }
 
 
@@ -59,11 +59,12 @@ def _has(state: SessionState, text: str) -> bool:
     return any(text in it.casefold() for it in texts)
 
 
-def _order(state: SessionState) -> tuple[float, str]:
+def order(state: SessionState) -> tuple[float, str]:
+    """By what sessions are sorted."""
     return state["opened"], state["id"]
 
 
-def _cursor(state: SessionState) -> str:
+def cursor(state: SessionState) -> str:
     """Where a page ends. Its session may be over when the next page is asked for."""
     return f"{state['opened']!r}~{state['id']}"
 

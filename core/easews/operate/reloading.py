@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, get_args
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Sized
+from typing import Any, Protocol, get_args
 
 import anyio
 
 from ..config.model import Config
 from ..errors import ConfigError, EasewsError
 from ..observe.logs import log_event
+from ..server import ServerTls
 from .control import Outcome, ReloadResult
 from .descriptors import raise_limit
-from .gateway import Gateway
 from .reload import Plan
 from .renewal import told, warn_of_old
 
@@ -25,6 +25,37 @@ log: logging.Logger = logging.getLogger("easews")
 PATIENCE = 120.0
 #: How many problems, or changes, the log has of one config.
 MOST_TOLD = 20
+
+
+class Served(Protocol):
+    """What a reload has serve another config: the gateway of this process, or several workers."""
+
+    @property
+    def config(self) -> Config:
+        """What is served."""
+
+    @property
+    def generation(self) -> int:
+        """How many configs have been served."""
+
+    @property
+    def older(self) -> Mapping[int, int]:
+        """The older generations that are in use, and how many sessions each has."""
+
+    @property
+    def sessions(self) -> Sized:
+        """The open sessions."""
+
+    @property
+    def draining(self) -> int:
+        """How many sessions wait for their Close."""
+
+    @property
+    def tls(self) -> Mapping[str, ServerTls]:
+        """The certificates that this process serves."""
+
+    async def replace(self, config: Config) -> Plan:
+        """Serve `config` from now on."""
 
 
 class NothingToServe(EasewsError):
@@ -55,7 +86,7 @@ class Reloader:
         if self._wanted is not None:
             self._wanted.set()
 
-    async def run(self, gateway: Gateway) -> None:
+    async def run(self, gateway: Served) -> None:
         """Have `gateway` serve what is read, whenever somebody asks, until cancelled."""
         while True:
             self._wanted = anyio.Event()
@@ -64,7 +95,7 @@ class Reloader:
             why, self._asked = ", ".join(dict.fromkeys(self._asked)), []
             await self.reload(gateway, why)
 
-    async def reload(self, gateway: Gateway, why: str) -> ReloadResult:
+    async def reload(self, gateway: Served, why: str) -> ReloadResult:
         """Read the config, and serve it. What is wrong is logged, and then nothing changes.
 
         One reload at a time: whoever asks during another one waits for its end.
@@ -78,7 +109,7 @@ class Reloader:
                 call()
             return result
 
-    async def _reload(self, gateway: Gateway, why: str) -> ReloadResult:
+    async def _reload(self, gateway: Served, why: str) -> ReloadResult:
         log.info("%s: the config is read again", why)
         try:
             with anyio.fail_after(PATIENCE):
@@ -116,13 +147,13 @@ def log_all(problems: Sequence[object]) -> None:
         log.error("and %d more", len(problems) - MOST_TOLD)
 
 
-def _not_reloaded(gateway: Gateway, why: str, problems: Sequence[str] = ()) -> ReloadResult:
+def _not_reloaded(gateway: Served, why: str, problems: Sequence[str] = ()) -> ReloadResult:
     log.error("not reloaded, generation %d goes on: %s", gateway.generation, why)
     return _result("refused", gateway, problems=problems or [why])
 
 
 def _result(
-    outcome: Outcome, gateway: Gateway, changes: Sequence[str] = (), problems: Sequence[str] = ()
+    outcome: Outcome, gateway: Served, changes: Sequence[str] = (), problems: Sequence[str] = ()
 ) -> ReloadResult:
     return {
         "outcome": outcome,
@@ -132,7 +163,7 @@ def _result(
     }
 
 
-def _tell(gateway: Gateway, plan: Plan) -> None:
+def _tell(gateway: Served, plan: Plan) -> None:
     if not plan.changes:
         log.info("nothing has changed: generation %d goes on", gateway.generation)
         return

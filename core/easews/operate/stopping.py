@@ -44,9 +44,14 @@ async def end_anyway() -> None:
 
 
 async def _hurry(signals: Signals, stopping: anyio.CancelScope) -> None:
+    await told_to_hurry(signals)
+    stopping.cancel()
+
+
+async def told_to_hurry(signals: Signals) -> None:
+    """Wait for a signal that is not to reload or to upgrade."""
     while (told := await anext(signals)) in (signal.SIGHUP, signal.SIGUSR2):
         log.warning("%s is ignored: easews is stopping", told.name)
-    stopping.cancel()
 
 
 async def _tell_progress(gateway: Gateway) -> None:

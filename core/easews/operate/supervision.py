@@ -79,6 +79,13 @@ class Supervision:
         return not self.was_ready and self._ends_at_first >= HOPELESS
 
     @property
+    def has_settled(self) -> bool:
+        """Whether each worker is ready, or has shown that it cannot be."""
+        return self.was_ready and all(
+            worker.state == "ready" or worker.ends for worker in self.workers
+        )
+
+    @property
     def is_over(self) -> bool:
         """Whether all have stopped."""
         return self.stopping and all(worker.state == "ended" for worker in self.workers)

@@ -20,6 +20,7 @@ from ..config.sources import source_files
 from ..errors import EasewsError
 from ..plugins import Kind, Kinds, load_file
 from .gateway import Gateway
+from .reloading import Served
 
 log: logging.Logger = logging.getLogger("easews")
 
@@ -99,7 +100,7 @@ class ConfigWatch:
         self._ask = ask
         self._own = Settled(stamps_of(source_files(paths)))
 
-    async def run(self, gateway: Gateway) -> None:
+    async def run(self, gateway: Served) -> None:
         """Look several times a second, until cancelled."""
         others, read = gateway.config.files, Settled({})
         while True:

@@ -52,10 +52,10 @@ class ServedPipeline(Holders):
 class Generation:
     """`number` counts the generations; `pipelines` are there once `start` has returned."""
 
-    def __init__(self, config: Config, previous: Generation | None = None, number: int = 1) -> None:
-        """`number` is that of one without a `previous`."""
+    def __init__(self, config: Config, previous: Generation | None = None, number: int = 0) -> None:
+        """Without a `number` it is the one behind that of `previous`."""
         self.config = config
-        self.number: int = previous.number + 1 if previous else number
+        self.number: int = number or (previous.number + 1 if previous else 1)
         self.pipelines: dict[str, ServedPipeline] = {}
         self._instances: dict[tuple[str, str], Instance] = {}
         self._before = dict(previous._instances) if previous else {}

@@ -29,9 +29,15 @@ from .policy import Skip
 Spec = Mapping[str, Any]
 
 # For configs without a secret: it holds for this process, whatever is reloaded.
-_OUR_SECRET = os.urandom(32)
+_our_secret = os.urandom(32)
 _MAC_BYTES = 18  # a multiple of 3, so that base64 needs no padding
 _HANDLE = 8  # characters of a value that are enough to find the server
+
+
+def use_secret(secret: bytes) -> None:
+    """Use `secret` for configs without one, from now on: several processes share it."""
+    global _our_secret
+    _our_secret = secret
 
 
 class StickyCookie:
@@ -40,7 +46,7 @@ class StickyCookie:
     def __init__(self, spec: Spec) -> None:
         """`spec` is a valid `stickySession` of the mode DurationBased or ApplicationBased."""
         self._name: str = spec["lbCookieName"]
-        self._secret: bytes = spec["secret"].encode() if "secret" in spec else _OUR_SECRET
+        self._secret: bytes = spec["secret"].encode() if "secret" in spec else _our_secret
         self._app_cookie: str | None = spec.get("appCookieName")
         self._max_age = round(spec["lbCookieExpire"])
         self._secure: bool | None = spec.get("secure")

@@ -1,0 +1,159 @@
+"""Calls from one process to another over a channel, and their answers.
+
+{"id": 7, "call": "session", "args": ["1f2e-3"]}        asks
+{"id": 7, "result": ...}                                 answers
+{"id": 7, "item": ...}                                   one of many, before the result
+{"id": 7, "error": "...", "sort": "Refused"}             why there is no result
+{"id": 7, "cancel": true}                                whoever asked wants no more of it
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Mapping,
+    Sequence,
+)
+from contextlib import aclosing, suppress
+from itertools import count
+from math import inf
+from typing import Any
+
+import anyio
+from anyio.abc import TaskGroup
+from anyio.streams.memory import MemoryObjectSendStream
+
+from ..errors import EasewsError
+from ..net.channel import Channel, Message
+from .control import NotAvailable, Refused
+
+log: logging.Logger = logging.getLogger("easews")
+
+#: Errors that arrive as what they were; others as an EasewsError with the same text.
+_SORTS: Mapping[str, type[EasewsError]] = {"Refused": Refused, "NotAvailable": NotAvailable}
+
+Handler = Callable[..., Awaitable[Any] | AsyncGenerator[Any, None]]
+
+
+class Gone(EasewsError):
+    """The other process has ended."""
+
+
+class Caller:
+    """Asks the process at the other end of `channel`, which `name` is the name of."""
+
+    def __init__(self, channel: Channel, name: str) -> None:
+        self._channel = channel
+        self._name = name
+        self._ids = count(1)
+        self._waiting: dict[int, MemoryObjectSendStream[Message]] = {}
+        self._is_gone = False
+
+    async def run(self) -> None:
+        """Pass answers on to those who wait for them, until the other process has ended."""
+        while (answer := await self._channel.receive()) is not None:
+            if (waiting := self._waiting.get(answer["id"])) is not None:
+                waiting.send_nowait(answer)
+        self._is_gone = True
+        for waiting in self._waiting.values():
+            waiting.close()
+
+    async def call(self, name: str, *args: Any, fds: Sequence[int] = ()) -> Any:
+        """What `name` returns there for these arguments, which fit into JSON.
+
+        Gone when the process ends before it has answered; what the call raises there when that is
+        an EasewsError.
+        """
+        async with aclosing(self._answers(name, args, fds)) as answers:
+            async for answer in answers:
+                if "result" in answer:
+                    return answer["result"]
+        raise self._gone()
+
+    async def items(self, name: str, *args: Any) -> AsyncGenerator[Any, None]:
+        """What `name` yields there."""
+        async with aclosing(self._answers(name, args, ())) as answers:
+            async for answer in answers:
+                if "result" in answer:
+                    return
+                yield answer["item"]
+        raise self._gone()
+
+    async def _answers(
+        self, name: str, args: Sequence[Any], fds: Sequence[int]
+    ) -> AsyncGenerator[Message, None]:
+        if self._is_gone:
+            return
+        number = next(self._ids)
+        put, answers = anyio.create_memory_object_stream[Message](inf)
+        self._waiting[number] = put
+        is_over = False
+        try:
+            with suppress(OSError):  # then `run` is about to say so
+                await self._channel.send({"id": number, "call": name, "args": args}, fds)
+            async for answer in answers:
+                is_over = "item" not in answer
+                if "error" in answer:
+                    raise _SORTS.get(answer["sort"], EasewsError)(answer["error"])
+                yield answer
+        finally:
+            del self._waiting[number]
+            put.close()
+            answers.close()
+            if not is_over and not self._is_gone:
+                with anyio.CancelScope(shield=True), suppress(OSError):
+                    await self._channel.send({"id": number, "cancel": True})
+
+    def _gone(self) -> Gone:
+        return Gone(f"{self._name} has ended")
+
+
+class Answerer:
+    """Answers calls with `handlers`, by name. Arguments of a call that brings descriptors are
+    followed by a list of them.
+    """
+
+    def __init__(self, channel: Channel, handlers: Mapping[str, Handler]) -> None:
+        self._channel = channel
+        self._handlers = handlers
+        self._running: dict[int, anyio.CancelScope] = {}
+
+    async def run(self) -> None:
+        """Answer each call in a task, until the other process has ended."""
+        async with anyio.create_task_group() as tasks:
+            while (message := await self._channel.receive()) is not None:
+                self._take(message, tasks)
+            tasks.cancel_scope.cancel()
+
+    def _take(self, message: Message, tasks: TaskGroup) -> None:
+        if "cancel" in message:
+            if (scope := self._running.get(message["id"])) is not None:
+                scope.cancel()
+        else:
+            tasks.start_soon(self._answer, message)
+
+    async def _answer(self, message: Message) -> None:
+        number = message["id"]
+        args = [*message["args"], *([message["fds"]] if "fds" in message else [])]
+        with anyio.CancelScope() as self._running[number], suppress(OSError):
+            try:
+                answer = {"result": await self._result(number, message["call"], args)}
+            except EasewsError as error:
+                answer = {"error": str(error), "sort": type(error).__name__}
+            except Exception:
+                log.exception("%s, which another process has asked for, failed", message["call"])
+                answer = {"error": "it failed; the log says more", "sort": ""}
+            await self._channel.send({"id": number, **answer})
+        del self._running[number]
+
+    async def _result(self, number: int, name: str, args: Sequence[Any]) -> Any:
+        called = self._handlers[name](*args)
+        if not isinstance(called, AsyncGenerator):
+            return await called
+        async with aclosing(called) as items:
+            async for item in items:
+                await self._channel.send({"id": number, "item": item})
+        return None

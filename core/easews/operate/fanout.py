@@ -1,0 +1,150 @@
+"""`Control` over several workers: each is asked, and their answers are made one."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import suppress
+from importlib import metadata
+from typing import Any
+
+import anyio
+
+from ..errors import EasewsError
+from .control import (
+    NotAvailable,
+    PoolState,
+    Query,
+    Refused,
+    ReloadResult,
+    SessionPage,
+    SessionState,
+    Status,
+    UpgradeResult,
+)
+from .merging import merged_pages, merged_pools, merged_status
+from .reloading import Reloader
+from .workers import ANSWER_PATIENCE, Workers
+
+#: Answers of workers, each with the worker's number.
+Answers = list[tuple[int, Any]]
+
+
+class WorkersControl:
+    """The workers as one gateway. One that does not answer in time is left out."""
+
+    def __init__(
+        self,
+        workers: Workers,
+        reloader: Reloader,
+        combine: Callable[[Sequence[bytes], Sequence[int]], Awaitable[bytes]] | None = None,
+    ) -> None:
+        """`combine` makes one text of the metrics of the workers, whose numbers it gets."""
+        self._workers = workers
+        self._reloader = reloader
+        self._combine = combine
+        self._started = time.time()
+
+    async def status(self) -> Status:
+        """The gateway as a whole."""
+        answers = await self._ask("status")
+        found = merged_status([status for _, status in answers])
+        sessions = {number: status["sessions"] for number, status in answers}
+        found["version"] = metadata.version("easews")
+        found["state"] = state = self._workers.state
+        found["ready"] = state == "ready"
+        found["pid"], found["started"] = os.getpid(), self._started
+        found["generation"] = self._workers.generation
+        found["workers"] = self._workers.states(sessions)
+        return found
+
+    async def config(self) -> list[object]:
+        """The objects that are served."""
+        answers = await self._ask("config")
+        objects: list[object] = answers[0][1]
+        return objects
+
+    async def pools(self) -> list[PoolState]:
+        """The pools of all filters; a server is as well as in the worker where it is worst."""
+        return merged_pools([pools for _, pools in await self._ask("pools")])
+
+    async def sessions(self, query: Query) -> SessionPage:
+        """Some of the open sessions."""
+        answers = await self._ask("sessions", query)
+        return merged_pages([_numbered_page(page, number) for number, page in answers], query)
+
+    async def session(self, id: str) -> SessionState | None:
+        """An open session."""
+        for number, found in await self._ask("session", id):
+            state: SessionState | None = found
+            if state is not None:
+                return {**state, "worker": number}
+        return None
+
+    async def close(self, query: Query, code: int, reason: str) -> int:
+        """Have sessions closed."""
+        return sum(count for _, count in await self._ask("close", query, code, reason))
+
+    async def ping(self, id: str) -> bool:
+        """Ping both sides of a session."""
+        return any(found for _, found in await self._ask("ping", id))
+
+    async def drain_server(self, url: str) -> int:
+        """Drain a server in all workers."""
+        return sum(count for _, count in await self._ask("drain_server", url))
+
+    async def undrain_server(self, url: str) -> bool:
+        """Use a server again in all workers."""
+        return any(found for _, found in await self._ask("undrain_server", url))
+
+    async def reload(self) -> ReloadResult:
+        """Read the config again, and serve it."""
+        return await self._reloader.reload(self._workers, "the admin interface")
+
+    async def upgrade(self) -> UpgradeResult:
+        """Have a new process take over."""
+        raise NotAvailable("several workers cannot be upgraded in place yet; restart easews")
+
+    async def metrics(self) -> bytes:
+        """The metrics of all workers."""
+        if self._combine is None:
+            raise NotAvailable("nothing is measured")
+        answers = await self._ask("metrics")
+        texts = [text.encode() for _, text in answers]
+        return await self._combine(texts, [number for number, _ in answers])
+
+    async def tap(self, id: str) -> AsyncGenerator[dict[str, Any], None]:
+        """The frames of a session."""
+        for process in self._workers.serving():
+            with suppress(EasewsError):
+                if await process.calls.call("session", id) is not None:
+                    async for item in process.calls.items("tap", id):
+                        yield item
+                    return
+        raise Refused(f"no session {id} is open")
+
+    async def _ask(self, name: str, *args: Any) -> Answers:
+        """What each worker answers, in the order of their numbers. What all of them refuse is
+        refused. NotAvailable when none answers.
+        """
+        answers: Answers = []
+        refusals: list[EasewsError] = []
+
+        async def ask(process: Any) -> None:
+            try:
+                with anyio.move_on_after(ANSWER_PATIENCE):
+                    answers.append((process.number, await process.calls.call(name, *args)))
+            except EasewsError as error:
+                refusals.append(error)
+
+        async with anyio.create_task_group() as tasks:
+            for process in self._workers.serving():
+                tasks.start_soon(ask, process)
+        if not answers:
+            raise refusals[0] if refusals else NotAvailable("no worker serves, or none answers")
+        return sorted(answers, key=lambda answer: answer[0])
+
+
+def _numbered_page(page: SessionPage, number: int) -> SessionPage:
+    return {**page, "sessions": [{**state, "worker": number} for state in page["sessions"]]}

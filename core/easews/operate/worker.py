@@ -1,0 +1,249 @@
+"""A worker: one of several processes that serve the same config on the same sockets.
+
+Its parent started it, and tells it over a channel what to serve and when to stop. Nothing but
+what it was sent is shared with other workers: it is a program started anew, not a fork.
+
+It ignores SIGINT, SIGHUP and SIGUSR2, which its parent has blocked: terminals and service managers
+send signals to all processes, and the parent says what is to be done about these. SIGTERM stops
+it, as does the end of its parent.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import mmap
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from anyio import to_thread
+
+from ..errors import EasewsError
+from ..net.channel import Channel, of_descriptor
+from ..net.contexts import pass_over_garbled_names
+from ..observe.logs import writing_logs
+from ..plugins import Kinds, discover
+from ..server import Share
+from ..upstream.balance.sticky import use_secret
+from .apart import ReadingFailed
+from .calls import Answerer, Handler
+from .controlling import GatewayControl
+from .descriptors import raise_limit
+from .dividing import divided
+from .gateway import Gateway, close_all
+from .offer import Layout, received
+from .process import (
+    FAILED,
+    announcement,
+    collect_garbage_less_often,
+    ignore_from_now_on,
+    run_loop,
+    serve,
+)
+from .reloading import Reloader
+
+if TYPE_CHECKING:
+    from .metrics import Metrics
+
+log: logging.Logger = logging.getLogger("easews")
+
+_CODE = "import sys; sys.path[:] = {path!r}; from easews.operate.worker import main; main()"
+#: What other processes may ask of the gateway in this one.
+_ASKED = (
+    *("status", "config", "pools", "sessions", "session", "close", "ping"),
+    *("drain_server", "undrain_server", "tap"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a worker is told on its command line.
+
+    number      its number, from 1
+    count       how many workers there are
+    backend     the event loop
+    log_format  how its log is written
+    channel     the descriptor of its end of the channel
+    measures    whether somebody may ask for metrics
+    shared      that of the file that all workers share: the counts of their connections, and the
+                lock by which they take turns in writing the log
+    """
+
+    number: int
+    count: int
+    backend: str
+    log_format: str
+    channel: int
+    shared: int
+    measures: bool = False
+
+    def command(self) -> list[str]:
+        """The command that starts it."""
+        return [sys.executable, "-c", _CODE.format(path=sys.path), json.dumps(asdict(self))]
+
+
+def counts_in(shared: int, count: int) -> memoryview[int]:
+    """The numbers of open connections in the file that all workers share."""
+    return memoryview(mmap.mmap(shared, count * 8)).cast("q")
+
+
+def main() -> None:
+    """Be the worker whose place the command line tells."""
+    place = Place(**json.loads(sys.argv[1]))
+    pass_over_garbled_names()
+    with writing_logs(place.log_format, worker=place.number, turns=place.shared):
+        status = run_loop(_work, place, backend=place.backend)
+    sys.exit(status)
+
+
+class Orders:
+    """When to stop, as the signals that a gateway's end waits for.
+
+    A worker is told by its parent, by SIGTERM, and by the end of its parent, often by several of
+    these at once. So only the parent can have it hurry; SIGTERM can when the parent is gone.
+    """
+
+    def __init__(self) -> None:
+        self._put, self.signals = anyio.create_memory_object_stream[signal.Signals](inf)
+        self._is_told = False
+        self._is_orphan = False
+
+    def stop(self) -> None:
+        """Stop, if that has not begun."""
+        if not self._is_told:
+            self.hurry()
+
+    def hurry(self) -> None:
+        """Stop, or stop faster."""
+        self._is_told = True
+        self._put.send_nowait(signal.SIGTERM)
+
+    def close(self) -> None:
+        """Nobody waits for them any more."""
+        self._put.close()
+        self.signals.close()
+
+    def parent_is_gone(self) -> None:
+        """Stop: nobody will say any more what to do."""
+        log.warning("the process that has started this worker is gone, so it stops")
+        self._is_orphan = True
+        self.stop()
+
+    async def listen(self) -> None:
+        """Take SIGTERM, until cancelled."""
+        with anyio.open_signal_receiver(signal.SIGTERM) as signals:
+            async for _ in signals:
+                if self._is_orphan:
+                    self.hurry()
+                else:
+                    self.stop()
+
+
+async def _work(place: Place) -> int:
+    """Serve what the parent sends; the exit status."""
+    channel = of_descriptor(place.channel)
+    try:
+        order = await channel.receive()
+        if order is None:
+            return FAILED
+        try:
+            secret, generation, layout = order["args"]
+            use_secret(bytes.fromhex(secret))
+            worker = _Worker(place, channel, generation, layout, order["fds"])
+            return await worker.serve(order["id"])
+        except EasewsError as error:
+            await channel.send({"id": order["id"], "error": str(error), "sort": ""})
+            return FAILED
+    finally:
+        channel.close()
+
+
+class _Worker:
+    """The gateway of this process, and what it is told."""
+
+    def __init__(
+        self,
+        place: Place,
+        channel: Channel,
+        generation: int,
+        layout: Layout,
+        fds: Sequence[int],
+    ) -> None:
+        self._place = place
+        self._channel = channel
+        self._orders = Orders()
+        self._kinds: Kinds = discover()
+        config, sockets = received(layout, fds, self._kinds)
+        config = divided(config, place.number, place.count)
+        collect_garbage_less_often()
+        raise_limit(config)
+        share = Share(counts_in(place.shared, place.count), place.number - 1)
+        self._gateway = Gateway(config, sockets, share, generation)
+
+    async def serve(self, started: int) -> int:
+        """Serve until told to stop; when it serves, the parent gets its answer to `started`."""
+
+        async def until_told_to_stop() -> None:
+            lines = [*announcement(self._gateway)]
+            await self._channel.send({"id": started, "result": lines})
+            await anext(self._orders.signals)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._orders.listen)
+            status = await serve(
+                self._gateway, self._orders.signals, until_told_to_stop, [self._obey]
+            )
+            tasks.cancel_scope.cancel()
+        self._orders.close()
+        ignore_from_now_on(signal.SIGTERM)
+        return status
+
+    async def _obey(self, gateway: Gateway) -> None:
+        if self._place.measures:
+            from .metrics import measuring  # with prometheus_client, which others do not need
+
+            async with measuring(gateway, {}) as metrics:
+                await Answerer(self._channel, self._handlers(metrics)).run()
+        else:
+            await Answerer(self._channel, self._handlers(None)).run()
+        self._orders.parent_is_gone()
+
+    def _handlers(self, metrics: Metrics | None) -> Mapping[str, Handler]:
+        backend, gateway = self._place.backend, self._gateway
+        control = GatewayControl(gateway, Reloader(_not_here), backend, metrics)
+
+        async def metrics_text() -> str:
+            return (await control.metrics()).decode()
+
+        handlers: dict[str, Handler] = {name: getattr(control, name) for name in _ASKED}
+        told: dict[str, Handler] = {
+            "replace": self._replace,
+            "stop": self._stop,
+            "hurry": self._hurry,
+        }
+        return {**handlers, **told, "metrics": metrics_text}
+
+    async def _replace(self, generation: int, layout: Layout, fds: Sequence[int]) -> None:
+        config, sockets = await to_thread.run_sync(received, layout, fds, self._kinds)
+        config = divided(config, self._place.number, self._place.count)
+        try:
+            await self._gateway.replace(config, sockets, generation)
+        except BaseException:
+            close_all(sockets)
+            raise
+        raise_limit(config)
+
+    async def _stop(self) -> None:
+        self._orders.stop()
+
+    async def _hurry(self) -> None:
+        self._orders.hurry()
+
+
+async def _not_here() -> Any:
+    raise ReadingFailed("a worker reads no config; the process that has started it does")

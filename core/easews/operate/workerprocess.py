@@ -1,0 +1,73 @@
+"""A worker's process as its parent has it: started, asked over its channel, waited for."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Callable
+from contextlib import suppress
+
+import anyio
+from anyio import to_thread
+
+from ..net.channel import Channel, pair
+from .calls import Caller
+from .offer import Offer
+from .worker import Place
+
+#: Signals that the parent answers for all workers: a terminal sends them to all processes.
+_OURS = (signal.SIGINT, signal.SIGHUP, signal.SIGUSR2)
+
+
+class WorkerProcess:
+    """A process that was started.
+
+    offer    what it serves; None until it does
+    refusal  why it cannot serve, in its own words; empty if it has not said so
+    """
+
+    def __init__(self, place: Callable[[int], Place]) -> None:
+        """`place` is made of the descriptor of its channel."""
+        ours, theirs = pair()
+        with theirs:
+            told = place(theirs.fileno())
+            self.number: int = told.number
+            self._process = _start(told)
+        self._channel = Channel(ours)
+        self._ended = anyio.CapacityLimiter(1)  # its own: else others would wait for its thread
+        self.calls: Caller = Caller(self._channel, f"worker {told.number}")
+        self.offer: Offer | None = None
+        self.refusal: str = ""
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    async def wait(self) -> int:
+        """Wait for its end; its exit status, or minus the signal that has ended it."""
+        return await to_thread.run_sync(
+            self._process.wait, abandon_on_cancel=True, limiter=self._ended
+        )
+
+    def kill(self) -> None:
+        """End it, whatever it is doing."""
+        with suppress(ProcessLookupError):
+            self._process.kill()
+
+    def close(self) -> None:
+        """Close its channel, at which it stops if it has not."""
+        self._channel.close()
+
+
+def _start(place: Place) -> subprocess.Popen[bytes]:
+    # A mask is inherited, also by what a program does before it can say what it ignores.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _OURS)
+    try:
+        return subprocess.Popen(
+            place.command(),
+            stdin=subprocess.DEVNULL,
+            pass_fds=(place.channel, place.shared),
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

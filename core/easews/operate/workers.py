@@ -1,0 +1,471 @@
+"""Several worker processes that serve the same config: started, told what to do, started again.
+
+This process binds the sockets, reads configs, takes the signals, and serves nothing itself. Its
+workers are programs that it starts (`worker`), not forks: an event loop, threads, and whatever
+plugins make when they are imported cannot be forked, and one way of starting fits the first start,
+a restart, and another version of the program. It takes a worker half a second.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Coroutine, Mapping, Sequence, Sized
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import anyio
+from anyio import to_thread
+from anyio.abc import TaskGroup
+
+from ..config.model import Config
+from ..errors import EasewsError
+from ..observe.logs import writing_logs
+from ..server import ServerTls
+from ..server.binding import UnixListener
+from ..server.passed import NONE_PASSED, Passed
+from ..server.sharing import ABSENT
+from .announcing import announce
+from .calls import Gone
+from .control import State, Status, WorkerState
+from .gateway import bind_all, close_all
+from .notifying import Notifier, passed_sockets, warn_of_unused
+from .offer import Offer
+from .process import (
+    FAILED,
+    SIGNALS,
+    ignore_from_now_on,
+    log_builds,
+    report_ready,
+    run_loop,
+    status_text,
+)
+from .reload import Plan, plan
+from .reloading import Reloader
+from .stopping import GRACE, Signals, told_to_hurry
+from .supervision import HOPELESS, Supervision, worst
+from .supervision import State as WorkerPhase
+from .systemd import take
+from .worker import Place, counts_in
+from .workerprocess import WorkerProcess
+
+log: logging.Logger = logging.getLogger("easews")
+
+#: Seconds that a worker has until it serves.
+PATIENCE = 60.0
+#: Seconds that it has to answer what is asked of it.
+ANSWER_PATIENCE = 5.0
+
+#: What a worker is at, in the words of `Control`.
+_STATES: Mapping[WorkerPhase, State] = {
+    "waiting": "starting",
+    "starting": "starting",
+    "ready": "ready",
+    "stopping": "stopping",
+    "ended": "stopping",
+}
+
+#: What goes on beside the workers until they have stopped.
+Companion = Callable[["Workers"], Coroutine[Any, Any, None]]
+
+
+def run_workers(
+    config: Config,
+    reloader: Reloader,
+    count: int,
+    *,
+    backend: str = "asyncio",
+    log_format: str | None = None,
+    companions: Sequence[Companion] = (),
+    measures: bool = False,
+) -> int:
+    """As `process.run`, in `count` processes that this one starts. They count for their metrics if
+    somebody `measures`.
+    """
+    told_by_systemd = take(os.environ, os.getpid())
+    log_format = log_format or config.gateway.log_format
+    shared = _shared_file(count)
+    with writing_logs(log_format, turns=shared):
+        try:
+            passed = passed_sockets(told_by_systemd.passed)
+            sockets = bind_all(config.servers, passed)
+        except EasewsError as error:
+            print(f"easews: {error}", file=sys.stderr)
+            return FAILED
+        warn_of_unused(passed)
+        log_builds(config)
+
+        def place(number: int, channel: int) -> Place:
+            return Place(number, count, backend, log_format, channel, shared, measures)
+
+        offer, counts = Offer(config, sockets, 1), counts_in(shared, count)
+        make = partial(Workers, offer, place, counts, passed)
+        notifier = Notifier(told_by_systemd)
+        return run_loop(_run, make, reloader, companions, notifier, backend=backend)
+
+
+def _shared_file(count: int) -> int:
+    """A file without a name that has a count for each worker: none of them serves yet."""
+    with tempfile.TemporaryFile() as file:
+        file.write(ABSENT.to_bytes(8, sys.byteorder) * count)
+        file.flush()
+        return os.dup(file.fileno())
+
+
+async def _run(
+    make: Callable[[], Workers],
+    reloader: Reloader,
+    companions: Sequence[Companion],
+    notifier: Notifier,
+) -> int:
+    workers = make()
+    with anyio.open_signal_receiver(*SIGNALS) as signals:
+        async with anyio.create_task_group() as beside:
+            beside.start_soon(workers.supervise)
+            beside.start_soon(_report, workers, reloader, notifier)
+            for companion in companions:
+                beside.start_soon(companion, workers)
+            with workers.until_failed:
+                await _until_told_to_stop(workers, reloader, signals)
+            notifier.stopping()
+            await workers.stop(signals)
+            beside.cancel_scope.cancel()
+    ignore_from_now_on(*SIGNALS)
+    if workers.failure is not None:
+        raise workers.failure
+    return workers.status
+
+
+async def _until_told_to_stop(workers: Workers, reloader: Reloader, signals: Signals) -> None:
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(reloader.run, workers)
+        while (told := await anext(signals)) in (signal.SIGHUP, signal.SIGUSR2):
+            if told == signal.SIGHUP:
+                reloader.ask("SIGHUP")
+            else:
+                log.warning("SIGUSR2 is ignored: several workers cannot be upgraded in place yet")
+        tasks.cancel_scope.cancel()
+
+
+async def _report(workers: Workers, reloader: Reloader, notifier: Notifier) -> None:
+    await workers.settled.wait()
+    report_ready(workers, reloader, notifier)
+    await notifier.beat(partial(status_text, workers))
+
+
+class Workers:
+    """The workers of a gateway, as one.
+
+    sessions, draining, older   as those of a gateway, when the last reload had come to its end
+    tls                         nothing: each worker has its own certificates
+    settled                     is set when each worker serves, or has shown that it cannot
+    failure                     why it is no use to go on
+    until_failed                is cancelled then
+    """
+
+    def __init__(
+        self,
+        offer: Offer,
+        place: Callable[[int, int], Place],
+        counts: memoryview[int],
+        passed: Passed = NONE_PASSED,
+    ) -> None:
+        self.sessions: Sized = ()
+        self.draining: int = 0
+        self.older: Mapping[int, int] = {}
+        self.tls: Mapping[str, ServerTls] = {}
+        self.failure: EasewsError | None = None
+        self.settled: anyio.Event = anyio.Event()
+        self.until_failed: anyio.CancelScope = anyio.CancelScope()
+        self._offer = offer
+        self._place = place
+        self._counts = counts
+        self._passed = passed
+        self._secret = os.urandom(32).hex()
+        self._processes: dict[int, WorkerProcess] = {}
+        self._statuses: list[int] = []
+        self._announcement: Sequence[str] = ()
+        self._changed = anyio.Event()
+        self._stopped = anyio.Event()
+        self._replacing = anyio.Lock()
+        self._supervision = Supervision(len(counts), 0.0)
+
+    @property
+    def config(self) -> Config:
+        """What is served."""
+        return self._offer.config
+
+    @property
+    def generation(self) -> int:
+        """How many configs have been served."""
+        return self._offer.generation
+
+    @property
+    def status(self) -> int:
+        """The exit status, once all have stopped."""
+        return worst(self._statuses)
+
+    async def supervise(self) -> None:
+        """Start workers, and start them again, until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            while True:
+                for worker in self._supervision.due(anyio.current_time()):
+                    self._start(worker.number, tasks)
+                self._changed = anyio.Event()
+                with anyio.CancelScope(deadline=self._supervision.next_due):
+                    await self._changed.wait()
+
+    def _start(self, number: int, tasks: TaskGroup) -> None:
+        self._supervision.started(number, anyio.current_time())
+        try:
+            process = WorkerProcess(lambda channel: self._place(number, channel))
+        except OSError as error:
+            log.error("worker %d cannot be started: %s", number, error.strerror)
+            self._has_ended(number, None, FAILED)
+        else:
+            self._processes[number] = process
+            tasks.start_soon(self._attend, process)
+
+    async def _attend(self, process: WorkerProcess) -> None:
+        """From the start of a process to its end."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(process.calls.run)
+            tasks.start_soon(self._bring_up, process)
+            status = await process.wait()
+            tasks.cancel_scope.cancel()
+        process.close()
+        self._counts[process.number - 1] = ABSENT  # it may not have said so
+        del self._processes[process.number]
+        self._has_ended(process.number, process, status)
+
+    async def _bring_up(self, process: WorkerProcess) -> None:
+        """Have a new process serve what is served."""
+        offer = self._offer
+        layout, fds = offer.message(offer.sockets)
+        try:
+            with anyio.fail_after(PATIENCE):
+                asked = (self._secret, offer.generation, layout)
+                self._announcement = await process.calls.call("serve", *asked, fds=fds)
+            process.offer = offer
+        except (EasewsError, OSError, TimeoutError) as error:
+            if not isinstance(error, EasewsError):
+                process.kill()  # it does not say anything any more
+            elif not isinstance(error, Gone):
+                process.refusal = str(error)
+                if self._supervision.was_ready:
+                    log.error("worker %d cannot serve: %s", process.number, error)
+        else:
+            self._is_ready(process)
+            async with self._replacing:  # there may have been a reload meanwhile
+                await self._bring_up_to_date()
+
+    def _is_ready(self, process: WorkerProcess) -> None:
+        log.info("worker %d serves, its process is %d", process.number, process.pid)
+        self._supervision.ready(process.number, anyio.current_time())
+        self._settle()
+        self._changed.set()
+
+    def _settle(self) -> None:
+        """Announce what is served once each worker serves, or has shown that it cannot."""
+        if self._supervision.has_settled and not self.settled.is_set():
+            for line in self._announcement:
+                announce(line)
+            self.settled.set()
+
+    def _has_ended(self, number: int, process: WorkerProcess | None, status: int) -> None:
+        """A process has ended, or could not be started."""
+        supervision = self._supervision
+        if supervision.stopping and process is not None and process.offer is not None:
+            self._statuses.append(status)
+        pause = supervision.ended(number, anyio.current_time())
+        if pause is not None:
+            how = f"by {_name(-status)}" if status < 0 else f"with status {status}"
+            when = f"in {pause:g} s" if pause else "at once"
+            if not supervision.was_ready and process is not None and process.refusal:
+                self._fail(process.refusal)
+            elif supervision.is_hopeless:
+                self._fail(f"no worker serves: {HOPELESS} in a row have ended, the last {how}")
+            else:
+                log.error("worker %d has ended %s; another is started %s", number, how, when)
+                self._settle()
+        if supervision.is_over:
+            self._stopped.set()
+        self._changed.set()
+
+    def _fail(self, why: str) -> None:
+        self.failure = EasewsError(why)
+        self._supervision.stop(anyio.current_time())
+        self.until_failed.cancel()
+
+    async def replace(self, config: Config) -> Plan:
+        """Have one worker after the other serve `config`.
+
+        When one cannot, those before it go back to what they had, and this raises why: then
+        nothing has changed.
+        """
+        async with self._replacing:
+            before = self._offer
+            changes = await to_thread.run_sync(plan, before.config, config)
+            if changes.changes:
+                opened = bind_all(changes.opens, self._passed)
+                try:
+                    kept = {new: before.sockets[old] for new, old in changes.keeps.items()}
+                    sockets = {**kept, **opened}
+                    offer = await to_thread.run_sync(Offer, config, sockets, before.generation + 1)
+                    await self._roll(offer, changes)
+                except BaseException:
+                    close_all(opened)
+                    raise
+                self._commit(offer, changes)
+                await self._bring_up_to_date()
+            await self._count()
+            return changes
+
+    async def _roll(self, offer: Offer, changes: Plan) -> None:
+        before, done = self._offer, list[WorkerProcess]()
+        try:
+            for process in self.serving():
+                try:
+                    await self._give(process, offer, changes)
+                except Gone:
+                    if not done:  # perhaps because of this config
+                        raise
+                else:
+                    done.append(process)
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                back = plan(offer.config, before.config)
+                for process in done:
+                    await self._give_or_kill(process, before, back)
+            raise
+
+    async def _give(self, process: WorkerProcess, offer: Offer, changes: Plan) -> None:
+        """Have a worker serve `offer`; `changes` are those to it from what it serves."""
+        layout, fds = offer.message(spec.name for spec in changes.opens)
+        await process.calls.call("replace", offer.generation, layout, fds=fds)
+        process.offer = offer
+
+    async def _give_or_kill(self, process: WorkerProcess, offer: Offer, changes: Plan) -> None:
+        """What another worker serves has to be possible here, or in a process started anew."""
+        try:
+            with anyio.fail_after(PATIENCE):
+                await self._give(process, offer, changes)
+        except (EasewsError, TimeoutError) as error:
+            why = str(error) or "it does not answer"
+            log.error("worker %d is ended: %s", process.number, why)
+            process.kill()
+
+    def _commit(self, offer: Offer, changes: Plan) -> None:
+        before, self._offer = self._offer, offer
+        for name in changes.closes:
+            close_all({name: before.sockets[name]})
+        for spec in offer.config.servers:
+            for sock in offer.sockets[spec.name]:
+                if isinstance(sock, UnixListener):
+                    sock.set_mode(spec.socket_mode)
+
+    async def _bring_up_to_date(self) -> None:
+        """There may be workers that began to serve while others were told."""
+        for process in self.serving():
+            if process.offer is not None and process.offer is not self._offer:
+                changes = plan(process.offer.config, self.config)
+                await self._give_or_kill(process, self._offer, changes)
+
+    @property
+    def state(self) -> State:
+        """What the gateway is at."""
+        if self._supervision.stopping:
+            return "stopping"
+        return "ready" if self._supervision.of("ready") else "starting"
+
+    def states(self, sessions: Mapping[int, int]) -> list[WorkerState]:
+        """The workers; `sessions` are those of each that has told."""
+        return [
+            {
+                "number": worker.number,
+                "pid": process.pid if (process := self._processes.get(worker.number)) else 0,
+                "state": _STATES[worker.state],
+                "sessions": sessions.get(worker.number, 0),
+                "restarts": worker.restarts,
+            }
+            for worker in self._supervision.workers
+        ]
+
+    def serving(self) -> list[WorkerProcess]:
+        """Those that serve, in the order of their numbers."""
+        ready = self._supervision.of("ready")
+        return [self._processes[worker.number] for worker in ready]
+
+    async def _count(self) -> None:
+        """Ask the workers for what a reload tells."""
+        sessions, draining, older = 0, 0, Counter[int]()
+        for process in self.serving():
+            with suppress(EasewsError), anyio.move_on_after(ANSWER_PATIENCE):
+                status: Status = await process.calls.call("status")
+                sessions += status["sessions"]
+                draining += status["draining"]
+                for past in status["older"]:
+                    older[past["generation"]] += past["sessions"]
+        self.sessions, self.draining, self.older = range(sessions), draining, older
+
+    async def stop(self, signals: Signals) -> None:
+        """Have all workers stop, and wait for them. A further signal has them hurry, and another
+        one ends them.
+        """
+        self._supervision.stop(anyio.current_time())
+        if self._supervision.is_over:
+            self._stopped.set()
+        drain = self.config.gateway.drain
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._tell_all, "stop")
+            tasks.start_soon(self._close_sockets, drain.delay)
+            tasks.start_soon(self._hurry, signals)
+            tasks.start_soon(self._end_anyway, sum((drain.delay, drain.window, drain.deadline)))
+            await self._stopped.wait()
+            tasks.cancel_scope.cancel()
+        close_all(self._offer.sockets)
+
+    async def _tell_all(self, what: str) -> None:
+        async with anyio.create_task_group() as tasks:
+            for process in [*self._processes.values()]:
+                if process.offer is None:
+                    process.kill()  # it has not begun to serve
+                else:
+                    tasks.start_soon(self._tell, process, what)
+
+    async def _tell(self, process: WorkerProcess, what: str) -> None:
+        with suppress(EasewsError):  # it may end before it answers
+            await process.calls.call(what)
+
+    async def _close_sockets(self, delay: float) -> None:
+        """The workers close theirs now. Nobody may think that this process listens."""
+        await anyio.sleep(delay)
+        close_all(self._offer.sockets)
+
+    async def _hurry(self, signals: Signals) -> None:
+        await told_to_hurry(signals)
+        await self._tell_all("hurry")
+        await told_to_hurry(signals)
+        self._kill_all()
+
+    async def _end_anyway(self, seconds: float) -> None:
+        """Each worker ends by itself, unless its event loop hangs."""
+        await anyio.sleep(seconds + 2 * GRACE + ANSWER_PATIENCE)
+        log.critical("workers that do not answer are ended")
+        self._kill_all()
+
+    def _kill_all(self) -> None:
+        for process in self._processes.values():
+            process.kill()
+
+
+def _name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,144 @@
+"""Calls to another process: results, errors, streams, and what becomes of them at its end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import pytest
+
+from easews import EasewsError
+from easews.net.channel import Channel, pair
+from easews.operate.calls import Answerer, Caller, Gone
+from easews.operate.control import NotAvailable, Refused
+from easews.testing.running import one_error
+
+
+class Other:
+    """What the other process has."""
+
+    def __init__(self) -> None:
+        self.cancelled = anyio.Event()
+
+    async def add(self, one: int, other: int) -> int:
+        return one + other
+
+    async def refuse(self) -> None:
+        raise Refused("say which")
+
+    async def lack(self) -> None:
+        raise NotAvailable("not here")
+
+    async def differ(self) -> None:
+        raise EasewsError("no such thing")
+
+    async def fail(self) -> None:
+        raise ZeroDivisionError
+
+    async def size(self, fds: list[int]) -> int:
+        with os.fdopen(fds[0], "rb") as file:
+            return len(file.read())
+
+    async def wait(self) -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            self.cancelled.set()
+
+    async def count(self, most: int) -> AsyncIterator[int]:
+        try:
+            for number in range(most):
+                yield number
+            if most > 3:
+                await anyio.sleep_forever()
+        finally:
+            self.cancelled.set()
+
+
+@asynccontextmanager
+async def calling() -> AsyncIterator[tuple[Caller, Other, Channel]]:
+    """A caller, and what it calls; the channel's other end."""
+    here, there = map(Channel, pair())
+    caller, other = Caller(here, "worker 1"), Other()
+    handlers = {name: getattr(other, name) for name in vars(Other) if name[0] != "_"}
+    with one_error():
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(caller.run)
+            tasks.start_soon(Answerer(there, handlers).run)
+            yield caller, other, there
+            tasks.cancel_scope.cancel()
+        here.close()
+        there.close()
+
+
+async def test_calls_return_what_was_called_and_may_overtake_each_other() -> None:
+    async with calling() as (caller, _, _), anyio.create_task_group() as tasks:
+        tasks.start_soon(caller.call, "wait")
+        assert await caller.call("add", 2, 3) == 5
+        tasks.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "text"),
+    [
+        ("refuse", Refused, "say which"),
+        ("lack", NotAvailable, "not here"),
+        ("differ", EasewsError, "no such thing"),
+        ("fail", EasewsError, "it failed; the log says more"),
+    ],
+)
+async def test_errors_arrive_as_what_they_were(
+    name: str, error: type[EasewsError], text: str
+) -> None:
+    async with calling() as (caller, _, _):
+        with pytest.raises(error, match=text) as raised:
+            await caller.call(name)
+        assert type(raised.value) is error
+
+
+async def test_descriptors_go_with_a_call() -> None:
+    async with calling() as (caller, _, _):
+        reading, writing = os.pipe()
+        os.write(writing, b"12345")
+        os.close(writing)
+        assert await caller.call("size", fds=[reading]) == 5
+        os.close(reading)
+
+
+async def test_a_call_that_is_cancelled_is_cancelled_there() -> None:
+    async with calling() as (caller, other, _):
+        with anyio.move_on_after(0.01):
+            await caller.call("wait")
+        with anyio.fail_after(30):
+            await other.cancelled.wait()
+        assert await caller.call("add", 1, 1) == 2
+
+
+async def test_items_come_one_by_one_until_nobody_wants_more() -> None:
+    async with calling() as (caller, other, _):
+        assert [item async for item in caller.items("count", 3)] == [0, 1, 2]
+        other.cancelled = anyio.Event()
+        items = caller.items("count", 1000)
+        assert await anext(items) == 0
+        await items.aclose()
+        with anyio.fail_after(30):
+            await other.cancelled.wait()
+
+
+async def test_whoever_waits_is_told_of_the_end_of_the_other_process() -> None:
+    async with calling() as (caller, _, there):
+
+        async def wait(*, task_status: Any) -> None:
+            task_status.started()
+            with pytest.raises(Gone, match="worker 1 has ended"):
+                await caller.call("wait")
+
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(wait)
+            await anyio.wait_all_tasks_blocked()
+            there.close()
+        with pytest.raises(Gone):
+            await caller.call("add", 1, 1)

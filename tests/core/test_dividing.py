@@ -1,0 +1,70 @@
+"""What a config allows a whole gateway is divided among its workers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from easews.config import load
+from easews.config.model import Config
+from easews.operate.cores import usable_cores
+from easews.operate.dividing import divided, part
+from easews.plugins import discover
+
+CONFIG = """
+kind: HTTPServer
+name: web
+port: 80
+maxConnections: 11
+rules: [{paths: [{path: /ws, backend: p, clientMaxBodySize: -1}]}]
+---
+kind: Pipeline
+name: p
+filters:
+- kind: WebSocketProxy
+  name: w
+  pools:
+  - servers: [{url: "ws://127.0.0.1:9", maxConnections: 7}, {url: "ws://127.0.0.1:8"}]
+    maxConnections: 5
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    file = tmp_path / "config.yaml"
+    file.write_text(CONFIG)
+    return load([str(file)], discover())
+
+
+@pytest.mark.parametrize(
+    ("whole", "parts"), [(11, [4, 4, 3]), (9, [3, 3, 3]), (1, [1, 1, 1]), (2, [1, 1, 1])]
+)
+def test_no_worker_gets_nothing(whole: int, parts: list[int]) -> None:
+    assert [part(whole, number, 3) for number in (1, 2, 3)] == parts
+
+
+def test_limits_of_servers_and_pools_are_divided(config: Config) -> None:
+    given = divided(config, 2, 3)
+    assert given.servers[0].max_connections == 4
+    (pool,) = given.pipelines[0].filters[0].spec["pools"]
+    assert pool["maxConnections"] == 2
+    assert [server.get("maxConnections") for server in pool["servers"]] == [2, None]
+    assert config.servers[0].max_connections == 11
+
+
+def test_nothing_else_is_different(config: Config) -> None:
+    assert divided(config, 1, 1) == config
+    no_limits = divided(config, 1, 4).pipelines[0].flow
+    assert no_limits == config.pipelines[0].flow
+
+
+@pytest.mark.parametrize(
+    ("quota", "most"), [("200000 100000", 2), ("50000 100000", 1), ("max 100000", 9999), ("", 9999)]
+)
+def test_a_container_may_use_what_its_quota_says(quota: str, most: int, tmp_path: Path) -> None:
+    file = tmp_path / "cpu.max"
+    usual = usable_cores(file)
+    file.write_text(quota)
+    assert usable_cores(file) == min(usual, most)
+    assert usual >= 1
