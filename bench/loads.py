@@ -5,6 +5,7 @@ echoed a message where the load has a size; *churn* opens and ends them, one aft
 *flood* has sessions exchange messages, and others opened and closed, beside one that sends tiny
 frames as fast as it can; *crowd* has sessions exchange messages while many others end at once.
 *request* has connections that are kept alive send one HTTP request after the other.
+*shared* has sessions exchange messages through a proxy with two workers, on all cores.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-LoadKind = Literal["echo", "idle", "churn", "flood", "crowd", "request"]
+LoadKind = Literal["echo", "idle", "churn", "flood", "crowd", "request", "shared"]
 #: What a proxy has to be able to do: relay WebSocket sessions, have them over TLS, look at each of
-#: their messages, relay HTTP requests, or answer them by itself.
-Ability = Literal["ws", "tls", "messages", "http", "answer"]
+#: their messages, relay HTTP requests, answer them by itself, or relay sessions with two workers.
+Ability = Literal["ws", "tls", "messages", "http", "answer", "workers"]
 #: The loads that are chosen together.
-GroupName = Literal["ws", "tls", "messages", "http"]
+GroupName = Literal["ws", "tls", "messages", "http", "workers"]
 #: How a session ends: a Close from both sides, or the client closes its TCP connection.
 EndingKind = Literal["close", "tcp"]
 
@@ -54,11 +55,14 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured quantity: its key in a sample, its heading, and how it is written."""
+    """One measured quantity: its key in a sample, its heading, and how it is written; and whether
+    subjects are compared by it, as they always are by the first one.
+    """
 
     key: str
     heading: str
     form: str
+    compared: bool = False
 
 
 def _beside(flood: str, frames: tuple[str, str]) -> Load:
@@ -81,6 +85,11 @@ def _asked(name: str, title: str, path: str, answered: int, size: int = 0) -> Lo
     return Load(
         f"http-{name}", title, "request", 64, size, 1, needs=needs, path=path, answered=answered
     )
+
+
+def _shared(name: str, title: str, sessions: int, **rest: Any) -> Load:
+    title = f"Two workers: {title}"
+    return Load(f"workers-{name}", title, "shared", sessions, needs="workers", **rest)
 
 
 LOADS: tuple[Load, ...] = (
@@ -131,6 +140,9 @@ LOADS: tuple[Load, ...] = (
         size=4096,
         compressed=True,
     ),
+    _shared("64x125", "64 sessions echo 125 B", 64, size=125),
+    _shared("64x8x125", "64 sessions echo 125 B, 8 in flight each", 64, size=125, in_flight=8),
+    _shared("64x4k", "64 sessions echo 4 KiB", 64, size=4096),
     _asked("get-100", "GET 100 B", "/100", 100),
     _asked("get-64k", "GET 64 KiB", "/65536", 65536),
     _asked("post-64k", "POST 64 KiB", "/100", 100, 65536),
@@ -176,6 +188,14 @@ FIGURES: Mapping[LoadKind, tuple[Figure, ...]] = {
         Figure("p50_us", "p50 µs", ",.0f"),
         Figure("worst_us", "worst µs", ",.0f"),
         Figure("quiet_p99_us", "p99 µs before", ",.0f"),
+        Figure("others_busy", "others busy", ".0%"),
+    ),
+    "shared": (
+        Figure("wall_us", "µs/echo", ".2f"),
+        Figure("per_second", "echoes/s", ",.0f"),
+        Figure("p50_us", "p50 µs", ",.0f"),
+        Figure("p99_us", "p99 µs", ",.0f", compared=True),
+        Figure("cpu_us", "CPU µs/echo", ".2f"),
         Figure("others_busy", "others busy", ".0%"),
     ),
     "request": (

@@ -125,7 +125,8 @@ def _setting(subject: Subject, load: Load, ports: Ports) -> Iterator[Setting]:
         port, pids = backend.port, []
         if subject.command:
             port = ports.proxy or free_port()
-            proxy = running(subject, load.needs, proxy_core, port, backend.port)
+            core = None if load.needs == "workers" else proxy_core
+            proxy = running(subject, load.needs, core, port, backend.port)
             pids = [stack.enter_context(proxy)]
         generator = stack.enter_context(LoadGenerator(load_core, port, load.needs))
         if load.needs == "messages":
@@ -147,6 +148,11 @@ def _echo(setting: Setting, load: Load, effort: Effort) -> dict[str, float]:
         "p50_us": done["p50_us"],
         "p99_us": done["p99_us"],
     }
+
+
+def _shared(setting: Setting, load: Load, effort: Effort) -> dict[str, float]:
+    figures = _echo(setting, load, effort)
+    return {**figures, "wall_us": 1e6 / figures["per_second"]}
 
 
 def _idle(setting: Setting, load: Load, effort: Effort) -> dict[str, float]:
@@ -231,6 +237,7 @@ MEASURES: dict[LoadKind, Callable[[Setting, Load, Effort], dict[str, float]]] = 
     "flood": _flood,
     "crowd": _crowd,
     "request": _request,
+    "shared": _shared,
 }
 
 

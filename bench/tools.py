@@ -108,7 +108,7 @@ def free_port() -> int:
 
 def start_pinned(
     command: Sequence[str],
-    core: int,
+    core: int | None,
     *,
     stdin: int | IO[bytes] | None = subprocess.DEVNULL,
     stdout: int | IO[bytes] | None = None,
@@ -116,7 +116,7 @@ def start_pinned(
     environment: Mapping[str, str] | None = None,
     folder: Path | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start a program that may run on one core only, in a process group of its own."""
+    """Start a program that may run on one core only, or on any, in a process group of its own."""
     return subprocess.Popen(
         command,
         stdin=stdin,
@@ -125,7 +125,7 @@ def start_pinned(
         cwd=folder,
         env={**os.environ, **(environment or {})},
         start_new_session=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+        preexec_fn=None if core is None else lambda: os.sched_setaffinity(0, {core}),
     )
 
 

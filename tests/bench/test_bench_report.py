@@ -108,3 +108,15 @@ def test_a_config_has_the_lines_of_its_mode_only() -> None:
     assert kept["tls"] == ["https: true #tls", "kind: WebSocketProxy #ws"]
     assert kept["http"] == ["kind: Proxy #http"]
     assert kept["answer"] == []
+
+
+def test_two_workers_are_compared_by_throughput_and_by_latency() -> None:
+    (load,) = [load for load in LOADS if load.name == "workers-64x125"]
+    samples = [
+        Sample(1, load.name, name, {"wall_us": wall_us, "p99_us": p99_us})
+        for name, wall_us, p99_us in (("nginx", 10.0, 100.0), ("easews", 15.0, 80.0))
+    ]
+    (table,) = report(samples, [load], [NGINX, EASEWS])
+    assert table.count("vs nginx") == 2
+    easews = table.splitlines()[-1].split()
+    assert (easews[1], easews[5], easews[8:10]) == ("15.00", "1.50", ["80", "0.80"])
