@@ -130,7 +130,7 @@ def test_run_hands_the_config_to_the_supervisor(
 ) -> None:
     calls: list[dict[str, Any]] = []
 
-    def run(config: object, _: Reloader, **options: Any) -> int:
+    def run(config: object, _: Reloader, *rest: object, **options: Any) -> int:
         calls.append({"config": config, **options})
         return 7
 
