@@ -47,12 +47,6 @@ async def test_what_all_have_in_common_stays_as_it_is() -> None:
     assert figures.sum("easews_build_info") == 1
 
 
-async def test_reloads_may_be_those_of_a_process_above() -> None:
-    figures = Scrape(merged([await worker(1, 0.1)], reloads={"reloaded": 7, "refused": 1}))
-    assert figures.sum("easews_reloads_total", outcome="reloaded") == 7
-    assert figures.sum("easews_reloads_total") == 8
-
-
 async def test_the_text_of_one_is_the_same_but_for_its_number() -> None:
     one = await worker(1, 0.1)
     own, alone = Scrape(one), Scrape(merged([one]))

@@ -2,42 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from .catalogue import METERS, RELOADS, Merge
+from .catalogue import METERS, Merge
 from .exposition import ended, text_of
 
 _RULES: dict[str, Merge] = {meter.name: meter.merge for meter in METERS}
 _Key = tuple[str, tuple[tuple[str, str], ...]]
 
 
-def merged(
-    texts: Sequence[bytes],
-    numbers: Sequence[int] | None = None,
-    reloads: Mapping[str, int] | None = None,
-) -> bytes:
+def merged(texts: Sequence[bytes], numbers: Sequence[int] | None = None) -> bytes:
     """The OpenMetrics texts of workers as one, as `Meter.merge` has it for each metric.
 
     Most figures are added up, histograms bucket by bucket. Those of a process (CPU, memory,
     descriptors, generation) get the label ``worker``: the number of theirs, or 1, 2 … Where all
     workers should have the same (reloads, certificates) it is the largest. Metrics that the
-    catalogue does not have are added up. Where a process above the workers reloads, `reloads` is
-    that of its `Reloader`. ValueError when a text is not OpenMetrics.
+    catalogue does not have are added up. ValueError when a text is not OpenMetrics.
     """
     families: dict[str, list[tuple[int, Metric]]] = {}
     for number, text in zip(numbers or range(1, len(texts) + 1), texts, strict=True):
         for family in text_string_to_metric_families(text.decode()):
             families.setdefault(family.name, []).append((number, family))
-    metrics = [_one(found) for found in families.values()]
-    for metric in metrics:
-        if metric.name == RELOADS.name and reloads is not None:
-            metric.samples = []
-            for outcome, count in reloads.items():
-                metric.add_sample(f"{metric.name}_total", {"outcome": outcome}, count)
-    return ended(map(text_of, metrics))
+    return ended(text_of(_one(found)) for found in families.values())
 
 
 def _one(found: Sequence[tuple[int, Metric]]) -> Metric:
