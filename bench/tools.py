@@ -24,6 +24,7 @@ PROGRAMS: Mapping[Ability, tuple[str, str]] = {
     "messages": ("load", "echo"),
     "http": ("load-http", "origin"),
     "answer": ("load-http", "origin"),
+    "workers": ("load", "echo"),
 }
 #: Their sources with the compiler's arguments, where they are not what the name says.
 SOURCE: Mapping[str, tuple[str, ...]] = {

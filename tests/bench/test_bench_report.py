@@ -10,9 +10,10 @@ from bench.loads import GROUPS, LOADS
 from bench.page import write_page
 from bench.report import as_json, report
 from bench.rounds import Effort, Sample
-from bench.running import MODES, in_modes
+from bench.running import MODES, PROBES, in_modes
 from bench.subjects import SUBJECTS
 from bench.summary import ratio
+from bench.tools import PROGRAMS
 
 ECHO = next(load for load in LOADS if load.kind == "echo")
 NGINX, AIOHTTP, EASEWS = (
@@ -120,3 +121,8 @@ def test_two_workers_are_compared_by_throughput_and_by_latency() -> None:
     assert table.count("vs nginx") == 2
     easews = table.splitlines()[-1].split()
     assert (easews[1], easews[5], easews[8:10]) == ("15.00", "1.50", ["80", "0.80"])
+
+
+def test_each_ability_has_its_tools_modes_and_probe() -> None:
+    abilities = {load.needs for load in LOADS}
+    assert abilities == {*PROGRAMS} == {*MODES} == {*PROBES}
