@@ -105,7 +105,8 @@ class Sessions:
         self.faults: list[str] = []
         self.backends: dict[str, End] = {}
         self.clients: dict[str, End] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._senders: list[asyncio.Task[None]] = []
+        self._receivers: list[asyncio.Task[None]] = []
 
     async def serve(self, port: int) -> asyncio.Server:
         return await asyncio.start_server(self._accept, "127.0.0.1", port, backlog=1000)
@@ -139,7 +140,8 @@ class Sessions:
         for ends in (self.clients, self.backends):
             for end in ends.values():
                 end.stopping = True
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
+            await asyncio.gather(*self._senders)
             while not self.faults and not all(  # noqa: ASYNC110
                 self.clients[path].received == self.backends[path].sent
                 and self.backends[path].received == self.clients[path].sent
@@ -152,7 +154,7 @@ class Sessions:
         for end in ends:
             end.stopping = True
             end.writer.transport.abort()
-        await asyncio.gather(*self._tasks)
+        await asyncio.gather(*self._senders, *self._receivers)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
@@ -168,4 +170,5 @@ class Sessions:
         self.backends[path] = End(reader, writer, path.split("/")[1], False, self.faults)
 
     def _start(self, end: End, seed: int) -> None:
-        self._tasks |= {asyncio.create_task(end.send(seed)), asyncio.create_task(end.receive())}
+        self._senders.append(asyncio.create_task(end.send(seed)))
+        self._receivers.append(asyncio.create_task(end.receive()))

@@ -21,6 +21,7 @@ import yaml
 from tests.certificates import Authority
 from tests.e2e.gateway import EASEWS, LOOPBACK, PATIENCE, Gateway, config, free_port, proxied
 from tests.e2e.library import LibraryBackend, connect
+from tests.e2e.notified import notify_socket
 from tests.e2e.streams_of_frames import Sessions
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import unix_connect
@@ -134,10 +135,11 @@ def test_upgrades_under_load_lose_nothing_and_refuse_nobody(loop: str, tmp_path:
         """Clients that connect one after the other, and leave."""
         while not sessions.stopping:
             path = f"/small/new-{next(numbers)}"
-            _, writer = await sessions.connect(port, path, "small")
+            reader, writer = await sessions.connect(port, path, "small")
+            with suppress(TimeoutError):
+                sessions.faults.append(f"got {await asyncio.wait_for(reader.read(100), 0.02)!r}")
             writer.close()
             sessions.backends.pop(path).writer.close()
-            await asyncio.sleep(0.01)
 
     async def upgrade(upgraded: Upgraded, sessions: Sessions) -> None:
         port = upgraded.gateway.port
@@ -348,6 +350,24 @@ def _active(port: int) -> int:
     return int(server["active"])
 
 
+def test_systemd_is_told_which_process_is_in_charge(
+    loop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with notify_socket(f"@easews-upgrade-{os.getpid()}-{loop}") as reports:
+        monkeypatch.setenv("NOTIFY_SOCKET", reports.address)
+        text = config(free_port(), proxied("/", "ws://127.0.0.1:1"))
+        with upgradable(text, tmp_path, "--backend", loop) as upgraded:
+            assert reports.wait_for("READY")["READY"] == "1"
+            upgraded.upgrade()
+            assert reports.wait_for("MAINPID") == {"MAINPID": str(upgraded.pid)}
+            assert reports.wait_for("READY")["READY"] == "1"
+            upgraded.gateway.wait()
+            reports.forget()
+            os.kill(upgraded.pid, signal.SIGTERM)
+            assert reports.wait_for("STOPPING")["STOPPING"] == "1"
+            upgraded.gateway.log.all()  # it has ended, too
+
+
 # -- one of the two fails ------------------------------------------------------------------------
 
 
@@ -417,6 +437,30 @@ def test_what_a_new_process_has_got_goes_on_when_the_old_one_is_killed(
         if number == 1:
             return  # the other one has not been told where to listen, and may be at its start
     assert survived.count(True) == OLD_STEPS[number]
+
+
+def test_a_stop_while_the_new_process_starts_ends_both(
+    backend: LibraryBackend, tmp_path: Path
+) -> None:
+    text = config(free_port(), proxied("/", backend.url))
+    file = tmp_path / "fault"
+    file.write_text("new 1 hang")
+    (tmp_path / "config.yaml").write_text(text)
+    easews = (sys.executable, str(FAILING), str(file))
+    gateway = Gateway(tmp_path / "config.yaml", easews=easews)
+    try:
+        gateway.wait_until_it_listens()
+        with connect(gateway.ws("/")) as ws:
+            gateway.process.send_signal(signal.SIGUSR2)
+            gateway.log.wait_for("the new process fails at step 1: hang")
+            gateway.terminate()
+            with pytest.raises(ConnectionClosed, match="1001"):
+                ws.recv(PATIENCE)
+        assert gateway.wait() == 0
+        gateway.log.all()  # no process has it open any more
+    finally:
+        _kill(int(file.with_name("new.pid").read_text()))
+        gateway.close()
 
 
 @pytest.mark.parametrize("what", ["other-relay", "other-engine"])

@@ -144,6 +144,8 @@ class Handover:
                     await self._send_batch(batch)
                 await checkpoint()
                 until = anyio.current_time() + LATE_PATIENCE
+            if any(self._batches()):
+                continue  # one has opened while the last batch was on its way
             if not self._may_open_more() or anyio.current_time() >= until:
                 return
             await anyio.sleep(LOOK)
