@@ -409,6 +409,7 @@ COUNT = BATCH + 4
 NEW_STEPS = {1: 0, 2: 0, 3: 0, 4: 0, 5: 0, 6: BATCH, 7: BATCH, 8: BATCH}
 
 
+@pytest.mark.slow  # on one Python is enough
 @pytest.mark.parametrize("how", ["kill", "hang"])
 @pytest.mark.parametrize("number", NEW_STEPS)
 def test_what_a_new_process_has_not_taken_goes_on_in_the_old_one(
@@ -425,6 +426,7 @@ def test_what_a_new_process_has_not_taken_goes_on_in_the_old_one(
 OLD_STEPS = {1: 0, 2: 0, 3: 0, 4: 0, 5: BATCH, 6: BATCH, 7: BATCH, 8: COUNT, 9: COUNT, 10: COUNT}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", OLD_STEPS)
 def test_what_a_new_process_has_got_goes_on_when_the_old_one_is_killed(
     backend: LibraryBackend, tmp_path: Path, number: int
