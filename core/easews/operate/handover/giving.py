@@ -33,6 +33,8 @@ END_PATIENCE = 1.0
 #: Seconds in which clients whose connections are kept may send one more request, and handshakes
 #: that are in progress may become sessions, which then move, too.
 LATE_PATIENCE = 3.0
+#: The same while requests are in progress: a handshake with a slow server takes no longer.
+REQUEST_PATIENCE = 20.0
 #: Seconds between two looks at those, and from one message about who is left to the next.
 LOOK, TELL = 0.05, 1.0
 
@@ -137,16 +139,17 @@ class Handover:
 
     async def _send_sessions(self) -> None:
         """Batch after batch, until nothing can move. Sessions that open meanwhile follow."""
-        until = anyio.current_time() + LATE_PATIENCE
+        since = anyio.current_time()
         while True:
             for batch in self._batches():
                 with CancelScope(shield=True):
                     await self._send_batch(batch)
                 await checkpoint()
-                until = anyio.current_time() + LATE_PATIENCE
+                since = anyio.current_time()
             if any(self._batches()):
                 continue  # one has opened while the last batch was on its way
-            if not self._may_open_more() or anyio.current_time() >= until:
+            patience = REQUEST_PATIENCE if self._gateway.unfinished.requests else LATE_PATIENCE
+            if not self._may_open_more() or anyio.current_time() >= since + patience:
                 return
             await anyio.sleep(LOOK)
 
