@@ -103,7 +103,7 @@ def kept(count: int) -> Message:
 def expect(message: Message | None, *kinds: Kind) -> Message:
     """The message, if it is one of these. HandoverFault when it is not, or None."""
     if message is None:
-        raise HandoverFault("the other process has closed the channel")
+        raise HandoverFault("the other process is gone")
     if message.get("is") not in kinds:
         raise HandoverFault(f"{' or '.join(kinds)} should come, and not {message.get('is')}")
     return message
