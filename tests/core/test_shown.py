@@ -139,7 +139,7 @@ def test_a_config_shows_its_objects_with_defaults_and_without_secrets() -> None:
     config = from_sources([Source("gw.yaml", CONFIG)], KINDS, {"ROOM": SECRET})
     assert SECRET not in config.shown
     server, pipeline = json.loads(config.shown)
-    assert (server["name"], server["headerTimeout"], server["bodyTimeout"]) == ("s", 2.0, 30.0)
+    assert (server["name"], server["headerTimeout"], server["bodyTimeout"]) == ("s", "2s", "30s")
     assert pipeline["data"] == {"password": "***", "room": "***"}
     proxy = pipeline["filters"][1]
     assert (proxy["kind"], proxy["name"]) == ("WebSocketProxy", "proxy")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from easews.schema import errors
-from easews.schema.units import seconds, size, written_size
+from easews.schema.units import seconds, size, written_seconds, written_size
 
 DURATION = {"$ref": "urn:easews:common#/$defs/duration"}
 SIZE = {"$ref": "urn:easews:common#/$defs/size"}
@@ -72,3 +72,17 @@ def test_bytes_are_written_as_a_config_would(count: int, text: str) -> None:
 @given(st.integers(min_value=0))
 def test_what_is_written_is_read_as_the_same(count: int) -> None:
     assert size(written_size(count)) == count
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0.0, "0s"), (0.5, "500ms"), (1.5, "1.5s"), (5400.0, "5400s"), (2592000.0, "2592000s")],
+)
+def test_a_duration_is_written_with_a_unit(count: float, text: str) -> None:
+    assert written_seconds(count) == text
+
+
+@given(st.integers(0, 10**11))
+def test_a_written_duration_is_read_as_the_same_one(milliseconds: int) -> None:
+    count = milliseconds / 1000
+    assert seconds(written_seconds(count)) == pytest.approx(count, rel=1e-12)

@@ -1,4 +1,5 @@
-"""The objects of a config as they may be shown: defaults filled in, secrets masked.
+"""The objects of a config as they may be shown: defaults filled in, durations with their unit,
+secrets masked.
 
 A secret is the value of a writeOnly field; what a variable was put into; what a URL has of user,
 password and query; and, among keys of the user's own (headers, `data`), what the key's name tells
@@ -17,6 +18,7 @@ from typing import Any
 from ..plugins import Kinds
 from ..schema import Bound
 from ..schema.parts import below, possible
+from ..schema.units import written_seconds
 from .checks import Checked
 from .documents import MASK, Node, without_url_secrets
 from .schemas import entry_schema, object_schema
@@ -71,6 +73,7 @@ class Mask:
     def __init__(self, parts: Iterable[Bound]) -> None:
         self._parts = [*parts]
         self._is_secret = any(part.get("writeOnly") for part in self._parts)
+        self._is_duration = any(part.get("x-unit") == "seconds" for part in self._parts)
         self._below: dict[str | int, Mask] = {}
 
     def masked(self, value: Any, node: Node | None = None) -> Any:
@@ -92,6 +95,8 @@ class Mask:
                 self._at(min(number, self._longest_prefix)).masked(item, children.get(number))
                 for number, item in enumerate(value)
             ]
+        if self._is_duration and isinstance(value, float):
+            return written_seconds(value)
         return _scalar(value)
 
     def _is_telling(self, key: str) -> bool:

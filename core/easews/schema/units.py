@@ -42,5 +42,10 @@ def written_size(count: int) -> str:
     return f"{count // _BYTES[unit]}{unit}"
 
 
+def written_seconds(count: float) -> str:
+    """Seconds as a config would have them: 30.0 is `30s`, 0.5 is `500ms`."""
+    return f"{count:.15g}s" if count >= 1 else f"{count * 1000:.15g}ms" if count else "0s"
+
+
 #: The converter of each `x-unit` of a schema.
 UNITS: dict[str, Callable[..., float | int]] = {"seconds": seconds, "bytes": size}
