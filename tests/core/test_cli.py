@@ -134,7 +134,7 @@ def test_run_hands_the_config_to_the_supervisor(
         calls.append({"config": config, **options})
         return 7
 
-    monkeypatch.setattr("easews.operate.process.run", run)
+    monkeypatch.setattr("easews.cli.serving.serve_alone", run)
     result = easews("run", "--backend", "uvloop", "--log-format", "json", good)
     assert result.exit_code == 7
     easews("run", good)

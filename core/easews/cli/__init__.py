@@ -1,7 +1,8 @@
 """The command `easews`.
 
     app          the commands and their exit status: 0 clean, 1 problems, 2 usage errors
-    run          the command that serves a config
+    run          the command that serves a config, and what its line has to be like
+    serving      the same with the config read: in one process, or with workers
     diff         the command on what a reload would change
     configs      a config as commands read it, and what is wrong with it
     report       problems and tables as text: aligned and coloured for people, plain for pipes

@@ -19,7 +19,6 @@ from ..config.model import Config
 from ..config.sources import source_files
 from ..errors import EasewsError
 from ..plugins import Kind, Kinds, load_file
-from .gateway import Gateway
 from .reloading import Served
 
 log: logging.Logger = logging.getLogger("easews")
@@ -144,7 +143,7 @@ class Watch:
         """The config as it is now, read in a thread: no other process has these kinds."""
         return await to_thread.run_sync(self._read, self.kinds)
 
-    async def run(self, gateway: Gateway) -> None:
+    async def run(self, gateway: Served) -> None:
         """Load what is saved, and have `gateway` serve it, until cancelled."""
         names = ", ".join(path.name for path in self._loaded)
         log.warning("for development only: %s: loaded again whenever it is saved", names)
@@ -153,7 +152,7 @@ class Watch:
             if saved := self._saves.look():
                 await self.reload(saved, gateway)
 
-    async def reload(self, saved: Sequence[Path], gateway: Gateway) -> None:
+    async def reload(self, saved: Sequence[Path], gateway: Served) -> None:
         """Serve the filters of these files, and of those that could not be served before.
 
         What is wrong is logged, and then nothing changes.

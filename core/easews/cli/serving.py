@@ -1,0 +1,165 @@
+"""What `easews run` does once its command line is right: reads the config and serves it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import typer
+
+from ..config import Config, load
+from ..config.admin import at_address
+from ..config.model import AdminSpec
+from ..operate.apart import read_apart
+from ..operate.cores import usable_cores
+from ..operate.handover.taking import Taker
+from ..operate.handover.upgrading import Upgrader
+from ..operate.process import BACKENDS
+from ..operate.process import Companion as GatewayCompanion
+from ..operate.process import run as serve_alone
+from ..operate.reloading import Reloader, Served
+from ..operate.watching import ConfigWatch, Watch
+from ..plugins import Kinds
+from ..server.passed import NONE_PASSED
+from .configs import read
+from .options import PROBLEMS
+from .report import complain
+
+if TYPE_CHECKING:
+    from ..admin import Admin  # imported below, only where the config or --admin asks for it
+
+Companion = Callable[[Served], Coroutine[Any, Any, None]]
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """The command line of `easews run`. None stands for what the config says."""
+
+    files: list[str]
+    backend: str
+    log_format: str | None
+    admin: str | None
+    watch: bool
+    watch_plugins: Sequence[Path]
+    workers: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the config comes from.
+
+    kinds     the kinds of filter that it may name
+    reloader  reads it again
+    watches   companions of the gateway that notice saved files
+    """
+
+    kinds: Kinds
+    reloader: Reloader
+    watches: Sequence[Companion]
+
+
+def source_of(options: RunOptions, installed: Kinds) -> Source:
+    """The source that these options name. Call it before the config is read, so that no save is
+    missed. PluginError when a file of --watch-plugins cannot be used.
+    """
+    kinds, watches = installed, list[Companion]()
+    reread: Callable[[], Awaitable[Config]] = partial(read_apart, options.files, installed)
+    if options.watch_plugins:
+        plugins = Watch(options.watch_plugins, installed, partial(load, options.files))
+        kinds, reread = plugins.kinds, plugins.reread
+        watches.append(plugins.run)
+    reloader = Reloader(reread)
+    if options.watch:
+        watches.append(ConfigWatch(options.files, reloader.ask).run)
+    return Source(kinds, reloader, watches)
+
+
+def serve(options: RunOptions, source: Source) -> int:
+    """Serve until told to stop; returns the exit status. EasewsError when it cannot serve."""
+    config = _config(options.files, source.kinds)
+    follows = Taker.from_environment(os.environ)
+    if follows is not None:
+        anyio.run(follows.listeners, config.servers, **BACKENDS[options.backend])
+    spec = _admin_spec(config, options.admin)
+    interface = None if spec is None else _interface(spec, follows)
+    is_one = options.watch_plugins or follows is not None
+    count = 1 if is_one else _count(options.workers or config.gateway.workers)
+    if count == 1:
+        return _serve_in_one_process(config, options, source, interface, follows)
+    return _serve_with_workers(config, options, source, interface, count)
+
+
+def _config(files: list[str], kinds: Kinds) -> Config:
+    config = read(files, kinds)
+    if not config.servers:
+        remedy = "write one whose rules lead to a pipeline; `easews init` shows how"
+        complain(f"there is no HTTPServer in {', '.join(files)}, so nothing to run; {remedy}")
+        raise typer.Exit(PROBLEMS)
+    return config
+
+
+def _admin_spec(config: Config, address: str | None) -> AdminSpec | None:
+    """Where the admin interface listens: as the command line says, else as the config does."""
+    given = config.gateway.admin
+    if address is None:
+        return given
+    try:
+        return at_address(given, address)
+    except ValueError as error:
+        raise typer.BadParameter(f"{address!r} {error}", param_hint="--admin") from None
+
+
+def _interface(spec: AdminSpec, follows: Taker | None) -> Admin:
+    from ..admin import Admin
+
+    return Admin(spec, passed=NONE_PASSED if follows is None else follows.sockets)
+
+
+def _count(workers: int | str) -> int:
+    return usable_cores() if workers == "auto" else int(workers)
+
+
+def _serve_in_one_process(
+    config: Config,
+    options: RunOptions,
+    source: Source,
+    interface: Admin | None,
+    follows: Taker | None,
+) -> int:
+    reloader, upgrader = source.reloader, Upgrader()
+    companions: list[GatewayCompanion] = [*source.watches]
+    if interface is not None:
+        from ..admin import administering
+
+        companions.append(administering(interface, reloader, options.backend, upgrader, follows))
+    return serve_alone(
+        *(config, reloader, upgrader, follows),
+        backend=options.backend,
+        log_format=options.log_format,
+        companions=companions,
+    )
+
+
+def _serve_with_workers(
+    config: Config, options: RunOptions, source: Source, interface: Admin | None, count: int
+) -> int:
+    from ..operate.workers import Companion as WorkersCompanion
+    from ..operate.workers import run_workers
+
+    companions: list[WorkersCompanion] = [*source.watches]
+    if interface is not None:
+        from ..admin import administering_workers
+
+        companions.append(administering_workers(interface, source.reloader))
+    return run_workers(
+        *(config, source.reloader, count),
+        backend=options.backend,
+        log_format=options.log_format,
+        companions=companions,
+        measures=interface is not None,
+    )
