@@ -13,9 +13,9 @@ from ..operate.gateway import Gateway
 from ..operate.handover.taking import Taker
 from ..operate.handover.upgrading import Upgrader
 from ..operate.metrics import measuring
+from ..operate.parent import Companion as WorkersCompanion
 from ..operate.process import Companion
 from ..operate.reloading import Reloader
-from ..operate.workers import Companion as WorkersCompanion
 from ..operate.workers import Workers
 from .admin import Admin
 

@@ -148,8 +148,8 @@ def _serve_in_one_process(
 def _serve_with_workers(
     config: Config, options: RunOptions, source: Source, interface: Admin | None, count: int
 ) -> int:
-    from ..operate.workers import Companion as WorkersCompanion
-    from ..operate.workers import run_workers
+    from ..operate.parent import Companion as WorkersCompanion
+    from ..operate.parent import run_workers
 
     companions: list[WorkersCompanion] = [*source.watches]
     if interface is not None:

@@ -22,7 +22,9 @@ renewal      certificates whose files have changed
 announcing   who listens where, told at the start
 descriptors  the limit of open files
 supervision  which worker processes are to be started, and when   (pure)
+parent       the process that starts workers: sockets, signals, exit status
 workers      several processes that serve one config: started, told what to do, started again
+rolling      a new config on its way from worker to worker
 workerprocess  one of them, as the process has it that started it
 fanout       what is asked of a gateway, asked of all workers
 merging      their answers as one      (pure)

@@ -32,10 +32,10 @@ from .handover.taking import Taker
 from .handover.upgrading import Upgrader
 from .queries import chosen, has_condition, page
 from .reloading import Reloader
+from .tapping import tapped
 
 if TYPE_CHECKING:
     from .metrics import Metrics  # with prometheus_client, which other gateways do not need
-from .tapping import tapped
 
 #: What the note of a filter that relays sessions begins with.
 _RELAY = "relay: "

@@ -25,6 +25,7 @@ from .control import (
 )
 from .merging import merged_pages, merged_pools, merged_status
 from .reloading import Reloader
+from .workerprocess import WorkerProcess
 from .workers import ANSWER_PATIENCE, Workers
 
 #: Answers of workers, each with the worker's number.
@@ -131,7 +132,7 @@ class WorkersControl:
         answers: Answers = []
         refusals: list[EasewsError] = []
 
-        async def ask(process: Any) -> None:
+        async def ask(process: WorkerProcess) -> None:
             try:
                 with anyio.move_on_after(ANSWER_PATIENCE):
                     answers.append((process.number, await process.calls.call(name, *args)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 
 from .control import PoolState, Query, ServerState, SessionPage, SessionState, Status
@@ -17,10 +17,7 @@ def merged_status(statuses: Sequence[Status]) -> Status:
     """The gateway as a whole; what only the process knows that has started the workers, it fills
     in by itself. At least one worker has answered.
     """
-    first = statuses[0]
-    older: Counter[int] = Counter()
-    for status in statuses:
-        older.update({past["generation"]: past["sessions"] for past in status["older"]})
+    first, older = statuses[0], merged_older(statuses)
     return {
         **first,
         "older": [{"generation": number, "sessions": older[number]} for number in sorted(older)],
@@ -29,6 +26,14 @@ def merged_status(statuses: Sequence[Status]) -> Status:
         "held": sum(status["held"] for status in statuses),
         "kept_behind": sum(status["kept_behind"] for status in statuses),
     }
+
+
+def merged_older(statuses: Iterable[Status]) -> Mapping[int, int]:
+    """How many sessions each of the older generations has."""
+    older: Counter[int] = Counter()
+    for status in statuses:
+        older.update({past["generation"]: past["sessions"] for past in status["older"]})
+    return older
 
 
 def merged_pages(pages: Iterable[SessionPage], query: Query) -> SessionPage:

@@ -1,9 +1,8 @@
 """Several worker processes that serve the same config: started, told what to do, started again.
 
-This process binds the sockets, reads configs, takes the signals, and serves nothing itself. Its
-workers are programs that it starts (`worker`), not forks: an event loop, threads, and whatever
-plugins make when they are imported cannot be forked, and one way of starting fits the first start,
-a restart, and another version of the program. It takes a worker half a second.
+The workers are programs that this process starts (`worker`), not forks: an event loop, threads, and
+whatever plugins make when they are imported cannot be forked, and one way of starting fits the
+first start, a restart, and another version of the program. It takes a worker half a second.
 """
 
 from __future__ import annotations
@@ -11,13 +10,8 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import sys
-import tempfile
-from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping, Sequence, Sized
+from collections.abc import Callable, Mapping, Sequence, Sized
 from contextlib import suppress
-from functools import partial
-from typing import Any
 
 import anyio
 from anyio import to_thread
@@ -25,7 +19,6 @@ from anyio.abc import TaskGroup
 
 from ..config.model import Config
 from ..errors import EasewsError
-from ..observe.logs import writing_logs
 from ..server import ServerTls
 from ..server.binding import UnixListener
 from ..server.passed import NONE_PASSED, Passed
@@ -34,30 +27,19 @@ from .announcing import announce
 from .calls import Gone
 from .control import State, Status, WorkerState
 from .gateway import bind_all, close_all
-from .notifying import Notifier, passed_sockets, warn_of_unused
+from .merging import merged_older
 from .offer import Offer
-from .process import (
-    FAILED,
-    SIGNALS,
-    ignore_from_now_on,
-    log_builds,
-    report_ready,
-    run_loop,
-    status_text,
-)
+from .process import FAILED
 from .reload import Plan, plan
-from .reloading import Reloader
+from .rolling import PATIENCE, give_or_kill, roll
 from .stopping import GRACE, Signals, told_to_hurry
 from .supervision import HOPELESS, Supervision, worst
 from .supervision import State as WorkerPhase
-from .systemd import take
-from .worker import Place, counts_in
+from .worker import Place
 from .workerprocess import WorkerProcess
 
 log: logging.Logger = logging.getLogger("easews")
 
-#: Seconds that a worker has until it serves.
-PATIENCE = 60.0
 #: Seconds that it has to answer what is asked of it.
 ANSWER_PATIENCE = 5.0
 
@@ -69,93 +51,6 @@ _STATES: Mapping[WorkerPhase, State] = {
     "stopping": "stopping",
     "ended": "stopping",
 }
-
-#: What goes on beside the workers until they have stopped.
-Companion = Callable[["Workers"], Coroutine[Any, Any, None]]
-
-
-def run_workers(
-    config: Config,
-    reloader: Reloader,
-    count: int,
-    *,
-    backend: str = "asyncio",
-    log_format: str | None = None,
-    companions: Sequence[Companion] = (),
-    measures: bool = False,
-) -> int:
-    """As `process.run`, in `count` processes that this one starts. They count for their metrics if
-    somebody `measures`.
-    """
-    told_by_systemd = take(os.environ, os.getpid())
-    log_format = log_format or config.gateway.log_format
-    shared = _shared_file(count)
-    with writing_logs(log_format, turns=shared):
-        try:
-            passed = passed_sockets(told_by_systemd.passed)
-            sockets = bind_all(config.servers, passed)
-        except EasewsError as error:
-            print(f"easews: {error}", file=sys.stderr)
-            return FAILED
-        warn_of_unused(passed)
-        log_builds(config)
-
-        def place(number: int, channel: int) -> Place:
-            return Place(number, count, backend, log_format, channel, shared, measures)
-
-        offer, counts = Offer(config, sockets, 1), counts_in(shared, count)
-        make = partial(Workers, offer, place, counts, passed)
-        notifier = Notifier(told_by_systemd)
-        return run_loop(_run, make, reloader, companions, notifier, backend=backend)
-
-
-def _shared_file(count: int) -> int:
-    """A file without a name that has a count for each worker: none of them serves yet."""
-    with tempfile.TemporaryFile() as file:
-        file.write(ABSENT.to_bytes(8, sys.byteorder) * count)
-        file.flush()
-        return os.dup(file.fileno())
-
-
-async def _run(
-    make: Callable[[], Workers],
-    reloader: Reloader,
-    companions: Sequence[Companion],
-    notifier: Notifier,
-) -> int:
-    workers = make()
-    with anyio.open_signal_receiver(*SIGNALS) as signals:
-        async with anyio.create_task_group() as beside:
-            beside.start_soon(workers.supervise)
-            beside.start_soon(_report, workers, reloader, notifier)
-            for companion in companions:
-                beside.start_soon(companion, workers)
-            with workers.until_failed:
-                await _until_told_to_stop(workers, reloader, signals)
-            notifier.stopping()
-            await workers.stop(signals)
-            beside.cancel_scope.cancel()
-    ignore_from_now_on(*SIGNALS)
-    if workers.failure is not None:
-        raise workers.failure
-    return workers.status
-
-
-async def _until_told_to_stop(workers: Workers, reloader: Reloader, signals: Signals) -> None:
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(reloader.run, workers)
-        while (told := await anext(signals)) in (signal.SIGHUP, signal.SIGUSR2):
-            if told == signal.SIGHUP:
-                reloader.ask("SIGHUP")
-            else:
-                log.warning("SIGUSR2 is ignored: several workers cannot be upgraded in place yet")
-        tasks.cancel_scope.cancel()
-
-
-async def _report(workers: Workers, reloader: Reloader, notifier: Notifier) -> None:
-    await workers.settled.wait()
-    report_ready(workers, reloader, notifier)
-    await notifier.beat(partial(status_text, workers))
 
 
 class Workers:
@@ -317,7 +212,7 @@ class Workers:
                     kept = {new: before.sockets[old] for new, old in changes.keeps.items()}
                     sockets = {**kept, **opened}
                     offer = await to_thread.run_sync(Offer, config, sockets, before.generation + 1)
-                    await self._roll(offer, changes)
+                    await roll(self.serving(), before, offer, changes)
                 except BaseException:
                     close_all(opened)
                     raise
@@ -325,40 +220,6 @@ class Workers:
                 await self._bring_up_to_date()
             await self._count()
             return changes
-
-    async def _roll(self, offer: Offer, changes: Plan) -> None:
-        before, done = self._offer, list[WorkerProcess]()
-        try:
-            for process in self.serving():
-                try:
-                    await self._give(process, offer, changes)
-                except Gone:
-                    if not done:  # perhaps because of this config
-                        raise
-                else:
-                    done.append(process)
-        except BaseException:
-            with anyio.CancelScope(shield=True):
-                back = plan(offer.config, before.config)
-                for process in done:
-                    await self._give_or_kill(process, before, back)
-            raise
-
-    async def _give(self, process: WorkerProcess, offer: Offer, changes: Plan) -> None:
-        """Have a worker serve `offer`; `changes` are those to it from what it serves."""
-        layout, fds = offer.message(spec.name for spec in changes.opens)
-        await process.calls.call("replace", offer.generation, layout, fds=fds)
-        process.offer = offer
-
-    async def _give_or_kill(self, process: WorkerProcess, offer: Offer, changes: Plan) -> None:
-        """What another worker serves has to be possible here, or in a process started anew."""
-        try:
-            with anyio.fail_after(PATIENCE):
-                await self._give(process, offer, changes)
-        except (EasewsError, TimeoutError) as error:
-            why = str(error) or "it does not answer"
-            log.error("worker %d is ended: %s", process.number, why)
-            process.kill()
 
     def _commit(self, offer: Offer, changes: Plan) -> None:
         before, self._offer = self._offer, offer
@@ -374,7 +235,7 @@ class Workers:
         for process in self.serving():
             if process.offer is not None and process.offer is not self._offer:
                 changes = plan(process.offer.config, self.config)
-                await self._give_or_kill(process, self._offer, changes)
+                await give_or_kill(process, self._offer, changes)
 
     @property
     def state(self) -> State:
@@ -402,16 +263,14 @@ class Workers:
         return [self._processes[worker.number] for worker in ready]
 
     async def _count(self) -> None:
-        """Ask the workers for what a reload tells."""
-        sessions, draining, older = 0, 0, Counter[int]()
+        """Ask the workers for what is logged of a reload."""
+        statuses: list[Status] = []
         for process in self.serving():
             with suppress(EasewsError), anyio.move_on_after(ANSWER_PATIENCE):
-                status: Status = await process.calls.call("status")
-                sessions += status["sessions"]
-                draining += status["draining"]
-                for past in status["older"]:
-                    older[past["generation"]] += past["sessions"]
-        self.sessions, self.draining, self.older = range(sessions), draining, older
+                statuses.append(await process.calls.call("status"))
+        self.sessions = range(sum(status["sessions"] for status in statuses))
+        self.draining = sum(status["draining"] for status in statuses)
+        self.older = merged_older(statuses)
 
     async def stop(self, signals: Signals) -> None:
         """Have all workers stop, and wait for them. A further signal has them hurry, and another

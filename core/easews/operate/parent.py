@@ -1,0 +1,125 @@
+"""The process around workers: it binds sockets, reads configs, takes signals, serves nothing."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
+from typing import Any
+
+import anyio
+
+from ..config.model import Config
+from ..errors import EasewsError
+from ..observe.logs import writing_logs
+from ..server.sharing import ABSENT
+from .gateway import bind_all
+from .notifying import Notifier, passed_sockets, warn_of_unused
+from .offer import Offer
+from .process import (
+    FAILED,
+    SIGNALS,
+    ignore_from_now_on,
+    log_builds,
+    report_ready,
+    run_loop,
+    status_text,
+)
+from .reloading import Reloader
+from .stopping import Signals
+from .systemd import take
+from .worker import Place, counts_in
+from .workers import Workers
+
+log: logging.Logger = logging.getLogger("easews")
+
+#: What goes on beside the workers until they have stopped.
+Companion = Callable[[Workers], Coroutine[Any, Any, None]]
+
+
+def run_workers(
+    config: Config,
+    reloader: Reloader,
+    count: int,
+    *,
+    backend: str = "asyncio",
+    log_format: str | None = None,
+    companions: Sequence[Companion] = (),
+    measures: bool = False,
+) -> int:
+    """As `process.run`, in `count` processes that this one starts. They count for their metrics if
+    somebody `measures`.
+    """
+    told_by_systemd = take(os.environ, os.getpid())
+    log_format = log_format or config.gateway.log_format
+    shared = _shared_file(count)
+    with writing_logs(log_format, turns=shared):
+        try:
+            passed = passed_sockets(told_by_systemd.passed)
+            sockets = bind_all(config.servers, passed)
+        except EasewsError as error:
+            print(f"easews: {error}", file=sys.stderr)
+            return FAILED
+        warn_of_unused(passed)
+        log_builds(config)
+
+        def place(number: int, channel: int) -> Place:
+            return Place(number, count, backend, log_format, channel, shared, measures)
+
+        offer, counts = Offer(config, sockets, 1), counts_in(shared, count)
+        make = partial(Workers, offer, place, counts, passed)
+        notifier = Notifier(told_by_systemd)
+        return run_loop(_run, make, reloader, companions, notifier, backend=backend)
+
+
+def _shared_file(count: int) -> int:
+    """A file without a name that has a count for each worker: none of them serves yet."""
+    with tempfile.TemporaryFile() as file:
+        file.write(ABSENT.to_bytes(8, sys.byteorder) * count)
+        file.flush()
+        return os.dup(file.fileno())
+
+
+async def _run(
+    make: Callable[[], Workers],
+    reloader: Reloader,
+    companions: Sequence[Companion],
+    notifier: Notifier,
+) -> int:
+    workers = make()
+    with anyio.open_signal_receiver(*SIGNALS) as signals:
+        async with anyio.create_task_group() as beside:
+            beside.start_soon(workers.supervise)
+            beside.start_soon(_report, workers, reloader, notifier)
+            for companion in companions:
+                beside.start_soon(companion, workers)
+            with workers.until_failed:
+                await _until_told_to_stop(workers, reloader, signals)
+            notifier.stopping()
+            await workers.stop(signals)
+            beside.cancel_scope.cancel()
+    ignore_from_now_on(*SIGNALS)
+    if workers.failure is not None:
+        raise workers.failure
+    return workers.status
+
+
+async def _until_told_to_stop(workers: Workers, reloader: Reloader, signals: Signals) -> None:
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(reloader.run, workers)
+        while (told := await anext(signals)) in (signal.SIGHUP, signal.SIGUSR2):
+            if told == signal.SIGHUP:
+                reloader.ask("SIGHUP")
+            else:
+                log.warning("SIGUSR2 is ignored: several workers cannot be upgraded in place yet")
+        tasks.cancel_scope.cancel()
+
+
+async def _report(workers: Workers, reloader: Reloader, notifier: Notifier) -> None:
+    await workers.settled.wait()
+    report_ready(workers, reloader, notifier)
+    await notifier.beat(partial(status_text, workers))
