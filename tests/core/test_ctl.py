@@ -426,7 +426,7 @@ def test_a_terminal_is_asked_before_several_are_closed(
 ) -> None:
     gateway.answer("/api/v1/sessions", page(session(), total=37))
     gateway.answer("/api/v1/sessions/close", {"closed": 37})
-    monkeypatch.setattr("easews.cli.ctl.command._is_terminal", lambda: True)
+    monkeypatch.setattr("easews.cli.ctl.sessions._is_terminal", lambda: True)
     arguments = ["ctl", "close", "--route", "/chat", "--admin", gateway.address]
 
     refused = CliRunner().invoke(cli.app, arguments, input="n\n")
@@ -498,7 +498,7 @@ def test_watched_sessions_are_shown_until_ctrl_c(
         if error := next(pauses):
             raise error
 
-    monkeypatch.setattr("easews.cli.ctl.command.time.sleep", sleep)
+    monkeypatch.setattr("easews.cli.ctl.sessions.time.sleep", sleep)
     result = ctl("sessions", "--watch")
     assert result.exit_code == 0
     assert result.stdout.count("1 session\n") == 2

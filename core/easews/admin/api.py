@@ -13,6 +13,7 @@ from ..http.problems import json_problem
 from ..observe.logs import log_event
 from ..operate.control import Control, NotAvailable, Refused
 from .auth import Access, Door
+from .fields import NOTHING
 from .inputs import MOST_BYTES, BadInput, from_body, from_query
 from .operations import Given, NotFound, Operation
 
@@ -106,20 +107,13 @@ def _asked(methods: Mapping[str, Operation], method: str) -> Operation:
 async def _fields(operation: Operation, request: Request) -> Mapping[str, Any]:
     """What the request gives, checked."""
     if operation.body is None:
-        return from_query(request.query, operation.query or _NO_QUERY)
+        return from_query(request.query, operation.query or NOTHING)
     if request.query:
         raise BadInput("this takes no query: write it into the body")
     media_type = request.headers.get("content-type").partition(";")[0].strip().lower()
     if media_type != _JSON:  # which no form of another site's page can send
         raise Refusing(415, f"send JSON, with Content-Type: {_JSON}", [("Accept", _JSON)])
     return from_body(await _body(request), operation.body)
-
-
-_NO_QUERY: Mapping[str, Any] = {
-    "type": "object",
-    "properties": {},
-    "additionalProperties": False,
-}
 
 
 async def _body(request: Request) -> bytes:

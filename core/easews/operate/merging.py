@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 
 from .control import PoolState, Query, ServerState, SessionPage, SessionState, Status
-from .queries import LIMIT, MOST, cursor, order
+from .queries import cursor, order, page_size
 
 #: From well to ill. What is not here comes last: it may need attention.
 _STATES = ("up", "drained", "open", "ejected", "down")
@@ -41,7 +41,7 @@ def merged_pages(pages: Iterable[SessionPage], query: Query) -> SessionPage:
     pages = list(pages)
     found: list[SessionState] = [state for page in pages for state in page["sessions"]]
     found.sort(key=order)
-    here = found[: max(1, min(query.get("limit", LIMIT), MOST))]
+    here = found[: page_size(query)]
     is_last = len(found) == len(here) and all(page["next"] is None for page in pages)
     return {
         "sessions": here,

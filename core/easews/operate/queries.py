@@ -44,13 +44,18 @@ def page(states: Iterable[SessionState], query: Query) -> SessionPage:
     if after := query.get("after"):
         last = _place(after)
         rest = dropwhile(lambda state: order(state) <= last, found)
-    here = list(islice(rest, max(1, min(query.get("limit", LIMIT), MOST))))
+    here = list(islice(rest, page_size(query)))
     is_last = next(rest, None) is None
     return {
         "sessions": here,
         "total": len(found),
         "next": None if is_last else cursor(here[-1]),
     }
+
+
+def page_size(query: Query) -> int:
+    """How many sessions a page has at most."""
+    return max(1, min(query.get("limit", LIMIT), MOST))
 
 
 def _has(state: SessionState, text: str) -> bool:
