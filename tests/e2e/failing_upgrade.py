@@ -18,7 +18,7 @@ from typing import Any
 
 from easews.cli.app import main
 from easews.net.channel import Channel
-from easews.operate.handover import giving, plain
+from easews.operate.handover import giving, plain, protocol
 from easews_wsproxy.relay.service import Relay
 
 file = Path(sys.argv.pop(1))
@@ -65,6 +65,10 @@ if side == "new":
         case "few-files":
             limit = len(os.listdir("/proc/self/fd")) + 24  # for itself, and a few sessions
             resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+        case "odd-ready":
+            protocol.ready = lambda states: {"is": "ready"}
+        case "odd-taken":
+            protocol.taken = lambda number, refused: {"is": "taken"}
         case "exit":
             sys.exit(7)
 main()

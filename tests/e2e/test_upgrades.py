@@ -173,6 +173,48 @@ def test_upgrades_under_load_lose_nothing_and_refuse_nobody(loop: str, tmp_path:
         asyncio.run(test(upgraded))
 
 
+def test_a_stop_during_an_upgrade_ends_both_processes(
+    loop: str, backend: LibraryBackend, tmp_path: Path
+) -> None:
+    text = config(free_port(), proxied("/", backend.url))
+    with ExitStack() as stack:
+        upgraded = stack.enter_context(upgradable(text, tmp_path, "--backend", loop))
+        gateway = upgraded.gateway
+        # A client that has no session yet is waited for.
+        late = stack.enter_context(socket.create_connection((LOOPBACK, gateway.port)))
+        late.sendall(b"GET / HTTP/1.1\r\n")
+        upgraded.ask()
+        until = time.monotonic() + PATIENCE
+        while len(gateway.out.having("listens on")) < 2 and time.monotonic() < until:
+            time.sleep(0.01)
+
+
+def test_a_server_that_is_drained_stays_so(
+    loop: str, backend: LibraryBackend, tmp_path: Path
+) -> None:
+    port = free_port()
+    admin = f"---\n{{kind: Gateway, name: g, admin: {{address: '{LOOPBACK}:{port}'}}}}"
+    text = config(free_port(), proxied("/", backend.url)) + admin
+
+    def ask(what: str, body: object = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"}
+        url = f"http://{LOOPBACK}:{port}/api/v1/{what}"
+        with urlopen(Request(url, data, headers), timeout=PATIENCE) as answer:
+            return json.load(answer)
+
+    def states() -> list[str]:
+        return [server["state"] for pool in ask("pools") for server in pool["servers"]]
+
+    with upgradable(text, tmp_path, "--backend", loop) as upgraded:
+        ask("servers/drain", {"url": backend.url})
+        assert states() == ["drained"]
+        upgraded.upgrade()
+        assert states() == ["drained"]
+        assert ask("servers/undrain", {"url": backend.url}) == {"undrained": True}
+        assert states() == ["up"]
+
+
 # -- what moves, and what does not ---------------------------------------------------------------
 
 
@@ -420,6 +462,15 @@ def test_what_a_new_process_has_not_taken_goes_on_in_the_old_one(
     assert survived.count(True) == COUNT - NEW_STEPS[number]
     lost = upgraded.gateway.log.having("sessions had moved, and are lost with it")
     assert bool(lost) == bool(NEW_STEPS[number])
+
+
+@pytest.mark.parametrize(("how", "lost"), [("odd-ready", 0), ("odd-taken", BATCH)])
+def test_messages_that_nobody_understands_end_the_upgrade_only(
+    backend: LibraryBackend, tmp_path: Path, how: str, lost: int
+) -> None:
+    with failing(f"new 0 {how}", backend, tmp_path, COUNT) as (upgraded, survived):
+        upgraded.gateway.log.wait_for("ERROR not upgraded, this process goes on")
+    assert survived.count(True) >= COUNT - lost
 
 
 #: The old process: listeners are sent; ready comes; twice a batch is sent and taken comes; done.

@@ -6,6 +6,7 @@ of later ones.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from time import monotonic
 
 from .servers import Server, tell_of
@@ -28,6 +29,18 @@ def undrain(url: str) -> bool:
     if was_drained:
         tell_of(identity)
     return was_drained
+
+
+def drained_servers() -> list[str]:
+    """The `Server.identity` of each drained server."""
+    return [*_since]
+
+
+def keep_drained(identities: Iterable[str]) -> None:
+    """These servers are drained, as in the process before this one."""
+    for identity in identities:
+        _since.setdefault(identity, monotonic())
+        tell_of(identity)
 
 
 def is_drained(url: str) -> bool:

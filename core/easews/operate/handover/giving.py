@@ -17,6 +17,7 @@ from ...server import Listener
 from ...server.binding import UnixListener
 from ...services import Service
 from ...sessions import Session
+from ...upstream.drained import drained_servers
 from ..gateway import Gateway
 from . import plain, protocol
 from .protocol import BATCH, Giver, HandoverFault, Kind, Message, Place, Settled, expect
@@ -75,6 +76,10 @@ class Handover:
             await self._hand_over(serves)
         except (HandoverFault, OSError, TimeoutError) as error:
             raise HandoverFault(await self._take_back(error)) from None
+        except Exception:  # a fault in either program, which is no reason to lose a session
+            log.exception("the upgrade has failed")
+            fault = HandoverFault("the two programs do not fit together; the log says more")
+            raise HandoverFault(await self._take_back(fault, at_once=True)) from None
         except BaseException:
             with CancelScope(shield=True):
                 await self._stop_halfway()
@@ -122,7 +127,7 @@ class Handover:
                 places.append(Place(spec.name, spec.address, spec.port, owns_file))
                 sockets.append(sock)
         fds = [sock.fileno() for sock in sockets]
-        await self._channel.send(protocol.listeners(places), fds)
+        await self._channel.send(protocol.listeners(places, drained_servers()), fds)
 
     def _compare(self, theirs: Mapping[str, int]) -> None:
         """Find out which services' sessions may move. What does not fit stays."""
@@ -214,14 +219,24 @@ class Handover:
             self._stay.add(known)
             log.warning("session %s stays in this process, and is drained: %s", known, why)
 
+    def _settle_all(self, last: Iterable[Message]) -> None:
+        """The new process gets no more, and these were its last messages."""
+        self._settle(self._giver.end(last))
+        while self._packed:  # before they could be offered
+            _, (session, service) = self._packed.popitem()
+            service.resume(session)
+
     # What may come in between
 
-    async def _take_back(self, error: Exception) -> str:
-        """Go on with everything that the new process has not taken. Returns what was wrong."""
+    async def _take_back(self, error: Exception, *, at_once: bool = False) -> str:
+        """Go on with everything that the new process has not taken. Returns what was wrong.
+
+        With `at_once` it has no time to end by itself: it may be relaying what is relayed here.
+        """
         with CancelScope(shield=True):
             is_late = isinstance(error, TimeoutError) and not error.errno
-            how = await self._successor.end(0 if is_late else END_PATIENCE)
-            self._settle(self._giver.end(await self._last_messages()))
+            how = await self._successor.end(0 if is_late or at_once else END_PATIENCE)
+            self._settle_all(await self._last_messages())
             self._channel.close()
             for listener in self._listeners:
                 listener.go_on()
@@ -244,7 +259,8 @@ class Handover:
         """This process has to stop, and so does the new one. Each drains the sessions it has."""
         if self._serves:
             self._successor.send_signal(signal.SIGTERM)
+            self._successor.leave()
         else:
             await self._successor.end(0)
-        self._settle(self._giver.end(()))
+        self._settle_all(())
         self._channel.close()

@@ -63,9 +63,12 @@ def descriptor_in(text: str) -> int:
     return int(descriptor)
 
 
-def listeners(places: Iterable[Place]) -> Message:
-    """The listening sockets that come with this message, in this order."""
-    return {"is": Kind.LISTENERS, "places": [list(place) for place in places]}
+def listeners(places: Iterable[Place], drained: Iterable[str] = ()) -> Message:
+    """The listening sockets that come with this message, in this order, and the servers that are
+    drained.
+    """
+    listed = [list(place) for place in places]
+    return {"is": Kind.LISTENERS, "places": listed, "drained": list(drained)}
 
 
 def places_in(message: Message) -> list[Place]:

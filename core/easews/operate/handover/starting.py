@@ -25,6 +25,9 @@ class Successor(Protocol):
     def send_signal(self, number: int) -> None:
         """Send it a signal, unless it has ended."""
 
+    def leave(self) -> None:
+        """It lives longer than this process, which is no fault."""
+
 
 class Process:
     """The new process itself."""
@@ -53,7 +56,7 @@ class Process:
         self._process.send_signal(number)
 
     def leave(self) -> None:
-        """It lives longer than this process, which is no fault."""
+        """See `Successor`."""
         if self._process.poll() is None:
             self._process.returncode = 0  # else Python warns that nobody waits for it
 

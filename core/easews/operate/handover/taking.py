@@ -16,6 +16,7 @@ from ...server.handedover import HandedOver
 from ...services import Packed, Service
 from ...sessions import Connection, Session
 from ...upstream import running_pools
+from ...upstream.drained import keep_drained
 from ..gateway import Gateway
 from . import plain, protocol
 from .protocol import HandoverFault, Kind, Message, expect
@@ -68,6 +69,7 @@ class Taker:
         if message is None:
             return  # the process is gone: all is begun anew
         places = protocol.places_in(expect(message, Kind.LISTENERS))
+        keep_drained(message.get("drained", ()))
         fds: Sequence[int] = message.get("fds", ())
         same = {(spec.name, spec.address, spec.port) for spec in servers}
         # A server gets those with its name only if it listens where it did. Else sockets are found

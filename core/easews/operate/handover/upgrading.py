@@ -15,7 +15,7 @@ from ..notifying import Notifier
 from ..systemd import Told
 from .giving import Handover
 from .protocol import HandoverFault
-from .starting import Process, start
+from .starting import start
 
 log: logging.Logger = logging.getLogger("easews")
 
@@ -83,8 +83,7 @@ class Upgrader:
             raise
         self._handover = handover
         self.notifier.leave()
-        if isinstance(successor, Process):
-            successor.leave()
+        successor.leave()
         pid, moved, kept = successor.pid, handover.moved, len(gateway.sessions)
         log_event(log, "handed over", {"pid": pid, "moved": moved, "kept_behind": kept})
         result: UpgradeResult = {
