@@ -7,12 +7,14 @@
     TlsWire      TLS on a socket
     Poller       waits for many descriptors, and has a descriptor itself; `make_poller` makes one
     READ, WRITE  the events to wait for
+    whenever_readable  calls a function whenever a descriptor, such as a poller's, is readable
 
 These names are as stable as the rest of the API. Use them with care: the event loop is shared,
 and code that does not yield stops every other request.
 """
 
 from .net.poller import READ, WRITE, Poller, make_poller
+from .net.readiness import whenever_readable
 from .net.tls import TlsWire
 from .net.wire import Wire, pending, raw_socket, socket_of
 
@@ -26,4 +28,5 @@ __all__ = [
     "pending",
     "raw_socket",
     "socket_of",
+    "whenever_readable",
 ]

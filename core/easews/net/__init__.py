@@ -9,5 +9,6 @@ certificates   those that a config names, inline or in files, loaded
 contexts       TLS contexts from certificates and keys in memory
 channel        messages to another process on this machine, with descriptors
 poller         many descriptors behind one: epoll or kqueue
+readiness      a function that is called whenever a descriptor is readable
 proxyprotocol  what a proxy in front sends first: whose connection it is        (pure)
 """

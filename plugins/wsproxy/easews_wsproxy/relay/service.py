@@ -18,10 +18,9 @@ from typing import NamedTuple
 
 import anyio
 from anyio.abc import TaskGroup
-from anyio.lowlevel import checkpoint
 
 from easews import Connection, Packed, Service, Services, Session
-from easews.lowlevel import READ, WRITE
+from easews.lowlevel import READ, WRITE, whenever_readable
 
 from . import packing, splice
 from .compiled import Loop
@@ -77,7 +76,7 @@ class Relay(Service):
             tasks.start_soon(self._keep_time)
             ready()
             try:
-                await self._relay()
+                await whenever_readable(self._loop.fileno(), self._turn)
             finally:
                 # Nobody waits for the loop any more: only now may it be closed.
                 self._cut_all()
@@ -205,11 +204,8 @@ class Relay(Service):
 
     # Descriptors
 
-    async def _relay(self) -> None:
-        while True:
-            await anyio.wait_readable(self._loop.fileno())
-            while not self._loop.turn(time.monotonic() + TURN):
-                await checkpoint()
+    def _turn(self) -> bool:
+        return self._loop.turn(time.monotonic() + TURN)
 
     def _enter(self, session: RelaySession, leg: Leg) -> None:
         self._loop.enter(leg.fd, session, leg, leg.walker, leg.other.fd, leg.tls)
