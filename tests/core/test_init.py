@@ -50,6 +50,12 @@ def test_every_setting_to_try_is_valid() -> None:
     assert {"originPatterns", "clientMaxMsgSize", "clientRateLimit", "timeouts"} <= pool.keys()
 
 
+def test_the_gateway_object_of_the_pages_can_be_added() -> None:
+    text = starter("ws://127.0.0.1:9000", "easews.yaml").text
+    admin = 'kind: Gateway\nname: gateway\nadmin: {address: "127.0.0.1:9901"}\n'
+    assert load_config(f"{text}---\n{admin}").servers
+
+
 def test_a_server_with_tls_gets_a_gateway_without() -> None:
     made = starter("wss://backend.example/ws", "easews.yaml")
     assert (made.gateway, made.backend) == (

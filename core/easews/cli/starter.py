@@ -22,12 +22,14 @@ _TEMPLATE = """\
 #
 # `easews validate {file}` reports every problem, with its line and a remedy.
 # `easews run {file}` serves it: {gateway} leads to {backend}.
+# `easews run --admin 127.0.0.1:9901 {file}` has an admin interface, too: a dashboard, metrics, and
+# answers to `easews ctl`. A Gateway object sets it for good (`easews kinds Gateway`).
 # `easews kinds {kinds}` explains the fields of a filter; `easews schema` is for editors.
 #
 # To enable a setting that is commented out without a space, remove its #.
 
 kind: HTTPServer
-name: gateway
+name: web
 port: {port}
 # Only this machine can connect. Without an address, every host that reaches the port can.
 address: 127.0.0.1
