@@ -204,6 +204,14 @@ async def test_a_body_that_is_too_long_is_refused() -> None:
     assert "65536" in await refused(413, "POST", "/api/v1/reload", long)
 
 
+@pytest.mark.parametrize("code", [999, 1006, 2000, 5000])
+async def test_a_code_that_cannot_be_sent_is_answered_with_those_that_can(code: int) -> None:
+    body = {"client": "x", "code": code}
+    detail = await refused(400, "POST", "/api/v1/sessions/close", body)
+    assert f"code: {code} is none of these." in detail
+    assert "1000 to 1003, 1007 to 1014, or 3000 to 4999" in detail
+
+
 @pytest.mark.parametrize("media_type", ["", "text/plain", "application/x-www-form-urlencoded"])
 async def test_no_form_of_a_page_can_change_anything(media_type: str) -> None:
     headers = {"Content-Type": media_type}

@@ -58,7 +58,8 @@ IDS: Schema = {
 }
 CLOSE: dict[str, Schema] = {
     "code": {
-        "description": "The code of the Close that both sides get (RFC 6455 §7.4).",
+        "description": "The code of the Close that both sides get: 1000 to 1003, 1007 to 1014,"
+        " or 3000 to 4999 (RFC 6455 §7.4).",
         "type": "integer",
         "default": 1001,
         "anyOf": [

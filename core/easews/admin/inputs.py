@@ -71,7 +71,10 @@ def checked(value: Any, schema: Schema) -> dict[str, Any]:
     """The value with defaults filled in, whole numbers as such. BadInput when it does not fit."""
     for error in errors(schema, value):
         where = ".".join(map(str, error.absolute_path))
-        message = f"{where}: {error.message}" if where else error.message
+        whole: Any = error.parent.schema if error.parent else {}  # `error` is of one alternative
+        meant = whole.get("description")
+        wrong = f"{error.instance!r} is none of these. {meant}" if meant else error.message
+        message = f"{where}: {wrong}" if where else wrong
         raise BadInput(message[:_LONGEST_TOLD])
     properties: Mapping[str, Any] = schema["properties"]
     defaults = {name: sub["default"] for name, sub in properties.items() if "default" in sub}

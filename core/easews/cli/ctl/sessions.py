@@ -128,7 +128,10 @@ def close(
     label: Label = None,
     search: Search = None,
     code: Annotated[
-        int | None, typer.Option(metavar="CODE", help="Of the Close; 1001 without it.")
+        int | None,
+        typer.Option(
+            metavar="CODE", help="Of the Close: 1000-1003, 1007-1014 or 3000-4999; 1001 without it."
+        ),
     ] = None,
     reason: Annotated[
         str | None, typer.Option(metavar="TEXT", help="Beside the code, 123 bytes at most.")
