@@ -75,9 +75,15 @@ class Close(NamedTuple):
     reason: str = ""
 
 
+#: Codes that a Close frame may carry (RFC 6455 §7.4, and the IANA registry).
+CLOSE_CODES = (range(1000, 1004), range(1007, 1015), range(3000, 5000))
+#: Bytes that its reason may have: a control frame has 125, two of which are the code (§5.5).
+MAX_REASON = 123
+
+
 def is_close_code(code: int) -> bool:
     """Whether a Close frame may carry this code (RFC 6455 §7.4, and the IANA registry)."""
-    return 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999
+    return any(code in codes for codes in CLOSE_CODES)
 
 
 @dataclass(frozen=True, slots=True)

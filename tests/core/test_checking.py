@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import anyio
 import pytest
 from anyio.lowlevel import checkpoint
+from tests.waiting import until
 
 from easews import ConnectError, Request
 from easews.sessions import Opening
@@ -73,12 +74,6 @@ def pool_of(*backends: Backend, **check: Any) -> Pool:
 
 def states(pool: Pool) -> list[str]:
     return [one.state for one in pool.states()]
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    with anyio.fail_after(PATIENCE):
-        while not condition():  # noqa: ASYNC110 - what it waits for is no event of the test's
-            await anyio.sleep(0.005)
 
 
 async def test_a_server_that_is_gone_is_down_and_up_again_when_it_is_back(

@@ -15,6 +15,7 @@ import h11
 import pytest
 from anyio.abc import SocketAttribute, SocketStream
 from anyio.lowlevel import checkpoint
+from tests.waiting import until
 
 from easews import Address, Connection, Context, Ending, Filter, Headers, Response, Upgrade
 from easews.config.model import RequestLimits
@@ -283,12 +284,6 @@ def logged(caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
     return fields
 
 
-async def eventually(condition: Callable[[], object]) -> None:
-    with anyio.fail_after(PATIENCE):
-        while not condition():
-            await checkpoint()
-
-
 def get(target: str, *lines: str, method: str = "GET", version: str = "1.1") -> bytes:
     return "\r\n".join([f"{method} {target} HTTP/{version}", "Host: h", *lines, "", ""]).encode()
 
@@ -505,7 +500,7 @@ async def test_an_empty_line_does_not_begin_a_head() -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(read)
             far.send(b"\r\n")
-            await eventually(taken)
+            await until(taken)
             far.send(get("/acts"))
     assert [head and head.target for head in heads] == ["/acts"]
 
@@ -600,8 +595,8 @@ async def test_a_slow_reader_gets_all_of_a_large_answer(monkeypatch: pytest.Monk
 async def test_a_client_that_takes_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "SEND_TIMEOUT", 0.2)
     async with serving() as running, await send(running, get("/acts?large")):
-        await eventually(lambda: running.gateway.listeners["server"]._open == 1)
-        await eventually(lambda: running.gateway.listeners["server"]._open == 0)
+        await until(lambda: running.gateway.listeners["server"]._open == 1)
+        await until(lambda: running.gateway.listeners["server"]._open == 0)
 
 
 async def test_a_body_without_a_limit_may_be_large() -> None:
@@ -697,7 +692,7 @@ async def test_a_client_that_leaves_ends_the_body_of_its_answer(
         await receive_head(stream)
         assert not CLOSED
         await leave(stream)
-        await eventually(lambda: running.gateway.listeners["server"]._open == 0)
+        await until(lambda: running.gateway.listeners["server"]._open == 0)
         assert CLOSED == ["body", "answer"]
         assert logged(caplog)["status"] == 499
 
@@ -710,7 +705,7 @@ async def test_a_client_that_leaves_in_a_large_answer_is_logged_as_gone(
         stream = await send(running, get("/acts?large"))
         await receive_head(stream)
         await reset(stream)
-        await eventually(lambda: running.gateway.listeners["server"]._open == 0)
+        await until(lambda: running.gateway.listeners["server"]._open == 0)
     assert logged(caplog)["status"] == 499
 
 
@@ -745,7 +740,7 @@ async def test_an_upgrade_that_comes_when_we_stop_is_not_begun() -> None:
     LATE.clear()
     async with serving() as running:
         stream = await send(running, get("/acts?upgrades_late", *UPGRADE))
-        await eventually(lambda: LATE)
+        await until(lambda: LATE)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(running.gateway.stop)
             await anyio.sleep(0.05)
@@ -760,7 +755,7 @@ async def test_a_filter_that_cannot_go_on_from_its_101_ends_the_connection() -> 
         )
         assert data.endswith(b"\r\n\r\n")
         assert b"hello" in await ask(running, LAST)
-        await eventually(lambda: running.gateway.listeners["server"]._open == 0)
+        await until(lambda: running.gateway.listeners["server"]._open == 0)
 
 
 async def test_an_upgrade_attempt_is_the_last_request_of_its_connection() -> None:
@@ -778,7 +773,7 @@ async def test_a_client_that_leaves_during_an_upgrade_cancels_its_pipeline(
         stream = await send(running, get("/acts?hangs", *UPGRADE))
         await anyio.wait_all_tasks_blocked()
         await stream.aclose()
-        await eventually(lambda: caplog.records)
+        await until(lambda: caplog.records)
         fields = vars(caplog.records[-1])["easews_fields"]
         assert (fields["status"], fields["flow"]) == (499, "acts:cancelled")
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import socket
 from array import array
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import anyio
 import pytest
+from tests.waiting import until
 
 from easews.server import Listener, Share
 from easews.server.sharing import ABSENT, LEFT_OVER
@@ -66,13 +67,6 @@ async def listening(running: Running, *given: Share) -> AsyncIterator[list[Liste
             yield made
             for one in made:
                 one.cut()
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    """Wait for what other tasks do."""
-    with anyio.fail_after(30):
-        while not holds():  # noqa: ASYNC110 (they tell nobody)
-            await anyio.sleep(0.001)
 
 
 async def test_connections_are_spread_evenly() -> None:

@@ -4,12 +4,13 @@ the newer one knows of them. With real sockets.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import anyio
 from anyio.abc import SocketAttribute, SocketStream, TaskGroup
 from anyio.streams.stapled import MultiListener
+from tests.waiting import until
 
 from easews.testing import Running, gateway
 from easews_wsproxy.handshake.rules import accept_for
@@ -98,12 +99,6 @@ async def stay(running: Running, stream: SocketStream, closes: list[int]) -> Non
             assert frame[0] == 0x88
             closes.append(int.from_bytes(frame[2:4]))
         stream = await connect(running)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    with anyio.fail_after(PATIENCE):
-        while not condition():  # noqa: ASYNC110 - what it waits for is no event of the test's
-            await anyio.sleep(0.005)
 
 
 def spread(running: Running, urls: list[str]) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..messages import CLOSE_CODES, MAX_REASON
 from ..operate.queries import EXACT, LIMIT, MOST
 
 Schema = Mapping[str, Any]
@@ -62,16 +63,12 @@ CLOSE: dict[str, Schema] = {
         " or 3000 to 4999 (RFC 6455 §7.4).",
         "type": "integer",
         "default": 1001,
-        "anyOf": [
-            {"minimum": 1000, "maximum": 1003},
-            {"minimum": 1007, "maximum": 1014},
-            {"minimum": 3000, "maximum": 4999},
-        ],
+        "anyOf": [{"minimum": it.start, "maximum": it.stop - 1} for it in CLOSE_CODES],
     },
     "reason": {
-        "description": "The reason in it, 123 bytes of UTF-8 at most.",
+        "description": f"The reason in it, {MAX_REASON} bytes of UTF-8 at most.",
         "type": "string",
-        "maxLength": 123,
+        "maxLength": MAX_REASON,
         "default": "closed by an operator",
     },
 }

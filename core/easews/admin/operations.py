@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple, cast
 
 from ..http import Response
 from ..operate.control import (
+    NOT_OPEN,
     Control,
     PoolState,
     Query,
@@ -107,14 +108,14 @@ async def _session(given: Given) -> SessionState:
 
 def _found(state: SessionState | None) -> SessionState:
     if state is None:
-        raise NotFound("no session with this id is open")
+        raise NotFound(NOT_OPEN)
     return state
 
 
 async def _close_one(given: Given) -> Closed:
     closed = await given.control.close({"ids": [given.id]}, **given.fields)
     if not closed:
-        raise NotFound("no session with this id is open")
+        raise NotFound(NOT_OPEN)
     return {"closed": closed}
 
 
@@ -126,7 +127,7 @@ async def _close(given: Given) -> Closed:
 
 async def _ping(given: Given) -> Pinged:
     if not await given.control.ping(given.id):
-        raise NotFound("no session with this id is open")
+        raise NotFound(NOT_OPEN)
     return {"pinged": True}
 
 

@@ -8,6 +8,7 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
+from ..config.admin import token_in
 from ..config.model import AdminSpec
 from ..errors import EasewsError, why_unreadable
 
@@ -15,7 +16,6 @@ log: logging.Logger = logging.getLogger("easews.admin")
 
 #: Characters that a token has at least.
 SHORTEST = 16
-_LARGEST = 4096
 
 
 class TokenFault(EasewsError):
@@ -27,8 +27,7 @@ def token_of(spec: AdminSpec) -> str:
     if not spec.token_file:
         return spec.token
     try:
-        with Path(spec.token_file).open("rb") as file:
-            token = file.read(_LARGEST).decode().strip()
+        token = token_in(Path(spec.token_file))
     except OSError as error:
         wrong, remedy = why_unreadable(error)
         told = f"{spec.token_file}, the file of the admin token, {wrong}"

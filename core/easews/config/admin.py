@@ -14,7 +14,17 @@ from .documents import Document
 from .model import AdminSpec
 from .schemas import object_schema
 
+#: Bytes that are read of a file with a token.
+LARGEST_TOKEN = 4096
 _REMEDY = "write token or tokenFile, or listen on 127.0.0.1 or on a unix socket"
+
+
+def token_in(file: FilePath) -> str:
+    """The token in a file, without the white space around it. OSError or UnicodeDecodeError when
+    the file cannot be read as text.
+    """
+    with file.open("rb") as opened:
+        return opened.read(LARGEST_TOKEN).decode().strip()
 
 
 def admin_spec(given: Mapping[str, Any], file: str, place: str) -> AdminSpec:

@@ -17,6 +17,10 @@ State = Literal["starting", "ready", "draining", "stopping"]
 Outcome = Literal["reloaded", "unchanged", "refused"]
 
 
+#: What is said of an id that no open session has.
+NOT_OPEN = "no session with this id is open"
+
+
 class Refused(EasewsError):
     """The gateway does not do what it was asked to; the text says why."""
 

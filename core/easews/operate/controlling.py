@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from anyio.lowlevel import checkpoint
 
-from ..messages import is_close_code
+from ..messages import MAX_REASON, is_close_code
 from ..sessions import Session
 from ..upstream import RunningPool, running_pools
 from .control import (
+    NOT_OPEN,
     NotAvailable,
     PoolState,
     Query,
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
 
 #: What the note of a filter that relays sessions begins with.
 _RELAY = "relay: "
-#: RFC 6455 §5.5: a Close has 125 bytes at most, two of which are its code.
-_LONGEST_REASON = 123
 #: How many sessions are looked at before the event loop gets its turn: some 10 microseconds each.
 _PER_TURN = 100
 
@@ -118,8 +117,9 @@ class GatewayControl:
         """Have sessions closed, and return how many. Refused when the query has no condition."""
         if not has_condition(query):
             raise Refused("this would close all sessions: say which, such as by 'route'")
-        if not is_close_code(code) or len(reason.encode()) > _LONGEST_REASON:
-            raise Refused("no Close can have this code, or a reason of more than 123 bytes")
+        if not is_close_code(code) or len(reason.encode()) > MAX_REASON:
+            wrong = f"no Close can have this code, or a reason of more than {MAX_REASON} bytes"
+            raise Refused(wrong)
         closed = 0
         async for state in self._chosen(query):
             session = self._gateway.sessions.get(state["id"])
@@ -173,7 +173,7 @@ class GatewayControl:
         sessions = self._gateway.sessions
         session = sessions.get(id)
         if session is None:
-            raise Refused("there is no open session with this id")
+            raise Refused(NOT_OPEN)
         async with aclosing(tapped(session, sessions, payload=shows == "payload")) as frames:
             async for frame in frames:
                 yield frame

@@ -13,6 +13,7 @@ import anyio
 
 from ..errors import EasewsError
 from .control import (
+    NOT_OPEN,
     NotAvailable,
     PoolState,
     Query,
@@ -123,7 +124,7 @@ class WorkersControl:
                     async for item in process.calls.items("tap", id):
                         yield item
                     return
-        raise Refused(f"no session {id} is open")
+        raise Refused(NOT_OPEN)
 
     async def _ask(self, name: str, *args: Any) -> Answers:
         """What each worker answers, in the order of their numbers. What all of them refuse is

@@ -11,13 +11,13 @@ from typing import Any
 
 import httpcore
 
+from ...config.admin import token_in
 from ...errors import EasewsError, why_unreadable
 from .address import Endpoint
 
 #: Seconds for an answer; a reload reads and checks a large config first.
 _TIMEOUT = 60.0
 _CONNECT = 5.0
-_LARGEST_TOKEN = 4096
 
 _API = "/api/v1"
 _JSON = (b"Content-Type", b"application/json")
@@ -68,17 +68,10 @@ class Admin:
 
     def lines(self, path: str) -> Iterator[Any]:
         """The JSON values that come, a line each, until there are no more. NoAnswer without any."""
-        url, headers, forever = (
-            self._endpoint.origin + _API + path,
-            self._headers(None),
-            {
-                "connect": _CONNECT,
-            },
-        )
+        url, headers = self._endpoint.origin + _API + path, self._headers(None)
+        timeout = {"timeout": {"connect": _CONNECT}}  # none for reading: a tap may be silent
         try:
-            with self._pool.stream(
-                "GET", url, headers=headers, extensions={"timeout": forever}
-            ) as answer:
+            with self._pool.stream("GET", url, headers=headers, extensions=timeout) as answer:
                 if answer.status != 200:
                     raise self._refusal(answer.status, answer.read())
                 yield from _values(answer.iter_stream())
@@ -177,8 +170,7 @@ def token_from(file: Path | None) -> str:
     if file is None:
         return os.environ.get("EASEWS_TOKEN", "").strip()
     try:
-        with file.open("rb") as opened:
-            return opened.read(_LARGEST_TOKEN).decode().strip()
+        return token_in(file)
     except OSError as error:
         wrong, remedy = why_unreadable(error)
         raise NoAnswer(f"{file}: {wrong}; {remedy}" if remedy else f"{file}: {wrong}") from None
