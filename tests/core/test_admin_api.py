@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from easews import Context, Headers, Request, Response
 from easews.admin.api import Api
-from easews.admin.auth import Door
+from easews.admin.auth import AccessPolicy
 from easews.admin.inputs import BadInput, from_body, from_query
 from easews.admin.operations import OPERATIONS
 from easews.observe.logs import FIELDS
@@ -104,7 +104,7 @@ async def ask(
     headers: Mapping[str, str] = {},
     *,
     control: FakeControl | None = None,
-    door: Door | None = None,
+    policy: AccessPolicy | None = None,
 ) -> tuple[Response, Any]:
     """The answer, and its JSON."""
     fields = {"Host": "localhost:9901", **headers}
@@ -112,7 +112,7 @@ async def ask(
         fields = {"Content-Type": "application/json", **fields}
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     request = Request(method, target, Headers([*fields.items()]), body=Pieces(content))
-    api = Api(control or FakeControl(), door or Door(), OPERATIONS)
+    api = Api(control or FakeControl(), policy or AccessPolicy(), OPERATIONS)
     response = await api.answer(Context(request, id="r-1"))
     text = b"".join([piece async for piece in response.body])
     return response, json.loads(text)
@@ -275,7 +275,7 @@ async def test_the_log_tells_who_has_changed_what(caplog: pytest.LogCaptureFixtu
     assert (reload["action"], reload["outcome"], reload["generation"]) == ("reload", "reloaded", 2)
 
 
-LOCKED = Door(TOKEN, ["gateway.example"])
+LOCKED = AccessPolicy(TOKEN, ["gateway.example"])
 SHOWN = {"Authorization": f"Bearer {TOKEN}"}
 
 
@@ -285,21 +285,23 @@ SHOWN = {"Authorization": f"Bearer {TOKEN}"}
 async def test_without_the_token_nothing_is_told(given: str) -> None:
     headers = {"Authorization": given} if given else {}
     for target in ("/api/v1/status", "/api/v1/openapi.json", "/metrics", "/nowhere"):
-        response, _ = await ask("GET", target, None, headers, door=LOCKED)
+        response, _ = await ask("GET", target, None, headers, policy=LOCKED)
         assert (response.status, response.headers.get("www-authenticate")[:6]) == (401, "Bearer")
-    assert await refused(401, "POST", "/api/v1/reload", {}, headers, door=LOCKED)
-    assert await refused(401, "GET", "/api/v1/reload", None, headers, door=LOCKED)
+    assert await refused(401, "POST", "/api/v1/reload", {}, headers, policy=LOCKED)
+    assert await refused(401, "GET", "/api/v1/reload", None, headers, policy=LOCKED)
 
 
 async def test_with_the_token_everything_is() -> None:
     for shown in (f"Bearer {TOKEN}", f"bearer  {TOKEN} "):
-        response, _ = await ask("GET", "/api/v1/pools", None, {"Authorization": shown}, door=LOCKED)
+        response, _ = await ask(
+            "GET", "/api/v1/pools", None, {"Authorization": shown}, policy=LOCKED
+        )
         assert response.status == 200
 
 
 async def test_health_needs_no_token() -> None:
     for target in ("/healthz", "/readyz"):
-        response, _ = await ask("GET", target, door=LOCKED)
+        response, _ = await ask("GET", target, policy=LOCKED)
         assert response.status == 200
 
 
@@ -315,7 +317,7 @@ async def test_health_needs_no_token() -> None:
     ],
 )
 async def test_hosts_that_no_strangers_dns_can_lead_here_are_known(host: str) -> None:
-    response, _ = await ask("GET", "/api/v1/pools", None, {**SHOWN, "Host": host}, door=LOCKED)
+    response, _ = await ask("GET", "/api/v1/pools", None, {**SHOWN, "Host": host}, policy=LOCKED)
     assert response.status == 200
 
 
@@ -326,7 +328,7 @@ async def test_hosts_that_no_strangers_dns_can_lead_here_are_known(host: str) ->
 async def test_dns_rebinding_leads_nowhere(host: str) -> None:
     headers = {**SHOWN, "Host": host}
     for target in ("/api/v1/pools", "/healthz"):
-        assert await refused(421, "GET", target, None, headers, door=LOCKED)
+        assert await refused(421, "GET", target, None, headers, policy=LOCKED)
 
 
 @pytest.mark.parametrize(
@@ -380,7 +382,9 @@ def test_whatever_query_comes_it_fits_or_is_refused(query: str) -> None:
 
 async def test_a_tap_is_told_line_by_line() -> None:
     request = Request("GET", "/api/v1/sessions/a-1/tap", Headers([("Host", "localhost:9901")]))
-    response = await Api(FakeControl(), Door(), OPERATIONS).answer(Context(request, id="r-1"))
+    response = await Api(FakeControl(), AccessPolicy(), OPERATIONS).answer(
+        Context(request, id="r-1")
+    )
     assert (response.status, response.content_length) == (200, None)
     assert response.headers.get("content-type") == "application/x-ndjson"
     text = b"".join([piece async for piece in response.body])

@@ -10,7 +10,7 @@ from tests.core.test_admin_api import FakeControl
 
 from easews import Headers, Request, Response
 from easews.admin.api import Api
-from easews.admin.auth import Door
+from easews.admin.auth import AccessPolicy
 from easews.admin.dashboard import pages
 from easews.filters import Context
 
@@ -19,7 +19,7 @@ PATHS = [page.path for page in pages()]
 
 async def get(path: str) -> Response:
     request = Request("GET", path, Headers([("Host", "localhost:9901")]))
-    door = Door(token="0123456789abcdef")
+    door = AccessPolicy(token="0123456789abcdef")
     return await Api(FakeControl(), door, pages()).answer(Context(request, id="r-1"))
 
 

@@ -17,7 +17,7 @@ from easews.config.model import ServerSpec
 from easews.errors import ListenError
 from easews.net.sockets import bound_address
 from easews.operate.notifying import Notifier, passed_sockets
-from easews.operate.systemd import Told, message, take
+from easews.operate.systemd import SystemdEnvironment, message, take
 from easews.server.binding import bind
 from easews.server.passed import Passed
 from easews.testing import load_config
@@ -29,23 +29,23 @@ SOCKETS = {"LISTEN_PID": "42", "LISTEN_FDS": "2", "LISTEN_FDNAMES": "web:admin"}
 @pytest.mark.parametrize(
     ("environment", "told"),
     [
-        ({}, Told()),
-        ({"NOTIFY_SOCKET": "/run/notify"}, Told("/run/notify")),
-        ({"NOTIFY_SOCKET": "@notify"}, Told("\0notify")),
-        ({"NOTIFY_SOCKET": "vsock:2:1234"}, Told()),
-        ({"WATCHDOG_USEC": "1500000"}, Told(watchdog=1.5)),
-        ({"WATCHDOG_USEC": "1500000", "WATCHDOG_PID": "42"}, Told(watchdog=1.5)),
-        ({"WATCHDOG_USEC": "1500000", "WATCHDOG_PID": "43"}, Told()),
-        ({"WATCHDOG_USEC": "soon"}, Told()),
-        (SOCKETS, Told(passed=("web", "admin"))),
-        (SOCKETS | {"LISTEN_FDNAMES": "web"}, Told(passed=("web", ""))),
-        ({"LISTEN_PID": "42", "LISTEN_FDS": "1"}, Told(passed=("",))),
-        (SOCKETS | {"LISTEN_PID": "43"}, Told()),
-        ({"LISTEN_FDS": "2"}, Told()),
-        (SOCKETS | {"LISTEN_FDS": "-2"}, Told()),
+        ({}, SystemdEnvironment()),
+        ({"NOTIFY_SOCKET": "/run/notify"}, SystemdEnvironment("/run/notify")),
+        ({"NOTIFY_SOCKET": "@notify"}, SystemdEnvironment("\0notify")),
+        ({"NOTIFY_SOCKET": "vsock:2:1234"}, SystemdEnvironment()),
+        ({"WATCHDOG_USEC": "1500000"}, SystemdEnvironment(watchdog=1.5)),
+        ({"WATCHDOG_USEC": "1500000", "WATCHDOG_PID": "42"}, SystemdEnvironment(watchdog=1.5)),
+        ({"WATCHDOG_USEC": "1500000", "WATCHDOG_PID": "43"}, SystemdEnvironment()),
+        ({"WATCHDOG_USEC": "soon"}, SystemdEnvironment()),
+        (SOCKETS, SystemdEnvironment(passed=("web", "admin"))),
+        (SOCKETS | {"LISTEN_FDNAMES": "web"}, SystemdEnvironment(passed=("web", ""))),
+        ({"LISTEN_PID": "42", "LISTEN_FDS": "1"}, SystemdEnvironment(passed=("",))),
+        (SOCKETS | {"LISTEN_PID": "43"}, SystemdEnvironment()),
+        ({"LISTEN_FDS": "2"}, SystemdEnvironment()),
+        (SOCKETS | {"LISTEN_FDS": "-2"}, SystemdEnvironment()),
     ],
 )
-def test_the_environment_tells(environment: dict[str, str], told: Told) -> None:
+def test_the_environment_tells(environment: dict[str, str], told: SystemdEnvironment) -> None:
     assert take(dict(environment), PID) == told
 
 
@@ -171,7 +171,7 @@ def test_a_descriptor_that_does_not_listen_is_refused(
 def test_a_report_that_cannot_be_sent_is_logged_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    notifier = Notifier(Told(str(tmp_path / "gone")))
+    notifier = Notifier(SystemdEnvironment(str(tmp_path / "gone")))
     notifier.ready("fine")
     notifier.stopping()
     assert [it.getMessage().partition(":")[0] for it in caplog.records] == [
@@ -181,4 +181,4 @@ def test_a_report_that_cannot_be_sent_is_logged_once(
 
 async def test_without_a_notifier_there_is_no_beat() -> None:
     with anyio.fail_after(10):
-        await Notifier(Told(watchdog=1)).beat(lambda: pytest.fail("somebody asked"))
+        await Notifier(SystemdEnvironment(watchdog=1)).beat(lambda: pytest.fail("somebody asked"))

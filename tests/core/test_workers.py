@@ -21,7 +21,7 @@ from easews.config.model import Config
 from easews.operate.calls import Gone
 from easews.operate.offer import Offer
 from easews.operate.supervision import HOPELESS
-from easews.operate.worker import Orders, Place
+from easews.operate.worker import Orders, WorkerArguments
 from easews.operate.workers import Workers
 from easews.plugins import discover
 
@@ -82,10 +82,10 @@ class FakeWorkers(Workers):
 async def workers(tmp_path: Path) -> FakeWorkers:
     offer = Offer(read(tmp_path, CONFIG), {"web": []}, 1)
 
-    def place(number: int, channel: int) -> Place:
+    def arguments(number: int, channel: int) -> WorkerArguments:
         raise AssertionError("none is started")
 
-    made = FakeWorkers(offer, place, memoryview(array("q", [0, 0, 0])))
+    made = FakeWorkers(offer, arguments, memoryview(array("q", [0, 0, 0])))
     made.fakes = [FakeProcess(number, offer) for number in (1, 2, 3)]
     return made
 
@@ -159,15 +159,17 @@ async def test_new_sockets_are_closed_when_a_worker_refuses(
 async def started_by(code: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Workers:
     """Workers that run `code` in place of what they should, until they are given up."""
     monkeypatch.setattr(
-        Place, "command", lambda place: [sys.executable, "-c", code, str(place.channel)]
+        WorkerArguments,
+        "command",
+        lambda arguments: [sys.executable, "-c", code, str(arguments.channel)],
     )
     offer = Offer(read(folder, CONFIG), {"web": []}, 1)
     with (folder / "shared").open("wb") as shared:
 
-        def place(number: int, channel: int) -> Place:
-            return Place(number, 2, "asyncio", "text", channel, shared.fileno())
+        def arguments(number: int, channel: int) -> WorkerArguments:
+            return WorkerArguments(number, 2, "asyncio", "text", channel, shared.fileno())
 
-        workers = Workers(offer, place, memoryview(array("q", [0, 0])))
+        workers = Workers(offer, arguments, memoryview(array("q", [0, 0])))
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(workers.supervise)
             with workers.until_failed, anyio.fail_after(60):

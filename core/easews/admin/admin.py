@@ -21,7 +21,7 @@ from ..server import Listener, bind
 from ..server.passed import NONE_PASSED, Passed
 from ..services import Services
 from .api import Api
-from .auth import Door
+from .auth import AccessPolicy
 from .dashboard import pages
 from .openapi import document
 from .operations import API, OPERATIONS, Given, Operation
@@ -57,7 +57,7 @@ class Admin:
         self, control: Control, listens: Callable[[Listener], None] = lambda _: None
     ) -> None:
         """Answer what is asked of `control`, until cancelled. `listens` is told of the listener."""
-        self._api = Api(control, self._door(), self._operations)
+        self._api = Api(control, self._policy(), self._operations)
         warn_if_public(self._spec)
         services, generation = Services(), Generation(self._config)
         async with anyio.create_task_group() as tasks:
@@ -79,9 +79,9 @@ class Admin:
         assert self._api is not None
         return await self._api.answer(ctx)
 
-    def _door(self) -> Door:
+    def _policy(self) -> AccessPolicy:
         names = {host_name(name) for name in (self._spec.address, *self._spec.hosts)}
-        return Door(self._token, names)
+        return AccessPolicy(self._token, names)
 
 
 def _as_open(operation: Operation, spec: AdminSpec) -> Operation:

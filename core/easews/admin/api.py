@@ -12,7 +12,7 @@ from ..http import Headers, Request, Response
 from ..http.problems import json_problem
 from ..observe.logs import log_event
 from ..operate.control import Control, NotAvailable, Refused
-from .auth import Access, Door
+from .auth import Access, AccessPolicy
 from .fields import NOTHING
 from .inputs import MOST_BYTES, BadInput, from_body, from_query
 from .operations import Given, NotFound, Operation
@@ -40,11 +40,13 @@ class Refusing(Exception):
 
 
 class Api:
-    """Answers requests about what `control` controls, as far as `door` lets them in."""
+    """Answers requests about what `control` controls, which `policy` lets in."""
 
-    def __init__(self, control: Control, door: Door, operations: Iterable[Operation]) -> None:
+    def __init__(
+        self, control: Control, policy: AccessPolicy, operations: Iterable[Operation]
+    ) -> None:
         self._control = control
-        self._door = door
+        self._policy = policy
         self._paths: dict[str, dict[str, Operation]] = {}
         for operation in operations:
             self._paths.setdefault(operation.path, {})[operation.method] = operation
@@ -65,7 +67,7 @@ class Api:
         methods, name = self._found(request.path)
         # Without the token nobody learns which paths and methods there are.
         access: Access = next((it.access for it in methods.values()), "token")
-        if (refusal := self._door.refusal(request, access)) is not None:
+        if (refusal := self._policy.refusal(request, access)) is not None:
             raise Refusing(*refusal)
         operation = _asked(methods, request.method)
         try:

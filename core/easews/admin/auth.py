@@ -34,9 +34,9 @@ class Refusal(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
-    """`token` is asked for unless it is empty; `names` are the hosts that lead here, besides
-    localhost and IPs.
+class AccessPolicy:
+    """Which requests are refused. `token` is required unless it is empty; `names` are the hosts
+    that lead here, besides localhost and IPs.
     """
 
     token: str = field(default="", repr=False)

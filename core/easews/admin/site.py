@@ -24,7 +24,7 @@ NAME = "admin"
 
 
 class Unlogged(AccessLog):
-    """Requests of the admin interface are none of the access log's."""
+    """Keeps requests of the admin interface out of the access log."""
 
     def request(self, *request: object, **more: object) -> None:
         """Nothing."""

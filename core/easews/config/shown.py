@@ -111,7 +111,7 @@ class Mask:
         return max((len(part.get("prefixItems", ())) for part in self._parts), default=0)
 
     def _at(self, step: str | int) -> Mask:
-        """Masks for keys of the user's own are not kept: there is no end of them."""
+        """Masks for keys of the user's own are not kept: their number has no limit."""
         found = self._below.get(step)
         if found is None:
             found = Mask(part for sub in below(self._parts, step) for part in possible(sub))

@@ -43,7 +43,7 @@ def _pipeline(spec: PipelineSpec, number: int, count: int) -> PipelineSpec:
 
 
 def _filter(entry: FilterSpec, number: int, count: int) -> FilterSpec:
-    """Pools are told by their name: their schema is the engine's, whatever filter has them."""
+    """Pools are found by their name: their schema is the engine's, whatever filter has them."""
     pools = entry.spec.get("pools")
     if not isinstance(pools, list) or not any(map(_has_limit, pools)):
         return entry

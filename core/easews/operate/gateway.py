@@ -230,7 +230,7 @@ class Gateway:
         return self.unfinished
 
     def drain_server(self, url: str) -> int:
-        """Lead nothing new to the server at `url`, under this config and later ones, and close its
+        """Send nothing new to the server at `url`, under this config and later ones, and close its
         sessions slowly. Returns how many these are. Refused when no pool has such a server.
         """
         identity = identity_of(url)
@@ -245,7 +245,7 @@ class Gateway:
         return len(chosen)
 
     def undrain_server(self, url: str) -> bool:
-        """Lead requests to it again; its sessions that have got no Close yet stay. False when it
+        """Send requests to it again; its sessions that have got no Close yet stay. False when it
         was not drained.
         """
         return undrain(url)

@@ -9,7 +9,7 @@ from itertools import zip_longest
 from .control import PoolState, Query, ServerState, SessionPage, SessionState, Status
 from .queries import cursor, order, page_size
 
-#: From well to ill. What is not here comes last: it may need attention.
+#: From healthy to failed. A state that is not listed counts as worst: it may need attention.
 _STATES = ("up", "drained", "open", "ejected", "down")
 
 

@@ -12,7 +12,7 @@ import anyio
 
 from ..errors import ListenError
 from ..server.passed import Passed
-from .systemd import FIRST_DESCRIPTOR, Told, message
+from .systemd import FIRST_DESCRIPTOR, SystemdEnvironment, message
 
 log: logging.Logger = logging.getLogger("easews")
 
@@ -26,9 +26,9 @@ _PATIENCE = 1.0
 class Notifier:
     """Sends reports to whoever started the process and wants them; else nothing is sent."""
 
-    def __init__(self, told: Told) -> None:
-        self._address = told.notify
-        self._watchdog = told.watchdog
+    def __init__(self, environment: SystemdEnvironment) -> None:
+        self._address = environment.notify
+        self._watchdog = environment.watchdog
         self._failed = False
 
     def ready(self, status: str) -> None:
@@ -45,7 +45,7 @@ class Notifier:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What tells the process that follows this one to whom to report."""
+        """The variables by which the process that follows this one reports to the same socket."""
         if self._address is None:
             return {}
         found = {"NOTIFY_SOCKET": self._address.replace("\0", "@", 1)}

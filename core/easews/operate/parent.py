@@ -32,7 +32,7 @@ from .process import (
 from .reloading import Reloader
 from .stopping import Signals
 from .systemd import take
-from .worker import Place, counts_in
+from .worker import WorkerArguments, counts_in
 from .workers import Workers
 
 log: logging.Logger = logging.getLogger("easews")
@@ -54,12 +54,12 @@ def run_workers(
     """As `process.run`, in `count` processes that this one starts. They count for their metrics if
     somebody `measures`.
     """
-    told_by_systemd = take(os.environ, os.getpid())
+    systemd = take(os.environ, os.getpid())
     log_format = log_format or config.gateway.log_format
     shared = _shared_file(count)
     with writing_logs(log_format, turns=shared):
         try:
-            passed = passed_sockets(told_by_systemd.passed)
+            passed = passed_sockets(systemd.passed)
             sockets = bind_all(config.servers, passed)
         except EasewsError as error:
             print(f"easews: {error}", file=sys.stderr)
@@ -67,12 +67,12 @@ def run_workers(
         warn_of_unused(passed)
         log_builds(config)
 
-        def place(number: int, channel: int) -> Place:
-            return Place(number, count, backend, log_format, channel, shared, measures)
+        def arguments_for(number: int, channel: int) -> WorkerArguments:
+            return WorkerArguments(number, count, backend, log_format, channel, shared, measures)
 
         offer, counts = Offer(config, sockets, 1), counts_in(shared, count)
-        make = partial(Workers, offer, place, counts, passed)
-        notifier = Notifier(told_by_systemd)
+        make = partial(Workers, offer, arguments_for, counts, passed)
+        notifier = Notifier(systemd)
         return run_loop(_run, make, reloader, companions, notifier, backend=backend)
 
 

@@ -73,12 +73,12 @@ def run(
     take over; `follows` is there in one that takes over from another. A `log_format` counts before
     those of configs.
     """
-    told_by_systemd = take(os.environ, os.getpid())
+    systemd = take(os.environ, os.getpid())
     collect_garbage_less_often()
     pass_over_garbled_names()
     with writing_logs(log_format or config.gateway.log_format):
         try:
-            passed = passed_sockets(told_by_systemd.passed)
+            passed = passed_sockets(systemd.passed)
             sockets = bind_all(config.servers, passed if follows is None else follows.sockets)
         except EasewsError as error:
             print(f"easews: {error}", file=sys.stderr)
@@ -87,7 +87,7 @@ def run(
         warn_of_unused(passed)
         log_builds(config)
         gateway = Gateway(config, sockets, passed=passed)
-        upgrader.notifier = notifier = Notifier(told_by_systemd)
+        upgrader.notifier = notifier = Notifier(systemd)
         args = gateway, reloader, upgrader, follows, companions, notifier
         return run_loop(_run, *args, backend=backend)
 

@@ -1,4 +1,4 @@
-"""What systemd tells a service in the environment, and the words in which the service answers
+"""What systemd puts into the environment of a service, and the reports that the service sends
 (sd_listen_fds(3), sd_notify(3)). Pure: text in, values out.
 """
 
@@ -22,11 +22,11 @@ _VARIABLES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What the environment says.
+class SystemdEnvironment:
+    """What systemd has put into the environment.
 
-    notify    the address of the socket that takes reports; None: nobody wants any
-    watchdog  seconds within which a sign of life has to come; None: nobody waits for one
+    notify    the address of the socket for reports; None: no reports are wanted
+    watchdog  seconds within which a keep-alive has to be sent; None: none is wanted
     passed    the names of the descriptors that are passed, from `FIRST_DESCRIPTOR` on
     """
 
@@ -35,12 +35,12 @@ class Told:
     passed: tuple[str, ...] = ()
 
 
-def take(environment: MutableMapping[str, str], pid: int) -> Told:
-    """What the environment tells the process `pid`. The variables are removed from it: processes
+def take(environment: MutableMapping[str, str], pid: int) -> SystemdEnvironment:
+    """What the environment has for the process `pid`. The variables are removed from it: processes
     that this one starts are not meant.
     """
     found = {name: environment.pop(name, "") for name in _VARIABLES}
-    return Told(
+    return SystemdEnvironment(
         _notify_address(found["NOTIFY_SOCKET"]),
         _watchdog(found["WATCHDOG_USEC"], found["WATCHDOG_PID"], pid),
         _passed(found["LISTEN_FDS"], found["LISTEN_PID"], found["LISTEN_FDNAMES"], pid),
@@ -73,5 +73,5 @@ def _passed(count: str, meant: str, names: str, pid: int) -> tuple[str, ...]:
 
 
 def _number(text: str) -> int:
-    """0 when it is none: then it is as if nothing had been told."""
+    """The number, or 0 for any other text, as if the variable were not set."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0

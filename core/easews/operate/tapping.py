@@ -1,4 +1,4 @@
-"""The frames of a session as plain values, at the pace of whoever looks on.
+"""The frames of a session as plain values, as fast as they are read.
 
 First ``{"tapping": id, "shows": "headers" or "payload"}``. Then frames, with ``{"lost": n}`` where
 so many were told faster than they were taken. Last ``{"ended": {...}}`` when the session is over.

@@ -61,8 +61,8 @@ _ASKED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """What a worker is told on its command line.
+class WorkerArguments:
+    """The command line of a worker, as JSON.
 
     number      its number, from 1
     count       how many workers there are
@@ -93,11 +93,11 @@ def counts_in(shared: int, count: int) -> memoryview[int]:
 
 
 def main() -> None:
-    """Be the worker whose place the command line tells."""
-    place = Place(**json.loads(sys.argv[1]))
+    """Run the worker that the command line describes."""
+    arguments = WorkerArguments(**json.loads(sys.argv[1]))
     pass_over_garbled_names()
-    with writing_logs(place.log_format, worker=place.number, turns=place.shared):
-        status = run_loop(_work, place, backend=place.backend)
+    with writing_logs(arguments.log_format, worker=arguments.number, turns=arguments.shared):
+        status = run_loop(_work, arguments, backend=arguments.backend)
     sys.exit(status)
 
 
@@ -144,9 +144,9 @@ class Orders:
                     self.stop()
 
 
-async def _work(place: Place) -> int:
+async def _work(arguments: WorkerArguments) -> int:
     """Serve what the parent sends; the exit status."""
-    channel = of_descriptor(place.channel)
+    channel = of_descriptor(arguments.channel)
     try:
         order = await channel.receive()
         if order is None:
@@ -154,7 +154,7 @@ async def _work(place: Place) -> int:
         try:
             secret, generation, layout = order["args"]
             use_secret(bytes.fromhex(secret))
-            worker = _Worker(place, channel, generation, layout, order["fds"])
+            worker = _Worker(arguments, channel, generation, layout, order["fds"])
             return await worker.serve(order["id"])
         except EasewsError as error:
             await channel.send({"id": order["id"], "error": str(error), "sort": ""})
@@ -168,21 +168,21 @@ class _Worker:
 
     def __init__(
         self,
-        place: Place,
+        arguments: WorkerArguments,
         channel: Channel,
         generation: int,
         layout: Layout,
         fds: Sequence[int],
     ) -> None:
-        self._place = place
+        self._arguments = arguments
         self._channel = channel
         self._orders = Orders()
         self._kinds: Kinds = discover()
         config, sockets = received(layout, fds, self._kinds)
-        config = divided(config, place.number, place.count)
+        config = divided(config, arguments.number, arguments.count)
         collect_garbage_less_often()
         raise_limit(config)
-        share = Share(counts_in(place.shared, place.count), place.number - 1)
+        share = Share(counts_in(arguments.shared, arguments.count), arguments.number - 1)
         self._gateway = Gateway(config, sockets, share, generation)
 
     async def serve(self, started: int) -> int:
@@ -204,7 +204,7 @@ class _Worker:
         return status
 
     async def _obey(self, gateway: Gateway) -> None:
-        if self._place.measures:
+        if self._arguments.measures:
             from .metrics import measuring  # with prometheus_client, which others do not need
 
             async with measuring(gateway, {}) as metrics:
@@ -214,7 +214,7 @@ class _Worker:
         self._orders.parent_is_gone()
 
     def _handlers(self, metrics: Metrics | None) -> Mapping[str, Handler]:
-        backend, gateway = self._place.backend, self._gateway
+        backend, gateway = self._arguments.backend, self._gateway
         control = GatewayControl(gateway, Reloader(_not_here), backend, metrics)
 
         async def metrics_text() -> str:
@@ -230,7 +230,7 @@ class _Worker:
 
     async def _replace(self, generation: int, layout: Layout, fds: Sequence[int]) -> None:
         config, sockets = await to_thread.run_sync(received, layout, fds, self._kinds)
-        config = divided(config, self._place.number, self._place.count)
+        config = divided(config, self._arguments.number, self._arguments.count)
         try:
             await self._gateway.replace(config, sockets, generation)
         except BaseException:

@@ -13,7 +13,7 @@ from anyio import to_thread
 from ..net.channel import Channel, pair
 from .calls import Caller
 from .offer import Offer
-from .worker import Place
+from .worker import WorkerArguments
 
 #: Signals that the parent answers for all workers: a terminal sends them to all processes.
 _OURS = (signal.SIGINT, signal.SIGHUP, signal.SIGUSR2)
@@ -26,16 +26,16 @@ class WorkerProcess:
     refusal  why it cannot serve, in its own words; empty if it has not said so
     """
 
-    def __init__(self, place: Callable[[int], Place]) -> None:
-        """`place` is made of the descriptor of its channel."""
+    def __init__(self, arguments_for: Callable[[int], WorkerArguments]) -> None:
+        """`arguments_for` returns its arguments for the descriptor of its end of the channel."""
         ours, theirs = pair()
         with theirs:
-            told = place(theirs.fileno())
-            self.number: int = told.number
-            self._process = _start(told)
+            arguments = arguments_for(theirs.fileno())
+            self.number: int = arguments.number
+            self._process = _start(arguments)
         self._channel = Channel(ours)
         self._ended = anyio.CapacityLimiter(1)  # its own: else others would wait for its thread
-        self.calls: Caller = Caller(self._channel, f"worker {told.number}")
+        self.calls: Caller = Caller(self._channel, f"worker {self.number}")
         self.offer: Offer | None = None
         self.refusal: str = ""
 
@@ -60,14 +60,14 @@ class WorkerProcess:
         self._channel.close()
 
 
-def _start(place: Place) -> subprocess.Popen[bytes]:
+def _start(arguments: WorkerArguments) -> subprocess.Popen[bytes]:
     # A mask is inherited, also by what a program does before it can say what it ignores.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _OURS)
     try:
         return subprocess.Popen(
-            place.command(),
+            arguments.command(),
             stdin=subprocess.DEVNULL,
-            pass_fds=(place.channel, place.shared),
+            pass_fds=(arguments.channel, arguments.shared),
         )
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -35,7 +35,7 @@ from .rolling import PATIENCE, give_or_kill, roll
 from .stopping import GRACE, Signals, told_to_hurry
 from .supervision import HOPELESS, Supervision, worst
 from .supervision import State as WorkerPhase
-from .worker import Place
+from .worker import WorkerArguments
 from .workerprocess import WorkerProcess
 
 log: logging.Logger = logging.getLogger("easews")
@@ -66,7 +66,7 @@ class Workers:
     def __init__(
         self,
         offer: Offer,
-        place: Callable[[int, int], Place],
+        arguments_for: Callable[[int, int], WorkerArguments],
         counts: memoryview[int],
         passed: Passed = NONE_PASSED,
     ) -> None:
@@ -78,7 +78,7 @@ class Workers:
         self.settled: anyio.Event = anyio.Event()
         self.until_failed: anyio.CancelScope = anyio.CancelScope()
         self._offer = offer
-        self._place = place
+        self._arguments_for = arguments_for
         self._counts = counts
         self._passed = passed
         self._secret = os.urandom(32).hex()
@@ -118,7 +118,7 @@ class Workers:
     def _start(self, number: int, tasks: TaskGroup) -> None:
         self._supervision.started(number, anyio.current_time())
         try:
-            process = WorkerProcess(lambda channel: self._place(number, channel))
+            process = WorkerProcess(lambda channel: self._arguments_for(number, channel))
         except OSError as error:
             log.error("worker %d cannot be started: %s", number, error.strerror)
             self._has_ended(number, None, FAILED)

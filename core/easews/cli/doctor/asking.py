@@ -15,7 +15,7 @@ AGENT = (
     " Chrome/131.0.0.0 Safari/537.36"
 )
 OFFER = "permessage-deflate; client_max_window_bits"
-#: A page of nobody who has to do with the server.
+#: An origin that has nothing to do with the server.
 FOREIGN = "https://foreign-origin.example"
 
 

@@ -83,8 +83,8 @@ def variant_findings(hop: Hop, protocols: Sequence[str]) -> Iterator[Finding]:
         yield _note(
             "any-origin",
             "Pages of any site may open a session",
-            "if sessions belong to a user by a cookie, a foreign page can open one in the"
-            " user's name: check Origin in the server, or in the gateway",
+            "if a cookie says whose session it is, a foreign page can open one for that user: check"
+            " Origin in the server, or in the gateway",
         )
     if hop.works("respelled") is False:
         yield _broken(

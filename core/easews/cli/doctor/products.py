@@ -10,7 +10,7 @@ from .seen import Answer, Heard
 
 
 class Sign(NamedTuple):
-    """`where` is a field, or ``body``; the product has answered if `shows` finds itself there."""
+    """The product has answered if `shows` finds its pattern in `where`: a field, or ``body``."""
 
     product: str
     where: str
@@ -21,7 +21,7 @@ def _sign(product: str, where: str, pattern: str) -> Sign:
     return Sign(product, where, re.compile(pattern, re.IGNORECASE).search)
 
 
-#: The first that fits wins: whoever is nearer to the client stands above what it passes on.
+#: The first match wins, so products that are usually nearest to the client come first.
 SIGNS = (
     _sign("Cloudflare", "server", r"^cloudflare"),
     _sign("Cloudflare", "cf-ray", r"."),
@@ -61,7 +61,7 @@ SIGNS = (
 
 
 def product_of(heard: Heard | None) -> str:
-    """The product that has answered; empty when nothing gives it away."""
+    """The product that has answered; empty when it cannot be recognised."""
     if not isinstance(heard, Answer):
         return ""
     for sign in SIGNS:

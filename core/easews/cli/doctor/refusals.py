@@ -303,8 +303,7 @@ def _page(refusal: Refusal) -> Finding | None:
         "no-websocket-here",
         "A page comes instead of a session",
         f"a page{html}{old} is the answer{same}: who answers does not know that a WebSocket is"
-        " asked"
-        " for",
+        " asked for",
     )
 
 

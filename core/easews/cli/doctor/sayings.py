@@ -1,6 +1,7 @@
 """What servers say of a handshake that arrived without one of its parts. Pure.
 
-Each has its own words for that. They betray what has reached it, whoever stands in front.
+Each server words this differently. Its words show which parts of the handshake have reached it,
+whichever proxies are in front.
 """
 
 from __future__ import annotations

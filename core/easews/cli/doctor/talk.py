@@ -131,7 +131,7 @@ class Session:
             self.gone = self.gone or self.close is None
 
     async def pump(self) -> None:
-        """Take what has come already, else what comes next."""
+        """Handle the frames that have been received, else wait for more bytes."""
         try:
             if await self._take():
                 return
@@ -159,7 +159,7 @@ class Session:
         return bool(events)
 
     def _closed(self, event: CloseConnection) -> None:
-        """A Close; or what is no frame, which wsproto tells in the same way."""
+        """A Close, or a malformed frame, for which wsproto has the same event."""
         if self._protocol.state in (ConnectionState.REMOTE_CLOSING, ConnectionState.CLOSED):
             self.close = event
         else:

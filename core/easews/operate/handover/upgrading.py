@@ -12,7 +12,7 @@ from ...observe.logs import log_event
 from ..control import UpgradeResult
 from ..gateway import Gateway
 from ..notifying import Notifier
-from ..systemd import Told
+from ..systemd import SystemdEnvironment
 from .giving import Handover
 from .protocol import HandoverFault
 from .starting import start
@@ -32,7 +32,7 @@ class Upgrader:
     """
 
     def __init__(self) -> None:
-        self.notifier: Notifier = Notifier(Told())
+        self.notifier: Notifier = Notifier(SystemdEnvironment())
         self._handover: Handover | None = None  # once it has been done
         self._wanted: anyio.Event | None = None
         self._answered = anyio.Event()

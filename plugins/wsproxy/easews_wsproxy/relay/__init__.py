@@ -26,6 +26,6 @@ timers       what is due, looked at a few times within each limit               
 sizes        how many bytes are read and held at once                                 (pure)
 sendqueue    what the kernel knows of what a peer has taken
 deadpeer     the kernel's own means of finding a dead peer
-tap          the frames in what a leg sends, for those who look on                    (pure)
+tap          the frames in what a leg sends, for taps                                 (pure)
 splice       large frames from socket to socket
 """

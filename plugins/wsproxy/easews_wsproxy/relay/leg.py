@@ -110,7 +110,7 @@ class Leg:
         self.tls = wire if isinstance(wire, TlsWire) else None
         self.fd = wire.fileno()
         self.walker = walker
-        self.taps: tuple[FrameTap, ...] = ()  # those who look on at what this leg sends
+        self.taps: tuple[FrameTap, ...] = ()  # which are shown what this leg sends
         self.lane: Lane | None = None  # where filters read the messages of this leg
         self.other: Leg
         self.loop: Loop[Any, Any] | None = None  # the one that it has entered

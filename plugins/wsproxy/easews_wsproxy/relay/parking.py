@@ -10,7 +10,7 @@ from typing import NoReturn
 
 
 class Parked:
-    """A `Wire` that neither has nor takes anything."""
+    """A `Wire` with nothing to read, which accepts no bytes."""
 
     def fileno(self) -> int:
         return -1

@@ -162,7 +162,7 @@ class Relay(Service):
         return is_here and session.client.loop is not None and packing.can_be_packed(session)
 
     def _park(self, session: RelaySession, wake: float | None = None) -> None:
-        """Take its connections out of the loop, and out of the reach of everybody."""
+        """Take its connections out of the loop, so that nothing reads or writes them."""
         sockets = []
         for leg in (session.client, session.backend):
             if leg.loop is not None:

@@ -1,4 +1,4 @@
-"""The frames in what a leg sends, for those who look on: headers, and what a message begins with.
+"""The frames in what a leg sends, for taps: headers, and the beginning of each message.
 
 A tap is shown the bytes as they were received, and keeps only the beginning of a frame. It judges
 nothing: what breaks the protocol is told as it came, and ends the tap of that leg.
