@@ -78,5 +78,6 @@ async def test_connections_are_spread_evenly() -> None:
                 stream = await anyio.connect_tcp(*listeners[0].addresses[0])
                 clients.push_async_callback(stream.aclose)
             await until(lambda: sum(counts) == 30)
-            assert max(counts) - min(counts) <= LEFT_OVER
+            # One more than another, and what it then accepts because the others have left it.
+            assert max(counts) - min(counts) <= 1 + LEFT_OVER
         await until(lambda: sum(counts) == 0)
