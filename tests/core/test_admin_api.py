@@ -23,6 +23,7 @@ from easews.operate.control import (
     Refused,
     ReloadResult,
     SessionPage,
+    State,
     Status,
     UpgradeResult,
 )
@@ -38,8 +39,11 @@ class FakeControl:
         self.error = error
         self.asked: list[Any] = []
 
+    async def state(self) -> State:
+        return "ready" if self.ready else "draining"
+
     async def status(self) -> Status:
-        known: Any = {"ready": self.ready, "state": "ready" if self.ready else "draining"}
+        known: Any = {"ready": self.ready, "state": await self.state()}
         return known  # type: ignore[no-any-return]
 
     async def config(self) -> list[object]:

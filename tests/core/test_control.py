@@ -9,14 +9,17 @@ from dataclasses import replace
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 from tests.core.test_reloading import Disk, Says, config
 
 from easews import ConfigError, Ending, Frame, Opening, Route
 from easews.config.model import AdminSpec
 from easews.errors import Problem
-from easews.operate.control import Control, NotAvailable, Refused
-from easews.operate.controlling import GatewayControl
+from easews.operate import controlling
+from easews.operate.control import Control, NotAvailable, Query, Refused, SessionState
+from easews.operate.controlling import GatewayControl, state_of
 from easews.operate.reloading import Reloader
+from easews.sessions import Session
 from easews.testing import OpenSession, Running, gateway, load_config
 
 
@@ -52,6 +55,28 @@ async def test_the_status_tells_what_is_served_and_what_is_open() -> None:
         assert status["listeners"] == [
             {"server": "s", "address": str(running.address), "tls": False}
         ]
+
+
+async def test_many_who_look_for_sessions_leave_everybody_a_turn() -> None:
+    async with controlled() as (control, running):
+        for number in range(300):
+            opened(running, f"a-{number}")
+        looked: list[Session] = []
+
+        def look(session: Session, now: float) -> SessionState:
+            looked.append(session)
+            return state_of(session, now)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(controlling, "state_of", look)
+            async with anyio.create_task_group() as tasks:
+                for _ in range(20):
+                    tasks.start_soon(control.sessions, Query(search="nobody"))
+                most = before = 0
+                while len(looked) < 20 * 300:
+                    await checkpoint()
+                    most, before = max(most, len(looked) - before), len(looked)
+        assert most <= 200
 
 
 async def test_a_session_is_told_as_plain_values() -> None:

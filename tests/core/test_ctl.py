@@ -552,6 +552,30 @@ def test_a_tap_shows_each_frame(gateway: Gateway, ctl: Ctl) -> None:
     assert [json.loads(line) for line in shown] == frames
 
 
+@pytest.mark.parametrize(
+    "lines", [b"junk\n", b"\xff\n", b"[" * 100_000 + b"\n", b'{"tapping": 1}\n']
+)
+def test_a_tap_of_another_shape_is_told_without_a_traceback(
+    gateway: Gateway, ctl: Ctl, lines: bytes
+) -> None:
+    gateway.answers["/api/v1/sessions/7a-1/tap"] = (200, lines)
+    result = ctl("tap", "7a-1")
+    assert result.exit_code == 1
+    assert "does not answer as" in result.stderr
+
+
+def test_what_a_terminal_would_obey_is_escaped(gateway: Gateway, ctl: Ctl) -> None:
+    gateway.answer("/api/v1/status", {**STATUS, "version": "\x1b[2J", "relay": "\x07"})
+    assert "\\x1b[2J" in ctl("status").stdout
+    gateway.answers["/api/v1/status"] = (409, b'{"detail": "\\u001b[2J"}')
+    assert "\\x1b[2J" in ctl("status").stderr
+
+
+def test_an_answer_that_is_nested_too_deeply_is_none(gateway: Gateway, ctl: Ctl) -> None:
+    gateway.answers["/api/v1/status"] = (200, b"[" * 100_000)
+    assert "is it another port?" in ctl("status").stderr
+
+
 def test_the_token_is_that_of_the_file_else_of_the_environment(
     gateway: Gateway, ctl: Ctl, tmp_path: Path
 ) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+import anyio
 import h11
 import pytest
 from hypothesis import given
@@ -35,6 +36,7 @@ from easews.cli.doctor.seen import (
     SessionSeen,
     TlsSeen,
 )
+from easews.cli.doctor.talk import Session
 from easews.http import Headers
 
 KEY, ACCEPT = "dGhlIHNhbXBsZSBub25jZQ==", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
@@ -56,6 +58,37 @@ WELL = Hop(
     handshakes={"browser": OPENED},
     session=SessionSeen(pong=0.001, code=1000),
 )
+
+
+class Flood:
+    """A connection on which the same comes again and again; the task gets no end of it."""
+
+    def __init__(self, data: bytes, times: int) -> None:
+        self.left = [data] * times
+
+    async def receive(self, most: int = 0) -> bytes:
+        if not self.left:
+            raise anyio.EndOfStream
+        return self.left.pop()
+
+    async def send(self, data: bytes) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    "begins",
+    [b"", b"\x02\x00", b"\x82\x7f\x00\x00\x00\x00\xff\xff\xff\xff"],
+    ids=["many", "parts", "huge"],
+)
+async def test_what_a_server_floods_the_client_with_is_not_kept(begins: bytes) -> None:
+    first = b"\x00" if begins else b"\x82"
+    frames: Any = Flood(first + b"\x7e\x40\x00" + bytes(0x4000), 1000)
+    session = Session(frames, OPENED, begins)
+    while not session.gone:
+        await session.pump()
+    assert session.malformed == ""
+    kept = sum(map(len, [*session.messages, *session._partial]))
+    assert kept == 1024 * 1024
 
 
 def refused(heard: Answer | Lost, *works: str, plain: Answer | Lost | None = None) -> Hop:

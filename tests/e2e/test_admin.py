@@ -48,6 +48,20 @@ def administered(
             yield gateway, client
 
 
+def test_one_client_cannot_take_all_connections(
+    loop: str, backend: LibraryBackend, tmp_path: Path
+) -> None:
+    with administered(loop, backend, tmp_path) as (gateway, admin), ExitStack() as stack:
+        address = LOOPBACK, admin.base_url.port or 0
+        *_, last = [
+            stack.enter_context(socket.create_connection(address, PATIENCE, ("127.0.0.2", 0)))
+            for _ in range(101)
+        ]
+        assert last.recv(1) == b""
+        gateway.log.wait_for("127.0.0.2 has 100 connections")
+        assert admin.get("/healthz").json() == {"alive": True}
+
+
 def test_sessions_are_listed_pinged_and_closed(
     loop: str, backend: LibraryBackend, tmp_path: Path
 ) -> None:

@@ -157,8 +157,8 @@ async def _health(given: Given) -> Health:
 
 
 async def _readiness(given: Given) -> object:
-    status = await given.control.status()
-    found: Readiness = {"ready": status["ready"], "state": status["state"]}
+    state = await given.control.state()
+    found: Readiness = {"ready": state == "ready", "state": state}
     return found if found["ready"] else (503, found)
 
 

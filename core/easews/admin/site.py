@@ -37,6 +37,7 @@ def config_of(spec: AdminSpec, answer: Answer) -> Config:
         "name": NAME,
         "socketMode": "0600",
         "maxConnections": 1000,
+        "maxConnectionsPerClient": 100,
         "keepAliveTimeout": "15s",
         "bodyTimeout": "10s",
         "rules": [{"paths": [{"backend": "api", "clientMaxBodySize": -1}]}],

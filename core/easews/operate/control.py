@@ -215,6 +215,9 @@ class Control(Protocol):
     Each method may raise NotAvailable.
     """
 
+    async def state(self) -> State:
+        """What the gateway is at, which costs nothing: everybody may ask for it."""
+
     async def status(self) -> Status:
         """The gateway as a whole."""
 

@@ -11,6 +11,7 @@ from importlib import metadata
 from math import isinf
 from typing import TYPE_CHECKING, Any
 
+import anyio
 from anyio.lowlevel import checkpoint
 
 from ..messages import MAX_REASON, is_close_code
@@ -25,6 +26,7 @@ from .control import (
     ReloadResult,
     SessionPage,
     SessionState,
+    State,
     Status,
     UpgradeResult,
 )
@@ -67,6 +69,11 @@ class GatewayControl:
         self._upgrader = upgrader
         self._follows = follows
         self._started = time.time()
+        self._looking = anyio.Lock()
+
+    async def state(self) -> State:
+        """What the gateway is at."""
+        return self._gateway.state
 
     async def status(self) -> Status:
         """The gateway as a whole."""
@@ -105,8 +112,9 @@ class GatewayControl:
         return [pool_state(running, now) for running in running_pools(self._gateway.owners())]
 
     async def sessions(self, query: Query) -> SessionPage:
-        """Some of the open sessions."""
-        return page([state async for state in self._chosen(query)], query)
+        """Some of the open sessions. One call at a time, so that others get their turn soon."""
+        async with self._looking:
+            return page([state async for state in self._chosen(query)], query)
 
     async def session(self, id: str) -> SessionState | None:
         """An open session; None when there is none with this id."""

@@ -21,6 +21,7 @@ from .control import (
     ReloadResult,
     SessionPage,
     SessionState,
+    State,
     Status,
     UpgradeResult,
 )
@@ -47,6 +48,11 @@ class WorkersControl:
         self._reloader = reloader
         self._combine = combine
         self._started = time.time()
+
+    async def state(self) -> State:
+        """What the workers are at, as long as one answers."""
+        await self._ask("state")
+        return self._workers.state
 
     async def status(self) -> Status:
         """The gateway as a whole."""

@@ -56,7 +56,7 @@ _CODE = "import sys; sys.path[:] = {path!r}; from easews.operate.worker import m
 #: What other processes may ask of the gateway in this one.
 _ASKED = (
     *("status", "config", "pools", "sessions", "session", "close", "ping"),
-    *("drain_server", "undrain_server", "tap"),
+    *("drain_server", "undrain_server", "tap", "state"),
 )
 
 

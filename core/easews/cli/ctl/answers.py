@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -43,6 +43,18 @@ def show(value: object, as_json: bool, text: Callable[[], str]) -> None:
     if as_json:
         say(json.dumps(value, indent=2))
         return
+    _say_as_known(text)
+
+
+def show_line(value: Any, as_json: bool, text: Callable[[Any], str]) -> None:
+    """Print one of many values, in one line."""
+    if as_json:
+        say(json.dumps(value))
+        return
+    _say_as_known(lambda: text(value))
+
+
+def _say_as_known(text: Callable[[], str]) -> None:
     try:
         say(text())
     except (KeyError, TypeError, AttributeError, ValueError) as error:

@@ -13,6 +13,7 @@ import httpcore
 
 from ...config.admin import token_in
 from ...errors import EasewsError, why_unreadable
+from ..report import printable
 from .address import Endpoint
 
 #: Seconds for an answer; a reload reads and checks a large config first.
@@ -75,6 +76,8 @@ class Admin:
                 if answer.status != 200:
                     raise self._refusal(answer.status, answer.read())
                 yield from _values(answer.iter_stream())
+        except (ValueError, RecursionError):
+            raise self._no_gateway() from None
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
             raise self._unreachable(error) from None
 
@@ -86,7 +89,7 @@ class Admin:
         content = self._checked(method, _API + path, body)
         try:
             value = json.loads(content)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise self._no_gateway() from None
         if having and not (isinstance(value, dict) and having in value):
             raise self._no_gateway()
@@ -137,13 +140,13 @@ class Admin:
     def _refusal(self, status: int, content: bytes) -> NoAnswer:
         try:
             detail = json.loads(content)["detail"]
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             return self._no_gateway()
         if status == 401:
             what = "another token" if self._token else "a token"
             how = "name its file with --token-file, or set EASEWS_TOKEN"
             return NoAnswer(f"{self._endpoint.shown} asks for {what}; {how}")
-        return NoAnswer(f"{detail} ({status})")
+        return NoAnswer(printable(f"{detail} ({status})"))
 
 
 def _quoted(address: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 import time
@@ -15,9 +14,9 @@ import typer
 from ...operate.control import SessionPage
 from ...operate.queries import EXACT, LIMIT, MOST
 from ..options import PROBLEMS, Json
-from ..report import complain, has_colour, say, summary, width_of
+from ..report import complain, has_colour, summary, width_of
 from .address import DEFAULT
-from .answers import gateway_at, show
+from .answers import gateway_at, show, show_line
 from .conditions import Conditions, conditions
 from .options import (
     Address,
@@ -196,7 +195,7 @@ def tap(
     with gateway_at(admin, token_file) as gateway:
         try:
             for frame in gateway.lines(f"/sessions/{quote(id, safe='')}/tap"):
-                say(json.dumps(frame) if as_json else frame_text(frame))
+                show_line(frame, as_json, frame_text)
                 sys.stdout.flush()
         except KeyboardInterrupt:
             pass

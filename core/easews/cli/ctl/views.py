@@ -114,10 +114,13 @@ def status_text(status: Status, now: float, width: int | None, *, colour: bool) 
         f"{one['generation']} with {summary(one['sessions'], 'session')}" for one in status["older"]
     )
     rows = [
-        ("state", painted(state, _STATES.get(state, RED), colour)),
-        ("version", f"easews {status['version']}, {status['backend']}, {status['relay']}"),
-        ("process", f"{status['pid']}, for {age(now - status['started'])}"),
-        ("generation", str(status["generation"])),
+        ("state", painted(printable(state), _STATES.get(state, RED), colour)),
+        (
+            "version",
+            printable(f"easews {status['version']}, {status['backend']}, {status['relay']}"),
+        ),
+        ("process", f"{status['pid']:d}, for {age(now - status['started'])}"),
+        ("generation", f"{status['generation']:d}"),
         ("older", older),
         ("sessions", count(status["sessions"])),
         ("draining", count(status["draining"]) if status["draining"] else ""),
@@ -133,7 +136,7 @@ def status_text(status: Status, now: float, width: int | None, *, colour: bool) 
 
 def _listener(listener: Mapping[str, Any]) -> str:
     tls = " (TLS)" if listener["tls"] else ""
-    return f"{listener['server']} at {listener['address']}{tls}"
+    return printable(f"{listener['server']} at {listener['address']}{tls}")
 
 
 def _workers(status: Status, width: int | None, colour: bool) -> list[str]:
@@ -148,7 +151,7 @@ def _workers(status: Status, width: int | None, colour: bool) -> list[str]:
         [
             str(one["number"]),
             str(one["pid"]),
-            one["state"],
+            printable(one["state"]),
             count(one["sessions"]),
             str(one["restarts"]),
         ]

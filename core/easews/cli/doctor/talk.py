@@ -34,6 +34,8 @@ from .wires import Gone, told_as_gone
 
 #: How much of an answer is looked at.
 _HEAD, _BODY = 64 * 1024, 16 * 1024
+#: How much of the messages is kept, from one that is waited for on: the rest is only counted.
+_KEPT = 1024 * 1024
 #: Seconds for which the rest of a body is waited for.
 _REST = 1.0
 _PING = b"easews doctor"
@@ -99,7 +101,7 @@ async def _body(stream: ByteStream, got: bytearray, head: ResponseHead) -> bytes
 class Session:
     """A WebSocket session behind its handshake. It answers pings and keeps what comes.
 
-    messages  those that came, in one piece each
+    messages  those that came, in one piece each, or the beginning where they are too large
     pings     how many came
     close     the Close that came, or None
     gone      whether nothing comes any more
@@ -111,6 +113,7 @@ class Session:
         extensions = [_agreed(handshake.deflate)] if handshake.deflate is not None else []
         self._protocol = Connection(ConnectionType.CLIENT, [*extensions], rest)
         self._partial: list[str | bytes] = []
+        self._room = _KEPT
         self.messages: list[str | bytes] = []
         self.pongs: int = 0
         self.pings: int = 0
@@ -166,7 +169,10 @@ class Session:
             self.gone, self.malformed = True, event.reason or "a frame is malformed"
 
     def _message(self, event: TextMessage | BytesMessage) -> None:
-        self._partial.append(event.data if isinstance(event.data, str) else bytes(event.data))
+        if self._room:
+            data = event.data if isinstance(event.data, str) else bytes(event.data)
+            self._partial.append(data[: self._room])
+            self._room -= len(self._partial[-1])
         if event.message_finished:
             parts, self._partial = self._partial, []
             text = "".join(part for part in parts if isinstance(part, str))
@@ -189,7 +195,7 @@ class Session:
 
     async def reply(self, text: str, timeout: float) -> str | None:
         """The next message after this one was sent."""
-        before = len(self.messages)
+        before, self._room = len(self.messages), _KEPT
         await self.send(Message(text))
         with anyio.move_on_after(timeout):
             while len(self.messages) == before and not self.over:
