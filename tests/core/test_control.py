@@ -18,6 +18,7 @@ from easews.errors import Problem
 from easews.operate import controlling
 from easews.operate.control import Control, NotAvailable, Query, Refused, SessionState
 from easews.operate.controlling import GatewayControl, state_of
+from easews.operate.handover.upgrading import Upgrader
 from easews.operate.reloading import Reloader
 from easews.sessions import Session
 from easews.testing import OpenSession, Running, gateway, load_config
@@ -55,6 +56,18 @@ async def test_the_status_tells_what_is_served_and_what_is_open() -> None:
         assert status["listeners"] == [
             {"server": "s", "address": str(running.address), "tls": False}
         ]
+
+
+async def test_who_asks_for_an_upgrade_during_a_stop_is_refused() -> None:
+    upgrader = Upgrader()
+    async with gateway(config("one"), Says) as running:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(upgrader.run, running.gateway)
+            await checkpoint()
+            tasks.cancel_scope.cancel()
+        with anyio.fail_after(10):
+            result = await upgrader.upgrade("a test")
+    assert (result["outcome"], result["problems"]) == ("refused", ["easews is stopping"])
 
 
 async def test_many_who_look_for_sessions_leave_everybody_a_turn() -> None:

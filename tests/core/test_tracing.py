@@ -15,14 +15,14 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased
-from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.trace import SpanKind, StatusCode, TraceState
 from tests.core.test_reload import OPEN, Says, config, end_session
 
 from easews import Context, Ending, Traffic
 from easews.config.model import Tracing
 from easews.http.traceparent import traceparent_of
 from easews.observe.tracing.export import exporter_for, provider_for
-from easews.operate.tracing import NoTracing, traced, tracing, wanted_tracing
+from easews.operate.tracing import NoTracing, _logged_by_us, traced, tracing, wanted_tracing
 from easews.testing import Running, gateway, load_config
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -249,3 +249,12 @@ def test_the_service_has_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     assert name("edge") == "edge"
     monkeypatch.setenv("OTEL_SERVICE_NAME", "mine")
     assert name() == "mine"
+
+
+def test_what_clients_write_into_tracestate_is_no_line_of_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with _logged_by_us():
+        TraceState.from_header(["=", "a=1,a=2"])
+        logging.getLogger("opentelemetry.sdk").warning("no collector")
+    assert caplog.messages == ["tracing: no collector"]

@@ -24,6 +24,8 @@ log: logging.Logger = logging.getLogger("easews")
 #: Seconds to wait at the end for a collector that does not take the last spans.
 FLUSH_SECONDS = 2.0
 _PACKAGE = "opentelemetry.exporter.otlp.proto.http"
+#: The logger of those who parse headers.
+_ABOUT_CLIENTS = "opentelemetry.trace.span"
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 
 
@@ -97,10 +99,13 @@ def traced(gateway: Gateway, provider: TracerProvider) -> Iterator[None]:
 
 
 class _Forward(logging.Handler):
-    """Logs as ours what OpenTelemetry has to say, such as that a collector cannot be reached."""
+    """Logs as ours what OpenTelemetry has to say, such as that a collector cannot be reached, but
+    not what clients have written into `tracestate`.
+    """
 
     def emit(self, record: logging.LogRecord) -> None:
-        log.log(record.levelno, "tracing: %s", record.getMessage())
+        if record.name != _ABOUT_CLIENTS:
+            log.log(record.levelno, "tracing: %s", record.getMessage())
 
 
 @contextmanager

@@ -23,6 +23,7 @@ log: logging.Logger = logging.getLogger("easews")
 _FIRST = 1
 #: Seconds that whoever has asked over the admin interface has to read the answer.
 ANSWER_PATIENCE, LOOK = 2.0, 0.02
+STOPPING = "easews is stopping"
 
 
 class Upgrader:
@@ -36,7 +37,7 @@ class Upgrader:
         self._handover: Handover | None = None  # once it has been done
         self._wanted: anyio.Event | None = None
         self._answered = anyio.Event()
-        self._result: UpgradeResult = _refused("easews is stopping")
+        self._result: UpgradeResult = _refused(STOPPING)
 
     def ask(self, why: str) -> None:
         """Upgrade soon. Who asks while an upgrade goes on has asked for that one."""
@@ -51,7 +52,19 @@ class Upgrader:
         return self._result
 
     async def run(self, gateway: Gateway) -> None:
-        """Upgrade when somebody asks; return once a new process has taken over."""
+        """Upgrade when somebody asks; return once a new process has taken over.
+
+        Who asks later, or when this was cancelled, is refused.
+        """
+        try:
+            await self._run(gateway)
+        finally:
+            self._wanted = None
+            if self._handover is None:
+                self._result = _refused(STOPPING)
+            self._answered.set()
+
+    async def _run(self, gateway: Gateway) -> None:
         while self._handover is None:
             self._wanted, self._answered = anyio.Event(), anyio.Event()
             await self._wanted.wait()
