@@ -22,7 +22,15 @@ from easews import Context, Ending, Traffic
 from easews.config.model import Tracing
 from easews.http.traceparent import traceparent_of
 from easews.observe.tracing.export import exporter_for, provider_for
-from easews.operate.tracing import NoTracing, _logged_by_us, traced, tracing, wanted_tracing
+from easews.operate.stopping import GRACE
+from easews.operate.tracing import (
+    FLUSH_SECONDS,
+    NoTracing,
+    _logged_by_us,
+    traced,
+    tracing,
+    wanted_tracing,
+)
 from easews.testing import Running, gateway, load_config
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -258,3 +266,7 @@ def test_what_clients_write_into_tracestate_is_no_line_of_the_log(
         TraceState.from_header(["=", "a=1,a=2"])
         logging.getLogger("opentelemetry.sdk").warning("no collector")
     assert caplog.messages == ["tracing: no collector"]
+
+
+def test_the_last_spans_are_given_up_before_the_process_is_ended_by_force() -> None:
+    assert FLUSH_SECONDS <= GRACE / 2

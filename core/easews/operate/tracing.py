@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 log: logging.Logger = logging.getLogger("easews")
 
-#: Seconds to wait at the end for a collector that does not take the last spans.
-FLUSH_SECONDS = 2.0
+#: Seconds to wait at the end for a collector that does not take the last spans. After
+#: `stopping.GRACE` the process would be ended, with a status that tells of a fault.
+FLUSH_SECONDS = 1.0
 _PACKAGE = "opentelemetry.exporter.otlp.proto.http"
 #: The logger of those who parse headers.
 _ABOUT_CLIENTS = "opentelemetry.trace.span"
