@@ -107,6 +107,24 @@ def test_a_killed_worker_is_back_and_the_sessions_of_the_others_go_on(
                 assert all(map(echoes, (*still, *new, *rest)))
 
 
+def test_a_worker_that_is_started_again_knows_which_servers_are_drained(
+    loop: str, backend: LibraryBackend, tmp_path: Path
+) -> None:
+    admin = Admin(port := free_port())
+    text = config(free_port(), proxied("/a", backend.url))
+    options = ("--workers", "2", "--backend", loop, "--admin", f"{LOOPBACK}:{port}")
+    with running(text, tmp_path, *options) as gateway:
+        gateway.log.wait_for("worker 1 serves")
+        gateway.log.wait_for("worker 2 serves")
+        admin.ask("POST", "servers/drain", {"url": backend.url})
+        for number, pid in workers(gateway).items():
+            os.kill(pid, signal.SIGKILL)
+            while workers(gateway)[number] == pid:
+                gateway.log.wait_for_more()
+        ((server,),) = [pool["servers"] for pool in admin.ask("GET", "pools")]
+        assert server["state"] == "drained"
+
+
 @pytest.mark.parametrize("count", [2, 4])
 def test_connections_are_spread_evenly_and_no_two_requests_have_one_id(
     count: int, loop: str, backend: LibraryBackend, tmp_path: Path

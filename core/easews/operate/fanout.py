@@ -12,6 +12,7 @@ from typing import Any
 import anyio
 
 from ..errors import EasewsError
+from ..upstream.drained import drain, undrain
 from .control import (
     NOT_OPEN,
     NotAvailable,
@@ -99,11 +100,14 @@ class WorkersControl:
         return any(found for _, found in await self._ask("ping", id))
 
     async def drain_server(self, url: str) -> int:
-        """Drain a server in all workers."""
-        return sum(count for _, count in await self._ask("drain_server", url))
+        """Drain a server in all workers, and in those that start later."""
+        answers = await self._ask("drain_server", url)
+        drain(url)
+        return sum(count for _, count in answers)
 
     async def undrain_server(self, url: str) -> bool:
         """Use a server again in all workers."""
+        undrain(url)
         return any(found for _, found in await self._ask("undrain_server", url))
 
     async def reload(self) -> ReloadResult:

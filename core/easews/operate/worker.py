@@ -30,6 +30,7 @@ from ..observe.logs import writing_logs
 from ..plugins import Kinds, discover
 from ..server import Share
 from ..upstream.balance.sticky import use_secret
+from ..upstream.drained import keep_drained
 from .apart import ReadingFailed
 from .calls import Answerer, Handler
 from .controlling import GatewayControl
@@ -152,8 +153,9 @@ async def _work(arguments: WorkerArguments) -> int:
         if order is None:
             return FAILED
         try:
-            secret, generation, layout = order["args"]
+            secret, generation, layout, drained = order["args"]
             use_secret(bytes.fromhex(secret))
+            keep_drained(drained)
             worker = _Worker(arguments, channel, generation, layout, order["fds"])
             return await worker.serve(order["id"])
         except EasewsError as error:

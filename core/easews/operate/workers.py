@@ -23,6 +23,7 @@ from ..server import ServerTls
 from ..server.binding import UnixListener
 from ..server.passed import NONE_PASSED, Passed
 from ..server.sharing import ABSENT
+from ..upstream.drained import drained_servers
 from .announcing import announce
 from .calls import Gone
 from .control import State, Status, WorkerState
@@ -144,7 +145,7 @@ class Workers:
         layout, fds = offer.message(offer.sockets)
         try:
             with anyio.fail_after(PATIENCE):
-                asked = (self._secret, offer.generation, layout)
+                asked = (self._secret, offer.generation, layout, drained_servers())
                 self._announcement = await process.calls.call("serve", *asked, fds=fds)
             process.offer = offer
         except (EasewsError, OSError, TimeoutError) as error:
