@@ -30,6 +30,14 @@ def backend() -> Iterator[LibraryBackend]:
     backend.close()
 
 
+@pytest.fixture
+def own_backend() -> Iterator[LibraryBackend]:
+    """A backend for one test, which need not ask how its sessions have ended."""
+    backend = LibraryBackend()
+    yield backend
+    backend.close()
+
+
 @pytest.fixture(scope="session")
 def clean_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Python of an environment with all wheels. Tests that ask for it are in `TOGETHER`."""

@@ -160,6 +160,10 @@ class Gateway:
     def https(self, path: str) -> str:
         return f"https://localhost:{self.port}{path}"
 
+    def admin_url(self) -> str:
+        """The URL of its admin interface, once it listens."""
+        return self.out.wait_for("admin listens on ").rpartition(" ")[2]
+
     def peak_kib(self) -> int:
         """The most memory that the process has had at any time."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()

@@ -19,14 +19,6 @@ from websockets.exceptions import ConnectionClosed
 TOKEN = "an-admin-token-4711"
 
 
-@pytest.fixture
-def backend() -> Iterator[LibraryBackend]:
-    """One of its own, since nobody here asks how its sessions have ended."""
-    backend = LibraryBackend()
-    yield backend
-    backend.close()
-
-
 def text(backend: LibraryBackend, **admin: Any) -> str:
     fields = ", ".join(f"{name}: '{value}'" for name, value in admin.items() if value)
     gateway = f"---\n{{kind: Gateway, name: g, admin: {{{fields}}}}}"
@@ -42,7 +34,7 @@ def administered(
     (folder / "admin.token").chmod(0o600)
     fields = {"address": f"{LOOPBACK}:0", "tokenFile": "admin.token", **admin}
     with running(text(backend, **fields), folder, "--backend", loop, *options) as gateway:
-        url = gateway.out.wait_for("admin listens on ").rpartition(" ")[2]
+        url = gateway.admin_url()
         shown = {"Authorization": f"Bearer {TOKEN}"}
         with httpx.Client(base_url=url, headers=shown, timeout=PATIENCE) as client:
             yield gateway, client
@@ -63,10 +55,10 @@ def test_one_client_cannot_take_all_connections(
 
 
 def test_sessions_are_listed_pinged_and_closed(
-    loop: str, backend: LibraryBackend, tmp_path: Path
+    loop: str, own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
     with (
-        administered(loop, backend, tmp_path) as (gateway, admin),
+        administered(loop, own_backend, tmp_path) as (gateway, admin),
         connect(gateway.ws("/echo/1")) as one,
         connect(gateway.ws("/echo/2")) as other,
     ):
@@ -95,9 +87,9 @@ def test_sessions_are_listed_pinged_and_closed(
 
 
 def test_a_reload_is_asked_for_and_its_result_told(
-    loop: str, backend: LibraryBackend, tmp_path: Path
+    loop: str, own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
-    with administered(loop, backend, tmp_path) as (_, admin):
+    with administered(loop, own_backend, tmp_path) as (_, admin):
         file = tmp_path / "config.yaml"
         before = file.read_text()
         assert admin.post("/api/v1/reload", json={}).json()["outcome"] == "unchanged"
@@ -115,9 +107,9 @@ def test_a_reload_is_asked_for_and_its_result_told(
 
 
 def test_health_needs_no_token_and_all_else_does(
-    loop: str, backend: LibraryBackend, tmp_path: Path
+    loop: str, own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
-    with administered(loop, backend, tmp_path) as (_, admin):
+    with administered(loop, own_backend, tmp_path) as (_, admin):
         del admin.headers["Authorization"]
         assert admin.get("/healthz").status_code == 200
         assert admin.get("/readyz").json() == {"ready": True, "state": "ready"}
@@ -128,10 +120,12 @@ def test_health_needs_no_token_and_all_else_does(
 
 
 def test_a_unix_socket_is_for_its_own_user(
-    loop: str, backend: LibraryBackend, tmp_path: Path
+    loop: str, own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
     path = tmp_path / "admin.sock"
-    with running(text(backend), tmp_path, "--backend", loop, "--admin", f"unix:{path}") as gateway:
+    with running(
+        text(own_backend), tmp_path, "--backend", loop, "--admin", f"unix:{path}"
+    ) as gateway:
         gateway.out.wait_for(f"admin listens on unix:{path}")
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         with httpx.Client(transport=httpx.HTTPTransport(uds=str(path))) as admin:
@@ -140,19 +134,19 @@ def test_a_unix_socket_is_for_its_own_user(
 
 
 def test_no_secret_is_told(
-    loop: str, backend: LibraryBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    loop: str, own_backend: LibraryBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     secrets = [TOKEN, "literal-4711-secret", "variable-4712-secret", "sticky-4713-secret"]
     monkeypatch.setenv("ROOM", secrets[2])
     stamp = {"X-Api-Key": secrets[1], "X-Room": "${ROOM}"}
     sticky = {"stickySession": {"mode": "DurationBased", "secret": secrets[3]}}
-    route = proxied("/secret", backend.url, loadBalance=sticky)
+    route = proxied("/secret", own_backend.url, loadBalance=sticky)
     adaptor = {"kind": "RequestAdaptor", "name": "stamp", "header": {"set": stamp}}
     route = replace(route, filters=[adaptor, *route.filters])
     text = config(free_port(), route)
     text += f"---\n{{kind: Gateway, name: g, admin: {{address: '{LOOPBACK}:0', token: {TOKEN}}}}}"
     with running(text, tmp_path, "--backend", loop) as gateway:
-        url = gateway.out.wait_for("admin listens on ").rpartition(" ")[2]
+        url = gateway.admin_url()
         shown = {"Authorization": f"Bearer {TOKEN}"}
         with httpx.Client(base_url=url, headers=shown, timeout=PATIENCE) as admin:
             (tmp_path / "config.yaml").write_text(text.replace("stamp", "stemp", 1))
@@ -170,9 +164,9 @@ def test_no_secret_is_told(
 
 
 def test_clients_that_send_nothing_hurt_nobody(
-    loop: str, backend: LibraryBackend, tmp_path: Path
+    loop: str, own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
-    with administered(loop, backend, tmp_path) as (gateway, admin), ExitStack() as idle:
+    with administered(loop, own_backend, tmp_path) as (gateway, admin), ExitStack() as idle:
         for _ in range(50):
             slow = idle.enter_context(
                 socket.create_connection((LOOPBACK, admin.base_url.port), PATIENCE)
@@ -189,12 +183,12 @@ def test_clients_that_send_nothing_hurt_nobody(
     [(None, "cannot be read"), ("short", "no token of 16"), ("\xff" * 20, "no token of 16")],
 )
 def test_a_token_file_without_a_token_is_told(
-    backend: LibraryBackend, tmp_path: Path, content: str | None, told: str
+    own_backend: LibraryBackend, tmp_path: Path, content: str | None, told: str
 ) -> None:
     if content is not None:
         (tmp_path / "admin.token").write_text(content, "latin-1")
     file = tmp_path / "config.yaml"
-    file.write_text(text(backend, address=f"{LOOPBACK}:0", tokenFile="admin.token"))
+    file.write_text(text(own_backend, address=f"{LOOPBACK}:0", tokenFile="admin.token"))
     gateway = Gateway(file)
     try:
         assert gateway.wait() == 1
@@ -204,20 +198,22 @@ def test_a_token_file_without_a_token_is_told(
 
 
 def test_a_token_that_everybody_may_read_is_warned_of(
-    loop: str, backend: LibraryBackend, tmp_path: Path
+    loop: str, own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
     token = tmp_path / "open.token"
     token.write_text(TOKEN)
     token.chmod(0o644)
-    with administered(loop, backend, tmp_path, tokenFile="open.token") as (gateway, _):
+    with administered(loop, own_backend, tmp_path, tokenFile="open.token") as (gateway, _):
         gateway.log.wait_for("WARNING", "everybody may read", "open.token")
 
 
-def test_an_address_in_use_is_told_with_its_place(backend: LibraryBackend, tmp_path: Path) -> None:
+def test_an_address_in_use_is_told_with_its_place(
+    own_backend: LibraryBackend, tmp_path: Path
+) -> None:
     with socket.create_server((LOOPBACK, 0)) as taken:
         port = taken.getsockname()[1]
         file = tmp_path / "config.yaml"
-        file.write_text(text(backend, address=f"{LOOPBACK}:{port}"))
+        file.write_text(text(own_backend, address=f"{LOOPBACK}:{port}"))
         gateway = Gateway(file)
         try:
             assert gateway.wait() == 1
@@ -233,10 +229,10 @@ def test_an_address_in_use_is_told_with_its_place(backend: LibraryBackend, tmp_p
     ("address", "told"), [("0.0.0.0:0", "there is no token"), ("127.0.0.1", "no address to listen")]
 )
 def test_an_address_that_will_not_do_is_a_wrong_command_line(
-    backend: LibraryBackend, tmp_path: Path, address: str, told: str
+    own_backend: LibraryBackend, tmp_path: Path, address: str, told: str
 ) -> None:
     file = tmp_path / "config.yaml"
-    file.write_text(config(free_port(), proxied("/echo", backend.url)))
+    file.write_text(config(free_port(), proxied("/echo", own_backend.url)))
     gateway = Gateway(file, "--admin", address)
     try:
         assert gateway.wait() == 2

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -19,14 +18,6 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
 STEPS = 120
-
-
-@pytest.fixture
-def backend() -> Iterator[LibraryBackend]:
-    """One of its own, since nobody here asks how its sessions have ended."""
-    backend = LibraryBackend()
-    yield backend
-    backend.close()
 
 
 class Crowd:
@@ -76,13 +67,13 @@ class Crowd:
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_api_metrics_and_log_agree_after_a_random_run(
-    loop: str, backend: LibraryBackend, tmp_path: Path, seed: int
+    loop: str, own_backend: LibraryBackend, tmp_path: Path, seed: int
 ) -> None:
-    text = config(free_port(), proxied("/echo", backend.url))
+    text = config(free_port(), proxied("/echo", own_backend.url))
     text += f"---\n{{kind: Gateway, name: g, admin: {{address: '{LOOPBACK}:0'}}}}"
     options = ("--backend", loop, "--log-format", "json")
     with running(text, tmp_path, *options) as gateway, ExitStack() as stack:
-        url = gateway.out.wait_for("admin listens on ").rpartition(" ")[2]
+        url = gateway.admin_url()
         with httpx.Client(base_url=url, timeout=PATIENCE) as admin:
             crowd = Crowd(gateway.ws(""), admin, stack, seed)
             for _ in range(STEPS):

@@ -24,14 +24,6 @@ negative_data_rejection.expected-statuses = ["4xx", 501]
 LEFT_OUT = "^(upgrade|tapSession)$"
 
 
-@pytest.fixture
-def backend() -> Iterator[LibraryBackend]:
-    """One of its own, since nobody here asks how its sessions have ended."""
-    backend = LibraryBackend()
-    yield backend
-    backend.close()
-
-
 @contextmanager
 def administered(backend: LibraryBackend, folder: Path, token: str) -> Iterator[str]:
     """The URL of an admin interface, with some sessions open."""
@@ -41,7 +33,7 @@ def administered(backend: LibraryBackend, folder: Path, token: str) -> Iterator[
     with running(text, folder) as gateway, ExitStack() as sessions:
         for number in range(3):
             sessions.enter_context(connect(gateway.ws(f"/echo/{number}")))
-        yield gateway.out.wait_for("admin listens on ").rpartition(" ")[2]
+        yield gateway.admin_url()
 
 
 def schemathesis(url: str, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
@@ -57,9 +49,9 @@ def schemathesis(url: str, folder: Path, *options: str) -> subprocess.CompletedP
 @pytest.mark.slow
 @pytest.mark.parametrize("token", ["", TOKEN])
 def test_all_answers_are_as_the_document_says(
-    backend: LibraryBackend, tmp_path: Path, token: str
+    own_backend: LibraryBackend, tmp_path: Path, token: str
 ) -> None:
-    with administered(backend, tmp_path, token) as url:
+    with administered(own_backend, tmp_path, token) as url:
         shown = ["--header", f"Authorization: Bearer {token}"] if token else []
         done = schemathesis(url, tmp_path, *shown)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -68,9 +60,9 @@ def test_all_answers_are_as_the_document_says(
 
 @pytest.mark.slow
 def test_without_the_token_nothing_that_is_asked_gets_in(
-    backend: LibraryBackend, tmp_path: Path
+    own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
-    with administered(backend, tmp_path, TOKEN) as url:
+    with administered(own_backend, tmp_path, TOKEN) as url:
         headers = {"Authorization": f"Bearer {TOKEN}"}
         document = httpx.get(f"{url}/api/v1/openapi.json", headers=headers, timeout=PATIENCE)
         for path, methods in document.json()["paths"].items():

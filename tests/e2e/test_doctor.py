@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -55,11 +56,13 @@ def remedy(report: Any, code: str) -> str:
 
 
 @contextmanager
-def nginx(backend: int, folder: Path, *changes: tuple[str, str]) -> Iterator[str]:
-    """nginx in front of that port, with these texts of a good config replaced."""
+def proxy(
+    name: str, config: str, backend: int, folder: Path, *changes: tuple[str, str]
+) -> Iterator[str]:
+    """A proxy in front of that port, with these texts of a good config replaced."""
     port = free_port()
-    command = proxies.COMMANDS["nginx"](port, backend, folder)
-    file = folder / "nginx.conf"
+    command = proxies.COMMANDS[name](port, backend, folder)
+    file = folder / config
     text = file.read_text()
     for old, new in changes:
         assert old in text
@@ -69,19 +72,8 @@ def nginx(backend: int, folder: Path, *changes: tuple[str, str]) -> Iterator[str
         yield f"ws://{LOOPBACK}:{port}"
 
 
-@contextmanager
-def haproxy(backend: int, folder: Path, *changes: tuple[str, str]) -> Iterator[str]:
-    """HAProxy in front of that port, with these texts of a good config replaced."""
-    port = free_port()
-    command = proxies.COMMANDS["haproxy"](port, backend, folder)
-    file = folder / "haproxy.cfg"
-    text = file.read_text()
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new)
-    file.write_text(text)
-    with serving(command, port):
-        yield f"ws://{LOOPBACK}:{port}"
+nginx = partial(proxy, "nginx", "nginx.conf")
+haproxy = partial(proxy, "haproxy", "haproxy.cfg")
 
 
 Act = Callable[[socket.socket, str], None]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -20,14 +19,6 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 SESSIONS, WINDOW = 200, 4
 #: What each session sends again and again: too much for one read.
 TEXT = "x" * 100_000
-
-
-@pytest.fixture
-def backend() -> Iterator[LibraryBackend]:
-    """One of its own, since nobody here asks how its sessions have ended."""
-    backend = LibraryBackend()
-    yield backend
-    backend.close()
 
 
 def text(backend: LibraryBackend, drain: str) -> str:
@@ -47,7 +38,7 @@ async def send_until_closed(ws: ClientConnection) -> tuple[int | None, float]:
 
 
 def test_a_stop_under_load_gives_every_client_its_close_and_spreads_them(
-    loop: str, backend: LibraryBackend, tmp_path: Path
+    loop: str, own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
     async def ended(url: str, stop: asyncio.Event) -> list[tuple[int | None, float]]:
         async with AsyncExitStack() as stack:
@@ -60,7 +51,7 @@ def test_a_stop_under_load_gives_every_client_its_close_and_spreads_them(
             return await asyncio.wait_for(asyncio.gather(*tasks), PATIENCE)
 
     drain = f"{{window: {WINDOW}s, code: 1012, deadline: 30s}}"
-    with running(text(backend, drain), tmp_path, "--backend", loop) as gateway:
+    with running(text(own_backend, drain), tmp_path, "--backend", loop) as gateway:
 
         async def stop_when_open() -> list[tuple[int | None, float]]:
             stop = asyncio.Event()
@@ -82,11 +73,11 @@ def test_a_stop_under_load_gives_every_client_its_close_and_spreads_them(
 
 
 def test_it_is_not_ready_during_the_delay_and_serves_all_the_same(
-    loop: str, backend: LibraryBackend, tmp_path: Path
+    loop: str, own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
     drain = "{delay: 1h}"
-    with running(text(backend, drain), tmp_path, "--backend", loop) as gateway:
-        admin = gateway.out.wait_for("admin listens on ").rpartition(" ")[2]
+    with running(text(own_backend, drain), tmp_path, "--backend", loop) as gateway:
+        admin = gateway.admin_url()
         with httpx.Client(base_url=admin, timeout=PATIENCE) as client:
             assert client.get("/readyz").status_code == 200
             gateway.terminate()
@@ -103,15 +94,17 @@ def test_it_is_not_ready_during_the_delay_and_serves_all_the_same(
 
 
 def test_a_server_is_drained_and_used_again(
-    loop: str, backend: LibraryBackend, tmp_path: Path
+    loop: str, own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
-    with running(text(backend, "{code: 1012, window: 0}"), tmp_path, "--backend", loop) as gateway:
-        admin = gateway.out.wait_for("admin listens on ").rpartition(" ")[2]
+    with running(
+        text(own_backend, "{code: 1012, window: 0}"), tmp_path, "--backend", loop
+    ) as gateway:
+        admin = gateway.admin_url()
         with (
             httpx.Client(base_url=f"{admin}/api/v1", timeout=PATIENCE) as client,
             connect(gateway.ws("/ws")) as ws,
         ):
-            named = {"url": backend.url}
+            named = {"url": own_backend.url}
             assert client.post("/servers/drain", json=named).json() == {"sessions": 1}
             with pytest.raises(ConnectionClosed) as closed:
                 ws.recv(PATIENCE)

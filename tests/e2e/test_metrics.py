@@ -59,7 +59,7 @@ def measured(folder: Path) -> Iterator[tuple[Gateway, httpx.Client]]:
         }
         text = f"{config(free_port(), *routes)}---\n{json.dumps(objects)}\n"
         with running(text, folder) as gateway:
-            at = gateway.out.wait_for("admin listens on ").rpartition(" ")[2]
+            at = gateway.admin_url()
             with httpx.Client(base_url=at, timeout=PATIENCE) as admin:
                 yield gateway, admin
 

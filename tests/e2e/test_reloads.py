@@ -39,14 +39,6 @@ GROWTH = 8192
 
 
 @pytest.fixture
-def backend() -> Iterator[LibraryBackend]:
-    """One of its own, since nobody here asks how its sessions have ended."""
-    backend = LibraryBackend()
-    yield backend
-    backend.close()
-
-
-@pytest.fixture
 def many() -> Iterator[str]:
     """The URL of a backend for many sessions, and descriptors for as many clients."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -86,10 +78,10 @@ def reload(gateway: Gateway, *told: str) -> None:
 
 
 def test_sighup_reloads_and_a_faulty_config_changes_nothing(
-    loop: str, backend: LibraryBackend, tmp_path: Path
+    loop: str, own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
     port = free_port()
-    text = config(port, *texts(backend, "/a", "/b")) + (
+    text = config(port, *texts(own_backend, "/a", "/b")) + (
         "---\n{kind: Gateway, name: g, drain: {window: 1s, code: 1012}}"
     )
     with (
@@ -103,7 +95,9 @@ def test_sighup_reloads_and_a_faulty_config_changes_nothing(
         reload(gateway, "ERROR not reloaded, generation 1 goes on")
         gateway.log.wait_for("ERROR", "config.yaml:", "unknown key 'clientMaxBodySise'")
 
-        only_a = config(port, *texts(backend, "/a", "/c")) + text[text.index("---\n{kind: Gate") :]
+        only_a = (
+            config(port, *texts(own_backend, "/a", "/c")) + text[text.index("---\n{kind: Gate") :]
+        )
         save(tmp_path, only_a)
         reload(gateway, "reloaded generation=2", "pathPrefix /b removed", "draining=1", "older=")
         with pytest.raises(ConnectionClosed) as closed:
@@ -118,11 +112,11 @@ def test_sighup_reloads_and_a_faulty_config_changes_nothing(
 
 
 def test_another_port_is_opened_and_the_old_one_closed(
-    loop: str, backend: LibraryBackend, tmp_path: Path
+    loop: str, own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
     old, new = free_port(), free_port()
-    with running(config(old, *texts(backend, "/a")), tmp_path, "--backend", loop) as gateway:
-        save(tmp_path, config(new, *texts(backend, "/a")))
+    with running(config(old, *texts(own_backend, "/a")), tmp_path, "--backend", loop) as gateway:
+        save(tmp_path, config(new, *texts(own_backend, "/a")))
         reload(gateway, "reloaded generation=2", f"listens on {LOOPBACK}:{new}")
         with pytest.raises(ConnectionRefusedError):
             connect(f"ws://{LOOPBACK}:{old}/a")
@@ -132,15 +126,15 @@ def test_another_port_is_opened_and_the_old_one_closed(
 
 
 def test_watch_reloads_what_is_saved_and_files_that_filters_read(
-    loop: str, backend: LibraryBackend, tmp_path: Path
+    loop: str, own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
     port = free_port()
     schema = tmp_path / "schema.json"
     schema.write_text('{"type": "string"}')
     validator = {"kind": "MessageValidator", "name": "valid", "schemaFile": "schema.json"}
-    text = config(port, *texts(backend, "/a", filters={"/a": [validator]}))
+    text = config(port, *texts(own_backend, "/a", filters={"/a": [validator]}))
     with running(text, tmp_path, "--backend", loop, "--watch") as gateway:
-        save(tmp_path, config(port, *texts(backend, "/a", "/b", filters={"/a": [validator]})))
+        save(tmp_path, config(port, *texts(own_backend, "/a", "/b", filters={"/a": [validator]})))
         gateway.log.wait_for("config.yaml: the config is read again")
         gateway.log.wait_for("reloaded generation=2", "pathPrefix /b added")
         schema.write_text('{"type": "number"}')

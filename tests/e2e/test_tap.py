@@ -20,14 +20,6 @@ LARGE = 1024 * 1024
 Sent = str | bytes | list[str]
 
 
-@pytest.fixture
-def backend() -> Iterator[LibraryBackend]:
-    """One of its own, since nobody here asks how its sessions have ended."""
-    backend = LibraryBackend()
-    yield backend
-    backend.close()
-
-
 @contextmanager
 def administered(
     loop: str, backend: LibraryBackend, folder: Path, tap: str
@@ -36,7 +28,7 @@ def administered(
     text = config(free_port(), proxied("/", backend.url))
     text += f"---\n{{kind: Gateway, name: g, admin: {{address: '{LOOPBACK}:0', tap: '{tap}'}}}}"
     with running(text, folder, "--backend", loop) as gateway:
-        url = gateway.out.wait_for("admin listens on ").rpartition(" ")[2]
+        url = gateway.admin_url()
         with httpx.Client(base_url=url, timeout=PATIENCE) as client:
             yield gateway, client
 
@@ -67,10 +59,10 @@ def told(admin: httpx.Client, ws: ClientConnection, *messages: Sent) -> list[dic
 
 @pytest.mark.parametrize("tap", ["headers", "payload"])
 def test_frames_are_told_from_the_first_to_the_close(
-    loop: str, backend: LibraryBackend, tmp_path: Path, tap: str
+    loop: str, own_backend: LibraryBackend, tmp_path: Path, tap: str
 ) -> None:
     with (
-        administered(loop, backend, tmp_path, tap) as (gateway, admin),
+        administered(loop, own_backend, tmp_path, tap) as (gateway, admin),
         connect(gateway.ws("/echo"), compression=None, max_size=None) as ws,
     ):
         spoken(ws, "before anybody looks")
@@ -94,10 +86,10 @@ def test_frames_are_told_from_the_first_to_the_close(
 
 
 def test_compressed_frames_are_told_with_their_size_on_the_wire(
-    loop: str, backend: LibraryBackend, tmp_path: Path
+    loop: str, own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
     with (
-        administered(loop, backend, tmp_path, "payload") as (gateway, admin),
+        administered(loop, own_backend, tmp_path, "payload") as (gateway, admin),
         connect(gateway.ws("/echo")) as ws,
     ):
         frame, *_ = told(admin, ws, "a" * 1000)
@@ -106,10 +98,10 @@ def test_compressed_frames_are_told_with_their_size_on_the_wire(
 
 
 def test_a_session_goes_on_when_nobody_looks_any_more(
-    loop: str, backend: LibraryBackend, tmp_path: Path
+    loop: str, own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
     with (
-        administered(loop, backend, tmp_path, "headers") as (gateway, admin),
+        administered(loop, own_backend, tmp_path, "headers") as (gateway, admin),
         connect(gateway.ws("/echo"), compression=None, max_size=None) as ws,
     ):
         for _ in range(3):
@@ -120,10 +112,10 @@ def test_a_session_goes_on_when_nobody_looks_any_more(
 
 
 def test_a_tap_that_the_config_forbids_is_refused(
-    loop: str, backend: LibraryBackend, tmp_path: Path
+    loop: str, own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
     with (
-        administered(loop, backend, tmp_path, "off") as (gateway, admin),
+        administered(loop, own_backend, tmp_path, "off") as (gateway, admin),
         connect(gateway.ws("/echo")),
     ):
         answer = admin.get(f"/api/v1/sessions/{only_session(admin)}/tap")

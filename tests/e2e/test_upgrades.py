@@ -33,14 +33,6 @@ FAILING = Path(__file__).with_name("failing_upgrade.py")
 BATCH = 16
 
 
-@pytest.fixture
-def backend() -> Iterator[LibraryBackend]:
-    """One of its own, since nobody here asks how its sessions have ended."""
-    backend = LibraryBackend()
-    yield backend
-    backend.close()
-
-
 class Upgraded:
     """A gateway that is upgraded again and again: `pid` is that of the process in charge."""
 
@@ -174,9 +166,9 @@ def test_upgrades_under_load_lose_nothing_and_refuse_nobody(loop: str, tmp_path:
 
 
 def test_a_stop_during_an_upgrade_ends_both_processes(
-    loop: str, backend: LibraryBackend, tmp_path: Path
+    loop: str, own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
-    text = config(free_port(), proxied("/", backend.url))
+    text = config(free_port(), proxied("/", own_backend.url))
     with ExitStack() as stack:
         upgraded = stack.enter_context(upgradable(text, tmp_path, "--backend", loop))
         gateway = upgraded.gateway
@@ -190,11 +182,11 @@ def test_a_stop_during_an_upgrade_ends_both_processes(
 
 
 def test_a_server_that_is_drained_stays_so(
-    loop: str, backend: LibraryBackend, tmp_path: Path
+    loop: str, own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
     port = free_port()
     admin = f"---\n{{kind: Gateway, name: g, admin: {{address: '{LOOPBACK}:{port}'}}}}"
-    text = config(free_port(), proxied("/", backend.url)) + admin
+    text = config(free_port(), proxied("/", own_backend.url)) + admin
 
     def ask(what: str, body: object = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
@@ -207,11 +199,11 @@ def test_a_server_that_is_drained_stays_so(
         return [server["state"] for pool in ask("pools") for server in pool["servers"]]
 
     with upgradable(text, tmp_path, "--backend", loop) as upgraded:
-        ask("servers/drain", {"url": backend.url})
+        ask("servers/drain", {"url": own_backend.url})
         assert states() == ["drained"]
         upgraded.upgrade()
         assert states() == ["drained"]
-        assert ask("servers/undrain", {"url": backend.url}) == {"undrained": True}
+        assert ask("servers/undrain", {"url": own_backend.url}) == {"undrained": True}
         assert states() == ["up"]
 
 
@@ -219,9 +211,9 @@ def test_a_server_that_is_drained_stays_so(
 
 
 def test_a_faulty_config_changes_nothing(
-    loop: str, backend: LibraryBackend, tmp_path: Path
+    loop: str, own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
-    text = config(free_port(), proxied("/", backend.url))
+    text = config(free_port(), proxied("/", own_backend.url))
     with (
         upgradable(text, tmp_path, "--backend", loop) as upgraded,
         connect(upgraded.gateway.ws("/")) as ws,
@@ -241,11 +233,11 @@ def test_a_faulty_config_changes_nothing(
 
 
 def test_sessions_with_tls_stay_behind_and_drain(
-    loop: str, backend: LibraryBackend, tmp_path: Path
+    loop: str, own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
     plain, secure = free_port(), free_port()
     authority = Authority(tmp_path)
-    route = proxied("/", backend.url)
+    route = proxied("/", own_backend.url)
     (server,) = yaml.safe_load_all(config(secure))
     server |= {"name": "secure", **authority.fields("localhost")}
     server["rules"] = [{"paths": [route.path_entry()]}]
@@ -268,10 +260,10 @@ def test_sessions_with_tls_stay_behind_and_drain(
 
 
 def test_sessions_whose_path_is_gone_stay_behind_and_drain(
-    loop: str, backend: LibraryBackend, tmp_path: Path
+    loop: str, own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
     port = free_port()
-    stay, goes = proxied("/stays", backend.url), proxied("/goes", backend.url)
+    stay, goes = proxied("/stays", own_backend.url), proxied("/goes", own_backend.url)
     with (
         upgradable(config(port, stay, goes), tmp_path, "--backend", loop) as upgraded,
         connect(upgraded.gateway.ws("/stays")) as moves,
@@ -286,10 +278,10 @@ def test_sessions_whose_path_is_gone_stay_behind_and_drain(
 
 
 def test_a_server_that_listens_elsewhere_now_does_so(
-    loop: str, backend: LibraryBackend, tmp_path: Path
+    loop: str, own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
     old, new = free_port(), free_port()
-    route = proxied("/", backend.url)
+    route = proxied("/", own_backend.url)
     with (
         upgradable(config(old, route), tmp_path, "--backend", loop) as upgraded,
         connect(f"ws://{LOOPBACK}:{old}/") as moves,
@@ -304,10 +296,10 @@ def test_a_server_that_listens_elsewhere_now_does_so(
 
 
 def test_a_unix_socket_keeps_its_file_until_the_last_process_ends(
-    loop: str, backend: LibraryBackend, tmp_path: Path
+    loop: str, own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
     path = Path(f"/tmp/easews-{os.getpid()}-{loop}.sock")
-    route = proxied("/", backend.url)
+    route = proxied("/", own_backend.url)
     server = {"kind": "HTTPServer", "name": "s", "address": f"unix:{path}"}
     server |= {"rules": [{"paths": [route.path_entry()]}]}  # type: ignore[dict-item]
     text = yaml.safe_dump_all([server, route.pipeline_object()])
@@ -324,9 +316,9 @@ def test_a_unix_socket_keeps_its_file_until_the_last_process_ends(
 
 
 def test_a_kept_connection_is_told_to_close_with_its_next_answer(
-    loop: str, backend: LibraryBackend, tmp_path: Path
+    loop: str, own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
-    text = config(free_port(), proxied("/", backend.url))
+    text = config(free_port(), proxied("/", own_backend.url))
     with (
         upgradable(text, tmp_path, "--backend", loop) as upgraded,
         socket.create_connection((LOOPBACK, upgraded.gateway.port), PATIENCE) as kept,
@@ -355,11 +347,11 @@ def _ask(port: int, path: str, body: object = None) -> Any:
 
 
 def test_who_asks_over_the_admin_interface_is_told_and_the_counts_hold(
-    loop: str, backend: LibraryBackend, tmp_path: Path
+    loop: str, own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
     port = free_port()
     admin = f"---\n{{kind: Gateway, name: g, admin: {{address: '{LOOPBACK}:{port}'}}}}"
-    text = config(free_port(), proxied("/", backend.url)) + admin
+    text = config(free_port(), proxied("/", own_backend.url)) + admin
     with (
         upgradable(text, tmp_path, "--backend", loop) as upgraded,
         connect(upgraded.gateway.ws("/a")) as first,
@@ -455,9 +447,9 @@ NEW_STEPS = {1: 0, 2: 0, 3: 0, 4: 0, 5: 0, 6: BATCH, 7: BATCH, 8: BATCH}
 @pytest.mark.parametrize("how", ["kill", "hang"])
 @pytest.mark.parametrize("number", NEW_STEPS)
 def test_what_a_new_process_has_not_taken_goes_on_in_the_old_one(
-    backend: LibraryBackend, tmp_path: Path, number: int, how: str
+    own_backend: LibraryBackend, tmp_path: Path, number: int, how: str
 ) -> None:
-    with failing(f"new {number} {how}", backend, tmp_path, COUNT) as (upgraded, survived):
+    with failing(f"new {number} {how}", own_backend, tmp_path, COUNT) as (upgraded, survived):
         upgraded.gateway.log.wait_for("ERROR not upgraded, this process goes on")
     assert survived.count(True) == COUNT - NEW_STEPS[number]
     lost = upgraded.gateway.log.having("sessions had moved, and are lost with it")
@@ -466,9 +458,9 @@ def test_what_a_new_process_has_not_taken_goes_on_in_the_old_one(
 
 @pytest.mark.parametrize(("how", "lost"), [("odd-ready", 0), ("odd-taken", BATCH)])
 def test_messages_that_nobody_understands_end_the_upgrade_only(
-    backend: LibraryBackend, tmp_path: Path, how: str, lost: int
+    own_backend: LibraryBackend, tmp_path: Path, how: str, lost: int
 ) -> None:
-    with failing(f"new 0 {how}", backend, tmp_path, COUNT) as (upgraded, survived):
+    with failing(f"new 0 {how}", own_backend, tmp_path, COUNT) as (upgraded, survived):
         upgraded.gateway.log.wait_for("ERROR not upgraded, this process goes on")
     assert survived.count(True) >= COUNT - lost
 
@@ -480,9 +472,9 @@ OLD_STEPS = {1: 0, 2: 0, 3: 0, 4: 0, 5: BATCH, 6: BATCH, 7: BATCH, 8: COUNT, 9: 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", OLD_STEPS)
 def test_what_a_new_process_has_got_goes_on_when_the_old_one_is_killed(
-    backend: LibraryBackend, tmp_path: Path, number: int
+    own_backend: LibraryBackend, tmp_path: Path, number: int
 ) -> None:
-    with failing(f"old {number} kill", backend, tmp_path, COUNT) as (upgraded, survived):
+    with failing(f"old {number} kill", own_backend, tmp_path, COUNT) as (upgraded, survived):
         upgraded.gateway.process.wait(PATIENCE)
         until = time.monotonic() + PATIENCE
         while len(upgraded.gateway.out.having("listens on")) < 2 and time.monotonic() < until:
@@ -493,9 +485,9 @@ def test_what_a_new_process_has_got_goes_on_when_the_old_one_is_killed(
 
 
 def test_a_stop_while_the_new_process_starts_ends_both(
-    backend: LibraryBackend, tmp_path: Path
+    own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
-    text = config(free_port(), proxied("/", backend.url))
+    text = config(free_port(), proxied("/", own_backend.url))
     file = tmp_path / "fault"
     file.write_text("new 1 hang")
     (tmp_path / "config.yaml").write_text(text)
@@ -518,9 +510,9 @@ def test_a_stop_while_the_new_process_starts_ends_both(
 
 @pytest.mark.parametrize("what", ["other-relay", "other-engine"])
 def test_a_state_of_another_version_stays_behind_and_drains(
-    backend: LibraryBackend, tmp_path: Path, what: str
+    own_backend: LibraryBackend, tmp_path: Path, what: str
 ) -> None:
-    with failing(f"nobody 0 {what}", backend, tmp_path, 3) as (upgraded, survived):
+    with failing(f"nobody 0 {what}", own_backend, tmp_path, 3) as (upgraded, survived):
         upgraded.gateway.log.wait_for("the new process has another version of")
         upgraded.gateway.log.wait_for("handed over", "moved=0", "kept_behind=3")
         assert upgraded.gateway.wait() == 0
@@ -528,9 +520,9 @@ def test_a_state_of_another_version_stays_behind_and_drains(
 
 
 def test_a_new_process_with_too_few_files_takes_what_it_has_room_for(
-    backend: LibraryBackend, tmp_path: Path
+    own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
-    with failing("nobody 0 few-files", backend, tmp_path, COUNT) as (upgraded, survived):
+    with failing("nobody 0 few-files", own_backend, tmp_path, COUNT) as (upgraded, survived):
         upgraded.gateway.log.wait_for("the limit of open files is reached in the new process")
         upgraded.gateway.log.wait_for("handed over")
         assert upgraded.gateway.wait() == 0

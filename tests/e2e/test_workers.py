@@ -27,14 +27,6 @@ from websockets.sync.client import ClientConnection
 UNEVEN = 0.25
 
 
-@pytest.fixture
-def backend() -> Iterator[LibraryBackend]:
-    """One of its own, since nobody here asks how its sessions have ended."""
-    backend = LibraryBackend()
-    yield backend
-    backend.close()
-
-
 @pytest.fixture(params=["asyncio", "uvloop", "trio"])
 def event_loop(request: pytest.FixtureRequest) -> str:
     """What the workers and their parent run on."""
@@ -87,9 +79,9 @@ def wait_until_gone(pids: Iterable[int]) -> None:
 
 
 def test_a_killed_worker_is_back_and_the_sessions_of_the_others_go_on(
-    event_loop: str, backend: LibraryBackend, tmp_path: Path
+    event_loop: str, own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
-    text = config(free_port(), proxied("/a", backend.url))
+    text = config(free_port(), proxied("/a", own_backend.url))
     options = ("--workers", "2", "--backend", event_loop)
     with running(text, tmp_path, *options) as gateway, sessions(gateway, 20) as opened:
         before = workers(gateway)
@@ -127,9 +119,9 @@ def test_a_worker_that_is_started_again_knows_which_servers_are_drained(
 
 @pytest.mark.parametrize("count", [2, 4])
 def test_connections_are_spread_evenly_and_no_two_requests_have_one_id(
-    count: int, loop: str, backend: LibraryBackend, tmp_path: Path
+    count: int, loop: str, own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
-    text = config(free_port(), proxied("/a", backend.url))
+    text = config(free_port(), proxied("/a", own_backend.url))
     options = ("--workers", str(count), "--backend", loop)
     with running(text, tmp_path, *options) as gateway, ExitStack() as stack:
         for _ in range(400):
@@ -148,10 +140,10 @@ def test_connections_are_spread_evenly_and_no_two_requests_have_one_id(
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_to_all_processes_stops_each_of_them_once(
-    number: signal.Signals, loop: str, backend: LibraryBackend, tmp_path: Path
+    number: signal.Signals, loop: str, own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
     """As a terminal sends SIGINT, and systemd SIGTERM."""
-    text = config(free_port(), proxied("/a", backend.url))
+    text = config(free_port(), proxied("/a", own_backend.url))
     options = ("--workers", "2", "--backend", loop)
     with running(text, tmp_path, *options) as gateway, sessions(gateway, 30) as opened:
         assert all(map(echoes, opened))
@@ -162,10 +154,10 @@ def test_a_signal_to_all_processes_stops_each_of_them_once(
 
 
 def test_workers_stop_when_the_process_that_has_started_them_is_killed(
-    event_loop: str, backend: LibraryBackend, tmp_path: Path
+    event_loop: str, own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
     file = tmp_path / "config.yaml"
-    file.write_text(config(free_port(), proxied("/a", backend.url)))
+    file.write_text(config(free_port(), proxied("/a", own_backend.url)))
     gateway = Gateway(file, "--workers", "2", "--backend", event_loop)
     try:
         gateway.wait_until_it_listens()
@@ -189,11 +181,11 @@ def save(folder: Path, text: str) -> None:
 
 
 def test_a_reload_reaches_all_workers_and_a_faulty_config_none(
-    loop: str, backend: LibraryBackend, tmp_path: Path
+    loop: str, own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
     port, other = free_port(), free_port()
     gone = "---\n{kind: Gateway, name: g, workers: 3, drain: {window: 0}}"
-    first = config(port, proxied("/a", backend.url), proxied("/b", backend.url)) + gone
+    first = config(port, proxied("/a", own_backend.url), proxied("/b", own_backend.url)) + gone
     with (
         running(first, tmp_path, "--backend", loop) as gateway,
         sessions(gateway, 9) as stay,
@@ -211,7 +203,7 @@ def test_a_reload_reaches_all_workers_and_a_faulty_config_none(
         go = [ws for ws in go if echoes(ws)]
         assert len(stay) + len(go) >= 8
 
-        servers = list(yaml.safe_load_all(config(port, proxied("/a", backend.url))))
+        servers = list(yaml.safe_load_all(config(port, proxied("/a", own_backend.url))))
         more = {**servers[0], "name": "other", "port": other}
         save(tmp_path, yaml.safe_dump_all([*servers, more]) + gone)
         gateway.process.send_signal(signal.SIGHUP)
@@ -273,10 +265,10 @@ class Admin:
 
 
 def test_the_admin_interface_shows_all_workers_as_one_gateway(
-    loop: str, backend: LibraryBackend, tmp_path: Path
+    loop: str, own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
     admin = Admin(port := free_port())
-    text = config(free_port(), proxied("/a", backend.url))
+    text = config(free_port(), proxied("/a", own_backend.url))
     options = ("--workers", "2", "--backend", loop, "--admin", f"{LOOPBACK}:{port}")
     with running(text, tmp_path, *options) as gateway, ExitStack() as stack:
         gateway.port = int(gateway.out.wait_for("test-server listens on ").rpartition(":")[2])
