@@ -24,10 +24,22 @@ def loop(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def backend() -> Iterator[LibraryBackend]:
-    """The backend behind /echo. No test may leave an ending in its queue."""
+    """The backend behind /echo."""
     backend = LibraryBackend()
     yield backend
     backend.close()
+
+
+@pytest.fixture(autouse=True)
+def _leaves_no_endings(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The next test that uses `backend` asks how its own sessions have ended."""
+    if "backend" not in request.fixturenames:
+        yield
+        return
+    backend: LibraryBackend = request.getfixturevalue("backend")
+    before = set(backend.sessions)
+    yield
+    backend.forget_endings(before)
 
 
 @pytest.fixture

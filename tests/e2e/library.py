@@ -6,7 +6,7 @@ import socket
 import ssl
 from http import HTTPStatus
 from queue import Queue
-from threading import Thread
+from threading import Condition, Thread
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -34,6 +34,8 @@ class LibraryBackend:
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         #: The Close code and reason that each session has ended with, as the backend saw it.
         self.endings: Queue[tuple[int | None, str | None]] = Queue()
+        self.sessions: set[ServerConnection] = set()  # those that are open
+        self._ended = Condition()
         self._server = serve(
             self._handle,
             LOOPBACK,
@@ -57,6 +59,13 @@ class LibraryBackend:
         """How the session that ended next has ended."""
         return self.endings.get(timeout=PATIENCE)
 
+    def forget_endings(self, before: set[ServerConnection]) -> None:
+        """Wait until only sessions of `before` are open, and forget how the others have ended."""
+        with self._ended:
+            self._ended.wait_for(lambda: self.sessions <= before, PATIENCE)
+        while not self.endings.empty():
+            self.endings.get()
+
     def close(self) -> None:
         self._server.shutdown()
         self._thread.join(PATIENCE)
@@ -71,13 +80,17 @@ class LibraryBackend:
             "ping": _ping,
             "parts": _send_back_in_parts,
         }.get(target.path.rpartition("/")[2], _echo)
+        self.sessions.add(ws)
         try:
             act(ws, {name: values[0] for name, values in parse_qs(target.query).items()})
         except ConnectionClosed:
             pass
         finally:
             ws.close()
-            self.endings.put((ws.close_code, ws.close_reason))
+            with self._ended:
+                self.endings.put((ws.close_code, ws.close_reason))
+                self.sessions.discard(ws)
+                self._ended.notify_all()
 
 
 Query = dict[str, str]
