@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 
 import pytest
+from tests.garbage import collect_before
 from tests.httpproxy.conftest import Stage, Staging
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -41,7 +42,7 @@ async def once(stage: Stage, request: bytes, answer: bytes, end: bytes) -> None:
 async def test_a_request_leaves_no_garbage(staging: Staging, case: str) -> None:
     async with staging(fields="maxIdleConnsPerHost: 0") as stage:
         await once(stage, *CASES[case])
-        gc.collect()
+        collect_before()
         gc.disable()
         gc.set_debug(gc.DEBUG_SAVEALL)
         try:

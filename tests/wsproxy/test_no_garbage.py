@@ -14,6 +14,7 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 from tests.e2e import raw
+from tests.garbage import collect_before
 
 from easews import Context, Filter, Response
 from easews.testing import Running, gateway
@@ -290,7 +291,7 @@ def _is_ours(item: object) -> bool:
 @contextmanager
 def no_garbage(*kinds: type) -> Iterator[None]:
     """The block leaves nothing of ours, or of these kinds, for the collector, which rests."""
-    gc.collect()
+    collect_before()
     gc.disable()
     try:
         yield
