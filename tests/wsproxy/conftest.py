@@ -482,15 +482,17 @@ def _tcp_pair() -> tuple[socket.socket, socket.socket]:
 
 @asynccontextmanager
 async def _relaying(tls: bool) -> AsyncIterator[Stage]:
-    async with anyio.create_task_group() as tasks:
-        stage = Stage(Relay(Services()), tls)
-        await tasks.start(_serve, stage.relay)
-        try:
-            yield stage
-        finally:
-            tasks.cancel_scope.cancel()
-            for peer in stage.peers:
-                peer.close()
+    stage = Stage(Relay(Services()), tls)
+    try:
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(_serve, stage.relay)
+            try:
+                yield stage
+            finally:
+                tasks.cancel_scope.cancel()
+    finally:  # later, or the relay may see them leave before it is stopped
+        for peer in stage.peers:
+            peer.close()
 
 
 async def _serve(relay: Relay, *, task_status: anyio.abc.TaskStatus[None]) -> None:
