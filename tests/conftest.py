@@ -42,6 +42,7 @@ TOGETHER = {
     "tests/e2e/test_applications.py": "applications",  # they share them
     "tests/e2e/test_browser.py": "demo",  # they install the page
     "tests/e2e/test_demo.py": "demo",
+    "tests/e2e/test_dashboard.py": "dashboard",  # they ask for the same visits
     "tests/e2e/test_chains.py": "chains",  # they share the proxies
     "tests/e2e/test_odd_requests.py": "peers",  # they share the proxies and their backend
     "tests/e2e/test_node.py": "node",  # they share a backend
