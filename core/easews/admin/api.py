@@ -36,7 +36,7 @@ class Refusing(Exception):
     def __init__(self, status: int, detail: str, headers: Iterable[tuple[str, str]] = ()) -> None:
         super().__init__(detail)
         self.status = status
-        self.headers = [*headers]
+        self.headers: list[tuple[str, str]] = [*headers]
 
 
 class Api:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 from anyio import to_thread
+from anyio.streams.memory import MemoryObjectReceiveStream
 
 from ..errors import EasewsError
 from ..net.channel import Channel, of_descriptor
@@ -110,6 +111,7 @@ class Orders:
     """
 
     def __init__(self) -> None:
+        self.signals: MemoryObjectReceiveStream[signal.Signals]
         self._put, self.signals = anyio.create_memory_object_stream[signal.Signals](inf)
         self._is_told = False
         self._is_orphan = False

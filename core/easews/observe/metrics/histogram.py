@@ -27,7 +27,7 @@ class Histogram:
     __slots__ = ("_counts", "bounds", "total")
 
     def __init__(self, bounds: Sequence[float]) -> None:
-        self.bounds = bounds
+        self.bounds: Sequence[float] = bounds
         self._counts = [0] * (len(bounds) + 1)
         self.total: float = 0.0
 
