@@ -33,11 +33,10 @@ def backend() -> Iterator[LibraryBackend]:
 @pytest.fixture(autouse=True)
 def _leaves_no_endings(request: pytest.FixtureRequest) -> Iterator[None]:
     """The next test that uses `backend` asks how its own sessions have ended."""
-    uses = "backend" in request.fixturenames
-    backend: object = request.getfixturevalue("backend") if uses else None
-    if not isinstance(backend, LibraryBackend):  # some modules have another one of this name
-        yield
+    if "backend" not in request.fixturenames or hasattr(request.module, "backend"):
+        yield  # some modules have another one of this name
         return
+    backend: LibraryBackend = request.getfixturevalue("backend")
     before = set(backend.sessions)
     yield
     backend.forget_endings(before)
