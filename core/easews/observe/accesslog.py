@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from ..filters import Context
 from ..http import Response
@@ -50,6 +51,20 @@ class AccessLog:
         status of 101 opens a session; 499 is a client that left before its answer, 0 an answer
         that never came. `head` is what the client has sent; filters change `ctx.request`.
         """
+        log_event(log, "request", self._fields(ctx, status, sent, seconds, head, received))
+        for listener in self._listeners:
+            listener(ctx, status, seconds)
+
+    def _fields(
+        self,
+        ctx: Context,
+        status: int,
+        sent: int,
+        seconds: float,
+        head: RequestHead | None,
+        received: int,
+    ) -> dict[str, Any]:
+        """What the log says of a request."""
         request, route = ctx.request, ctx.route
         asked = head or request
         fields = {
@@ -70,9 +85,7 @@ class AccessLog:
         }
         if ctx.labels:
             fields |= _labelled(ctx.labels)
-        log_event(log, "request", fields)
-        for listener in self._listeners:
-            listener(ctx, status, seconds)
+        return fields
 
     def session_ended(self, session: Session, ending: Ending) -> None:
         """`code` and `cause` are those of `closed_by`, who closed first."""

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from time import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..filters import Context
 from ..http import Headers
 from ..http.h1 import RequestHead
 from ..http.headers import is_header_name
 from ..templates import REQUEST, Argument, Names, as_bytes, filled, header_text, parse
-from .accesslog import AccessLog, OnRequest, flow_of, log, reason_of, without_query_values
-from .logs import LINE, log_event, timestamp
+from .accesslog import AccessLog, OnRequest, flow_of, reason_of, without_query_values
+from .logs import LINE, timestamp
 
 # Credentials, the queries of other pages, and where browsers put tokens for WebSockets.
 _LEFT_OUT = frozenset(
@@ -113,18 +113,16 @@ class FormattedAccessLog(AccessLog):
         super().__init__(listeners)
         self._parts = parse(text, NAMES)
 
-    def request(
+    def _fields(
         self,
         ctx: Context,
         status: int,
         sent: int,
         seconds: float,
-        head: RequestHead | None = None,
-        received: int = 0,
-    ) -> None:
+        head: RequestHead | None,
+        received: int,
+    ) -> dict[str, Any]:
         line = filled(self._parts, _Entry(ctx, status, sent, seconds, head, received))
         if not line.isascii():  # one character for each byte, as headers have it
             line = line.encode("latin-1", "backslashreplace").decode("utf-8", "backslashreplace")
-        log_event(log, "request", {LINE: line})
-        for listener in self._listeners:
-            listener(ctx, status, seconds)
+        return {LINE: line}
