@@ -15,8 +15,6 @@ from ...schema.units import seconds
 from ..options import FORMATS, PROBLEMS, choice
 from ..report import has_colour, say, width_of
 from .asking import Client, Field, Target, target_of
-from .hops import findings
-from .report import as_json, text
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(r"[\t -~\x80-\xff]*")
@@ -95,7 +93,9 @@ def doctor(
         fields,
     )
     from .examination import examine  # what only this command needs, loaded by it alone
+    from .hops import findings
     from .probes import Battery
+    from .report import as_json, text
     from .wires import strict_context
 
     try:
