@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
@@ -20,6 +20,9 @@ from ..config.model import (
 _ABSENT: Any = object()
 
 How = Literal["added", "removed", "changed"]
+
+#: How many problems, or changes, the log has of one config.
+MOST_TOLD = 20
 
 #: Fields of a server that are compared in a way of their own, or that follow from others.
 _NOT_NAMED = {"name", "rules", "limits", "place", "reserved", "expects_connections"}
@@ -200,3 +203,10 @@ def _admin(before: AdminSpec | None, after: AdminSpec | None) -> Iterator[Change
         before = replace(before, tap=after.tap)
     if before != after:
         yield Change("changed", "gateway", "admin", "at the next start")
+
+
+def listed(items: Iterable[object], most: int = MOST_TOLD, between: str = "; ") -> str:
+    """The first of them, and how many more there are."""
+    texts = [str(item) for item in items]
+    more = [f"and {len(texts) - most} more"] if len(texts) > most else []
+    return between.join([*texts[:most], *more])

@@ -33,6 +33,7 @@ from ..services import Services
 from ..sessions import Session, Sessions
 from ..upstream import running_pools
 from ..upstream.drained import drain, identity_of, is_drained, undrain
+from .changes import listed
 from .control import Refused, State
 from .draining import Draining
 from .reload import Plan, plan
@@ -82,13 +83,6 @@ def close_all(sockets: Sockets) -> None:
 
 def _is_at_drained(session: Session) -> bool:
     return is_drained(session.opening.backend)
-
-
-def _first(urls: Iterable[str]) -> str:
-    """The first of these URLs, in words."""
-    known = sorted(urls)
-    more = [f"and {len(known) - 5} more"] if len(known) > 5 else []
-    return ", ".join([*known[:5], *more]) or "none"
 
 
 class _Prepared(NamedTuple):
@@ -237,10 +231,10 @@ class Gateway:
         pools = [running.pool for running in running_pools(self.owners(older=True))]
         known = {server.url for pool in pools for server in pool.states()}
         if identity not in map(identity_of, known):
-            raise Refused(f"no pool has the server {url}; those that there are: {_first(known)}")
+            there_are = listed(sorted(known), 5, ", ") or "none"
+            raise Refused(f"no pool has the server {url}; those that there are: {there_are}")
         drain(url)
-        sessions = [one for one in self.sessions if _is_at_drained(one)]
-        chosen = [one for one in sessions if identity_of(one.opening.backend) == identity]
+        chosen = [one for one in self.sessions if identity_of(one.opening.backend) == identity]
         self._draining.begin(chosen, self.drain, _SERVER_DRAINED, _is_at_drained)
         return len(chosen)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Sized
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Sized
 from typing import Any, Protocol, get_args
 
 import anyio
@@ -13,6 +13,7 @@ from ..config.model import Config
 from ..errors import ConfigError, EasewsError
 from ..observe.logs import log_event
 from ..server import ServerTls
+from .changes import MOST_TOLD, listed
 from .control import Outcome, ReloadResult
 from .descriptors import raise_limit
 from .reload import Plan
@@ -23,8 +24,6 @@ log: logging.Logger = logging.getLogger("easews")
 #: Seconds after which a reload is given up: a config is read from a disk that hangs, or a filter
 #: does not start.
 PATIENCE = 120.0
-#: How many problems, or changes, the log has of one config.
-MOST_TOLD = 20
 
 
 class Served(Protocol):
@@ -176,10 +175,3 @@ def _tell(gateway: Served, plan: Plan) -> None:
         "older": ", ".join(f"{number} ({count})" for number, count in older.items()),
     }
     log_event(log, "reloaded", fields)
-
-
-def listed(changes: Iterable[object]) -> str:
-    """The first of them, and how many more there are."""
-    texts = [str(change) for change in changes]
-    more = [f"and {len(texts) - MOST_TOLD} more"] if len(texts) > MOST_TOLD else []
-    return "; ".join([*texts[:MOST_TOLD], *more])
