@@ -15,11 +15,23 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from tests.e2e.gateway import LOOPBACK, PATIENCE, Gateway, config, free_port, proxied, running
 from tests.e2e.library import connect
-from websockets.sync.server import ServerConnection, serve
+from websockets.sync.server import Server, ServerConnection, serve
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 FIELDS = {"traceparent": f"00-{TRACE}-{SPAN}-01", "tracestate": "a=1,b=2"}
 JUNK = {"traceparent": "junk", "tracestate": "a=1"}
+
+
+@contextmanager
+def serving(server: Server | ThreadingHTTPServer) -> Iterator[None]:
+    """It serves in a thread while the block runs."""
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
 
 
 @contextmanager
@@ -33,14 +45,8 @@ def backend() -> Iterator[tuple[str, Queue[dict[str, str]]]]:
         for message in ws:
             ws.send(message)
 
-    with serve(echo, LOOPBACK, 0) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"ws://{LOOPBACK}:{server.socket.getsockname()[1]}", seen
-        finally:
-            server.shutdown()
-            thread.join()
+    with serve(echo, LOOPBACK, 0) as server, serving(server):
+        yield f"ws://{LOOPBACK}:{server.socket.getsockname()[1]}", seen
 
 
 @contextmanager
@@ -60,14 +66,8 @@ def collector(status: int = 200) -> Iterator[tuple[str, Queue[Any]]]:
 
         def log_message(self, format: str, *args: object) -> None: ...
 
-    with ThreadingHTTPServer((LOOPBACK, 0), Receiver) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://{LOOPBACK}:{server.server_port}/v1/traces", spans
-        finally:
-            server.shutdown()
-            thread.join()
+    with ThreadingHTTPServer((LOOPBACK, 0), Receiver) as server, serving(server):
+        yield f"http://{LOOPBACK}:{server.server_port}/v1/traces", spans
 
 
 def traced(text: str, endpoint: str) -> str:
