@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from ...net.channel import Channel, DescriptorsLost
 from ...server.handedover import HandedOver
 from ...services import Packed, Service
 from ...sessions import Connection, Session
-from ...upstream import running_pools
+from ...upstream import Pool, running_pools
 from ...upstream.drained import keep_drained
 from ..gateway import Gateway
 from . import plain, protocol
@@ -87,9 +88,9 @@ class Taker:
         `in_charge` is called when nothing else comes.
         """
         self.sockets.close()
-        adoption = Adoption(gateway)
         try:
             async with gateway.unchanged():
+                adoption = Adoption(gateway)
                 await self._channel.send(protocol.ready(plain.versions(adoption.services)))
                 await self._take_sessions(adoption)
             in_charge(f"{len(gateway.sessions)} open sessions")
@@ -127,7 +128,7 @@ class Taker:
 
 
 class Adoption:
-    """Makes sessions of another process this gateway's."""
+    """Makes sessions of another process this gateway's, for as long as its config is the same."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
@@ -137,6 +138,9 @@ class Adoption:
             for rule in spec.rules
             for path in rule.paths
         }
+        self._pools: defaultdict[str, list[Pool]] = defaultdict(list)
+        for running in running_pools(gateway.owners()):
+            self._pools[running.pipeline].append(running.pool)
         self.services: Mapping[str, Service] = plain.movers(gateway.services)
 
     def adopt(self, batch: Message) -> tuple[list[Adopted], dict[str, str]]:
@@ -160,11 +164,10 @@ class Adoption:
 
     def begin(self, adopted: Sequence[Adopted]) -> None:
         """They are ours: relay them."""
-        pools = running_pools(self._gateway.owners())
         for it in adopted:
-            session, name = it.session, it.session.opening.route.pipeline
+            session = it.session
             it.connection.opened(session)
-            own = (running.pool for running in pools if running.pipeline == name)
+            own = self._pools[session.opening.route.pipeline]
             attempts = (attempt for pool in own if (attempt := pool.adopt(session)) is not None)
             it.connection.use(next(attempts, None))
             it.service.resume(session)
