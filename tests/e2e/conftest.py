@@ -33,10 +33,12 @@ def backend() -> Iterator[LibraryBackend]:
 @pytest.fixture(autouse=True)
 def _leaves_no_endings(request: pytest.FixtureRequest) -> Iterator[None]:
     """The next test that uses `backend` asks how its own sessions have ended."""
-    if "backend" not in request.fixturenames or hasattr(request.module, "backend"):
-        yield  # some modules have another one of this name
+    # Some modules have a fixture or a parameter of this name.
+    is_own = "backend" not in request.fixturenames or hasattr(request.module, "backend")
+    backend: object = None if is_own else request.getfixturevalue("backend")
+    if not isinstance(backend, LibraryBackend):
+        yield
         return
-    backend: LibraryBackend = request.getfixturevalue("backend")
     before = set(backend.sessions)
     yield
     backend.forget_endings(before)
