@@ -232,13 +232,17 @@ def test_reloads_close_no_session_but_those_whose_path_is_gone(
     urls = {name: f"ws://{LOOPBACK}:{plain}/{name}" for name in ("plain", "messages", "goes")}
     urls["secure"] = f"wss://localhost:{secure}/plain"
 
+    # Written beforehand: it takes these clients' time, too.
+    later = [text(number // 2, *stay, *goes) for number in range(1, RELOADS + 1)]
+    last = text(RELOADS, *stay)
+
     async def steadily(gateway: Gateway) -> Load:
         grown = []
         async with sessions(urls, authority.client()) as load:
             await asyncio.sleep(3 * PAUSE)
             quiet, load.took = load.figures(), []
-            for number in range(1, RELOADS + 1):
-                save(tmp_path, text(number // 2, *stay, *goes))  # every second one is equal
+            for number, changed in enumerate(later, 1):
+                save(tmp_path, changed)  # every second one is equal
                 if number % 2:
                     told = f"nothing has changed: generation {1 + number // 2} goes on"
                 else:
@@ -249,7 +253,7 @@ def test_reloads_close_no_session_but_those_whose_path_is_gone(
             assert load.closed == []
             assert max(load.took) < LATE
             assert grown[-1] - grown[RELOADS // 2] < GROWTH, grown
-            save(tmp_path, text(RELOADS, *stay))
+            save(tmp_path, last)
             await asyncio.to_thread(reload, gateway, "goes removed", f"draining={EACH}")
             async with asyncio.timeout(PATIENCE):
                 while len(load.closed) < EACH:  # noqa: ASYNC110
