@@ -2,7 +2,8 @@
 
 A test that needs a program asks for its fixture. A program that is missing skips the tests that
 ask for it, and a table at the end says what could not run and how to get it; under
-EASEWS_REQUIRE_ALL=1 such a test fails instead.
+EASEWS_REQUIRE_ALL=1 such a test fails instead, as does any that is skipped for another reason.
+Tests of the compiled loop are not selected where there can be none.
 
 With `-n` tests run in several processes at once, but for those that `TOGETHER` names.
 """
@@ -14,7 +15,7 @@ import importlib.util
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -131,14 +132,39 @@ PARTS = {
 }
 
 
+REQUIRES_ALL = os.environ.get("EASEWS_REQUIRE_ALL") == "1"
+#: The relay's inner loop is the one in Python on such a system, and where that is asked for.
+IS_PURE = sys.platform != "linux" or os.environ.get("EASEWS_PURE") == "1"
+
+
 def need(name: str) -> None:
-    """Skip the calling test, or fail it under EASEWS_REQUIRE_ALL=1, when the part is missing."""
+    """Skip the calling test when the part is missing."""
     part = PARTS[name]
-    if part.is_there():
-        return
-    if os.environ.get("EASEWS_REQUIRE_ALL") == "1":
-        pytest.fail(f"needs {name}: {part.how_to_get}", pytrace=False)
-    pytest.skip(f"needs {name}: {part.how_to_get}")
+    if not part.is_there():
+        pytest.skip(f"needs {name}: {part.how_to_get}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where everything is required, a test that is skipped has failed."""
+    report = yield
+    if report.skipped and REQUIRES_ALL:
+        *_, reason = report.longrepr if isinstance(report.longrepr, tuple) else (report.longrepr,)
+        report.outcome, report.longrepr = "failed", f"{item.nodeid}: {reason}"
+    return report
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if IS_PURE:
+        config.hook.pytest_deselected(items=[*filter(_wants_compiled_loop, items)])
+        items[:] = [item for item in items if not _wants_compiled_loop(item)]
+
+
+def _wants_compiled_loop(item: pytest.Item) -> bool:
+    made_with = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    return "compiled_loop" in getattr(item, "fixturenames", ()) or "compiled" in made_with
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -180,8 +206,6 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
 @pytest.fixture(scope="session")
 def compiled_loop() -> Any:
     """The module with the relay's inner loop in C, as built when easews-wsproxy was installed."""
-    if sys.platform != "linux" or os.environ.get("EASEWS_PURE") == "1":
-        pytest.skip("the inner loop is the one in Python: no epoll here, or EASEWS_PURE=1")
     need("C compiler")
     return importlib.import_module("easews_wsproxy.relay._loop")
 

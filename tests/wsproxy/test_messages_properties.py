@@ -17,7 +17,6 @@ from websockets.protocol import Protocol, Side, State
 
 from easews_wsproxy.messages.deflate import Agreed
 from easews_wsproxy.relay import compiled as chosen
-from easews_wsproxy.relay.compiled import COMPILED
 from easews_wsproxy.relay.masking import apply_mask
 
 FIN, RSV1 = 0x80, 0x40
@@ -154,18 +153,18 @@ def test_what_was_sent_is_read_with_the_bytes_that_it_came_in(
     assert found == sent.items
 
 
-@pytest.mark.skipif(not COMPILED, reason="there is no other one to agree with")
 @given(data=st.data())
-def test_compiled_and_pure_agree_item_by_item(data: st.DataObject) -> None:
+def test_compiled_and_pure_agree_item_by_item(compiled_loop: Any, data: st.DataObject) -> None:
     sent = data.draw(traffic())
     ends = data.draw(cuts(len(sent.wire)))
 
     assert read("compiled", sent, ends)[1] == read("pure", sent, ends)[1]
 
 
-@pytest.mark.skipif(not COMPILED, reason="there is no other one to agree with")
 @given(data=st.data())
-def test_compiled_and_pure_find_the_same_fault_at_the_same_place(data: st.DataObject) -> None:
+def test_compiled_and_pure_find_the_same_fault_at_the_same_place(
+    compiled_loop: Any, data: st.DataObject
+) -> None:
     sent = data.draw(traffic())
     wire = bytearray(sent.wire)
     for place in data.draw(st.lists(st.integers(0, max(len(wire) - 1, 0)), max_size=3)):
