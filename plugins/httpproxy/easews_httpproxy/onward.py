@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator
 from easews import BadAnswer, Headers, Request, end_to_end
 
 _CHUNKED = ("transfer-encoding", "Transfer-Encoding", "chunked")
-_NO_PIECES: tuple[bytes, ...] = ()
 _LAST = ("connection", "Connection", "close")
 _EXPECT = ("expect", "Expect", "100-continue")
 _TAKES_TRAILERS = [("te", "TE", "trailers"), ("connection", "Connection", "TE")]
@@ -96,7 +95,11 @@ def over(limit: int) -> str:
     return f"the body of its answer is over {limit} bytes (serverMaxBodySize)"
 
 
-async def nothing() -> AsyncIterator[bytes]:
+class Nothing:
     """The body of an answer that has none, whatever length its head announces."""
-    for piece in _NO_PIECES:
-        yield piece
+
+    def __aiter__(self) -> Nothing:
+        return self
+
+    async def __anext__(self) -> bytes:
+        raise StopAsyncIteration

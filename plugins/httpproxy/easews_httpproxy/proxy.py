@@ -36,11 +36,11 @@ from easews.upstream import (
 )
 
 from .onward import (
+    Nothing,
     body_length,
     body_limit,
     expects_continue,
     has_body,
-    nothing,
     over,
     server_headers,
     within,
@@ -151,7 +151,7 @@ async def _response(ctx: Context, trip: RoundTrip, limit: int) -> Response:
     if content is not None:
         await _finished(trip)
         if ctx.request.method == "HEAD":  # its Content-Length is that of another answer
-            return Response(status, headers, body=nothing())
+            return Response(status, headers, body=Nothing())
         return Response(status, headers, content)
     body = answer.body() if limit < 0 else within(answer.body(), limit)
     for names in answer.headers.get_all("trailer"):
