@@ -265,11 +265,11 @@ class RelaySession:
 
     def on_filled(self, leg: Leg, count: int, now: float) -> None:
         """`count` bytes of a large message have come to where its lane wants them."""
-        if leg.lane is not None:
-            frames = leg.walker.frames
-            leg.lane.fill(count, now)
-            self._on_passed(leg, now)
-            self._on_read(leg, frames, count, now)
+        assert leg.lane is not None
+        frames = leg.walker.frames
+        leg.lane.fill(count, now)
+        self._on_passed(leg, now)
+        self._on_read(leg, frames, count, now)
 
     def on_end(self, leg: Leg, now: float) -> None:
         """`leg` will send nothing more: the end of its stream, or a reset."""
