@@ -15,7 +15,9 @@ from easews import Context, Headers, Request, Response
 from easews.admin.api import Api
 from easews.admin.auth import AccessPolicy
 from easews.admin.inputs import BadInput, from_body, from_query
+from easews.admin.openapi import document
 from easews.admin.operations import OPERATIONS
+from easews.admin.types import schema_of
 from easews.observe.logs import FIELDS
 from easews.operate.control import (
     NotAvailable,
@@ -399,3 +401,22 @@ async def test_a_tap_that_is_refused_has_not_begun() -> None:
     off = FakeControl(error=NotAvailable("it is off"))
     assert await refused(501, "GET", "/api/v1/sessions/a-1/tap", control=off) == "it is off"
     await refused(404, "GET", "/api/v1/sessions/gone/tap")
+
+
+@pytest.mark.parametrize("has_token", [True, False])
+def test_the_document_says_which_operations_need_the_token(has_token: bool) -> None:
+    told = document(OPERATIONS, "1", has_token=has_token)
+    secured = {
+        operation.name
+        for operation in OPERATIONS
+        if "security" in told["paths"][operation.path][operation.method.lower()]
+    }
+    closed = {operation.name for operation in OPERATIONS if operation.access != "open"}
+    assert secured == (closed if has_token else set())
+    assert ("securitySchemes" in told["components"]) is has_token
+    assert closed != {operation.name for operation in OPERATIONS}
+
+
+def test_an_answer_of_a_type_that_json_lacks_is_a_fault_of_ours() -> None:
+    with pytest.raises(TypeError, match="no JSON value is a set"):
+        schema_of(list[set[str]])

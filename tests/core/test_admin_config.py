@@ -105,3 +105,11 @@ def test_the_command_line_has_another_address_for_the_same_token() -> None:
     assert at_address(None, "localhost:3").tap == "headers"
     with pytest.raises(ValueError, match="no token"):
         at_address(None, "0.0.0.0:2")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"), [("127.0.0.1", "it is neither a host with a port"), ("h:99999", "its port")]
+)
+def test_the_command_line_is_told_why_it_has_no_address(text: str, why: str) -> None:
+    with pytest.raises(ValueError, match=f"^is no address to listen on: {why}"):
+        at_address(None, text)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from easews import HeaderMatch, Headers, Request, parse_network
 from easews.addresses import Address
+from easews.http.matching import TextMatch
 from easews.schema import complete, errors
 from easews.upstream import Candidates, candidate_faults
 
@@ -216,3 +217,17 @@ def test_filters_that_agree_have_no_faults() -> None:
         pool(headers={"X": {"exact": "a"}}, permil=5, policy="headerHash", headerHashKey="X"),
     ]
     assert not [*candidate_faults(pools, ("pools",))]
+
+
+def test_matches_are_equal_to_matches_of_the_same_spec_only() -> None:
+    text, same, other = (TextMatch({"prefix": prefix}) for prefix in ("a", "a", "b"))
+    assert text == same
+    assert hash(text) == hash(same)
+    assert text != other
+    assert text != "a"
+    spec: dict[str, Any] = {"X-A": {"exact": "a"}}
+    headers, alike = (HeaderMatch(spec, match_all=True) for _ in range(2))
+    assert headers == alike
+    assert hash(headers) == hash(alike)
+    assert headers != HeaderMatch(spec, match_all=False)
+    assert headers != spec

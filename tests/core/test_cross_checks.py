@@ -129,6 +129,15 @@ def test_two_servers_on_one_address(one: str, other: str, clash: bool) -> None:
     assert not faults(server("v", address=one), server("w", address=other, port=81))
 
 
+def test_two_servers_on_one_unix_socket() -> None:
+    def on(name: str, path: str) -> str:
+        return f"kind: HTTPServer\nname: {name}\naddress: unix:{path}"
+
+    (fault,) = faults(on("v", "/run/a"), on("w", "/run/a"))
+    assert "w.address: this unix socket is that of v, at f:1" in fault
+    assert not faults(on("v", "/run/a"), on("w", "/run/b"), server("x"))
+
+
 @pytest.mark.parametrize(
     ("on_server", "on_path", "complains_about"),
     [

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
+from easews import Context, Filter
 from easews.config import load
 from easews.config.model import Config
 from easews.operate.cores import usable_cores
 from easews.operate.dividing import divided, part
 from easews.plugins import discover
+from easews.testing import load_config
 
 CONFIG = """
 kind: HTTPServer
@@ -51,6 +54,33 @@ def test_limits_of_servers_and_pools_are_divided(config: Config) -> None:
     assert pool["maxConnections"] == 2
     assert [server.get("maxConnections") for server in pool["servers"]] == [2, None]
     assert config.servers[0].max_connections == 11
+
+
+def test_how_fast_a_gateway_drains_is_divided() -> None:
+    config = load_config("{kind: Gateway, name: g, drain: {perSecond: 10}}")
+    rates = [divided(config, number, 4).gateway.drain.per_second for number in (1, 2, 3, 4)]
+    assert rates == [3, 3, 2, 2]
+    assert config.gateway.drain.per_second == 10
+
+
+class Swims(Filter):
+    """Has pools of water."""
+
+    kind = "Swims"
+    schema = MappingProxyType(
+        {"type": "object", "properties": {"pools": {}, "maxConnections": {"type": "integer"}}}
+    )
+
+    async def handle(self, ctx: Context) -> None: ...
+
+
+@pytest.mark.parametrize(
+    "fields", ["", ", pools: [deep, shallow]", ", pools: {maxConnections: 9}", ", pools: [{}]"]
+)
+def test_a_filter_whose_pools_have_no_limit_stays_as_it_is(fields: str) -> None:
+    spec = f"{{kind: Swims, name: a, maxConnections: 9{fields}}}"
+    config = load_config(f"{{kind: Pipeline, name: p, filters: [{spec}]}}", Swims)
+    assert divided(config, 1, 3).pipelines == config.pipelines
 
 
 def test_nothing_else_is_different(config: Config) -> None:

@@ -12,7 +12,7 @@ from easews.operate.control import Refused
 from easews.testing import OpenSession, Running, gateway
 from easews.upstream import HealthRules, Pool, Server, ServerState
 from easews.upstream import drained as module
-from easews.upstream.drained import drain, is_drained, undrain
+from easews.upstream.drained import drain, drained_servers, is_drained, keep_drained, undrain
 
 ONE, TWO = "ws://127.0.0.1:9001", "ws://127.0.0.1:9002"
 GET = Request("GET", "/")
@@ -55,6 +55,18 @@ def test_no_pool_chooses_it_until_that_is_undone() -> None:
 def test_a_pool_that_is_made_later_knows_it_too() -> None:
     drain(ONE)
     assert chosen(pool_of(ONE, TWO)) == {TWO}
+
+
+def test_it_is_drained_in_the_process_that_follows_too() -> None:
+    drain(ONE)
+    told = drained_servers()
+    module._since.clear()  # as in a new process
+    pool = pool_of(ONE, TWO)
+    keep_drained(told)
+    assert chosen(pool) == {TWO}
+    assert is_drained(ONE)
+    assert undrain(ONE)
+    assert chosen(pool) == {ONE, TWO}
 
 
 def test_without_another_server_there_is_none() -> None:

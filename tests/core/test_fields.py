@@ -75,6 +75,13 @@ def test_a_schema_that_contains_itself_has_an_end() -> None:
     assert [field.path for field in fields_of(schema)] == ["child", "child.child"]
 
 
+def test_a_mapping_of_mappings_of_its_own_kind_has_an_end() -> None:
+    tree = {"type": "object", "additionalProperties": {"$ref": "#/$defs/tree"}}
+    leaf = {"properties": {"leaf": {"type": "string"}}}
+    schema = {"allOf": [leaf], **tree, "$defs": {"tree": {"allOf": [leaf], **tree}}}
+    assert [field.path for field in fields_of(schema)] == ["leaf", "*.leaf"]
+
+
 def test_a_list_of_lists_of_its_own_kind_has_an_end() -> None:
     lists = {"type": "array", "items": {"$ref": "#/$defs/lists"}}
     schema = {"properties": {"lists": {"$ref": "#/$defs/lists"}}, "$defs": {"lists": lists}}

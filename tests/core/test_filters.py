@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from easews import Filter, Notes
+from easews import Filter, Message, Notes, Opening
 from easews.filters import schema_of
+from easews.testing import OpenSession
 
 
 @dataclass
@@ -53,3 +54,16 @@ def test_a_schema_file_has_to_hold_an_object(
     members = {"kind": "List", "schema": "List.json", "__module__": "acme_filters.list"}
     with pytest.raises(ValueError, match=r"List\.json holds no JSON object"):
         schema_of(type("List", (Filter,), members))
+
+
+def test_a_class_that_changes_some_messages_may_leave_the_others_to_its_base() -> None:
+    class Shouts(Filter):
+        def on_message(self, session: object, message: Message) -> object:  # type: ignore[override]
+            if message.data == "hi":
+                return "HI"
+            return super().on_message(session, message)  # type: ignore[arg-type]
+
+    hooks, session = Shouts("shouts", {}), OpenSession(Opening("1"))
+    other = Message("hello", "client")
+    assert hooks.on_message(session, Message("hi", "client")) == "HI"
+    assert hooks.on_message(session, other) is other

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from easews import Opening, Route
+from easews import Opening, Route, Service, Services
 from easews.operate.handover import plain, protocol
 from easews.operate.handover.protocol import Giver, HandoverFault, Kind, Message, Place, expect
 
@@ -30,6 +30,34 @@ def test_places_come_as_they_were_sent() -> None:
     places = [Place("a", "127.0.0.1", 80), Place("b", "unix:/run/b", 0, owns_file=True)]
     message = json.loads(json.dumps(protocol.listeners(places)))
     assert protocol.places_in(message) == places
+
+
+def test_a_message_of_a_kind_that_may_come_is_the_one() -> None:
+    for message in (protocol.done(3), protocol.kept(2)):
+        assert expect(message, Kind.DONE, Kind.KEPT) is message
+    assert (protocol.done(3)["count"], protocol.kept(2)["count"]) == (3, 2)
+
+
+def test_drained_servers_are_told_with_the_listening_sockets() -> None:
+    assert protocol.listeners([])["drained"] == []
+    assert protocol.listeners([], ["plain a 80 /"])["drained"] == ["plain a 80 /"]
+
+
+class Moves(Service):
+    """Hands sessions over."""
+
+    state_version = 3
+
+
+class Stays(Service):
+    """Does not."""
+
+
+def test_services_that_hand_sessions_over_are_known_by_name_and_version() -> None:
+    moves, name = Moves(Services()), f"{__name__}.Moves"
+    assert plain.movers([Stays(Services()), object(), moves]) == {name: moves}
+    assert plain.name_of(Moves) == plain.name_of(moves) == name
+    assert plain.versions({name: moves}) == {"easews": plain.VERSION, name: 3}
 
 
 def test_what_is_out_of_turn_is_a_fault() -> None:

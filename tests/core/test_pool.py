@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from easews import Request
+from easews import Opening, Request
+from easews.testing import OpenSession
 from easews.upstream import HealthRules, Pool, Queue, Server
 from easews.upstream.balance.rebalancing import Rebalance
 from easews.upstream.health.breaker import BreakerRule
@@ -158,3 +159,23 @@ def test_a_server_with_an_ip_gets_it_as_host_where_that_is_asked_for(url: str, h
     spec = {"servers": [{"url": url, "keepHost": False}], "setUpstreamHost": True}
     (member,) = Pool.from_spec(spec).members
     assert member.server.own_host == host
+
+
+def test_a_session_of_the_process_before_counts_for_its_server_until_it_is_over() -> None:
+    pool = Pool(servers("taken", "b"), rebalance=Rebalance(60))
+    session = OpenSession(Opening("1", backend="ws://taken"))
+    attempt = pool.adopt(session)
+    assert attempt is not None
+    assert attempt.server.url == "ws://taken"
+    assert pool.standings["ws://taken"].active == 1
+    assert pool.members[0].sessions == {session}
+    attempt.over()
+    attempt.over()
+    assert pool.standings["ws://taken"].active == 0
+    assert pool.members[0].sessions == set()
+
+
+def test_a_session_at_a_server_that_the_new_config_lacks_counts_for_none() -> None:
+    pool = Pool(servers("b"))
+    assert pool.adopt(OpenSession(Opening("1", backend="ws://gone"))) is None
+    assert pool.standings["ws://b"].active == 0

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from easews import Address, Headers, Request
 from easews.schema import complete, errors
 from easews.upstream import Pool, Server
-from easews.upstream.balance.sticky import sticky_faults
+from easews.upstream.balance import sticky as module
+from easews.upstream.balance.sticky import sticky_faults, use_secret
 
 SCHEMA = {"$ref": "urn:easews:common#/$defs/stickySession"}
 SECRET = "correct horse battery"
@@ -63,6 +64,21 @@ def test_a_client_goes_back_to_the_server_whose_cookie_it_has() -> None:
     (line,) = answer(pool, sending(), server=first)
     assert {asked(pool, sending("a=b", pair(line))) for _ in range(9)} == {first}
     assert {asked(pool, sending()).host for _ in range(9)} == {*"abc"}
+
+
+def test_processes_that_share_a_secret_know_each_others_cookies(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_our_secret", b"")  # and as it was afterwards
+
+    def cookie_of(secret: bytes) -> str:
+        use_secret(secret)
+        return pair(*answer(pool_of("a", spec()), sending()))
+
+    ours = cookie_of(b"ours")
+    assert cookie_of(b"other") != ours
+    assert cookie_of(b"ours") == ours
+    assert pair(*answer(pool_of("a", spec(secret=SECRET)), sending())) != ours
 
 
 def test_the_cookie_has_the_attributes_of_easegress_and_safe_ones() -> None:

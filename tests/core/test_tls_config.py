@@ -10,8 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -25,6 +29,7 @@ from easews.config import Config, Source, from_sources
 from easews.config.model import TlsSpec
 from easews.filters import schema_of
 from easews.net.certificates import load_authorities, load_pair
+from easews.net.pem import PemFault, key_pair
 from easews.plugins import Kind, Kinds
 
 PASSWORD = "correct horse"
@@ -117,6 +122,52 @@ def test_a_key_that_cannot_be_used_here_is_told(
     monkeypatch.setattr(serialization, "load_pem_private_key", refuse)
     (fault,) = faults(tmp_path, **fields)
     assert "this kind of key is not supported; use an ECDSA key such as P-256, or RSA" in fault
+
+
+def of_an_unknown_kind(authority: Authority) -> bytes:
+    """A certificate whose key is of a kind that nobody knows, with the authority's signature."""
+    made = authority.ca.issue_cert("a.example")
+    known = x509.load_pem_x509_certificate(made.cert_chain_pems[0].bytes())
+    signer = load_pem_private_key(authority.ca.private_key_pem.bytes(), None)
+    assert isinstance(signer, EllipticCurvePrivateKey)
+    certificate = (
+        x509.CertificateBuilder(
+            issuer_name=known.issuer,
+            subject_name=known.subject,
+            serial_number=1,
+            not_valid_before=known.not_valid_before_utc,
+            not_valid_after=known.not_valid_after_utc,
+        )
+        .public_key(Ed25519PrivateKey.generate().public_key())
+        .sign(signer, SHA256())
+    )
+    ed25519, nobodys = b"\x06\x03\x2b\x65\x70", b"\x06\x03\x2b\x65\x7f"
+    der = certificate.public_bytes(Encoding.DER)
+    assert der.count(ed25519) == 1
+    other = x509.load_der_x509_certificate(der.replace(ed25519, nobodys))
+    return other.public_bytes(Encoding.PEM)
+
+
+def test_a_certificate_with_a_key_of_an_unknown_kind_fits_no_key(
+    authority: Authority, tmp_path: Path
+) -> None:
+    certificate, key = (path.read_bytes() for path in authority.issue("a.example"))
+    unknown = of_an_unknown_kind(authority)
+    assert key_pair(certificate + unknown, key).names == ("a.example",)
+    with pytest.raises(PemFault, match="this key does not belong to the certificate"):
+        key_pair(unknown, key)
+
+
+def test_a_fault_in_a_list_of_files_hides_none_of_the_others(
+    authority: Authority, tmp_path: Path
+) -> None:
+    for name in ("one", "two"):
+        authority.issue(f"{name}.example", file=name)
+    certificates = {"certFile": ["one.pem", 7, "two.pem"]}
+    keys = {"keyFile": ["one.key", "two.key", "one.key"]}
+    first, second = faults(tmp_path, https=True, **certificates, **keys)
+    assert first.startswith("certFile[1]: ")
+    assert second.startswith("keyFile[2]: 'one.key': this key does not belong to the certificate")
 
 
 def test_several_certificates_keep_their_order(authority: Authority, tmp_path: Path) -> None:

@@ -190,3 +190,8 @@ def test_a_syntax_error_does_not_hide_the_documents_before_it() -> None:
     assert [document.root.value for document in documents] == [{"a": 1}, None]
     assert documents[-1].root.void
     assert [problem.line for problem in problems] == [3]
+
+
+def test_a_complaint_of_pyyaml_that_is_not_known_is_passed_on() -> None:
+    (fault,) = faults("%YAML 2.0\n---\na: 1")
+    assert "not YAML: found incompatible YAML document" in fault

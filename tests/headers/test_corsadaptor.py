@@ -47,6 +47,13 @@ async def test_by_default_every_page_may_use_simple_methods() -> None:
     }
 
 
+async def test_a_preflight_that_asks_for_no_header_is_told_of_none() -> None:
+    result, answer = await answered(preflight(), **SITES)
+    assert (result, answer.status) == ("preflighted", 204)
+    assert "access-control-allow-headers" not in answer.headers
+    assert answer.headers.get("access-control-allow-methods") == "GET, HEAD, POST"
+
+
 async def test_a_preflight_from_an_allowed_page_is_answered_with_all_that_is_allowed() -> None:
     spec = {"allowedMethods": ["PUT"], "allowedHeaders": ["X-A"], "maxAge": 600, **SITES}
     result, answer = await answered(

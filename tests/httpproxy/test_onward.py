@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterable, AsyncIterator
+
 import pytest
 
-from easews import Headers, Request
+from easews import BadAnswer, Headers, Request
 from easews_httpproxy.onward import (
     DEFAULT_BODY_LIMIT,
+    Nothing,
     body_length,
     body_limit,
     expects_continue,
     has_body,
     server_headers,
+    within,
 )
 
 
@@ -85,3 +89,24 @@ def test_a_client_expects_100_only_with_a_body_and_in_http_1_1(
 )
 def test_the_pools_own_limit_wins(pool: int | None, path: int, limit: int) -> None:
     assert body_limit(pool, path) == limit
+
+
+async def pieces_of(body: AsyncIterable[bytes]) -> list[bytes]:
+    return [piece async for piece in body]
+
+
+async def _pieces(*sizes: int) -> AsyncIterator[bytes]:
+    for size in sizes:
+        yield bytes(size)
+
+
+async def test_a_body_within_its_limit_passes_whole_and_another_breaks_off() -> None:
+    assert await pieces_of(within(_pieces(3, 2), 5)) == [bytes(3), bytes(2)]
+    over = within(_pieces(3, 3), 5)
+    assert await anext(over) == bytes(3)
+    with pytest.raises(BadAnswer, match="over 5 bytes"):
+        await anext(over)
+
+
+async def test_an_answer_without_a_body_has_no_pieces() -> None:
+    assert await pieces_of(Nothing()) == []

@@ -6,7 +6,7 @@ import json
 import os
 import secrets
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from math import inf
@@ -20,6 +20,7 @@ from tests.wsproxy.test_relay_properties import BUFFERS, INTERVAL, STEPS, Conver
 from websockets.frames import Frame, Opcode
 
 from easews import Connection, Ending, Filter, Opening, Session
+from easews.lowlevel import Wire
 from easews_wsproxy.relay import packing
 from easews_wsproxy.relay.closing import Closing
 from easews_wsproxy.relay.endstates import Receiving, Sending
@@ -27,6 +28,7 @@ from easews_wsproxy.relay.frames import Walker
 from easews_wsproxy.relay.framestate import FrameState
 from easews_wsproxy.relay.heartbeat import Heartbeat
 from easews_wsproxy.relay.leg import Leg
+from easews_wsproxy.relay.loop import Loop as PureLoop
 from easews_wsproxy.relay.progress import Progress
 from easews_wsproxy.relay.rates import Meter, Rate
 from easews_wsproxy.relay.session import RelaySession
@@ -267,6 +269,32 @@ def test_a_packed_session_touches_nothing_and_goes_on_when_it_is_resumed(
         by_hand.settle()
         assert by_hand.client.received == b"\x88\x10\x03\xf4told meanwhile"
         assert sent not in by_hand.backend.received  # it came behind our Close
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda wire: wire.recv(1),
+        lambda wire: wire.recv_into(bytearray(1), 1),
+        lambda wire: wire.send(b"!"),
+        lambda wire: wire.shutdown(socket.SHUT_WR),
+    ],
+    ids=["recv", "recv_into", "send", "shutdown"],
+)
+def test_a_connection_on_its_way_has_nothing_to_read_and_takes_nothing(
+    run_by_hand: Any, use: Callable[[Wire], object]
+) -> None:
+    with run_by_hand(PureLoop) as by_hand:
+        by_hand.relay.pack(by_hand.session)
+        wire = by_hand.session.client.wire
+        wire.close()  # the other process has it
+        with pytest.raises(BlockingIOError):
+            use(wire)
+        assert wire.fileno() == -1
+        by_hand.relay.resume(by_hand.session)
+        by_hand.client.outbox += (sent := message(b"still here", True))
+        by_hand.settle()
+        assert by_hand.backend.received == sent
 
 
 def test_one_that_has_moved_is_not_over_and_leaves_nothing_behind(

@@ -94,3 +94,16 @@ def test_the_clock_lets_go_of_a_session_that_is_over(run_by_hand: Any) -> None:
     with run_by_hand(Loop, Limits(max_age=3600)) as by_hand:
         by_hand.session.cut()
         assert not by_hand.relay._wheel
+
+
+def test_a_fault_of_ours_within_a_frame_ends_its_reader_without_a_close(run_by_hand: Any) -> None:
+    half = b"\x82\xfe\x10\x00" + bytes(4 + 2048)
+    with run_by_hand(Loop) as by_hand:
+        by_hand.client.outbox += half
+        by_hand.settle()
+        by_hand.session.on_failure(by_hand.now)
+        by_hand.session.settle(by_hand.now)
+        by_hand.settle()
+        assert by_hand.client.received == b"\x88\x10\x03\xf3internal error"
+        assert by_hand.backend.received == half
+        assert by_hand.backend.at_end

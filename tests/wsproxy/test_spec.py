@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from easews.config.wording import accepted_by
 from easews.filters import schema_of
 from easews.schema import check_schema, complete, errors
 from easews_wsproxy.proxy import WebSocketProxy
+from easews_wsproxy.relay.rates import Rate
+from easews_wsproxy.settings import PoolSettings
 from easews_wsproxy.spec import spec_faults
 
 SCHEMA = schema_of(WebSocketProxy)
@@ -64,6 +67,25 @@ def test_the_design_notes_config_gets_the_defaults() -> None:
         "keepAlive": {"interval": 30.0, "timeout": 20.0},
         "backendLostCode": 1011,
     }
+
+
+@pytest.mark.parametrize(
+    ("limit", "rate"),
+    [
+        ({"messages": 50}, Rate(50, inf)),
+        ({"bytes": "1KiB", "over": "close"}, Rate(inf, 1024, close=True)),
+        ({"messages": 5, "bytes": 7, "over": "pause"}, Rate(5, 7)),
+    ],
+)
+def test_how_much_clients_may_send_is_known_to_the_sessions_of_a_pool(
+    limit: Mapping[str, Any], rate: Rate
+) -> None:
+    written = spec(clientRateLimit=limit)
+    assert not [*errors(SCHEMA, written)]
+    (pool,) = complete(SCHEMA, written)["pools"]
+    assert PoolSettings.from_spec(pool).limits.client_rate == rate
+    del pool["clientRateLimit"]
+    assert PoolSettings.from_spec(pool).limits.client_rate is None
 
 
 @pytest.mark.parametrize(

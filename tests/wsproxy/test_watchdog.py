@@ -15,13 +15,14 @@ from websockets.frames import Opcode
 
 from easews.testing import FakeWire
 from easews_wsproxy.relay import watchdog
+from easews_wsproxy.relay.endstates import Sending
 from easews_wsproxy.relay.frames import Walker
 from easews_wsproxy.relay.heartbeat import Heartbeat
 from easews_wsproxy.relay.interest import wants_bytes
 from easews_wsproxy.relay.leg import Leg
 from easews_wsproxy.relay.loop import Loop
 from easews_wsproxy.relay.rates import Meter, Rate
-from easews_wsproxy.relay.watchdog import Due, Limits, Watchdog
+from easews_wsproxy.relay.watchdog import Due, End, Limits, Watchdog
 
 pytestmark = pytest.mark.slow  # on one Python is enough
 
@@ -290,6 +291,42 @@ def test_a_ping_does_not_join_what_waits_for_its_peer(run_by_hand: Any, asked: b
         by_hand.pass_time(2.0)
         by_hand.client.pull()
         assert by_hand.client.received[-10:-8] == b"\x89\x08"
+
+
+def test_a_peer_that_is_lost_unnoticed_gets_no_ping(run_by_hand: Any) -> None:
+    """Its end is not read, for the other side is behind; that it takes nothing was seen."""
+    with run_by_hand(Loop, Limits(slow_reader=1e6), send_buffer=1) as by_hand:
+        session = by_hand.session
+        while session.backend.pending is None:
+            by_hand.client.outbox += b"\x82\xfe\x10\x00" + bytes(4 + 4096)
+            by_hand.client.push()
+            by_hand.turn()
+        by_hand.client.sock.close()
+        by_hand.backend.outbox += WHOLE
+        by_hand.backend.push()
+        by_hand.turn()
+        assert session.client.sending is Sending.SHUT
+        assert not session.closing
+        written = session.client.written
+        session.ping()
+        by_hand.pass_time(1.0)
+        assert session.client.written == written
+        assert not session.client.walker.watch_pongs
+        assert session.backend.heartbeat.wanted  # it has still to be sent what waits
+
+
+def test_of_two_times_to_end_at_the_sooner_one_counts() -> None:
+    wire = FakeWire()
+    leg = Leg("client", wire, Walker(masked=True))
+    dog = Watchdog(Limits(), 0.0)
+    assert dog.look(leg, leg, 1.0) == Due(inf)
+    dog.expire(20.0, 4001, "the token has expired")
+    dog.expire(30.0, 4002, "too late")
+    assert dog.look(leg, leg, 1.0) == Due(20.0)
+    assert dog.look(leg, leg, 20.0) == End(4001, "the token has expired")
+    dog.expire(10.0, 4003, "sooner")
+    assert dog.look(leg, leg, 10.0) == End(4003, "sooner")
+    wire.close()
 
 
 def test_sessions_reach_their_maximum_age_a_little_apart(monkeypatch: pytest.MonkeyPatch) -> None:
