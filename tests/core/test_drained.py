@@ -12,7 +12,14 @@ from easews.operate.control import Refused
 from easews.testing import OpenSession, Running, gateway
 from easews.upstream import HealthRules, Pool, Server, ServerState
 from easews.upstream import drained as module
-from easews.upstream.drained import drain, drained_servers, is_drained, keep_drained, undrain
+from easews.upstream.drained import (
+    drain,
+    drained_servers,
+    identity_of,
+    is_drained,
+    keep_drained,
+    undrain,
+)
 
 ONE, TWO = "ws://127.0.0.1:9001", "ws://127.0.0.1:9002"
 GET = Request("GET", "/")
@@ -140,6 +147,21 @@ async def test_its_sessions_are_closed_and_new_requests_are_refused() -> None:
         await anyio.wait_all_tasks_blocked()
         assert late.closes == [(1012, "its server is drained")]
         assert running.gateway.undrain_server(ONE)
+        assert await status(running) == b"502"  # nobody listens there
+
+
+async def test_a_list_of_drained_servers_replaces_the_one_before() -> None:
+    async with gateway(config()) as running:
+        one, other = opened(running, "1"), opened(running, "2", TWO)
+        one_identity, other_identity = map(identity_of, (ONE, TWO))
+        running.gateway.drain_servers([other_identity])
+        await anyio.wait_all_tasks_blocked()
+        assert (one.closes, other.closes) == ([], [(1012, "its server is drained")])
+        running.gateway.drain_servers([one_identity])
+        await anyio.wait_all_tasks_blocked()
+        assert one.closes == [(1012, "its server is drained")]
+        assert drained_servers() == [one_identity]
+        running.gateway.drain_servers([])
         assert await status(running) == b"502"  # nobody listens there
 
 

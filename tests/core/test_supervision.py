@@ -9,7 +9,10 @@ import pytest
 from easews.operate.supervision import (
     HOPELESS,
     LONGEST_PAUSE,
+    MOST_SILENT,
     RECOVERED,
+    SIGN_EVERY,
+    Silence,
     Supervision,
     pause_after,
     worst,
@@ -103,3 +106,34 @@ def test_a_stop_starts_nothing_more_and_is_over_when_all_have_ended() -> None:
 )
 def test_the_worst_status_counts(statuses: list[int], status: int) -> None:
     assert worst(statuses) == status
+
+
+def test_a_worker_that_answers_is_never_silent() -> None:
+    silence = Silence()
+    for _ in range(100):
+        assert silence.ask()
+        assert silence.answered() == 0
+        assert not silence.look()
+    assert not silence.is_too_long
+
+
+def test_silence_is_noticed_once_and_is_too_long_after_a_while() -> None:
+    silence = Silence()
+    assert silence.ask()
+    noticed, looks = [], 0
+    while not silence.is_too_long:
+        noticed.append(silence.look())
+        looks += 1
+        assert not silence.ask()  # one question is enough
+    assert noticed == [True] + [False] * (looks - 1)
+    assert looks * SIGN_EVERY == silence.seconds == MOST_SILENT
+
+
+def test_an_answer_ends_the_silence() -> None:
+    silence = Silence()
+    assert silence.ask()
+    silence.look()
+    silence.look()
+    assert silence.answered() == 2 * SIGN_EVERY
+    assert silence.ask()
+    assert silence.answered() == 0

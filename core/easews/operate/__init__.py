@@ -22,6 +22,7 @@ renewal      certificates whose files have changed
 announcing   who listens where, told at the start
 descriptors  the limit of open files
 supervision  which worker processes are to be started, and when   (pure)
+lifesigns    signs of life of a worker, and its end when it gives none
 parent       the process that starts workers: sockets, signals, exit status
 workers      several processes that serve one config: started, told what to do, started again
 rolling      a new config on its way from worker to worker

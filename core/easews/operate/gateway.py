@@ -32,7 +32,7 @@ from ..server.passed import NONE_PASSED, Passed
 from ..services import Services
 from ..sessions import Session, Sessions
 from ..upstream import running_pools
-from ..upstream.drained import drain, identity_of, is_drained, undrain
+from ..upstream.drained import drain, drain_only, identity_of, is_drained, undrain
 from .changes import listed
 from .control import Refused, State
 from .draining import Draining
@@ -237,6 +237,12 @@ class Gateway:
         chosen = [one for one in self.sessions if identity_of(one.opening.backend) == identity]
         self._draining.begin(chosen, self.drain, _SERVER_DRAINED, _is_at_drained)
         return len(chosen)
+
+    def drain_servers(self, identities: Iterable[str]) -> None:
+        """Drain the servers with these `Server.identity`, and no others."""
+        if drain_only(identities):
+            chosen = [session for session in self.sessions if _is_at_drained(session)]
+            self._draining.begin(chosen, self.drain, _SERVER_DRAINED, _is_at_drained)
 
     def undrain_server(self, url: str) -> bool:
         """Send requests to it again; its sessions that have got no Close yet stay. False when it

@@ -10,6 +10,7 @@ A worker is in one of these states:
 
 The first process is started alone: a fault that all of them would have is told once. A process
 that ends is followed by another at once, and if that does not live long either, later and later.
+One that serves is asked for signs of life, and ended when it gives none for too long.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 RECOVERED = 60.0
 #: How many processes may end in a row before any worker has ever been ready.
 HOPELESS = 3
+#: Seconds that a worker has to give a sign of life, and after which it is asked again.
+SIGN_EVERY = 5.0
+#: Seconds without a sign after which a worker is ended.
+MOST_SILENT = 30.0
 
 
 @dataclass(slots=True)
@@ -135,6 +140,40 @@ class Supervision:
 def pause_after(ends: int) -> float:
     """How many seconds to wait after so many ends in a row."""
     return 0.0 if ends <= 1 else min(FIRST_PAUSE * 2.0 ** min(ends - 2, 30), LONGEST_PAUSE)
+
+
+class Silence:
+    """How long a worker has given no sign of life.
+
+    Time is counted by looks, each SIGN_EVERY seconds after the one before. A clock would also count
+    the time in which this process was stopped itself, such as in a container that was paused.
+    """
+
+    def __init__(self) -> None:
+        self.seconds: float = 0.0
+        self._is_asked = False
+
+    @property
+    def is_too_long(self) -> bool:
+        """Whether the worker is to be ended."""
+        return self.seconds >= MOST_SILENT
+
+    def ask(self) -> bool:
+        """Whether the worker is to be asked now: not while it has to answer."""
+        is_new, self._is_asked = not self._is_asked, True
+        return is_new
+
+    def answered(self) -> float:
+        """It has answered. Returns for how many seconds it had been silent."""
+        seconds, self.seconds, self._is_asked = self.seconds, 0.0, False
+        return seconds
+
+    def look(self) -> bool:
+        """SIGN_EVERY seconds have passed. Returns whether this is when its silence is noticed."""
+        if not self._is_asked:
+            return False
+        self.seconds += SIGN_EVERY
+        return self.seconds == SIGN_EVERY
 
 
 #: The exit statuses of a process, the worst one last; others are worse than these.

@@ -10,6 +10,7 @@ it, as does the end of its parent.
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import logging
 import mmap
@@ -97,6 +98,7 @@ def counts_in(shared: int, count: int) -> memoryview[int]:
 def main() -> None:
     """Run the worker that the command line describes."""
     arguments = WorkerArguments(**json.loads(sys.argv[1]))
+    faulthandler.enable()  # a worker that hangs is ended by SIGABRT: this writes where it hangs
     pass_over_garbled_names()
     with writing_logs(arguments.log_format, worker=arguments.number, turns=arguments.shared):
         status = run_loop(_work, arguments, backend=arguments.backend)
@@ -229,6 +231,7 @@ class _Worker:
             "replace": self._replace,
             "stop": self._stop,
             "hurry": self._hurry,
+            "alive": self._alive,
         }
         return {**handlers, **told, "metrics": metrics_text}
 
@@ -247,6 +250,9 @@ class _Worker:
 
     async def _hurry(self) -> None:
         self._orders.hurry()
+
+    async def _alive(self, drained: Sequence[str]) -> None:
+        self._gateway.drain_servers(drained)
 
 
 async def _not_here() -> Any:

@@ -50,6 +50,11 @@ class WorkerProcess:
             self._process.wait, abandon_on_cancel=True, limiter=self._ended
         )
 
+    def abort(self) -> None:
+        """End it; before that it writes where it hangs, if it can."""
+        with suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGABRT)
+
     def kill(self) -> None:
         """End it, whatever it is doing."""
         with suppress(ProcessLookupError):

@@ -28,6 +28,7 @@ from .announcing import announce
 from .calls import Gone
 from .control import State, Status, WorkerState
 from .gateway import bind_all, close_all
+from .lifesigns import end_when_it_hangs
 from .merging import merged_older
 from .offer import Offer
 from .process import FAILED
@@ -131,7 +132,7 @@ class Workers:
         """From the start of a process to its end."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(process.calls.run)
-            tasks.start_soon(self._bring_up, process)
+            tasks.start_soon(self._bring_up, process, tasks)
             status = await process.wait()
             tasks.cancel_scope.cancel()
         process.close()
@@ -139,8 +140,8 @@ class Workers:
         del self._processes[process.number]
         self._has_ended(process.number, process, status)
 
-    async def _bring_up(self, process: WorkerProcess) -> None:
-        """Have a new process serve what is served."""
+    async def _bring_up(self, process: WorkerProcess, tasks: TaskGroup) -> None:
+        """Have a new process serve what is served, and see that it lives."""
         offer = self._offer
         layout, fds = offer.message(offer.sockets)
         try:
@@ -157,6 +158,7 @@ class Workers:
                     log.error("worker %d cannot serve: %s", process.number, error)
         else:
             self._is_ready(process)
+            tasks.start_soon(end_when_it_hangs, process)
             async with self._replacing:  # there may have been a reload meanwhile
                 await self._bring_up_to_date()
 

@@ -43,6 +43,17 @@ def keep_drained(identities: Iterable[str]) -> None:
         tell_of(identity)
 
 
+def drain_only(identities: Iterable[str]) -> bool:
+    """These servers are drained, and no others. Returns whether some were not before."""
+    wanted = dict.fromkeys(identities)
+    new = [identity for identity in wanted if identity not in _since]
+    for identity in [identity for identity in _since if identity not in wanted]:
+        del _since[identity]
+        tell_of(identity)
+    keep_drained(new)
+    return bool(new)
+
+
 def is_drained(url: str) -> bool:
     """Whether the server at `url` is drained."""
     return bool(_since) and identity_of(url) in _since
