@@ -108,7 +108,8 @@ quantiles without `rate`.
 
 With several workers a scrape has the figures of all. Most are added up: the state of a server is
 then the number of workers that see it so. Where all should have the same, it is the largest. What
-belongs to a process has its number as `worker`.
+belongs to a process has its number as `worker`. What a worker has counted stays in the sums after
+its end, up to the last scrape before that.
 """
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from queue import Queue
@@ -142,6 +143,24 @@ def test_a_collector_that_is_not_there_keeps_no_gateway_from_ending(tmp_path: Pa
         ) as gateway:
             session(gateway, FIELDS)
         assert "tracing: " in gateway.log.all()
+
+
+def test_each_worker_sends_its_own_spans_also_at_a_stop(tmp_path: Path) -> None:
+    with backend() as (url, _), collector() as (endpoint, spans), ExitStack() as stack:
+        text = traced(config(free_port(), proxied("/ws", url)), endpoint)
+        with running(text, tmp_path, "--workers", "2") as gateway:
+            for _ in range(8):
+                ws = stack.enter_context(connect(gateway.ws("/ws")))
+                ws.send("hello")
+                assert ws.recv(PATIENCE) == "hello"
+        lines = [line for line in gateway.log.having(" session ") if "trace_id=" in line]
+        assert {re.findall(r"worker=(\d)", line)[0] for line in lines} == {"1", "2"}
+        told = sorted(re.findall(r"label\.trace_id=(\w+)", "\n".join(lines)))
+        found = drained(spans, 16)
+        for name in ("GET /ws", "session /ws"):
+            traces = [span.trace_id.hex() for _, span in found if span.name == name]
+            assert sorted(traces) == told
+        assert len(told) == 8
 
 
 def drained(spans: Queue[Any], count: int) -> list[Any]:

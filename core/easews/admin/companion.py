@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from ..observe.metrics.catalogue import RELOADS
 from ..observe.metrics.exposition import exposed
-from ..observe.metrics.merging import merged
+from ..observe.metrics.totals import Process, Totals
 from ..operate.controlling import GatewayControl
 from ..operate.fanout import WorkersControl
 from ..operate.gateway import Gateway
@@ -39,13 +39,13 @@ def administering(
 
 def administering_workers(interface: Admin, reloader: Reloader) -> WorkersCompanion:
     """The same for several workers, which count by themselves."""
+    totals = Totals()
 
     async def administer(workers: Workers) -> None:
         await interface.serve(WorkersControl(workers, reloader, combine))
 
-    async def combine(texts: Sequence[bytes], numbers: Sequence[int]) -> bytes:
+    async def combine(texts: Mapping[Process, bytes]) -> bytes:
         outcomes = [((outcome,), count) for outcome, count in reloader.outcomes.items()]
-        ours = await exposed([(RELOADS, outcomes)])
-        return merged([*texts, ours], [*numbers, 0])
+        return totals.merged(texts, await exposed([(RELOADS, outcomes)]))
 
     return administer

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing, suppress
 from importlib import metadata
 from typing import Any
 
 import anyio
 
 from ..errors import EasewsError
-from ..upstream.drained import drain, undrain
+from ..upstream.drained import drain, is_drained, undrain
+from .calls import Gone
 from .control import (
     NOT_OPEN,
     NotAvailable,
@@ -31,35 +32,44 @@ from .reloading import Reloader
 from .workerprocess import WorkerProcess
 from .workers import ANSWER_PATIENCE, Workers
 
-#: Answers of workers, each with the worker's number.
-Answers = list[tuple[int, Any]]
+#: Answers of workers, each with its worker.
+Answers = list[tuple[WorkerProcess, Any]]
+
+
+_NONE_ANSWERS = "no worker serves, or none answers"
 
 
 class WorkersControl:
-    """The workers as one gateway. One that does not answer in time is left out."""
+    """The workers as one gateway. One that does not answer in time is left out, and not asked
+    again until it gives a sign of life.
+    """
 
     def __init__(
         self,
         workers: Workers,
         reloader: Reloader,
-        combine: Callable[[Sequence[bytes], Sequence[int]], Awaitable[bytes]] | None = None,
+        combine: Callable[[Mapping[tuple[int, int], bytes]], Awaitable[bytes]] | None = None,
     ) -> None:
-        """`combine` makes one text of the metrics of the workers, whose numbers it gets."""
+        """`combine` makes one text of the metrics of the workers; it gets them by the number and
+        the process id of each.
+        """
         self._workers = workers
         self._reloader = reloader
         self._combine = combine
         self._started = time.time()
 
     async def state(self) -> State:
-        """What the workers are at, as long as one answers."""
-        await self._ask("state")
+        """What the workers are at, as long as one gives signs of life. None is asked, so that one
+        that hangs does not have whoever asks wait.
+        """
+        self._answering()
         return self._workers.state
 
     async def status(self) -> Status:
         """The gateway as a whole."""
         answers = await self._ask("status")
         found = merged_status([status for _, status in answers])
-        sessions = {number: status["sessions"] for number, status in answers}
+        sessions = {process.number: status["sessions"] for process, status in answers}
         found["version"] = metadata.version("easews")
         found["state"] = state = self._workers.state
         found["ready"] = state == "ready"
@@ -81,14 +91,15 @@ class WorkersControl:
     async def sessions(self, query: Query) -> SessionPage:
         """Some of the open sessions."""
         answers = await self._ask("sessions", query)
-        return merged_pages([_numbered_page(page, number) for number, page in answers], query)
+        pages = [_numbered_page(page, process.number) for process, page in answers]
+        return merged_pages(pages, query)
 
     async def session(self, id: str) -> SessionState | None:
         """An open session."""
-        for number, found in await self._ask("session", id):
+        for process, found in await self._ask("session", id):
             state: SessionState | None = found
             if state is not None:
-                return {**state, "worker": number}
+                return {**state, "worker": process.number}
         return None
 
     async def close(self, query: Query, code: int, reason: str) -> int:
@@ -100,9 +111,16 @@ class WorkersControl:
         return any(found for _, found in await self._ask("ping", id))
 
     async def drain_server(self, url: str) -> int:
-        """Drain a server in all workers, and in those that start later."""
-        answers = await self._ask("drain_server", url)
-        drain(url)
+        """Drain a server in all workers, and in those that start meanwhile or later."""
+        was_drained = is_drained(url)
+        with suppress(ValueError):  # the workers refuse it
+            drain(url)  # before they are asked: a worker that begins to serve now is told of it
+        try:
+            answers = await self._ask("drain_server", url)
+        except EasewsError:
+            if not was_drained:
+                undrain(url)
+            raise
         return sum(count for _, count in answers)
 
     async def undrain_server(self, url: str) -> bool:
@@ -123,18 +141,20 @@ class WorkersControl:
         if self._combine is None:
             raise NotAvailable("nothing is measured")
         answers = await self._ask("metrics")
-        texts = [text.encode() for _, text in answers]
-        return await self._combine(texts, [number for number, _ in answers])
+        texts = {(process.number, process.pid): text.encode() for process, text in answers}
+        return await self._combine(texts)
 
     async def tap(self, id: str) -> AsyncGenerator[dict[str, Any], None]:
-        """The frames of a session."""
-        for process in self._workers.serving():
-            with suppress(EasewsError):
-                if await process.calls.call("session", id) is not None:
-                    async for item in process.calls.items("tap", id):
-                        yield item
-                    return
-        raise Refused(NOT_OPEN)
+        """The frames of a session. It ends with its worker."""
+        found = (process for process, it in await self._ask("session", id) if it is not None)
+        if (process := next(found, None)) is None:
+            raise Refused(NOT_OPEN)
+        try:
+            async with aclosing(process.calls.items("tap", id)) as frames:
+                async for frame in frames:
+                    yield frame
+        except Gone as gone:
+            yield {"ended": {"by": "proxy", "code": 1006, "cause": str(gone)}}
 
     async def _ask(self, name: str, *args: Any) -> Answers:
         """What each worker answers, in the order of their numbers. What all of them refuse is
@@ -146,16 +166,24 @@ class WorkersControl:
         async def ask(process: WorkerProcess) -> None:
             try:
                 with anyio.move_on_after(ANSWER_PATIENCE):
-                    answers.append((process.number, await process.calls.call(name, *args)))
+                    answers.append((process, await process.calls.call(name, *args)))
             except EasewsError as error:
                 refusals.append(error)
 
+        asked = self._answering()
         async with anyio.create_task_group() as tasks:
-            for process in self._workers.serving():
+            for process in asked:
                 tasks.start_soon(ask, process)
         if not answers:
-            raise refusals[0] if refusals else NotAvailable("no worker serves, or none answers")
-        return sorted(answers, key=lambda answer: answer[0])
+            raise refusals[0] if refusals else NotAvailable(_NONE_ANSWERS)
+        return sorted(answers, key=lambda answer: answer[0].number)
+
+    def _answering(self) -> list[WorkerProcess]:
+        """Those that serve, and give signs of life. NotAvailable when there is none."""
+        found = [process for process in self._workers.serving() if not process.is_silent]
+        if not found:
+            raise NotAvailable(_NONE_ANSWERS)
+        return found
 
 
 def _numbered_page(page: SessionPage, number: int) -> SessionPage:

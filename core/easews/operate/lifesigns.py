@@ -28,6 +28,7 @@ async def end_when_it_hangs(process: WorkerProcess) -> None:
                 tasks.start_soon(_ask, process, silence)
             await anyio.sleep(supervision.SIGN_EVERY)
             if silence.look():
+                process.is_silent = True
                 seconds = silence.seconds
                 log.warning("worker %d has not answered for %g s", process.number, seconds)
         seconds = silence.seconds
@@ -35,11 +36,13 @@ async def end_when_it_hangs(process: WorkerProcess) -> None:
         process.abort()
         await anyio.sleep(_LAST_WORDS)
         process.kill()
+        tasks.cancel_scope.cancel()
 
 
 async def _ask(process: WorkerProcess, silence: Silence) -> None:
     """The question has what the worker may have missed: which servers are drained."""
     with suppress(EasewsError):  # it has ended
         await process.calls.call("alive", drained_servers())
+        process.is_silent = False
         if silence.answered():
             log.info("worker %d answers again", process.number)

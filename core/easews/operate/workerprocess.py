@@ -22,8 +22,9 @@ _OURS = (signal.SIGINT, signal.SIGHUP, signal.SIGUSR2)
 class WorkerProcess:
     """A process that was started.
 
-    offer    what it serves; None until it does
-    refusal  why it cannot serve, in its own words; empty if it has not said so
+    offer      what it serves; None until it does
+    refusal    why it cannot serve, in its own words; empty if it has not said so
+    is_silent  whether it owes a sign of life
     """
 
     def __init__(self, arguments_for: Callable[[int], WorkerArguments]) -> None:
@@ -38,6 +39,7 @@ class WorkerProcess:
         self.calls: Caller = Caller(self._channel, f"worker {self.number}")
         self.offer: Offer | None = None
         self.refusal: str = ""
+        self.is_silent: bool = False
 
     @property
     def pid(self) -> int:

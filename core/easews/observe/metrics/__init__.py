@@ -8,7 +8,8 @@ requests    requests, and those that were refused, by cause           (pure)
 looplag     how late the event loop is
 exposition  the figures as OpenMetrics text
 merging     the texts of several processes as one
+totals      the same again and again: what ended workers have counted stays
 
-`exposition` and `merging` import prometheus_client, so only those import them that want metrics.
+The last three import prometheus_client, so only those import them that want metrics.
 No client can make a label: see `catalogue`.
 """

@@ -11,6 +11,8 @@ from .catalogue import METERS, Merge
 from .exposition import ended, text_of
 
 _RULES: dict[str, Merge] = {meter.name: meter.merge for meter in METERS}
+#: The kinds of what only grows: it stays in the sums when the process ends that has counted it.
+_COUNTED = ("counter", "histogram")
 _Key = tuple[str, tuple[tuple[str, str], ...]]
 
 
@@ -22,11 +24,27 @@ def merged(texts: Sequence[bytes], numbers: Sequence[int] | None = None) -> byte
     workers should have the same (reloads, certificates) it is the largest. Metrics that the
     catalogue does not have are added up. ValueError when a text is not OpenMetrics.
     """
+    numbers = numbers or range(1, len(texts) + 1)
+    return joined(zip(numbers, map(parsed, texts), strict=True))
+
+
+def parsed(text: bytes) -> Iterable[Metric]:
+    """The metrics of a text. ValueError when it is not OpenMetrics."""
+    return text_string_to_metric_families(text.decode())
+
+
+def joined(processes: Iterable[tuple[int, Iterable[Metric]]]) -> bytes:
+    """As `merged`, of processes each with its number and its metrics."""
     families: dict[str, list[tuple[int, Metric]]] = {}
-    for number, text in zip(numbers or range(1, len(texts) + 1), texts, strict=True):
-        for family in text_string_to_metric_families(text.decode()):
-            families.setdefault(family.name, []).append((number, family))
+    for number, metrics in processes:
+        for metric in metrics:
+            families.setdefault(metric.name, []).append((number, metric))
     return ended(text_of(_one(found)) for found in families.values())
+
+
+def counted(metrics: Iterable[Metric]) -> Iterable[Metric]:
+    """Those that only grow, and are added up."""
+    return (it for it in metrics if it.type in _COUNTED and _RULES.get(it.name, "sum") == "sum")
 
 
 def _one(found: Sequence[tuple[int, Metric]]) -> Metric:

@@ -1,0 +1,211 @@
+"""Several workers, one of which hangs or dies: nothing of the others, and no count, is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+
+import httpx
+import pytest
+from tests.e2e.gateway import LOOPBACK, PATIENCE, Gateway, Route, config, free_port, proxied
+from tests.e2e.gateway import running as running_gateway
+from tests.e2e.library import LibraryBackend
+from tests.e2e.test_workers import echoes, sessions, workers
+
+#: A filter that never comes back, in a package that is not installed.
+HANGS = """
+from easews import Filter, hookimpl
+
+class Hangs(Filter):
+    kind = "Hangs"
+
+    async def handle(self, ctx):
+        while True:
+            pass
+
+@hookimpl
+def easews_filters():
+    return [Hangs]
+"""
+#: `easews`, where a worker may be silent for 4 seconds; with the package in a folder.
+QUICK = """
+import sys
+from easews.operate import supervision
+supervision.SIGN_EVERY, supervision.MOST_SILENT = 0.5, 4.0
+sys.path.insert(0, {folder!r})
+from easews.cli import main
+main()
+"""
+
+
+@contextmanager
+def running(
+    loop: str, folder: Path, *routes: Route, easews: tuple[str, ...] = ()
+) -> Iterator[tuple[Gateway, httpx.Client]]:
+    """A gateway of two workers, and a client of its admin interface."""
+    text = config(free_port(), *routes)
+    text += f"---\n{{kind: Gateway, name: g, workers: 2, admin: {{address: '{LOOPBACK}:0'}}}}"
+    with running_gateway(
+        text, folder, "--backend", loop, **({"easews": easews} if easews else {})
+    ) as gateway:
+        gateway.port = int(gateway.out.wait_for("test-server listens on ").rpartition(":")[2])
+        with httpx.Client(base_url=gateway.admin_url(), timeout=PATIENCE) as admin:
+            yield gateway, admin
+
+
+def quick(folder: Path) -> tuple[str, ...]:
+    """The command, with a filter that hangs."""
+    code = QUICK.format(folder=str(folder))
+    (folder / "hangs.py").write_text(HANGS)
+    info = folder / "hangs-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: hangs\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[easews]\nhangs = hangs\n")
+    return sys.executable, "-c", code
+
+
+def wait_for_next(gateway: Gateway, number: int, before: int) -> None:
+    """Wait until another process than `before` serves as this worker."""
+    while workers(gateway)[number] == before:
+        gateway.log.wait_for_more()
+
+
+def until(holds: Callable[[], bool]) -> None:
+    give_up = monotonic() + PATIENCE / 4
+    while not holds():
+        assert monotonic() < give_up
+        sleep(0.05)
+
+
+def figure(admin: httpx.Client, sample: str, *labels: str) -> float:
+    """The sum of a metric."""
+    lines = admin.get("/metrics").text.splitlines()
+    name = sample + "{"
+    found = [line for line in lines if line.startswith(name) and all(it in line for it in labels)]
+    return sum(float(line.rsplit(" ", 1)[1]) for line in found)
+
+
+def test_a_worker_that_hangs_is_ended_and_replaced_and_the_other_goes_on(
+    loop: str, own_backend: LibraryBackend, tmp_path: Path
+) -> None:
+    route = proxied("/a", own_backend.url)
+    with (
+        running(loop, tmp_path, route, easews=quick(tmp_path)) as (gateway, admin),
+        sessions(gateway, 10) as opened,
+    ):
+        assert all(map(echoes, opened))
+        pages = admin.get("/api/v1/sessions").json()["sessions"]
+        before = workers(gateway)
+        os.kill(before[1], signal.SIGSTOP)
+        gateway.log.wait_for("WARNING worker 1 has not answered for 0.5 s")
+        gateway.log.wait_for("ERROR worker 1 is ended: it has not answered for 4 s")
+        gateway.log.wait_for("ERROR worker 1 has ended by SIGKILL; another is started at once")
+        wait_for_next(gateway, 1, before[1])
+        assert workers(gateway)[2] == before[2]
+        others = sum(it["worker"] == 2 for it in pages)
+        assert sum(map(echoes, opened)) == others > 0
+        with sessions(gateway, 4) as new:
+            assert all(map(echoes, new))
+
+
+def test_the_log_has_where_a_worker_hangs(loop: str, tmp_path: Path) -> None:
+    route = Route("/hangs", [{"kind": "Hangs", "name": "endless"}])
+    with running(loop, tmp_path, route, easews=quick(tmp_path)) as (gateway, _):
+        with pytest.raises(httpx.HTTPError):
+            httpx.get(gateway.http("/hangs"), timeout=PATIENCE)
+        gateway.log.wait_for("Fatal Python error: Aborted")
+        gateway.log.wait_for("hangs.py", "in handle")
+        gateway.log.wait_for("has ended by SIGABRT; another is started at once")
+
+
+def test_what_a_killed_worker_has_counted_stays_in_the_metrics(
+    loop: str, own_backend: LibraryBackend, tmp_path: Path
+) -> None:
+    with (
+        running(loop, tmp_path, proxied("/a", own_backend.url)) as (gateway, admin),
+        sessions(gateway, 10) as opened,
+    ):
+        assert all(map(echoes, opened))
+        before = workers(gateway)
+        assert figure(admin, "easews_sessions_opened_total") == 10
+        os.kill(before[1], signal.SIGKILL)
+        gateway.log.wait_for("worker 1 has ended")
+        assert figure(admin, "easews_sessions_opened_total") == 10
+        wait_for_next(gateway, 1, before[1])
+        with sessions(gateway, 4) as new:
+            assert all(map(echoes, new))
+            assert figure(admin, "easews_sessions_opened_total") == 14
+        assert 0 < figure(admin, "easews_sessions_open") < 10
+
+
+def test_a_server_that_is_drained_while_a_worker_starts_is_drained_there_too(
+    loop: str, own_backend: LibraryBackend, tmp_path: Path
+) -> None:
+    with running(loop, tmp_path, proxied("/a", own_backend.url)) as (gateway, admin):
+        gateway.log.wait_for("worker 2 serves")
+        before = workers(gateway)
+        os.kill(before[1], signal.SIGKILL)
+        gateway.log.wait_for("worker 1 has ended")
+        answer = admin.post("/api/v1/servers/drain", json={"url": own_backend.url})
+        assert answer.status_code == 200, answer.text
+        assert workers(gateway)[1] == before[1]  # it is still starting
+        wait_for_next(gateway, 1, before[1])
+        drained = 'state="drained"'
+        until(lambda: figure(admin, "easews_backend_state", drained) == 2)
+        admin.post("/api/v1/servers/undrain", json={"url": own_backend.url})
+        assert figure(admin, "easews_backend_state", drained) == 0
+
+
+def test_a_tap_ends_when_its_worker_dies(
+    loop: str, own_backend: LibraryBackend, tmp_path: Path
+) -> None:
+    with (
+        running(loop, tmp_path, proxied("/a", own_backend.url)) as (gateway, admin),
+        sessions(gateway, 1) as opened,
+    ):
+        assert all(map(echoes, opened))
+        (session,) = admin.get("/api/v1/sessions").json()["sessions"]
+        with admin.stream("GET", f"/api/v1/sessions/{session['id']}/tap") as answer:
+            lines = map(json.loads, answer.iter_lines())
+            assert next(lines)["tapping"] == session["id"]
+            number: int = session["worker"]
+            before = workers(gateway)[number]
+            os.kill(before, signal.SIGKILL)
+            cause = f"worker {number} has ended"
+            assert [*lines] == [{"ended": {"by": "proxy", "code": 1006, "cause": cause}}]
+        wait_for_next(gateway, number, before)
+
+
+def test_pages_go_on_and_sessions_are_closed_when_a_worker_dies(
+    loop: str, own_backend: LibraryBackend, tmp_path: Path
+) -> None:
+    with (
+        running(loop, tmp_path, proxied("/a", own_backend.url)) as (gateway, admin),
+        sessions(gateway, 12) as opened,
+    ):
+        assert all(map(echoes, opened))
+        every = admin.get("/api/v1/sessions").json()["sessions"]
+        seen: list[dict[str, Any]] = []
+        after: str | None = ""
+        while after is not None:
+            query = {"limit": 3, "after": after} if after else {"limit": 3}
+            page = admin.get("/api/v1/sessions", params=query).json()
+            seen += page["sessions"]
+            if not after:
+                os.kill(workers(gateway)[1], signal.SIGKILL)
+            after = page["next"]
+        ids = [it["id"] for it in seen]
+        left = [it["id"] for it in every if it["worker"] == 2]
+        assert len(ids) == len(set(ids))
+        assert set(left) <= set(ids)
+        assert [it["id"] for it in seen[3:]] == [it for it in left if it not in ids[:3]]
+        closing = {"ids": [it["id"] for it in every], "code": 4000, "reason": "enough"}
+        answer = admin.post("/api/v1/sessions/close", json=closing)
+        assert answer.json() == {"closed": len(left)}
