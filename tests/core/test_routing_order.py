@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from easews import Address, Headers, Request, parse_network
 from easews.config.model import Condition, IpFilterSpec, PathSpec, RuleSpec
 from easews.config.shadows import shadows
-from easews.server.routing import Match, Router, verdicts
+from easews.server.routing import Match, Router
+from easews.server.routing.reasons import verdicts
 from easews.testing import load_config
 
 (SERVER,) = load_config("{kind: HTTPServer, name: s, port: 80, clientMaxBodySize: 1}").servers

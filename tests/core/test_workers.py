@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import socket
+import subprocess
 import sys
 from array import array
 from collections.abc import Sequence
@@ -217,3 +218,15 @@ async def test_only_the_parent_hurries_a_worker(caplog: pytest.LogCaptureFixture
     with pytest.raises(anyio.WouldBlock):
         orders.signals.receive_nowait()
     orders.close()
+
+
+def test_a_worker_loads_neither_yaml_nor_json_schema() -> None:
+    """They take 5 MiB, and a config is read and checked by the process that starts workers."""
+    code = (
+        "import sys\n"
+        "from easews.operate.worker import discover\n"
+        "assert len(discover(checks_schemas=False)) > 3\n"
+        "print(sorted({'jsonschema', 'yaml', 'referencing', 'httpcore'} & {*sys.modules}))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

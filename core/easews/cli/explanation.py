@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from ..config.model import Config, FilterSpec, PathSpec, PipelineSpec, ServerSpec, StepSpec
 from ..messages import Reads, Sender
 from ..pipeline.hooks import merged_reads
-from ..server.routing import Match, Refused, Router, Verdict, verdicts
+from ..server.routing import Match, Refused, Router
+from ..server.routing.reasons import Verdict, verdicts
 from .asked import Asked, where
 from .costs import class_reads, hooks_of, reads_in_words, reads_json
 from .report import BOLD, fitted_table, folded, painted, summary

@@ -27,7 +27,10 @@ patterns    what the hosts and paths of rules are compared with               (p
 model       Config and its parts: what the rest of easews reads               (values)
 """
 
-from .loading import from_sources, load
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from .model import (
     Config,
     Drain,
@@ -40,6 +43,9 @@ from .model import (
     StepSpec,
 )
 from .sources import Source
+
+if TYPE_CHECKING:
+    from .loading import from_sources, load
 
 __all__ = [
     "Config",
@@ -55,3 +61,13 @@ __all__ = [
     "from_sources",
     "load",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Reading takes 5 MiB of libraries (YAML, JSON Schema), and a worker reads no config."""
+    if name not in ("from_sources", "load"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from . import loading
+
+    found: object = getattr(loading, name)
+    return found

@@ -19,7 +19,7 @@ from typing import Any
 import anyio
 from anyio import to_thread
 
-from ..config import Config, load
+from ..config import Config
 from ..config.sources import STDIN
 from ..errors import ConfigError, EasewsError
 from ..plugins import Kind, Kinds, discover
@@ -56,6 +56,8 @@ async def read_apart(files: Sequence[str], kinds: Kinds) -> Config:
 
 def main() -> None:
     """Read the files that the command line names, and write what they mean to standard output."""
+    from ..config import load  # with what reads YAML, which workers do not need
+
     out = os.dup(1)
     os.dup2(2, 1)  # plugins may print
     with suppress(OSError):

@@ -183,7 +183,7 @@ class _Worker:
         self._arguments = arguments
         self._channel = channel
         self._orders = Orders()
-        self._kinds: Kinds = discover()
+        self._kinds: Kinds = discover(checks_schemas=False)  # the parent has
         config, sockets = received(layout, fds, self._kinds)
         config = divided(config, arguments.number, arguments.count)
         collect_garbage_less_often()

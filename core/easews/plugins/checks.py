@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
-
-from jsonschema.exceptions import SchemaError
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from ..errors import PluginError
 from ..filters import END, HOOKS, Filter, overrides, schema_of
-from ..schema import check_schema
 from .distributions import Found
 from .hooks import misspelt_hooks, unfit_hooks
 from .kinds import Kind
 from .version import misfit
 
 
-def checked_kind(found: Found, item: object) -> Kind:
-    """What a plugin has returned, as a kind. PluginError when it breaks the contract."""
+def checked_kind(found: Found, item: object, checks_schema: bool = True) -> Kind:
+    """What a plugin has returned, as a kind. PluginError when it breaks the contract. The schema
+    need not be checked where another process has done that.
+    """
 
     def fault(problem: str, remedy: str) -> PluginError:
         return PluginError(found.distribution, problem, remedy)
@@ -53,11 +53,11 @@ def checked_kind(found: Found, item: object) -> Kind:
         raise fault(f"{kind}.build_note is {item.build_note!r}", "set it to a string")
     try:
         schema = schema_of(item)
-        check_schema(schema)
-    except (OSError, ValueError, TypeError, ModuleNotFoundError, SchemaError) as error:
-        text = error.message if isinstance(error, SchemaError) else str(error)
+        if checks_schema:
+            _check_schema(schema)
+    except (OSError, ValueError, TypeError, ModuleNotFoundError) as error:
         raise fault(
-            f"{kind}.schema cannot be used: {text}",
+            f"{kind}.schema cannot be used: {error}",
             "give a JSON Schema (draft 2020-12) as a dict, or the name of a file in schemas/",
         ) from error
     if taken := sorted({"kind", "name"} & schema.get("properties", {}).keys()):
@@ -66,3 +66,15 @@ def checked_kind(found: Found, item: object) -> Kind:
             "give that field another name",
         )
     return Kind(kind, item, schema, found.distribution, found.version)
+
+
+def _check_schema(schema: Mapping[str, Any]) -> None:
+    """ValueError when a schema is no good one."""
+    from jsonschema.exceptions import SchemaError  # 4 MiB, which workers do without
+
+    from ..schema import check_schema
+
+    try:
+        check_schema(schema)
+    except SchemaError as error:
+        raise ValueError(error.message) from error

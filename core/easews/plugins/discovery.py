@@ -22,30 +22,34 @@ from .version import fits
 _cannot_import = re.compile(r"cannot import name '(\w+)'").match  # as every Python has it
 
 
-def discover(found: Iterable[Found] | None = None) -> Kinds:
-    """Load the plugins and collect their kinds. Faults are collected in `Kinds.broken`."""
-    plugins = load_plugins(found)
+def discover(found: Iterable[Found] | None = None, checks_schemas: bool = True) -> Kinds:
+    """Load the plugins and collect their kinds. Faults are collected in `Kinds.broken`. Schemas
+    need not be checked where another process has done that.
+    """
+    plugins = load_plugins(found, checks_schemas)
     kinds = [kind for plugin in plugins for kind in plugin.kinds]
     return Kinds(kinds, [plugin.fault for plugin in plugins if plugin.fault is not None])
 
 
-def load_plugins(found: Iterable[Found] | None = None) -> list[Plugin]:
+def load_plugins(found: Iterable[Found] | None = None, checks_schemas: bool = True) -> list[Plugin]:
     """Load the plugins, those that are installed unless others are given."""
     kinds: dict[str, Kind] = {}
     owners: dict[str, str] = {}
     plugins: list[Plugin] = []
     for candidate in installed() if found is None else found:
-        plugin = _plugin(candidate, kinds, owners)
+        plugin = _plugin(candidate, kinds, owners, checks_schemas)
         kinds.update((kind.name, kind) for kind in plugin.kinds)
         plugins.append(plugin)
     return plugins
 
 
-def _plugin(found: Found, taken: Mapping[str, Kind], owners: dict[str, str]) -> Plugin:
+def _plugin(
+    found: Found, taken: Mapping[str, Kind], owners: dict[str, str], checks_schemas: bool
+) -> Plugin:
     began = perf_counter()
     try:
         _claim_name(found, owners)
-        kinds = tuple(checked_kind(found, item) for item in _load(found))
+        kinds = tuple(checked_kind(found, item, checks_schemas) for item in _load(found))
         for kind in kinds:
             _claim_kind(kind, taken)
     except PluginError as error:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from easews import Close, Data, Message, Result, Session, SpecFault
 
-from .jsonschemas import MessageSchema
 from .jsontext import NotJson, read, write
 from .reading import MaybeLater, MessageFilter
-from .schemafaults import SchemaFault, schema_faults
+
+if TYPE_CHECKING:
+    from .schemafaults import SchemaFault
 
 _Spec = Mapping[str, Any]
 _reference = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
@@ -38,6 +39,8 @@ class MessageValidator(MessageFilter):
         if "schema" in spec and "schemaFile" in spec:
             yield SpecFault(("schemaFile",), "there is a schema, too", "write one of the two")
         elif "schema" in spec:
+            from .schemafaults import schema_faults
+
             for fault in schema_faults(spec["schema"]):
                 yield SpecFault(("schema", *fault.path), fault.wrong, fault.accepted)
         elif "schemaFile" in spec:
@@ -50,6 +53,8 @@ class MessageValidator(MessageFilter):
 
     def __init__(self, name: str, spec: _Spec) -> None:
         super().__init__(name, spec, binary=spec["binary"] == "refuse")
+        from .jsonschemas import MessageSchema  # 4 MiB, which gateways without this filter save
+
         schema = spec["schema"] if "schema" in spec else read(_text(spec["schemaFile"]))
         self._schema = MessageSchema(schema)
         self._code: int = spec["closeCode"]
@@ -88,6 +93,8 @@ def _text(file: str) -> str:
 
 
 def _file_faults(file: str) -> Iterable[SpecFault]:
+    from .schemafaults import schema_faults
+
     try:
         found: list[SchemaFault] = [*schema_faults(read(_text(file)))]
     except OSError as error:

@@ -13,8 +13,7 @@ reasons     why each path matches or does not, for people
 """
 
 from .entry import Match
-from .reasons import Verdict, refused_by_server, verdicts
 from .refusals import Refused
 from .router import Router
 
-__all__ = ["Match", "Refused", "Router", "Verdict", "refused_by_server", "verdicts"]
+__all__ = ["Match", "Refused", "Router"]
