@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.e2e.gateway import LOOPBACK, PATIENCE, Gateway, Route, config, free_port, proxied
+from tests.e2e.gateway import EASEWS, LOOPBACK, PATIENCE, Gateway, Route, config, free_port, proxied
 from tests.e2e.gateway import running as running_gateway
 from tests.e2e.library import LibraryBackend
 from tests.e2e.test_workers import echoes, sessions, workers
@@ -47,14 +47,12 @@ main()
 
 @contextmanager
 def running(
-    loop: str, folder: Path, *routes: Route, easews: tuple[str, ...] = ()
+    loop: str, folder: Path, *routes: Route, easews: tuple[str, ...] = EASEWS
 ) -> Iterator[tuple[Gateway, httpx.Client]]:
     """A gateway of two workers, and a client of its admin interface."""
     text = config(free_port(), *routes)
     text += f"---\n{{kind: Gateway, name: g, workers: 2, admin: {{address: '{LOOPBACK}:0'}}}}"
-    with running_gateway(
-        text, folder, "--backend", loop, **({"easews": easews} if easews else {})
-    ) as gateway:
+    with running_gateway(text, folder, "--backend", loop, easews=easews) as gateway:
         gateway.port = int(gateway.out.wait_for("test-server listens on ").rpartition(":")[2])
         with httpx.Client(base_url=gateway.admin_url(), timeout=PATIENCE) as admin:
             yield gateway, admin
@@ -192,14 +190,15 @@ def test_pages_go_on_and_sessions_are_closed_when_a_worker_dies(
     ):
         assert all(map(echoes, opened))
         every = admin.get("/api/v1/sessions").json()["sessions"]
+        before = workers(gateway)[1]
         seen: list[dict[str, Any]] = []
         after: str | None = ""
         while after is not None:
-            query = {"limit": 3, "after": after} if after else {"limit": 3}
-            page = admin.get("/api/v1/sessions", params=query).json()
+            query = f"limit=3&after={after}" if after else "limit=3"
+            page = admin.get(f"/api/v1/sessions?{query}").json()
             seen += page["sessions"]
             if not after:
-                os.kill(workers(gateway)[1], signal.SIGKILL)
+                os.kill(before, signal.SIGKILL)
             after = page["next"]
         ids = [it["id"] for it in seen]
         left = [it["id"] for it in every if it["worker"] == 2]
@@ -209,3 +208,4 @@ def test_pages_go_on_and_sessions_are_closed_when_a_worker_dies(
         closing = {"ids": [it["id"] for it in every], "code": 4000, "reason": "enough"}
         answer = admin.post("/api/v1/sessions/close", json=closing)
         assert answer.json() == {"closed": len(left)}
+        wait_for_next(gateway, 1, before)

@@ -30,7 +30,8 @@ def merged(texts: Sequence[bytes], numbers: Sequence[int] | None = None) -> byte
 
 def parsed(text: bytes) -> Iterable[Metric]:
     """The metrics of a text. ValueError when it is not OpenMetrics."""
-    return text_string_to_metric_families(text.decode())
+    metrics: Iterable[Metric] = text_string_to_metric_families(text.decode())
+    return metrics
 
 
 def joined(processes: Iterable[tuple[int, Iterable[Metric]]]) -> bytes:
