@@ -14,6 +14,7 @@ import importlib
 import importlib.util
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
@@ -64,12 +65,22 @@ NPM = (
 )
 
 
+#: What to write in front of a command so that it is process 1.
+AS_PROCESS_1 = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """Something that not every machine has, and how to get it."""
 
     is_there: Callable[[], bool]
     how_to_get: str
+
+
+def can_be_process_1() -> bool:
+    """Whether a test may start a process that is process 1 for itself."""
+    command = [*AS_PROCESS_1, "true"]
+    return bool(shutil.which(command[0])) and subprocess.run(command).returncode == 0
 
 
 def find_chromium() -> str | None:
@@ -120,6 +131,9 @@ PARTS = {
         can_build, "run the tests as root, on Linux, where /tmp is no overlay itself"
     ),
     "root": Part(lambda: os.geteuid() == 0, "run the tests as root"),
+    "process namespaces": Part(
+        can_be_process_1, "apt-get install util-linux, then run the tests as root, on Linux"
+    ),
     "network namespaces": Part(
         can_be_laid, "apt-get install iproute2, then run the tests as root, on Linux"
     ),

@@ -192,6 +192,29 @@ async def test_all_that_ask_meanwhile_get_one_reload_of_what_is_there_then(
     ]
 
 
+async def test_who_asks_when_another_process_serves_is_served_there() -> None:
+    disk = Disk(config("one"))
+    disk.go_on = anyio.Event()  # never: it is left to the other one while it reads
+    reloader = Reloader(disk.read)
+    elsewhere: list[str] = []
+    async with gateway(config("zero")) as running, anyio.create_task_group() as tasks:
+        tasks.start_soon(reloader.run, running.gateway)
+        reloader.ask("SIGHUP")
+        await anyio.wait_all_tasks_blocked()
+        reloader.leave_to(lambda: elsewhere.append("reload"))
+        assert elsewhere == ["reload"]
+        reloader.ask("SIGHUP")
+        assert elsewhere == ["reload"] * 2
+    assert running.gateway.generation == 1
+
+
+async def test_nothing_is_asked_of_the_other_process_if_nobody_waits() -> None:
+    reloader = Reloader(Disk(config("one")).read)
+    elsewhere: list[str] = []
+    reloader.leave_to(lambda: elsewhere.append("reload"))
+    assert not elsewhere
+
+
 def test_of_many_changes_the_first_are_listed() -> None:
     assert listed(range(3)) == "0; 1; 2"
     assert listed(range(MOST_TOLD + 5)).endswith(f"{MOST_TOLD - 1}; and 5 more")

@@ -10,7 +10,9 @@ import hashlib
 import random
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import count
 
 from websockets.frames import Frame, Opcode
 
@@ -134,6 +136,18 @@ class Sessions:
         head = await reader.readuntil(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 101"), head
         return reader, writer
+
+    async def come_and_go(self, port: int) -> None:
+        """Connect one after the other, and leave, until it stops."""
+        for number in count():
+            if self.stopping:
+                return
+            path = f"/small/new-{number}-{id(asyncio.current_task())}"
+            reader, writer = await self.connect(port, path, "small")
+            with suppress(TimeoutError):
+                self.faults.append(f"got {await asyncio.wait_for(reader.read(100), 0.02)!r}")
+            writer.close()
+            self.backends.pop(path).writer.close()
 
     async def stop(self) -> None:
         """Have everybody come to the end of a block, and wait until all of it has come."""

@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -29,6 +28,7 @@ from websockets.sync.client import unix_connect
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="descriptors are read in /proc")
 
 FAILING = Path(__file__).with_name("failing_upgrade.py")
+VERSIONS = Path(__file__).with_name("new_program.py")
 #: As in easews.operate.handover.protocol.
 BATCH = 16
 
@@ -121,22 +121,12 @@ SESSIONS, UPGRADES = map(int, os.environ.get("EASEWS_UPGRADE_LOAD", "200 3").spl
 
 
 def test_upgrades_under_load_lose_nothing_and_refuse_nobody(loop: str, tmp_path: Path) -> None:
-    numbers, behind = count(), free_port()
-
-    async def come_and_go(sessions: Sessions, port: int) -> None:
-        """Clients that connect one after the other, and leave."""
-        while not sessions.stopping:
-            path = f"/small/new-{next(numbers)}"
-            reader, writer = await sessions.connect(port, path, "small")
-            with suppress(TimeoutError):
-                sessions.faults.append(f"got {await asyncio.wait_for(reader.read(100), 0.02)!r}")
-            writer.close()
-            sessions.backends.pop(path).writer.close()
+    behind = free_port()
 
     async def upgrade(upgraded: Upgraded, sessions: Sessions) -> None:
         port = upgraded.gateway.port
         await sessions.open(port, SESSIONS)
-        newcomers = [asyncio.create_task(come_and_go(sessions, port)) for _ in range(2)]
+        newcomers = [asyncio.create_task(sessions.come_and_go(port)) for _ in range(2)]
         for _ in range(UPGRADES):
             line = await asyncio.to_thread(upgraded.upgrade)
             assert int(line.partition("moved=")[2].split()[0]) >= SESSIONS, line
@@ -400,6 +390,30 @@ def test_systemd_is_told_which_process_is_in_charge(
             os.kill(upgraded.pid, signal.SIGTERM)
             assert reports.wait_for("STOPPING")["STOPPING"] == "1"
             upgraded.gateway.log.all()  # it has ended, too
+
+
+@pytest.mark.parametrize("place", ["start", "ready"])
+def test_a_reload_that_is_asked_of_the_old_process_meanwhile_is_the_new_ones(
+    loop: str, own_backend: LibraryBackend, tmp_path: Path, place: str
+) -> None:
+    port, route = free_port(), proxied("/old", own_backend.url)
+    (tmp_path / "version").write_text("1")
+    program = (sys.executable, "-W", "always::ResourceWarning", str(VERSIONS), str(tmp_path))
+    text = config(port, route)
+    with upgradable(text, tmp_path, "--backend", loop, easews=program) as upgraded:
+        log = upgraded.gateway.log
+        (waits := tmp_path / f"new {place}").touch()
+        upgraded.ask()
+        log.wait_for(f"waits at {place}")
+        (tmp_path / "config.yaml").write_text(config(port, route, proxied("/new", own_backend.url)))
+        upgraded.gateway.process.send_signal(signal.SIGHUP)
+        log.wait_for("SIGHUP: the config is read again")
+        waits.unlink()
+        upgraded.pid = _pid_in(upgraded.wait_until_handed_over())
+        log.wait_for("reloaded" if place == "ready" else "nothing has changed")
+        assert upgraded.gateway.wait() == 0
+        with connect(upgraded.gateway.ws("/new")) as ws:
+            assert echoes(ws)
 
 
 # -- one of the two fails ------------------------------------------------------------------------

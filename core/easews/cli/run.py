@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +20,10 @@ from .report import complain, say
 #: Which event loop runs it all; those but the first are packages, and extras of ours.
 BACKENDS = ("asyncio", "uvloop", "trio")
 MOST_WORKERS = 256
+
+if TYPE_CHECKING:
+    from ..operate.handover.inplace import InPlace
+    from .serving import RunOptions
 
 
 def _checked_workers(value: str | None) -> str | None:
@@ -68,6 +73,14 @@ Workers = Annotated[
         help="How many processes serve, whatever the config says; auto: one for each core.",
     ),
 ]
+KeepPid = Annotated[
+    bool,
+    typer.Option(
+        "--keep-pid",
+        help="Upgrade (SIGUSR2) so that the process stays the same one, with its pid. That is so"
+        " anyway in a container, and under systemd without Type=notify.",
+    ),
+]
 
 
 def run(
@@ -78,6 +91,7 @@ def run(
     watch: WatchConfig = False,
     watch_plugins: WatchPlugins = None,
     workers: Workers = None,
+    keep_pid: KeepPid = False,
 ) -> None:
     """Run the servers of config files until SIGTERM or Ctrl-C.
 
@@ -88,23 +102,34 @@ def run(
     """
     _check_together(files, watch, watch_plugins, workers)
     _check_installed(backend)
-    from .serving import RunOptions, serve, source_of  # what only this command needs
+    from ..operate.handover.inplace import InPlace  # what only this command needs
+    from .serving import RunOptions
 
     options = RunOptions(
         files, backend, log_format, admin, watch, tuple(watch_plugins or ()), workers
     )
+    in_place = InPlace.from_environment(os.environ, asked=keep_pid)
+    try:
+        status = _serve(options, in_place)
+    finally:
+        in_place.helpers.outlive()
+    raise typer.Exit(max(status, in_place.helpers.worst))
+
+
+def _serve(options: RunOptions, in_place: InPlace) -> int:
+    from .serving import serve, source_of
+
     kinds = discover()
     try:
         source = source_of(options, kinds)
         kinds = source.kinds
-        status = serve(options, source)
+        return serve(options, source, in_place)
     except ConfigError as error:
         say(report(error.problems, sys.stderr, kinds), sys.stderr)
         raise typer.Exit(PROBLEMS) from None
     except EasewsError as error:
         complain(str(error))
         raise typer.Exit(PROBLEMS) from None
-    raise typer.Exit(status)
 
 
 def _check_installed(backend: str) -> None:

@@ -17,6 +17,7 @@ from ..config.admin import at_address
 from ..config.model import AdminSpec
 from ..operate.apart import read_apart
 from ..operate.cores import usable_cores
+from ..operate.handover.inplace import InPlace
 from ..operate.handover.taking import Taker
 from ..operate.handover.upgrading import Upgrader
 from ..operate.process import BACKENDS
@@ -79,10 +80,19 @@ def source_of(options: RunOptions, installed: Kinds) -> Source:
     return Source(kinds, reloader, watches)
 
 
-def serve(options: RunOptions, source: Source) -> int:
+def serve(options: RunOptions, source: Source, in_place: InPlace) -> int:
     """Serve until told to stop; returns the exit status. EasewsError when it cannot serve."""
+    has_helper = bool(in_place.helpers.living())
+    follows = Taker.from_environment(os.environ, other_goes_on=has_helper)
+    try:
+        return _serve(options, source, in_place, follows)
+    finally:
+        if follows is not None:
+            follows.close()
+
+
+def _serve(options: RunOptions, source: Source, in_place: InPlace, follows: Taker | None) -> int:
     config = _config(options.files, source.kinds)
-    follows = Taker.from_environment(os.environ)
     if follows is not None:
         anyio.run(follows.listeners, config.servers, **BACKENDS[options.backend])
     spec = _admin_spec(config, options.admin)
@@ -90,7 +100,8 @@ def serve(options: RunOptions, source: Source) -> int:
     is_one = options.watch_plugins or follows is not None
     count = 1 if is_one else _count(options.workers or config.gateway.workers)
     if count == 1:
-        return _serve_in_one_process(config, options, source, interface, follows)
+        upgrader = Upgrader(in_place)
+        return _serve_in_one_process(config, options, source, interface, upgrader, follows)
     return _serve_with_workers(config, options, source, interface, count)
 
 
@@ -129,9 +140,10 @@ def _serve_in_one_process(
     options: RunOptions,
     source: Source,
     interface: Admin | None,
+    upgrader: Upgrader,
     follows: Taker | None,
 ) -> int:
-    reloader, upgrader = source.reloader, Upgrader()
+    reloader = source.reloader
     companions: list[GatewayCompanion] = [*source.watches]
     if interface is not None:
         from ..admin import administering

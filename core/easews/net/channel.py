@@ -13,6 +13,7 @@ import os
 import socket
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -103,6 +104,13 @@ class Channel:
             self._fds.extend(fds)
         self._received += data
         return bool(data)
+
+    def cut(self) -> None:
+        """Nothing comes or goes from here on, but for what has come already: what the other end
+        sends now fails there.
+        """
+        with suppress(OSError):  # the other end is gone
+            self._sock.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Close this end, and descriptors that came without anybody having asked for them."""

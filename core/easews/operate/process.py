@@ -29,7 +29,10 @@ from ..plugins import build_notes
 from .announcing import announce, where
 from .descriptors import raise_limit
 from .gateway import Gateway, bind_all
+from .handover.inplace import BECOMES_NEW
+from .handover.starting import Successor
 from .handover.taking import Taker
+from .handover.told import Told
 from .handover.upgrading import Upgrader
 from .notifying import Notifier, passed_sockets, warn_of_unused
 from .reloading import Reloader, Served
@@ -89,14 +92,19 @@ def run(
         gateway = Gateway(config, sockets, passed=passed)
         upgrader.notifier = notifier = Notifier(systemd)
         args = gateway, reloader, upgrader, follows, companions, notifier
-        return run_loop(_run, *args, backend=backend)
+        status = run_loop(_run, *args, backend=backend)
+    if status == BECOMES_NEW:
+        upgrader.in_place.become_new(notifier.environment)
+        return FAILED
+    return status
 
 
 def run_loop(main: Callable[..., Coroutine[Any, Any, int]], *args: Any, backend: str) -> int:
     """Run `main`, which returns the exit status of this process, and report what it raises."""
     try:
         status = anyio.run(main, *args, **BACKENDS[backend])
-        _leave_threads_behind(status)
+        if status != BECOMES_NEW:
+            _leave_threads_behind(status)
     except EasewsError as error:
         print(f"easews: {error}", file=sys.stderr)
         return FAILED
@@ -141,7 +149,10 @@ async def _run(
     companions: Sequence[Companion],
     notifier: Notifier,
 ) -> int:
-    with anyio.open_signal_receiver(*SIGNALS) as signals:
+    in_place = upgrader.in_place
+    with anyio.open_signal_receiver(*SIGNALS) as received:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # those that came before are wanted now
+        signals = Told(received, in_place)
 
         async def until_told_to_stop() -> None:
             for line in announcement(gateway):
@@ -150,19 +161,37 @@ async def _run(
                 warn_of_old(tls)
             report_ready(gateway, reloader, notifier)
             await _until_told_to_stop(gateway, reloader, upgrader, signals)
-            notifier.stopping()
+            if not in_place.helped:
+                notifier.stopping()
+            if follows is not None and not follows.has_all:
+                in_place.stop_helpers()
+                await follows.give_up()
 
         async def beat(_: Gateway) -> None:
             await notifier.beat(partial(status_text, gateway))
 
         beside = [*companions, beat]
         if follows is not None:
-            taker = follows
-            beside.append(lambda gateway: taker.run(gateway, notifier.ready))
+            beside.append(partial(_follow, follows, upgrader, notifier))
         rest = upgrader.tell_of_the_rest
         status = await serve(gateway, signals, until_told_to_stop, beside, rest)
-    ignore_from_now_on(*SIGNALS)
+        if follows is not None and status == CUT:
+            in_place.stop_helpers()
+        status = await upgrader.finish(status, signals)
+    if status == BECOMES_NEW:
+        in_place.keep_signals()
+    else:
+        ignore_from_now_on(*SIGNALS)
     return status
+
+
+async def _follow(follows: Taker, upgrader: Upgrader, notifier: Notifier, gateway: Gateway) -> None:
+    """Take over from the process before, and wait for its end."""
+    follows.on_back = upgrader.hand_back
+    await follows.run(gateway, notifier.ready)
+    if gateway.ready:
+        upgrader.in_place.other_has_ended()
+    await upgrader.in_place.helpers.reap()
 
 
 def ignore_from_now_on(*late: signal.Signals) -> None:
@@ -225,6 +254,11 @@ async def _until_told_to_stop(
     """Reload and upgrade when it is told to; return at another signal, or when a new process has
     taken over.
     """
+
+    def leave_reloads_to(successor: Successor) -> None:
+        reloader.leave_to(partial(successor.send_signal, signal.SIGHUP))
+
+    upgrader.on_handed_over.append(leave_reloads_to)
     asked = {signal.SIGHUP: reloader.ask, signal.SIGUSR2: upgrader.ask}
     async with anyio.create_task_group() as tasks:
 

@@ -71,6 +71,9 @@ class Reloader:
         self.outcomes: Counter[str] = Counter(dict.fromkeys(get_args(Outcome), 0))
         self._read = read
         self._asked: list[str] = []
+        self._begun: Sequence[str] = ()  # whose reload goes on
+        self._pass_on: Callable[[], None] | None = None
+        self._running: anyio.CancelScope | None = None
         self._wanted: anyio.Event | None = None
         self._reloading = anyio.Lock()
         #: Called when a reload begins, and when it has ended, whatever has come of it.
@@ -81,18 +84,35 @@ class Reloader:
         """Reload soon. While a reload goes on, all that ask are served by one that follows it:
         what they have changed may have been read before.
         """
+        if self._pass_on is not None:
+            self._pass_on()
+            return
         self._asked.append(why)
         if self._wanted is not None:
             self._wanted.set()
 
     async def run(self, gateway: Served) -> None:
-        """Have `gateway` serve what is read, whenever somebody asks, until cancelled."""
-        while True:
-            self._wanted = anyio.Event()
-            if not self._asked:
-                await self._wanted.wait()
-            why, self._asked = ", ".join(dict.fromkeys(self._asked)), []
-            await self.reload(gateway, why)
+        """Have `gateway` serve what is read, whenever somebody asks, until cancelled, or until it
+        is left to another process.
+        """
+        with anyio.CancelScope() as self._running:
+            while True:
+                self._wanted = anyio.Event()
+                if not self._asked:
+                    await self._wanted.wait()
+                self._begun, self._asked = self._asked, []
+                await self.reload(gateway, ", ".join(dict.fromkeys(self._begun)))
+                self._begun = ()
+
+    def leave_to(self, other: Callable[[], None]) -> None:
+        """Another process serves: `other` has it reload. It is called for those who have asked and
+        are not served yet, and for those who will ask.
+        """
+        if self._running is not None:
+            self._running.cancel()
+        self._pass_on = other
+        if self._asked or self._begun:
+            other()
 
     async def reload(self, gateway: Served, why: str) -> ReloadResult:
         """Read the config, and serve it. What is wrong is logged, and then nothing changes.

@@ -11,8 +11,12 @@ Whatever happens to the new process before a `taken`, the old one goes on with w
 
 protocol   the messages, and what each says of who has which session    (pure)
 plain      what the engine knows of a session, as plain data            (pure)
+keeping    whether the pid has to stay                                  (pure)
 starting   the new process
 giving     the side of the old process
 taking     the side of the new one
+inplace    an upgrade that ends in the pid in which it began: a helper serves meanwhile
+helpers    the helpers, as processes
+told       the signals that are theirs
 upgrading  who asks for an upgrade, and what comes of it
 """

@@ -94,8 +94,20 @@ class Handover:
                 await anyio.sleep(TELL)
         except OSError:
             pass  # it has ended; these here go on
-        finally:
-            self._channel.close()
+
+    def close(self) -> None:
+        """Tell it nothing more."""
+        self._channel.close()
+
+    async def ask_back(self) -> int:
+        """Have the new process, a helper, hand everything back. Returns the end of a channel by
+        which the program that this process becomes takes over. OSError or HandoverFault when it
+        cannot.
+        """
+        await self._channel.send(protocol.back())
+        answer = expect(await self._channel.receive(), Kind.CHANNEL)
+        descriptor: int = answer["fds"][0]
+        return descriptor
 
     # What is handed over
 
@@ -236,6 +248,7 @@ class Handover:
         with CancelScope(shield=True):
             is_late = isinstance(error, TimeoutError) and not error.errno
             how = await self._successor.end(0 if is_late or at_once else END_PATIENCE)
+            self._channel.cut()  # if it lives on, it cannot take anything any more
             self._settle_all(await self._last_messages())
             self._channel.close()
             for listener in self._listeners:

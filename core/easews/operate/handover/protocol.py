@@ -36,6 +36,8 @@ class Kind(StrEnum):
     TAKEN = "taken"
     DONE = "done"
     KEPT = "kept"
+    BACK = "back"
+    CHANNEL = "channel"
 
 
 class Place(NamedTuple):
@@ -101,6 +103,16 @@ def done(kept: int) -> Message:
 def kept(count: int) -> Message:
     """So many of them are still open."""
     return {"is": Kind.KEPT, "count": count}
+
+
+def back() -> Message:
+    """The old process has ended its work, and the helper is to hand everything back to its pid."""
+    return {"is": Kind.BACK}
+
+
+def channel() -> Message:
+    """The end of a channel that comes with this message is the one to take over by."""
+    return {"is": Kind.CHANNEL}
 
 
 def expect(message: Message | None, *kinds: Kind) -> Message:

@@ -34,6 +34,7 @@ class Process:
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
+        self._left = False
         self.pid: int = process.pid
 
     async def end(self, grace: float) -> str:
@@ -53,11 +54,15 @@ class Process:
 
     def send_signal(self, number: int) -> None:
         """See `Successor`."""
-        self._process.send_signal(number)
+        if self._left:
+            os.kill(self.pid, number)  # nobody has waited for it, so it is still this one
+        else:
+            self._process.send_signal(number)
 
     def leave(self) -> None:
         """See `Successor`."""
         if self._process.poll() is None:
+            self._left = True
             self._process.returncode = 0  # else Python warns that nobody waits for it
 
 

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from typing import Any
 
-from anyio import CancelScope
+from anyio import CancelScope, Event
 
 from ...config.model import ServerSpec
 from ...errors import EasewsError
@@ -41,23 +41,41 @@ class Taker:
 
     sockets      its listening sockets, for `bind`; none of them when it is gone
     kept_behind  how many sessions are still open there
+    has_all      whether it has handed over everything that can move
+    on_back      called with the channel when this process is to hand everything back
     """
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, *, other_goes_on: bool = False) -> None:
         self._channel = channel
+        self._other_goes_on = other_goes_on
+        self.has_all: bool = False
+        self._taking: CancelScope | None = None
+        self._over: Event  # once it runs
+        self.on_back: Callable[[Channel], None] = lambda _: None
         self.sockets: HandedOver = HandedOver()
         self.kept_behind: int = 0
 
     @classmethod
-    def from_environment(cls, environment: MutableMapping[str, str]) -> Taker | None:
+    def from_environment(
+        cls, environment: MutableMapping[str, str], *, other_goes_on: bool = False
+    ) -> Taker | None:
         """None when this process follows no other. HandoverFault when the other one is of a
         version whose messages are not understood. The variable is removed: processes that this one
         starts are not meant.
+
+        With `other_goes_on` the other process goes on with everything that it has not heard to be
+        taken, although this one lives. Else it does so only if this one is dead.
         """
         told = environment.pop(protocol.VARIABLE, None)
         if told is None:
             return None
-        return cls(Channel(socket.socket(fileno=protocol.descriptor_in(told))))
+        channel = Channel(socket.socket(fileno=protocol.descriptor_in(told)))
+        return cls(channel, other_goes_on=other_goes_on)
+
+    def close(self) -> None:
+        """Take nothing more. The other process goes on with what it has."""
+        self._channel.close()
+        self.sockets.close()
 
     async def listeners(self, servers: Sequence[ServerSpec]) -> None:
         """Receive `sockets`, for these servers. HandoverFault when there is no room for them under
@@ -88,14 +106,21 @@ class Taker:
         `in_charge` is called when nothing else comes.
         """
         self.sockets.close()
+        self._over = Event()
         try:
-            async with gateway.unchanged():
-                adoption = Adoption(gateway)
-                await self._channel.send(protocol.ready(plain.versions(adoption.services)))
-                await self._take_sessions(adoption)
+            with CancelScope() as self._taking:
+                async with gateway.unchanged():
+                    adoption = Adoption(gateway)
+                    await self._channel.send(protocol.ready(plain.versions(adoption.services)))
+                    await self._take_sessions(adoption)
+            if not self.has_all:
+                return
             in_charge(f"{len(gateway.sessions)} open sessions")
             while (message := await self._channel.receive()) is not None:
-                self.kept_behind = expect(message, Kind.KEPT)["count"]
+                if expect(message, Kind.KEPT, Kind.BACK)["is"] == Kind.KEPT:
+                    self.kept_behind = message["count"]
+                else:
+                    self.on_back(self._channel)
         except OSError:
             pass  # the old process has ended
         except HandoverFault as error:
@@ -103,18 +128,31 @@ class Taker:
         finally:
             self.kept_behind = 0
             self._channel.close()
+            self._over.set()
+
+    async def give_up(self) -> None:
+        """Take nothing more: the other process goes on with what it still has. When this returns,
+        what was taken is relayed.
+        """
+        if self._taking is not None and not self.has_all:
+            self._taking.cancel()
+            await self._over.wait()
 
     async def _take_sessions(self, adoption: Adoption) -> None:
         while (message := await self._next(adoption)) is not None:
             if expect(message, Kind.BATCH, Kind.DONE)["is"] == Kind.DONE:
                 self.kept_behind = message["count"]
+                self.has_all = True
                 return
             adopted, refused = adoption.adopt(message)
             try:
                 with CancelScope(shield=True):
                     await self._channel.send(protocol.taken(message["number"], refused))
-            finally:  # the old process is dead if it cannot be told
-                adoption.begin(adopted)
+            except OSError:  # the other process goes on, or is dead
+                settle = adoption.abandon if self._other_goes_on else adoption.begin
+                settle(adopted)
+                raise
+            adoption.begin(adopted)
 
     async def _next(self, adoption: Adoption) -> Message | None:
         while True:
@@ -171,6 +209,11 @@ class Adoption:
             attempts = (attempt for pool in own if (attempt := pool.adopt(session)) is not None)
             it.connection.use(next(attempts, None))
             it.service.resume(session)
+
+    def abandon(self, adopted: Sequence[Adopted]) -> None:
+        """They are still the other process's."""
+        for it in adopted:
+            it.service.forget(it.session)
 
     def _adopt(self, described: Mapping[str, Any], sockets: Sequence[socket.socket]) -> Adopted:
         gateway, opening = self._gateway, described["opening"]

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import logging
 import os
-from functools import partial
+from collections.abc import Callable
 
 import anyio
 
+from ...net.channel import Channel
 from ...observe.logs import log_event
 from ..control import UpgradeResult
 from ..gateway import Gateway
 from ..notifying import Notifier
+from ..stopping import Signals
 from ..systemd import SystemdEnvironment
 from .giving import Handover
+from .inplace import BECOMES_NEW, InPlace
 from .protocol import HandoverFault
-from .starting import start
+from .starting import Successor
 
 log: logging.Logger = logging.getLogger("easews")
 
-#: The process that a container, or a system, ends with.
-_FIRST = 1
 #: Seconds that whoever has asked over the admin interface has to read the answer.
 ANSWER_PATIENCE, LOOK = 2.0, 0.02
 STOPPING = "easews is stopping"
@@ -29,11 +30,15 @@ STOPPING = "easews is stopping"
 class Upgrader:
     """Has a new process take over from this one when it is asked to.
 
-    notifier  whom to tell which process is in charge
+    in_place        whether this pid stays, and what belongs to that
+    notifier        whom to tell which process is in charge
+    on_handed_over  called with the new process when it has everything
     """
 
-    def __init__(self) -> None:
+    def __init__(self, in_place: InPlace | None = None) -> None:
+        self.in_place: InPlace = InPlace() if in_place is None else in_place
         self.notifier: Notifier = Notifier(SystemdEnvironment())
+        self.on_handed_over: list[Callable[[Successor], None]] = []
         self._handover: Handover | None = None  # once it has been done
         self._wanted: anyio.Event | None = None
         self._answered = anyio.Event()
@@ -43,6 +48,13 @@ class Upgrader:
         """Upgrade soon. Who asks while an upgrade goes on has asked for that one."""
         if self._wanted is not None and not self._wanted.is_set():
             log.info("%s: a new process is started, to take over", why)
+            self._wanted.set()
+
+    def hand_back(self, channel: Channel) -> None:
+        """Hand over to the process at the other end, which this one helps, soon."""
+        log.info("process %d takes over again", self.in_place.helps)
+        self.in_place.hand_back(channel)
+        if self._wanted is not None:
             self._wanted.set()
 
     async def upgrade(self, why: str) -> UpgradeResult:
@@ -67,12 +79,14 @@ class Upgrader:
     async def _run(self, gateway: Gateway) -> None:
         while self._handover is None:
             self._wanted, self._answered = anyio.Event(), anyio.Event()
-            await self._wanted.wait()
+            if not self.in_place.hands_back:
+                await self._wanted.wait()
             try:
                 self._result = await self._upgrade(gateway)
             except HandoverFault as error:
                 log.error("not upgraded, this process goes on: %s", error)
                 self._result = _refused(str(error))
+                self.in_place.has_not_handed_over()
             finally:
                 self._answered.set()
         with anyio.move_on_after(ANSWER_PATIENCE):
@@ -84,24 +98,40 @@ class Upgrader:
         if self._handover is not None:
             await self._handover.tell_of_the_rest()
 
+    async def finish(self, status: int, signals: Signals) -> int:
+        """All has ended here, with this exit status. Returns it, or BECOMES_NEW."""
+        handover, in_place = self._handover, self.in_place
+        becomes_new = False
+        if handover is not None:
+            becomes_new = in_place.ends_here and await in_place.ask_back(handover, signals)
+            handover.close()
+        if becomes_new:
+            return BECOMES_NEW
+        await in_place.outlive(signals)
+        return status
+
     async def _upgrade(self, gateway: Gateway) -> UpgradeResult:
-        if os.getpid() == _FIRST:
-            raise HandoverFault("this is process 1, which has to stay; replace the container")
-        handover = Handover(gateway, partial(start, environment=self.notifier.environment))
+        in_place = self.in_place
+        handover = Handover(gateway, in_place.start(self.notifier.environment))
         try:
             async with gateway.unchanged():
                 successor = await handover.run(self._serves)
+                gateway.state = "draining"  # so that no config is served that was waited for
         except HandoverFault:
             self.notifier.send(MAINPID=os.getpid())
             raise
         self._handover = handover
-        self.notifier.leave()
+        for call in self.on_handed_over:
+            call(successor)
+        if not in_place.ends_here:
+            self.notifier.leave()
         successor.leave()
+        in_place.has_handed_over()
         pid, moved, kept = successor.pid, handover.moved, len(gateway.sessions)
         log_event(log, "handed over", {"pid": pid, "moved": moved, "kept_behind": kept})
         result: UpgradeResult = {
             "outcome": "upgraded",
-            "pid": pid,
+            "pid": os.getpid() if in_place.ends_here else pid,
             "moved": moved,
             "kept_behind": kept,
             "problems": [],
@@ -110,7 +140,8 @@ class Upgrader:
 
     def _serves(self, pid: int) -> None:
         """The new process accepts connections."""
-        self.notifier.send(MAINPID=pid)
+        if not self.in_place.ends_here:
+            self.notifier.send(MAINPID=pid)
 
 
 def _refused(why: str) -> UpgradeResult:

@@ -1,0 +1,58 @@
+"""easews as a program of which another version is installed while it runs.
+
+`python new_program.py FOLDER run ...`: the file `version` in the folder has its version, which it
+logs. As long as there is a file that is called after a role and a place, as in "helper start", a
+process in that role waits in that place. Files `START_PATIENCE` and
+`BATCH_PATIENCE` have the seconds that a helper gives others.
+
+roles   old, helper, new (in the place of the old one)
+places  start, ready (before that is said), taken (before that is said)
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from easews.cli.app import main
+from easews.operate.handover import giving, protocol
+
+folder = Path(sys.argv.pop(1))
+if "EASEWS_HELPS" in os.environ:
+    role = "helper"
+else:
+    begins = os.environ.keys() & {"EASEWS_HANDOVER", "EASEWS_HELPERS"}
+    role = "new" if begins else "old"
+
+
+def say(text: str) -> None:
+    print(f"{role} process {os.getpid()}: {text}", file=sys.stderr, flush=True)
+
+
+def wait_at(place: str) -> None:
+    if (file := folder / f"{role} {place}").exists():
+        say(f"waits at {place}")
+        while file.exists():
+            time.sleep(0.01)
+
+
+def waiting_before(message: Callable[..., Any], place: str) -> Callable[..., Any]:
+    def made(*args: Any) -> Any:
+        wait_at(place)
+        return message(*args)
+
+    return made
+
+
+say(f"version {(folder / 'version').read_text()}")
+wait_at("start")
+protocol.ready = waiting_before(protocol.ready, "ready")
+protocol.taken = waiting_before(protocol.taken, "taken")
+for name in ("START_PATIENCE", "BATCH_PATIENCE"):
+    if role == "helper" and (folder / name).exists():
+        setattr(giving, name, float((folder / name).read_text()))
+main()

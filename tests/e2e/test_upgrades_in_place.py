@@ -1,0 +1,421 @@
+"""A new program takes over from a running one, and the pid stays: a helper serves meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import pytest
+import yaml
+from tests.certificates import Authority
+from tests.conftest import AS_PROCESS_1, need
+from tests.e2e.gateway import LOOPBACK, PATIENCE, Gateway, Route, config, free_port, proxied
+from tests.e2e.library import LibraryBackend, connect
+from tests.e2e.notified import notify_socket
+from tests.e2e.streams_of_frames import Sessions
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="children are read in /proc")
+
+PROGRAM = Path(__file__).with_name("new_program.py")
+PYTHON = (sys.executable, "-W", "always::ResourceWarning")
+
+
+class Kept:
+    """A gateway that is upgraded in place. `pid` is its pid here; it sees itself as `own_pid`."""
+
+    def __init__(self, folder: Path, *options: str, is_first: bool) -> None:
+        self.folder = folder
+        self.version = 1
+        self.helpers: set[int] = set()
+        self._write_version()
+        prefix = AS_PROCESS_1 if is_first else ()
+        easews = (*prefix, *PYTHON, str(PROGRAM), str(folder))
+        self.gateway = Gateway(folder / "config.yaml", *options, easews=easews)
+        self.gateway.wait_until_it_listens()
+        self.pid = self.gateway.process.pid
+        if is_first:
+            (self.pid,) = children(self.pid)
+        self.own_pid = 1 if is_first else self.pid
+
+    def ask(self) -> None:
+        """Install another version, and ask for it."""
+        self.version += 1
+        self._write_version()
+        self.tell(signal.SIGUSR2)
+
+    def upgrade(self) -> str:
+        """Do it, and return what the log says of the way back."""
+        self.ask()
+        return self.wait_until_it_is_back()
+
+    def wait_until_it_is_back(self) -> str:
+        log, texts = self.gateway.log, ("INFO handed over", f" pid={self.own_pid} ")
+        log.wait_for(f"new process {self.own_pid}: version {self.version}")
+        wait_until(lambda: len(log.having(*texts)) == self.version - 1)
+        return log.having(*texts)[-1]
+
+    def tell(self, number: signal.Signals) -> None:
+        os.kill(self.pid, number)
+
+    def helper(self) -> int:
+        """The pid, here, of the helper that serves, or drains."""
+        wait_until(lambda: len(children(self.pid)) == 1)
+        self.helpers |= {*children(self.pid)}
+        return children(self.pid)[0]
+
+    @contextmanager
+    def held(self, role: str, place: str) -> Iterator[None]:
+        """Whoever has this role waits in this place until the block ends."""
+        file = self.folder / f"{role} {place}"
+        file.touch()
+        try:
+            self.ask()
+            self.gateway.log.wait_for(f"{role} process", f"waits at {place}")
+            yield
+        finally:
+            file.unlink()
+
+    def write(self, text: str) -> None:
+        (self.folder / "config.yaml").write_text(text)
+
+    def _write_version(self) -> None:
+        (self.folder / "version").write_text(str(self.version))
+
+
+def children(pid: int) -> list[int]:
+    """Also those that have ended, if nobody has waited for them."""
+    found: list[int] = []
+    for thread in Path(f"/proc/{pid}/task").glob("*"):
+        with suppress(OSError):  # it has ended
+            found += map(int, (thread / "children").read_text().split())
+    return found
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    until = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+@contextmanager
+def kept(
+    text: str, folder: Path, *options: str, is_first: bool = False, ends: int = 0
+) -> Iterator[Kept]:
+    """One that has to stop with the status `ends` at SIGTERM, and all others with it; it may have
+    stopped by then.
+    """
+    if is_first:
+        need("process namespaces")
+    (folder / "config.yaml").write_text(text)
+    options = options if is_first else (*options, "--keep-pid")
+    kept = None
+    try:
+        kept = Kept(folder, *options, is_first=is_first)
+        yield kept
+        with suppress(ProcessLookupError):
+            kept.tell(signal.SIGTERM)
+        status = kept.gateway.wait()
+        log = kept.gateway.log.all()  # until the last process has closed it
+        assert status == ends, log
+        assert "Traceback" not in log, log
+        assert "ResourceWarning" not in log, log
+    finally:
+        if kept is not None:
+            for pid in {*children(kept.pid), *kept.helpers, kept.pid}:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            kept.gateway.close()
+
+
+def echoes(ws: ClientConnection, text: str = "hello") -> bool:
+    try:
+        ws.send(text)
+        return ws.recv(5) == text
+    except (ConnectionClosed, TimeoutError):
+        return False
+
+
+def slow_to_drain(port: int, *routes: Route) -> str:
+    """A config with which an old program takes a while until it becomes the new one."""
+    return config(port, *routes) + "---\n{kind: Gateway, name: g, drain: {delay: 3s}}\n"
+
+
+# -- it comes back to its pid --------------------------------------------------------------------
+
+SESSIONS, UPGRADES = map(int, os.environ.get("EASEWS_UPGRADE_LOAD", "60 10").split())
+
+
+def test_process_1_is_upgraded_ten_times_and_no_client_notices(loop: str, tmp_path: Path) -> None:
+    behind = free_port()
+
+    async def upgrade(it: Kept, sessions: Sessions) -> None:
+        port = it.gateway.port
+        await sessions.open(port, SESSIONS)
+        newcomers = [asyncio.create_task(sessions.come_and_go(port)) for _ in range(2)]
+        for _ in range(UPGRADES):
+            line = await asyncio.to_thread(it.upgrade)
+            assert int(line.partition("moved=")[2].split()[0]) >= SESSIONS, line
+            assert not sessions.faults
+            assert not any(newcomer.done() for newcomer in newcomers)
+        sessions.stopping = True
+        await asyncio.gather(*newcomers)
+        await sessions.stop()
+
+    async def test(it: Kept) -> None:
+        sessions = Sessions()
+        server = await sessions.serve(behind)
+        try:
+            await upgrade(it, sessions)
+        finally:
+            sessions.stopping = True
+            await sessions.close()
+            server.close()
+        assert not sessions.faults
+
+    route = proxied("/", f"ws://{LOOPBACK}:{behind}", keepAlive={"interval": "0s"})
+    with kept(config(free_port(), route), tmp_path, "--backend", loop, is_first=True) as it:
+        asyncio.run(test(it))
+        wait_until(lambda: not children(it.pid))  # helpers that have ended are no zombies
+
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["process 1", "--keep-pid"])
+def test_sessions_with_tls_are_drained_before_it_comes_back(
+    loop: str, own_backend: LibraryBackend, tmp_path: Path, is_first: bool
+) -> None:
+    plain, secure = free_port(), free_port()
+    authority = Authority(tmp_path)
+    route = proxied("/", own_backend.url)
+    (server,) = yaml.safe_load_all(config(secure))
+    server |= {"name": "secure", **authority.fields("localhost")}
+    server["rules"] = [{"paths": [route.path_entry()]}]
+    text = config(plain, route) + "---\n" + yaml.safe_dump(server)
+    with kept(text, tmp_path, "--backend", loop, is_first=is_first) as it:
+        it.gateway.out.wait_for("secure listens on")
+        trust = authority.client()
+        with (
+            connect(f"ws://{LOOPBACK}:{plain}/") as moves,
+            connect(f"wss://localhost:{secure}/", ssl=trust) as stays,
+        ):
+            assert "moved=1 kept_behind=0" in it.upgrade()
+            it.gateway.log.wait_for("handed over", "moved=1 kept_behind=1")  # to the helper
+            with pytest.raises(ConnectionClosed, match="1001"):
+                stays.recv(PATIENCE)
+            assert echoes(moves)
+            with connect(f"wss://localhost:{secure}/", ssl=trust) as new:
+                assert echoes(new)
+
+
+def test_who_asks_over_the_admin_interface_hears_that_the_pid_stays(
+    loop: str, own_backend: LibraryBackend, tmp_path: Path
+) -> None:
+    port = free_port()
+    admin = f"---\n{{kind: Gateway, name: g, admin: {{address: '{LOOPBACK}:{port}'}}}}"
+
+    def ask(what: str, body: object = None) -> dict[str, object]:
+        data = None if body is None else json.dumps(body).encode()
+        url = f"http://{LOOPBACK}:{port}/api/v1/{what}"
+        asking = Request(url, data, {"Content-Type": "application/json"})
+        with urlopen(asking, timeout=PATIENCE) as answer:
+            found: dict[str, object] = json.load(answer)
+            return found
+
+    text = config(free_port(), proxied("/", own_backend.url)) + admin
+    with kept(text, tmp_path, "--backend", loop) as it, connect(it.gateway.ws("/")) as ws:
+        told = ask("upgrade", {})
+        assert (told["outcome"], told["pid"], told["moved"]) == ("upgraded", it.pid, 1)
+        it.version += 1  # it is the same again
+        it.gateway.log.wait_for("INFO handed over", f" pid={it.pid} ")
+        status = ask("status")
+        assert (status["pid"], status["sessions"]) == (it.pid, 1)
+        assert echoes(ws)
+
+
+def test_systemd_hears_of_no_other_process(
+    tmp_path: Path, own_backend: LibraryBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with notify_socket(f"@easews-in-place-{os.getpid()}") as reports:
+        monkeypatch.setenv("NOTIFY_SOCKET", reports.address)
+        with kept(config(free_port(), proxied("/", own_backend.url)), tmp_path) as it:
+            assert reports.wait_for("READY")["READY"] == "1"
+            it.upgrade()
+            while "READY" not in (report := reports.next()):  # the new program's
+                assert "MAINPID" not in report
+
+
+# -- what comes in between -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["process 1", "--keep-pid"])
+def test_a_stop_while_the_old_program_drains_ends_all(
+    loop: str, own_backend: LibraryBackend, tmp_path: Path, is_first: bool
+) -> None:
+    text = slow_to_drain(free_port(), proxied("/", own_backend.url))
+    with (
+        kept(text, tmp_path, "--backend", loop, is_first=is_first) as it,
+        connect(it.gateway.ws("/")) as ws,
+    ):
+        it.ask()
+        it.gateway.log.wait_for("INFO handed over")
+        it.tell(signal.SIGTERM)
+        with pytest.raises(ConnectionClosed, match="1001"):
+            ws.recv(PATIENCE)
+        assert it.gateway.wait() == 0
+        assert not it.gateway.log.having(f"new process {it.own_pid}")
+
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["process 1", "--keep-pid"])
+@pytest.mark.parametrize("place", ["start", "ready"])
+@pytest.mark.parametrize("role", ["helper", "new"])
+def test_a_stop_while_a_process_starts_ends_all(
+    own_backend: LibraryBackend, tmp_path: Path, is_first: bool, role: str, place: str
+) -> None:
+    text = config(free_port(), proxied("/", own_backend.url))
+    with kept(text, tmp_path, is_first=is_first) as it, connect(it.gateway.ws("/")) as ws:
+        with it.held(role, place):
+            it.tell(signal.SIGTERM)
+        with pytest.raises(ConnectionClosed, match="1001"):
+            ws.recv(PATIENCE)
+        assert it.gateway.wait() == 0
+
+
+def test_a_helper_that_gets_the_same_signal_drains_all_the_same(
+    loop: str, own_backend: LibraryBackend, tmp_path: Path
+) -> None:
+    text = slow_to_drain(free_port(), proxied("/", own_backend.url))
+    with kept(text, tmp_path, "--backend", loop) as it, connect(it.gateway.ws("/")) as ws:
+        it.ask()
+        it.gateway.log.wait_for("INFO handed over")
+        for pid in (it.helper(), it.pid):  # as systemd and terminals do
+            os.kill(pid, signal.SIGTERM)
+        with pytest.raises(ConnectionClosed, match="1001"):
+            ws.recv(PATIENCE)
+        assert it.gateway.wait() == 0
+
+
+def test_a_reload_while_the_old_program_drains_is_the_helpers(
+    loop: str, own_backend: LibraryBackend, tmp_path: Path
+) -> None:
+    port, route = free_port(), proxied("/old", own_backend.url)
+    with kept(slow_to_drain(port, route), tmp_path, "--backend", loop) as it:
+        it.ask()
+        it.gateway.log.wait_for("INFO handed over")
+        it.write(slow_to_drain(port, route, proxied("/new", own_backend.url)))
+        it.tell(signal.SIGUSR2)
+        it.gateway.log.wait_for("SIGUSR2 is ignored: the upgrade before is not over yet")
+        it.tell(signal.SIGHUP)
+        it.gateway.log.wait_for("INFO reloaded")
+        assert not it.gateway.log.having(f"new process {it.own_pid}")
+        with connect(it.gateway.ws("/new")) as ws:
+            assert echoes(ws)
+            it.wait_until_it_is_back()
+            assert echoes(ws)
+
+
+# -- one of them fails ---------------------------------------------------------------------------
+
+
+def test_a_new_program_that_cannot_begin_leaves_its_clients_to_the_helper(
+    loop: str, own_backend: LibraryBackend, tmp_path: Path
+) -> None:
+    text = config(free_port(), proxied("/", own_backend.url))
+    with (
+        kept(text, tmp_path, "--backend", loop, ends=1) as it,
+        connect(it.gateway.ws("/")) as ws,
+    ):
+        with it.held("new", "start"):
+            it.write(text.replace("pools", "polls"))
+        told = it.gateway.log.wait_for(f"process {it.pid} has not taken over again")
+        assert f"process {it.helper()} serves on in its place" in told
+        assert echoes(ws)
+        with connect(it.gateway.ws("/")) as other:
+            assert echoes(other)
+
+
+def test_process_1_stays_for_the_helper_if_the_new_program_cannot_begin(
+    own_backend: LibraryBackend, tmp_path: Path
+) -> None:
+    text = config(free_port(), proxied("/", own_backend.url))
+    with (
+        kept(text, tmp_path, is_first=True, ends=1) as it,
+        connect(it.gateway.ws("/")) as ws,
+    ):
+        with it.held("new", "start"):
+            it.write(text.replace("pools", "polls"))
+        it.gateway.log.wait_for("process 1 has not taken over again")
+        assert echoes(ws)
+
+
+def test_a_program_that_is_not_able_to_begin_changes_nothing(
+    loop: str, own_backend: LibraryBackend, tmp_path: Path
+) -> None:
+    text = config(free_port(), proxied("/", own_backend.url))
+    with kept(text, tmp_path, "--backend", loop) as it, connect(it.gateway.ws("/")) as ws:
+        it.write(text.replace("pools", "polls"))
+        it.ask()
+        it.gateway.log.wait_for("ERROR not upgraded, this process goes on")
+        assert echoes(ws)
+        it.write(text)
+        it.version = 1
+        it.upgrade()
+        assert echoes(ws)
+
+
+@pytest.mark.parametrize(
+    ("place", "patience"), [("ready", "START_PATIENCE"), ("taken", "BATCH_PATIENCE")]
+)
+def test_a_new_program_that_hangs_gets_nothing_more(
+    loop: str, own_backend: LibraryBackend, tmp_path: Path, place: str, patience: str
+) -> None:
+    text = config(free_port(), proxied("/", own_backend.url))
+    (tmp_path / patience).write_text("2")
+    with kept(text, tmp_path, "--backend", loop) as it, connect(it.gateway.ws("/")) as ws:
+        with it.held("new", place):
+            it.gateway.log.wait_for(f"process {it.pid} has not taken over again")
+            assert echoes(ws)
+        for _ in range(4):  # whoever accepts
+            with connect(it.gateway.ws("/")) as other:
+                assert echoes(other)
+        assert echoes(ws)
+
+
+def test_without_its_helper_the_new_program_begins_afresh(
+    loop: str, own_backend: LibraryBackend, tmp_path: Path
+) -> None:
+    text = slow_to_drain(free_port(), proxied("/", own_backend.url))
+    with kept(text, tmp_path, "--backend", loop) as it:
+        it.ask()
+        it.gateway.log.wait_for("INFO handed over")
+        os.kill(it.helper(), signal.SIGKILL)
+        it.gateway.log.wait_for("the helper has ended: the new program begins at once")
+        it.gateway.log.wait_for(f"new process {it.pid}: version 2")
+        wait_until(lambda: len(it.gateway.out.having("listens on")) == 3)
+        with connect(it.gateway.ws("/")) as ws:
+            assert echoes(ws)
+
+
+def test_a_helper_outlives_the_process_that_it_helps(
+    loop: str, own_backend: LibraryBackend, tmp_path: Path
+) -> None:
+    text = slow_to_drain(free_port(), proxied("/", own_backend.url))
+    with (
+        kept(text, tmp_path, "--backend", loop, ends=-signal.SIGKILL) as it,
+        connect(it.gateway.ws("/")) as ws,
+    ):
+        it.ask()
+        it.gateway.log.wait_for("INFO handed over")
+        helper = it.helper()
+        it.tell(signal.SIGKILL)
+        it.gateway.log.wait_for(f"process {it.pid} is gone: process {helper} serves on")
+        assert echoes(ws)
+        os.kill(helper, signal.SIGTERM)
