@@ -18,8 +18,8 @@ from tests.e2e.raw import Peer, RawBackend
 #: `python -m easews`, but the kernel does not wait half a minute longer than we do.
 EASEWS = (
     *(sys.executable, "-W", "always::ResourceWarning", "-c"),
-    "from easews.cli import main; from easews_wsproxy.relay import session as session; "
-    "session.KERNEL_GRACE = 0.5; main()",
+    "from easews.cli import main; from easews_wsproxy.relay import deadpeer; "
+    "deadpeer.KERNEL_GRACE = 0.5; main()",
 )
 
 

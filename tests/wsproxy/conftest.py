@@ -37,6 +37,7 @@ from easews.pipeline.hooks import SessionHooks, step_of
 from easews_wsproxy.messages import lane as lane_module
 from easews_wsproxy.messages.deflate import Agreed
 from easews_wsproxy.messages.lane import read_messages
+from easews_wsproxy.relay import lifecycle as lifecycle_module
 from easews_wsproxy.relay import loop as loop_module
 from easews_wsproxy.relay import service as relay_module
 from easews_wsproxy.relay import session as session_module
@@ -408,7 +409,7 @@ def _run_by_hand(
     try:
         with stack:
             stack.callback(_close_relay, relay)
-            for module in (relay_module, session_module, lane_module):
+            for module in (relay_module, session_module, lifecycle_module, lane_module):
                 stack.enter_context(patch.object(module, "time", clock))
             relay.open(session, b"", b"")
             yield by_hand
@@ -421,8 +422,7 @@ def _run_by_hand(
 def _close_relay(relay: Relay) -> None:
     relay._cut_all()
     relay._loop.close()
-    if relay._pipe is not None:
-        relay._pipe.close()
+    relay._receiver.close()
 
 
 @dataclass

@@ -306,7 +306,7 @@ def _relay(by_hand: Any, sent: dict[str, bytes], steps: list[tuple[str, int, boo
         [by_hand.client.at_end, by_hand.backend.at_end],
         [(leg.held, leg.receiving, leg.sending) for leg in (state.client, state.backend)],
         [(one.messages, one.bytes) for one in state.traffic()],
-        (state._closing.by, state._closing.code) if state.closing else None,
+        (state.closing.by, state.closing.code) if state.closing else None,
     )
 
 

@@ -12,6 +12,7 @@ import pytest
 from websockets.frames import Frame, Opcode
 
 from easews import Filter, Message, Session
+from easews_wsproxy.relay.incoming import looks_on
 from easews_wsproxy.relay.loop import Loop
 from easews_wsproxy.relay.sizes import FLOOD_FRAMES
 
@@ -81,8 +82,12 @@ def test_nothing_passes_behind_a_close(run_by_hand: Any, filters: list[Filter]) 
     with run_by_hand(Loop, filters=filters) as by_hand:
         assert not may_pass(by_hand, close)
         assert not may_pass(by_hand, HELLO)
-        assert not by_hand.session.looks_on(
-            by_hand.session.client, by_hand.relay._buffer, len(HELLO), by_hand.now
+        assert not looks_on(
+            by_hand.session,
+            by_hand.session.client,
+            by_hand.relay._buffer,
+            len(HELLO),
+            by_hand.now,
         )
         by_hand.settle()
         assert by_hand.backend.received == close

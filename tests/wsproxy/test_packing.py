@@ -28,6 +28,7 @@ from easews_wsproxy.relay.frames import Walker
 from easews_wsproxy.relay.framestate import FrameState
 from easews_wsproxy.relay.heartbeat import Heartbeat
 from easews_wsproxy.relay.leg import Leg
+from easews_wsproxy.relay.lifecycle import Lifecycle
 from easews_wsproxy.relay.loop import Loop as PureLoop
 from easews_wsproxy.relay.progress import Progress
 from easews_wsproxy.relay.rates import Meter, Rate
@@ -51,8 +52,9 @@ NOT_IN_TABLES: Mapping[type, set[str]] = {
     },
     Watchdog: {"_limits"},
     Closing: {"_backend", "_client", "_limits", "is_over"},
-    RelaySession: {
-        *("client", "backend", "_closing", "_watchdog", "_limits"),  # written by themselves
+    RelaySession: set(),
+    Lifecycle: {
+        *("client", "backend", "closing", "_watchdog", "limits"),  # written by themselves
         *("clock", "wake", "slot"),  # the relay's
         *("_connection", "hooks"),  # the engine's, and filters' whose sessions stay
     },
@@ -66,7 +68,8 @@ TABLES: Mapping[type, packing.Table] = {
     Leg: packing.LEG,
     Watchdog: packing.WATCHDOG,
     Closing: packing.CLOSING,
-    RelaySession: packing.SESSION,
+    RelaySession: {},
+    Lifecycle: packing.SESSION,
 }
 
 
@@ -116,8 +119,8 @@ def parts_of(session: RelaySession) -> Iterator[tuple[str, object, packing.Table
     """Everything of it that a table tells of."""
     yield "session", session, packing.SESSION
     yield "watchdog", session._watchdog, packing.WATCHDOG
-    if session._closing is not None:
-        yield "closing", session._closing, packing.CLOSING
+    if session.closing is not None:
+        yield "closing", session.closing, packing.CLOSING
     for leg in (session.client, session.backend):
         yield leg.role, leg, packing.LEG
         yield f"{leg.role}'s walker", leg.walker, packing.WALKER
@@ -136,7 +139,7 @@ def values_of(session: RelaySession) -> dict[str, object]:
     for leg in (session.client, session.backend):
         walker = leg.walker
         values[f"{leg.role}: made with"] = walker.mask_bit, bool(walker.deflate), walker.limit
-    return {**values, "limits": session._limits}
+    return {**values, "limits": session.limits}
 
 
 def scramble(session: RelaySession, data: st.DataObject) -> None:
@@ -167,7 +170,7 @@ def check_round_trip(
     client = Leg("client", first, next(walkers))
     session = RelaySession(connection, client, Leg("backend", second, next(walkers)), limits)
     if data.draw(st.booleans()):
-        session._begin_to_close("proxy", 1001, "the test", 0.0)
+        session.begin_to_close("proxy", 1001, "the test", 0.0)
     scramble(session, data)
     state = json.loads(json.dumps(packing.pack(session)))
     again = packing.unpack(state, connection, first, second)
@@ -310,7 +313,7 @@ def test_one_that_has_moved_is_not_over_and_leaves_nothing_behind(
         session._connection._release = release = Mock()
 
         by_hand.move()
-        assert (before._held_bytes.count, len(before._sessions), before._parked) == (0, 0, {})
+        assert (before._held_bytes.count, len(before._sessions), len(before._transit)) == (0, 0, 0)
         assert not before._wheel
         assert lease.over.call_count == release.call_count == 1
         assert by_hand.endings == []

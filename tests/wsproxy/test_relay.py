@@ -19,6 +19,7 @@ from easews_wsproxy.relay import loop as loop_module
 from easews_wsproxy.relay import service as relay_module
 from easews_wsproxy.relay import splice
 from easews_wsproxy.relay.frames import Walker
+from easews_wsproxy.relay.incoming import on_bytes
 from easews_wsproxy.relay.interest import wants_bytes
 from easews_wsproxy.relay.leg import Leg
 from easews_wsproxy.relay.session import RelaySession
@@ -144,9 +145,9 @@ async def test_a_flood_is_read_in_smaller_pieces_where_python_walks_it(relaying:
         session = stage.open().session
         client = session.client
         frame = b"\x82\x80\0\0\0\0"
-        session.on_bytes(client, bytearray(frame * 300), 0, 1800, 0, 0.0)
+        on_bytes(session, client, bytearray(frame * 300), 0, 1800, 0, 0.0)
         assert client.read_size == FLOOD_BYTES
-        session.on_bytes(client, bytearray(b"\x82\xe4\0\0\0\0" + bytes(100)), 0, 106, 0, 0.0)
+        on_bytes(session, client, bytearray(b"\x82\xe4\0\0\0\0" + bytes(100)), 0, 106, 0, 0.0)
         assert client.read_size == TURN_BYTES
 
 
@@ -171,13 +172,13 @@ async def test_the_inside_of_a_large_frame_is_spliced(relaying: Any) -> None:
     async with relaying() as stage:
         relayed = stage.open()
         moves = []
-        move = stage.relay._pipe.move
+        move = stage.relay._receiver.pipe.move
 
         def watched(source: int, sink: int, count: int) -> Any:
             moves.append(move(source, sink, count))
             return moves[-1]
 
-        stage.relay._pipe.move = watched
+        stage.relay._receiver.pipe.move = watched
         frame = relayed.client.frame(Opcode.BINARY, os.urandom(3_000_000))
         text = relayed.client.frame(Opcode.TEXT, b"and on")
         async with anyio.create_task_group() as tasks:

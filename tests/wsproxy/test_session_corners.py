@@ -81,7 +81,7 @@ def test_a_session_that_is_closing_is_looked_at_a_few_times_only(run_by_hand: An
         by_hand.session.close(1001, "stopping")
         looks = 0
         while by_hand.session.client.wire is not None:
-            wait = by_hand.session._closing.wake - by_hand.now
+            wait = by_hand.session.closing.wake - by_hand.now
             assert wait > 0
             by_hand.pass_time(wait)
             by_hand.client.pull()

@@ -24,6 +24,7 @@ from ..relay.endstates import SEALED
 from ..relay.forwarding import swallows
 from ..relay.frames import COMPRESSED, PONG
 from ..relay.hookrunner import HookRunner
+from ..relay.incoming import on_bytes, on_stop
 from ..relay.leg import Leg
 from ..relay.session import RelaySession
 from ..relay.sizes import LARGE_FRAME
@@ -67,7 +68,7 @@ def _prepare() -> None:
 
 
 class Lane:
-    """See `easews_wsproxy.relay.leg.Lane`. `leg` is the one whose messages are read."""
+    """See `easews_wsproxy.relay.lane.Lane`. `leg` is the one whose messages are read."""
 
     __slots__ = (
         "_agreed",
@@ -176,7 +177,7 @@ class Lane:
         if leg.walker.fault is not None:
             leg.discard()
         elif batch.pos != batch.end:  # a Close may stand there
-            self._session.on_bytes(leg, batch.buffer, batch.pos, batch.end, batch.pos, now)
+            on_bytes(self._session, leg, batch.buffer, batch.pos, batch.end, batch.pos, now)
 
     # Passing on
 
@@ -263,7 +264,7 @@ class Lane:
             return batch.pos != end
         if fault is None and control is None and self._reader.is_full:
             return True
-        self._session.on_stop(leg, buffer, pos, end, now)
+        on_stop(self._session, leg, buffer, pos, end, now)
         leg.other.own += len(leg.held)
         return False
 

@@ -6,6 +6,8 @@ import socket
 
 #: Seconds; the kernel takes no much longer times.
 DAY = 86_400.0
+#: Seconds by which the kernel gives up on a peer later than we do: ours has a reason to tell.
+KERNEL_GRACE = 30.0
 
 _USER_TIMEOUT: int | None = getattr(socket, "TCP_USER_TIMEOUT", None)
 _PROBE_OPTIONS: list[int] = [
@@ -13,15 +15,17 @@ _PROBE_OPTIONS: list[int] = [
 ]
 
 
-def find_dead_peer(sock: socket.socket, seconds: float, probe: bool) -> None:
-    """Have the kernel end the connection when its peer is gone for so long without a FIN: when
-    sent bytes go unacknowledged, and with `probe`, when nothing is sent either.
+def find_dead_peer(sock: socket.socket, patience: float, probe: bool) -> None:
+    """Have the kernel end the connection when its peer is gone without a FIN: when sent bytes go
+    unacknowledged, and with `probe`, when nothing is sent either. `patience`: seconds that we have
+    ourselves.
     """
     if sock.family not in (socket.AF_INET, socket.AF_INET6):
         return  # the other end of a unix socket cannot vanish
+    seconds = min(patience + KERNEL_GRACE, DAY)
     if _USER_TIMEOUT is not None:
-        sock.setsockopt(socket.IPPROTO_TCP, _USER_TIMEOUT, int(min(seconds, DAY) * 1000))
+        sock.setsockopt(socket.IPPROTO_TCP, _USER_TIMEOUT, int(seconds * 1000))
     if probe:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option in _PROBE_OPTIONS:
-            sock.setsockopt(socket.IPPROTO_TCP, option, max(1, int(min(seconds, DAY) / 6)))
+            sock.setsockopt(socket.IPPROTO_TCP, option, max(1, int(seconds / 6)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from .endstates import SEALED
 from .frames import PING, PONG, Control, encode_control, new_mask
+from .insertion import message_ended
 from .leg import Leg
 from .sizes import FLOOD_BYTES, FLOOD_FRAMES, TURN_BYTES
 
@@ -38,7 +39,7 @@ def pass_on(leg: Leg, buffer: bytearray, start: int, end: int, sent: int, now: f
             sent = start
     _forward(leg, buffer, sent, upto)
     if leg.other.inserts is not None:
-        leg.other.message_ended()
+        message_ended(leg.other)
     return upto
 
 

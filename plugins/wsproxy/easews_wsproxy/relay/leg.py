@@ -7,7 +7,7 @@ is not read until it is sent: that is the backpressure.
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 from easews.lowlevel import TlsWire, Wire, raw_socket, socket_of
 
@@ -15,6 +15,7 @@ from .endstates import RECEIVING, SEALED, SENDING, Event, Receiving, Sending
 from .frames import Walker
 from .heartbeat import Heartbeat
 from .heldbytes import HeldBytes
+from .lane import Lane
 from .progress import Progress
 from .rates import Meter
 from .sendqueue import outstanding
@@ -23,50 +24,6 @@ from .tap import FrameTap
 
 if TYPE_CHECKING:
     from .compiled import Loop
-
-
-class Lane(Protocol):
-    """What reads the messages of a leg, and writes what goes on to the other one.
-
-    waits          for a filter, or until the other leg takes more: the leg is not read
-    awaits_filter  for a filter
-    size           bytes that are kept: parts of a message, and what has come behind one that waits
-    is_filling     much of a large message is still to come, and is received into the lane's `room`
-    is_quiet       the hooks that were called last have done nothing to the session, and nothing has
-                   to wait
-    """
-
-    waits: bool
-    awaits_filter: bool
-
-    @property
-    def size(self) -> int: ...
-
-    @property
-    def is_filling(self) -> bool: ...
-
-    @property
-    def is_quiet(self) -> bool: ...
-
-    def room(self) -> memoryview:
-        """Where it is received."""
-
-    def fill(self, count: int, now: float) -> None:
-        """So many bytes have come there."""
-
-    def look(self, buffer: bytearray, end: int, now: float) -> bool:
-        """Read what the leg has sent: ``buffer[:end]``. Whether all of it is to go on as it came,
-        which is then left to the caller, and nothing else has happened.
-        """
-
-    def flush(self) -> None:
-        """Write what was read and is to go on."""
-
-    def go_on(self, now: float) -> None:
-        """Take what has come while it waited, if it need not wait any longer."""
-
-    def end(self, now: float) -> None:
-        """Nothing can go on any more: let go of everything, and of the leg."""
 
 
 class Leg:
@@ -133,12 +90,6 @@ class Leg:
 
     # What it sends
 
-    def show(self, data: memoryview) -> None:
-        """Show the taps what it has sent, before anything else is done with that."""
-        if self.receiving is Receiving.OPEN:
-            for tap in self.taps:
-                tap.look(data, self.held, self.walker.remaining)
-
     def get_close(self) -> None:
         """Its Close has come; what follows does not count (RFC 6455 §5.5.1)."""
         self.receiving = RECEIVING[self.receiving][Event.GET_CLOSE]
@@ -180,36 +131,8 @@ class Leg:
             self.pending = frames
             self.held_bytes.add(len(frames))
 
-    def insert_message(self, frame: bytes) -> None:
-        """The same for a whole message: it waits for the end of one that is being sent. Nothing is
-        sent to a peer that is lost, which may not have been noticed: it may not be read now.
-        """
-        if self.sending in SEALED:
-            return
-        if self.other.lane is not None:
-            self.other.lane.flush()
-        if not self.is_within_message:
-            self._inject(frame)
-            return
-        if self.inserts is None:
-            self.inserts = bytearray()
-        self.inserts += frame
-        self.held_bytes.add(len(frame))
-
-    def message_ended(self) -> None:
-        """The other leg may be at the end of a message: send those that wait for that."""
-        inserts = self.inserts
-        if inserts is not None and not self.is_within_message:
-            self.drop_inserts()
-            if self.sending not in SEALED:
-                self._inject(inserts)
-
-    def _inject(self, frames: bytes | bytearray) -> None:
-        self.insert(frames)
-        if self.pending is not None:
-            self.injected += len(frames)
-
     def drop_inserts(self) -> None:
+        """Forget the messages of ours that wait."""
         if self.inserts is not None:
             self.held_bytes.add(-len(self.inserts))
             self.inserts = None
@@ -304,9 +227,8 @@ class Leg:
             waiting = outstanding(self.sock) if self.sock is not None else 0
             waiting += len(self.pending or b"")
             if self.tls is not None:
-                waiting -= (
-                    self.tls.sent_ahead
-                )  # pending, too, as long as its piece has not all gone
+                # It is pending, too, as long as its piece has not all gone.
+                waiting -= self.tls.sent_ahead
             self.progress.note(self.written, waiting, now)
         return self.progress
 

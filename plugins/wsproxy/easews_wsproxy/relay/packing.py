@@ -108,11 +108,11 @@ def can_be_packed(session: RelaySession) -> bool:
 
 def pack(session: RelaySession) -> State:
     """The state of a session, in what JSON has."""
-    closing = session._closing
+    closing = session.closing
     return {
         "wake": session.wake,
         **_written(session, SESSION),
-        "limits": asdict(session._limits),
+        "limits": asdict(session.limits),
         "watchdog": _written(session._watchdog, WATCHDOG),
         "closing": None if closing is None else _written(closing, CLOSING),
         "client": _leg_written(session.client),
@@ -137,8 +137,8 @@ def unpack(
         _read(session.client.meter, METER, state["client"]["meter"])
     if state["closing"] is not None:
         first = ("proxy", 0, "")
-        session._closing = Closing(session.client, session.backend, limits, first, 0.0)  # type: ignore[arg-type]
-        _read(session._closing, CLOSING, state["closing"])
+        session.closing = Closing(session.client, session.backend, limits, first, 0.0)  # type: ignore[arg-type]
+        _read(session.closing, CLOSING, state["closing"])
     for leg in (session.client, session.backend):  # the constructors above have their own ideas
         _read(leg, LEG, state[leg.role])
     _read(session._watchdog, WATCHDOG, state["watchdog"])
