@@ -31,7 +31,7 @@ from easews import (
     Upgrade,
 )
 from easews.lowlevel import raw_socket
-from easews.operate.gateway import MOST_OLDER
+from easews.operate.eviction import MOST_OLDER
 from easews.operate.reload import plan
 from easews.testing import OpenSession, Running, gateway, load_config
 

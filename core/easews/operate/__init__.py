@@ -1,6 +1,11 @@
 """A config being served, and the process around it.
 
 gateway      services, generation and listeners, started and stopped in order
+generations  the config that is served, and older ones that are still in use
+eviction     which sessions may not stay, though the gateway goes on
+preparing    what a config needs besides its filters, made in a thread
+binding      the listening sockets of a config's servers
+taskgroups   a task group from which errors of ours come as they are
 reload       what a new config changes                     (pure)
 changes      the same in words                             (pure)
 drain        when to close each of many sessions           (pure)

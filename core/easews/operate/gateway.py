@@ -20,32 +20,28 @@ import anyio
 from anyio import to_thread
 from anyio.abc import TaskGroup, TaskStatus
 
-from ..config.model import Config, Drain, ServerSpec, TlsSpec
+from ..config.model import Config, Drain, ServerSpec
 from ..errors import EasewsError
 from ..filters import Context
 from ..observe.accesslog import AccessLog, OnRequest
 from ..observe.formatted import FormattedAccessLog
 from ..owners import Owner
 from ..pipeline import Generation, Pipeline, ServedPipeline
-from ..server import ClientWatch, Listener, RequestIds, Router, ServerTls, Share, Site, bind
+from ..server import ClientWatch, Listener, RequestIds, Router, ServerTls, Share, Site
 from ..server.passed import NONE_PASSED, Passed
 from ..services import Services
 from ..sessions import Session, Sessions
-from ..upstream import running_pools
-from ..upstream.drained import drain, drain_only, identity_of, is_drained, undrain
-from .changes import listed
-from .control import Refused, State
+from ..upstream.drained import undrain
+from .binding import Sockets, bind_all, close_all
+from .control import State
 from .draining import Draining
-from .reload import Plan, plan
+from .eviction import Eviction
+from .generations import Generations
+from .preparing import Prepared, prepare, routers_of, tls_of
+from .reload import Plan
 from .renewal import renew
+from .taskgroups import open_task_group
 
-Sockets = Mapping[str, list[socket.socket]]
-
-#: How many older generations may have sessions. Those of the oldest are drained when there are
-#: more: each keeps its filters, with what they hold in memory and in the background.
-MOST_OLDER = 10
-_LOST, _TOO_OLD = "its path is gone", "its config is too old"
-_SERVER_DRAINED = "its server is drained"
 _STOPPING = "the gateway is stopping"
 
 
@@ -54,43 +50,6 @@ class Unfinished(NamedTuple):
 
     sessions: int
     requests: int
-
-
-def bind_all(
-    servers: Iterable[ServerSpec], passed: Passed = NONE_PASSED
-) -> dict[str, list[socket.socket]]:
-    """The listening sockets of every server, passed ones where they fit. ListenError when one
-    cannot be had.
-    """
-    sockets: dict[str, list[socket.socket]] = {}
-    try:
-        for spec in servers:
-            sockets[spec.name] = bind(spec, passed)
-    except BaseException:
-        close_all(sockets)
-        raise
-    return sockets
-
-
-def _routers(config: Config) -> dict[str, Router]:
-    return {spec.name: Router(spec) for spec in config.servers}
-
-
-def close_all(sockets: Sockets) -> None:
-    for sock in [sock for socks in sockets.values() for sock in socks]:
-        sock.close()
-
-
-def _is_at_drained(session: Session) -> bool:
-    return is_drained(session.opening.backend)
-
-
-class _Prepared(NamedTuple):
-    """What a config needs besides its filters, made in a thread: it may be large."""
-
-    plan: Plan
-    routers: Mapping[str, Router]
-    tls: dict[str, ServerTls]
 
 
 class Gateway:
@@ -124,10 +83,8 @@ class Gateway:
         self._sockets = sockets
         self._share = share
         self._passed = passed
-        self._generation = Generation(config, number=number)
-        self._retired: list[Generation] = []
-        self._plan: Plan | None = None
-        self._tls: dict[str, ServerTls] = {}
+        self._generations = Generations(Generation(config, number=number))
+        self._tls: Mapping[str, ServerTls] = {}
         self.on_begin: list[Callable[[Context], None]] = []
         self.on_request: list[OnRequest] = []
         self._access = AccessLog(self.on_request)
@@ -137,6 +94,7 @@ class Gateway:
         self._lives: TaskGroup  # of services and filters
         self._tasks: TaskGroup  # of listeners, and of what is drained
         self._draining: Draining
+        self._eviction: Eviction
         self.sessions.on_open.append(self._session_opened)
         self.sessions.on_end.append(self._access.session_ended)
 
@@ -146,18 +104,13 @@ class Gateway:
 
         FilterError when a filter cannot start, CertificateError when a certificate cannot be used.
         """
-        failure: EasewsError | None = None
-        async with anyio.create_task_group() as self._lives:
+        async with open_task_group() as self._lives:
             services: anyio.CancelScope = await self._lives.start(self._host_services)
             try:
-                routers, self._tls = _routers(self.config), self._tls_of(self.config)
-                await self._start(self._generation)
-            except EasewsError as error:  # raised below: a task group would wrap it up
-                failure = error
-                close_all(self._sockets)
-            else:
+                routers = await self._begin()
                 async with anyio.create_task_group() as self._tasks:
                     self._draining = Draining(self.sessions, self._tasks)
+                    self._eviction = Eviction(self.sessions, self._generations, self._draining)
                     self._tasks.start_soon(renew, lambda: self._tls.values())
                     for spec in self.config.servers:
                         self._listen(self._site(spec, routers), self._sockets[spec.name])
@@ -169,10 +122,17 @@ class Gateway:
                         self._tasks.cancel_scope.cancel()
             finally:
                 services.cancel()  # they cut what is still open, which lets go of the filters
-                for generation in (*self._retired, self._generation):
-                    generation.abandon()
-        if failure is not None:
-            raise failure
+                self._generations.abandon()
+
+    async def _begin(self) -> Mapping[str, Router]:
+        """Start the filters of the first config; its routers."""
+        try:
+            self._tls = tls_of(self.config, {})
+            await self._start(self._generations.served)
+        except EasewsError:
+            close_all(self._sockets)
+            raise
+        return routers_of(self.config)
 
     async def replace(self, config: Config, opened: Sockets | None = None, number: int = 0) -> Plan:
         """Serve `config` from now on; returns what that has changed.
@@ -186,22 +146,22 @@ class Gateway:
         """
         async with self._replacing:
             self._require_ready(opened)
-            prepared = await to_thread.run_sync(self._prepare, config)
+            prepared = await to_thread.run_sync(prepare, self.config, config, self._tls)
             if not prepared.plan.changes:
                 close_all(opened or {})
                 return prepared.plan
             sockets = bind_all(prepared.plan.opens, self._passed) if opened is None else opened
-            generation = Generation(config, self._generation, number)
+            generation = Generation(config, self._generations.served, number)
             try:
                 await self._start(generation)
             except BaseException:
                 close_all(sockets)
                 raise
             if not self.ready:
-                generation.retire(self._generation)
+                generation.retire(self._generations.served)
             self._require_ready(sockets)
             self._swap(generation, prepared, sockets)
-            self._drain_old()
+            self._eviction.config_replaced(prepared.plan, self.drain)
         return prepared.plan
 
     async def stop(self) -> Unfinished:
@@ -217,32 +177,19 @@ class Gateway:
         for listener in self.listeners.values():
             listener.stop_accepting()
         await self._draining.finish(self.drain, _STOPPING)
-        self._generation.retire()
         with anyio.move_on_after(self.drain.deadline):
-            for generation in (*self._retired, self._generation):
-                await generation.wait_unused()
+            await self._generations.finish()
         return self.unfinished
 
     def drain_server(self, url: str) -> int:
         """Send nothing new to the server at `url`, under this config and later ones, and close its
         sessions slowly. Returns how many these are. Refused when no pool has such a server.
         """
-        identity = identity_of(url)
-        pools = [running.pool for running in running_pools(self.owners(older=True))]
-        known = {server.url for pool in pools for server in pool.states()}
-        if identity not in map(identity_of, known):
-            there_are = listed(sorted(known), 5, ", ") or "none"
-            raise Refused(f"no pool has the server {url}; those that there are: {there_are}")
-        drain(url)
-        chosen = [one for one in self.sessions if identity_of(one.opening.backend) == identity]
-        self._draining.begin(chosen, self.drain, _SERVER_DRAINED, _is_at_drained)
-        return len(chosen)
+        return self._eviction.drain_server(url, self.drain)
 
     def drain_servers(self, identities: Iterable[str]) -> None:
         """Drain the servers with these `Server.identity`, and no others."""
-        if drain_only(identities):
-            chosen = [session for session in self.sessions if _is_at_drained(session)]
-            self._draining.begin(chosen, self.drain, _SERVER_DRAINED, _is_at_drained)
+        self._eviction.drain_servers(identities, self.drain)
 
     def undrain_server(self, url: str) -> bool:
         """Send requests to it again; its sessions that have got no Close yet stay. False when it
@@ -259,20 +206,17 @@ class Gateway:
     def unfinished(self) -> Unfinished:
         """What has not ended yet."""
         sessions = len(self.sessions)
-        uses = sum(generation.uses for generation in (*self._retired, self._generation))
-        return Unfinished(sessions, max(uses - sessions, 0))
+        return Unfinished(sessions, max(self._generations.uses - sessions, 0))
 
     @property
     def generation(self) -> int:
         """How many configs have been served."""
-        return self._generation.number
+        return self._generations.served.number
 
     @property
     def older(self) -> dict[int, int]:
         """The older generations that are in use, and how many sessions each has."""
-        self._retired = [past for past in self._retired if past.in_use]
-        openings = [session.opening for session in self.sessions]
-        return {past.number: sum(map(past.opened, openings)) for past in self._retired}
+        return self._generations.opened_by_older(self.sessions)
 
     @property
     def draining(self) -> int:
@@ -287,34 +231,19 @@ class Gateway:
     @property
     def pipelines(self) -> list[Pipeline]:
         """The pipelines of the served config, and those that only older sessions have."""
-        served = [
-            pipeline
-            for generation in (self._generation, *self._retired)
-            for pipeline in generation.pipelines.values()
-            if pipeline.in_use
-        ]
-        return [pipeline.flow for pipeline in dict.fromkeys(served)]
+        return self._generations.pipelines
 
     def owners(self, *, older: bool = False) -> list[Owner]:
         """The filters of the served config, each with what it has entered, such as its pools.
 
         With `older`, those come behind that only sessions of older generations have.
         """
-        served = dict.fromkeys(self._generation.owners)
-        if older:
-            for past in reversed(self._retired):
-                served |= dict.fromkeys(past.owners)
-        return list(served)
-
-    def _require_ready(self, opened: Sockets | None) -> None:
-        if not self.ready:
-            close_all(opened or {})
-            raise EasewsError(_STOPPING)
+        return self._generations.owners(older=older)
 
     @property
     def served(self) -> Mapping[str, ServedPipeline]:
         """The pipelines of the served config, by name."""
-        return self._generation.pipelines
+        return self._generations.served.pipelines
 
     @asynccontextmanager
     async def unchanged(self) -> AsyncIterator[None]:
@@ -322,20 +251,21 @@ class Gateway:
         async with self._replacing:
             yield
 
+    def _require_ready(self, opened: Sockets | None) -> None:
+        if not self.ready:
+            close_all(opened or {})
+            raise EasewsError(_STOPPING)
+
     async def _start(self, generation: Generation) -> None:
         entries = [entry for spec in generation.config.pipelines for entry in spec.filters]
         wanted = [service for entry in entries for service in entry.kind.filter_class.services]
         await self.services.ensure([ClientWatch, *wanted])
         await generation.start(self._lives)
 
-    def _prepare(self, config: Config) -> _Prepared:
-        return _Prepared(plan(self.config, config), _routers(config), self._tls_of(config))
-
-    def _swap(self, generation: Generation, prepared: _Prepared, sockets: Sockets) -> None:
+    def _swap(self, generation: Generation, prepared: Prepared, sockets: Sockets) -> None:
         """From here on requests see the new generation. Nothing waits in between."""
         changes, routers, self._tls = prepared
-        self._plan = changes
-        old, self._generation = self._generation, generation
+        self._generations.replace(generation)
         self.config = generation.config
         self.drain = self.config.gateway.drain
         before, self.listeners = self.listeners, {}
@@ -347,8 +277,6 @@ class Gateway:
                 self._listen(self._site(spec, routers), sockets[spec.name])
         for name in changes.closes:
             before[name].stop_accepting()
-        old.retire(generation)
-        self._retired = [past for past in (*self._retired, old) if past.in_use]
 
     def _listen(self, site: Site, sockets: list[socket.socket]) -> None:
         listener = self.listeners[site.spec.name] = Listener(sockets, site, self._share)
@@ -358,48 +286,18 @@ class Gateway:
         form = spec.access_log_format
         access = FormattedAccessLog(form, self.on_request) if form else self._access
         return Site(
-            *(spec, self._generation, self.services, self.sessions, access, self._ids),
+            *(spec, self._generations.served, self.services, self.sessions, access, self._ids),
             router=routers[spec.name],
             tls=self._tls.get(spec.name),
             on_begin=self.on_begin,
         )
 
-    def _tls_of(self, config: Config) -> dict[str, ServerTls]:
-        """TLS for the servers that have it. What has not changed stays, with its tickets."""
-        return {
-            spec.name: self._server_tls(spec.name, spec.tls) for spec in config.servers if spec.tls
-        }
-
-    def _server_tls(self, name: str, spec: TlsSpec) -> ServerTls:
-        before = self._tls.get(name)
-        if before is None:
-            return ServerTls(name, spec)
-        if before.spec == spec:
-            return before
-        changed = ServerTls(name, spec)
-        changed.handshakes.counts = before.handshakes.counts
-        return changed
-
-    def _is_lost(self, session: Session) -> bool:
-        return self._plan is not None and self._plan.drops(session.opening.route)
-
     def _session_opened(self, session: Session) -> None:
-        """While it was asking its backend, that may have been drained, a stop may have begun, or
-        its path may have gone.
-        """
+        """While it was asking its backend, a stop may have begun, or it may have to go anyway."""
         if self.state == "stopping":
             self._draining.finish_late(session, self.drain, _STOPPING)
-        elif _is_at_drained(session):
-            self._draining.begin([session], self.drain, _SERVER_DRAINED, _is_at_drained)
-        elif session.opening.generation != self._generation.number and self._is_lost(session):
-            self._draining.begin([session], self.drain, _LOST, self._is_lost)
-
-    def _drain_old(self) -> None:
-        lost = [session for session in self.sessions if self._is_lost(session)]
-        self._draining.begin(lost, self.drain, _LOST, self._is_lost)
-        for past in self._retired[:-MOST_OLDER]:
-            old = [session for session in self.sessions if past.opened(session.opening)]
-            self._draining.begin(old, self.drain, _TOO_OLD)
+        else:
+            self._eviction.session_opened(session, self.drain)
 
     async def _host_services(self, *, task_status: TaskStatus[anyio.CancelScope]) -> None:
         async with anyio.create_task_group() as tasks:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from ..config.model import Config
 from ..plugins import Kinds
 from .apart import packed, unpacked
-from .gateway import Sockets
+from .binding import Sockets
 
 #: Names of servers, each with how many sockets it has: in this order their descriptors come.
 Layout = Sequence[tuple[str, int]]

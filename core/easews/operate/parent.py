@@ -17,7 +17,7 @@ from ..config.model import Config
 from ..errors import EasewsError
 from ..observe.logs import writing_logs
 from ..server.sharing import ABSENT
-from .gateway import bind_all
+from .binding import bind_all
 from .notifying import Notifier, passed_sockets, warn_of_unused
 from .offer import Offer
 from .process import (

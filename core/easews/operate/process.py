@@ -27,8 +27,9 @@ from ..net.contexts import pass_over_garbled_names
 from ..observe.logs import end_process, writing_logs
 from ..plugins import build_notes
 from .announcing import announce, where
+from .binding import bind_all
 from .descriptors import raise_limit
-from .gateway import Gateway, bind_all
+from .gateway import Gateway
 from .handover.inplace import BECOMES_NEW
 from .handover.starting import Successor
 from .handover.taking import Taker
@@ -39,6 +40,7 @@ from .reloading import Reloader, Served
 from .renewal import told, warn_of_old
 from .stopping import Signals, end_anyway, stop
 from .systemd import take
+from .taskgroups import open_task_group
 from .tracing import tracing
 
 log: logging.Logger = logging.getLogger("easews")
@@ -210,9 +212,8 @@ async def serve(
     """Serve until `until_told_to_stop` returns, and then until it has stopped; the exit status.
     From then on `signals` bring that to an end, and `at_stop` runs beside.
     """
-    failure: EasewsError | None = None
     status = ENDED
-    async with anyio.create_task_group() as tasks:
+    async with open_task_group() as tasks:
         try:
             async with (
                 tracing(gateway),
@@ -228,11 +229,8 @@ async def serve(
                     status = CUT
                 tasks.start_soon(end_anyway)
                 beside.cancel_scope.cancel()
-        except EasewsError as error:  # raised below: a task group would wrap it up
-            failure = error
-        tasks.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
+        finally:
+            tasks.cancel_scope.cancel()
     return status
 
 

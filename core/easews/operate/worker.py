@@ -34,11 +34,12 @@ from ..server import Share
 from ..upstream.balance.sticky import use_secret
 from ..upstream.drained import keep_drained
 from .apart import ReadingFailed
+from .binding import close_all
 from .calls import Answerer, Handler
 from .controlling import GatewayControl
 from .descriptors import raise_limit
 from .dividing import divided
-from .gateway import Gateway, close_all
+from .gateway import Gateway
 from .offer import Layout, received
 from .process import (
     FAILED,

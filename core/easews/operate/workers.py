@@ -25,9 +25,9 @@ from ..server.passed import NONE_PASSED, Passed
 from ..server.sharing import ABSENT
 from ..upstream.drained import drained_servers
 from .announcing import announce
+from .binding import bind_all, close_all
 from .calls import Gone
 from .control import State, Status, WorkerState
-from .gateway import bind_all, close_all
 from .lifesigns import end_when_it_hangs
 from .merging import merged_older
 from .offer import Offer

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from ..addresses import UNIX, Address
 from ..config import Config
 from ..filters import Filter
-from ..operate.gateway import Gateway, bind_all
+from ..operate.binding import bind_all
+from ..operate.gateway import Gateway
 from ..operate.reload import Plan
 from ..sessions import Sessions
 from .contexts import load_config
