@@ -1,6 +1,7 @@
 """`easews doctor`: what keeps a WebSocket from coming through, by whom, and what to change there.
 
     command      the command, and what its line has to be like
+    options      its options
     examination  all hops one after the other
     progress     what is being done, on a terminal
     probes       the battery at one hop: GET, handshakes, a session, an idle one
@@ -9,7 +10,11 @@
     report       what was seen and found, as text and as JSON            (pure)
     hops         all findings, and at which hop something gets lost      (pure)
     refusals     rules on handshakes that open no session                (pure)
+    statuses     those on the status of the answer                       (pure)
+    unanswered   those on no answer                                      (pure)
+    refusal      what these rules see                                    (pure)
     opened       rules on handshakes and sessions that work              (pure)
+    idling       rules on sessions without traffic                       (pure)
     connecting   rules on names, addresses and TLS                       (pure)
     findings     what a rule finds                                       (pure)
     remedies     which setting of which product to change                (pure)

@@ -7,7 +7,7 @@ import ssl
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,62 +15,38 @@ from ...schema.units import seconds
 from ..options import FORMATS, PROBLEMS, choice
 from ..report import has_colour, say, width_of
 from .asking import Client, Field, Target, target_of
+from .options import (
+    Authority,
+    Expected,
+    Headers,
+    Idle,
+    Message,
+    Origin,
+    Protocols,
+    Timeout,
+    Urls,
+    Via,
+)
+
+if TYPE_CHECKING:
+    from .findings import Finding
+    from .seen import Hop
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(r"[\t -~\x80-\xff]*")
 
 
 def doctor(
-    urls: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="URL...",
-            help="The public URL: ws://, wss://, or http:// and https://, which mean the same."
-            " Further URLs are those of the hops behind it, from the outside in.",
-            show_default=False,
-        ),
-    ],
-    via: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="URL", help="A hop behind them: a proxy, or the server itself. Repeatable."
-        ),
-    ] = None,
-    origin: Annotated[
-        str | None,
-        typer.Option(metavar="ORIGIN", help="Of the page. Without it, that of the first URL."),
-    ] = None,
-    protocol: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="A subprotocol to offer. Repeatable."),
-    ] = None,
-    header: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="'NAME: VALUE'", help="A header field for all requests, such as a cookie."
-        ),
-    ] = None,
-    send: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Send this message, and wait for another.")
-    ] = None,
-    expect: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="What the answer to --send has to contain.")
-    ] = None,
-    idle: Annotated[
-        str,
-        typer.Option(
-            metavar="DURATION",
-            help="Leave a session alone for so long, such as 70s, to find idle timeouts.",
-            show_default=False,
-        ),
-    ] = "0",
-    timeout: Annotated[
-        str, typer.Option(metavar="DURATION", help="For each step: how long an answer may take.")
-    ] = "5s",
-    ca: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Trust this authority as well (PEM).", dir_okay=False),
-    ] = None,
+    urls: Urls,
+    via: Via = None,
+    origin: Origin = None,
+    protocol: Protocols = None,
+    header: Headers = None,
+    send: Message = None,
+    expect: Expected = None,
+    idle: Idle = "0",
+    timeout: Timeout = "5s",
+    ca: Authority = None,
     format: Annotated[str, choice(FORMATS, "Text, or JSON for machines.")] = "text",
 ) -> None:
     """Find out why a WebSocket does not come through a server or proxy, whichever it is.
@@ -84,34 +60,45 @@ def doctor(
             "there is no message to answer without --send", param_hint="--expect"
         )
     targets = [_target(url) for url in [*urls, *(via or ())]]
-    _check_names(origin, protocol or ())
-    fields = tuple(_field(one) for one in header or ())
-    client = Client(
-        _given_host(fields) or targets[0].authority,
-        origin or targets[0].origin,
-        tuple(protocol or ()),
-        fields,
-    )
+    client = _client(targets[0], origin, protocol or (), header or ())
     from .examination import examine  # what only this command needs, loaded by it alone
     from .hops import findings
     from .probes import Battery
-    from .report import as_json, text
-    from .wires import strict_context
 
-    try:
-        strict = strict_context(ca)
-    except (OSError, ssl.SSLError) as error:
-        raise typer.BadParameter(f"{ca}: {error}", param_hint="--ca") from None
-    battery = Battery(
-        client, strict, _seconds(timeout, "--timeout"), send, expect, _seconds(idle, "--idle")
-    )
-    hops = examine(targets, battery)
+    times = _seconds(timeout, "--timeout"), _seconds(idle, "--idle")
+    hops = examine(targets, Battery(client, _trusting(ca), times[0], send, expect, times[1]))
     found = findings(hops, client.protocols)
+    _show(hops, found, format)
+    raise typer.Exit(PROBLEMS if any(finding.problem for finding in found) else 0)
+
+
+def _show(hops: Sequence[Hop], found: Sequence[Finding], format: str) -> None:
+    from .report import as_json, text
+
     if format == "json":
         say(as_json(hops, found))
     else:
         say(text(hops, found, width_of(sys.stdout), colour=has_colour(sys.stdout)))
-    raise typer.Exit(PROBLEMS if any(finding.problem for finding in found) else 0)
+
+
+def _trusting(ca: Path | None) -> ssl.SSLContext:
+    """What certificates are checked by."""
+    from .wires import strict_context
+
+    try:
+        return strict_context(ca)
+    except (OSError, ssl.SSLError) as error:
+        raise typer.BadParameter(f"{ca}: {error}", param_hint="--ca") from None
+
+
+def _client(
+    first: Target, origin: str | None, protocols: Sequence[str], headers: Sequence[str]
+) -> Client:
+    """Who asks, as the options say."""
+    _check_names(origin, protocols)
+    fields = tuple(map(_field, headers))
+    host = _given_host(fields) or first.authority
+    return Client(host, origin or first.origin, tuple(protocols), fields)
 
 
 def _check_names(origin: str | None, protocols: Sequence[str]) -> None:

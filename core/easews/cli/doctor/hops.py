@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from .connecting import connection_findings, tls_findings
 from .findings import STAGES, Finding
-from .opened import answer_findings, idle_findings, session_findings, variant_findings
+from .idling import idle_findings
+from .opened import answer_findings, session_findings, variant_findings
 from .refusals import refusal_finding
 from .seen import Answer, Hop
 

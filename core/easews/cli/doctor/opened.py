@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from .findings import Finding
-from .products import product_of
-from .remedies import Remedy, remedies
-from .seen import Answer, Handshake, Hop, IdleSeen, SessionSeen
+from .remedies import Remedy
+from .seen import Answer, Handshake, Hop, SessionSeen
 
 _FLAWS: Mapping[str, tuple[str, str]] = {
     "accept": (
@@ -51,7 +50,52 @@ def answer_findings(hop: Hop) -> Iterator[Finding]:
             return  # the others have the same
 
 
-_LEFT_OUT = {"no-deflate": "an offer of compression", "bare": "a browser's fields"}
+#: By the variant of the handshake, and whether it works: the code, the title, and what it means.
+_NOTES: Mapping[tuple[str, bool], tuple[str, str, str]] = {
+    ("no-subprotocol", False): (
+        "subprotocol-needed",
+        "A subprotocol is needed",
+        "without one the handshake is refused",
+    ),
+    ("no-origin", False): (
+        "origin-needed",
+        "An Origin is needed",
+        "clients outside of browsers send none, and are refused",
+    ),
+    ("foreign-origin", True): (
+        "any-origin",
+        "Pages of any site may open a session",
+        "if a cookie says whose session it is, a foreign page can open one for that user: check"
+        " Origin in the server, or in the gateway",
+    ),
+}
+_NO_DEFLATE = (
+    "no-deflate",
+    "Messages are not compressed",
+    "the server does not agree on permessage-deflate, or a proxy drops the offer",
+)
+#: By the variant that is refused: the same, and what to change.
+_REFUSED: Mapping[str, tuple[str, str, str, str]] = {
+    "respelled": (
+        "spelling-refused",
+        "Upgrade and Connection in other letters are refused",
+        "the values are compared with their case, which RFC 6455 §4.2.1 forbids: Firefox sends"
+        " `keep-alive, Upgrade`, others `WebSocket`",
+        "compare without case, and `upgrade` as one of several elements of Connection",
+    ),
+    "no-deflate": (
+        "no-deflate-refused",
+        "A handshake without an offer of compression is refused",
+        "programs and devices do not send it",
+        "do not ask for it in the server or in a firewall in front of it",
+    ),
+    "bare": (
+        "bare-refused",
+        "A handshake without a browser's fields is refused",
+        "programs and devices do not send it",
+        "do not ask for it in the server or in a firewall in front of it",
+    ),
+}
 
 
 def variant_findings(hop: Hop, protocols: Sequence[str]) -> Iterator[Finding]:
@@ -60,56 +104,27 @@ def variant_findings(hop: Hop, protocols: Sequence[str]) -> Iterator[Finding]:
     if browser is None or not browser.works:
         return
     if protocols and not browser.subprotocol:
-        yield Finding(
-            "subprotocol-ignored",
-            "handshake",
-            "No subprotocol is agreed on",
-            f"{', '.join(protocols)} was offered, and the answer names none",
-            "browsers open the session without one; many clients then close it. The server does not"
-            " know the name, or a proxy drops Sec-WebSocket-Protocol",
-            (Remedy("have the server choose one of the names, and proxies pass the field on"),),
-        )
-    if hop.works("no-subprotocol") is False:
-        yield _note(
-            "subprotocol-needed", "A subprotocol is needed", "without one the handshake is refused"
-        )
-    if hop.works("no-origin") is False:
-        yield _note(
-            "origin-needed",
-            "An Origin is needed",
-            "clients outside of browsers send none, and are refused",
-        )
-    if hop.works("foreign-origin"):
-        yield _note(
-            "any-origin",
-            "Pages of any site may open a session",
-            "if a cookie says whose session it is, a foreign page can open one for that user: check"
-            " Origin in the server, or in the gateway",
-        )
-    if hop.works("respelled") is False:
-        yield _broken(
-            "spelling-refused",
-            "Upgrade and Connection in other letters are refused",
-            "the values are compared with their case, which RFC 6455 §4.2.1 forbids: Firefox sends"
-            " `keep-alive, Upgrade`, others `WebSocket`",
-            "compare without case, and `upgrade` as one of several elements of Connection",
-            hop.handshakes["respelled"],
-        )
-    for variant, what in _LEFT_OUT.items():
+        yield _subprotocol_ignored(protocols)
+    for (variant, works), words in _NOTES.items():
+        if hop.works(variant) is works:
+            yield _note(*words)
+    for variant, refused in _REFUSED.items():
         if hop.works(variant) is False:
-            yield _broken(
-                f"{variant}-refused",
-                f"A handshake without {what} is refused",
-                "programs and devices do not send it",
-                "do not ask for it in the server or in a firewall in front of it",
-                hop.handshakes[variant],
-            )
+            yield _broken(*refused, hop.handshakes[variant])
     if browser.deflate is None:
-        yield _note(
-            "no-deflate",
-            "Messages are not compressed",
-            "the server does not agree on permessage-deflate, or a proxy drops the offer",
-        )
+        yield _note(*_NO_DEFLATE)
+
+
+def _subprotocol_ignored(protocols: Sequence[str]) -> Finding:
+    return Finding(
+        "subprotocol-ignored",
+        "handshake",
+        "No subprotocol is agreed on",
+        f"{', '.join(protocols)} was offered, and the answer names none",
+        "browsers open the session without one; many clients then close it. The server does not"
+        " know the name, or a proxy drops Sec-WebSocket-Protocol",
+        (Remedy("have the server choose one of the names, and proxies pass the field on"),),
+    )
 
 
 def _note(code: str, title: str, means: str) -> Finding:
@@ -204,65 +219,3 @@ def _traffic_findings(session: SessionSeen) -> Iterator[Finding]:
 
 def _session(code: str, title: str, seen: str, means: str, remedy: str) -> Finding:
     return Finding(code, "session", title, seen, means, (Remedy(remedy),))
-
-
-#: Whose idle timeout is that long, in seconds, by default.
-_USUAL: Mapping[int, str] = {
-    30: "the default of Google Cloud Load Balancing",
-    50: "`timeout client` or `timeout server` of many HAProxy configs",
-    55: "that of Heroku",
-    60: "the default of nginx (proxy_read_timeout), of AWS ALB, and of Apache",
-    100: "that of Cloudflare",
-    120: "the default of IIS and of many servers",
-    240: "that of Azure's load balancers",
-    300: "the default of Envoy (stream_idle_timeout)",
-    350: "that of AWS NLB and NAT gateways",
-}
-
-
-def idle_findings(hop: Hop) -> Iterator[Finding]:
-    """What has become of a session without traffic."""
-    idle = hop.idle
-    if idle is None:
-        return
-    if idle.ended is not None:
-        yield Finding(
-            "idle-closed",
-            "idle",
-            "A session without traffic is ended",
-            f"after {idle.ended:.1f} s, "
-            + ("without a Close" if idle.code is None else f"with Close {idle.code}"),
-            _idle_means(idle),
-            remedies("idle-closed", _products(hop)),
-        )
-    elif not idle.pong:
-        yield Finding(
-            "idle-dead",
-            "idle",
-            "A session without traffic is dead",
-            f"after {idle.asked:g} s a ping is not answered, and the connection is not closed",
-            "something between has forgotten it without telling: a NAT, a firewall, a balancer",
-            remedies("idle-closed", _products(hop)),
-        )
-    elif idle.pings:
-        yield Finding(
-            "server-pings",
-            "idle",
-            "The server sends pings",
-            f"{idle.pings} in {idle.asked:g} s",
-            "idle timeouts of proxies that are longer than its interval have no effect",
-            problem=False,
-        )
-
-
-def _idle_means(idle: IdleSeen) -> str:
-    if idle.code is not None:
-        return "with a Close it is the application's or a gateway's own idle timeout"
-    usual = next((who for at, who in _USUAL.items() if abs((idle.ended or 0) - at) < 1.5), "")
-    by = "a proxy's read or idle timeout has cut it, and browsers show 1006"
-    return f"{by}; that long is {usual}" if usual else by
-
-
-def _products(hop: Hop) -> list[str]:
-    """Who stands there, as far as the answers give it away."""
-    return [product_of(hop.plain), product_of(hop.browser.heard if hop.browser else None)]
