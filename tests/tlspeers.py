@@ -14,7 +14,8 @@ import anyio
 import trustme
 from anyio import to_thread
 
-from easews.net.tls import TlsWire, handshake
+from easews.net.tls import TlsWire
+from easews.net.tlshandshake import handshake
 
 #: Seconds; far more than anything here takes, only to end a test that would hang.
 PATIENCE = 30

@@ -28,7 +28,8 @@ from tests.tlspeers import (
 
 from easews import Services
 from easews.config.model import RequestLimits
-from easews.net.tls import RECORD_PAYLOAD, TlsWire, handshake
+from easews.net.tls import RECORD_PAYLOAD, TlsWire
+from easews.net.tlshandshake import handshake
 from easews.net.waiting import linger, receive, send_all
 from easews.net.wire import pending, raw_socket, socket_of
 from easews.server.reader import RequestReader

@@ -13,7 +13,7 @@ from anyio.lowlevel import checkpoint
 from tests.tlspeers import TlsEnd, authority, server_context
 
 from easews import Filter
-from easews.net.tls import handshake
+from easews.net.tlshandshake import handshake
 from easews.net.waiting import receive, send_all
 from easews.testing import Running, gateway
 from easews.upstream import KeptConnections

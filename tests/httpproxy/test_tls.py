@@ -10,7 +10,7 @@ import pytest
 from tests.httpproxy.conftest import Link, SecureLink, Stage, Staging
 from tests.tlspeers import TlsEnd, authority
 
-from easews.net.tls import handshake
+from easews.net.tlshandshake import handshake
 
 POST = b"POST / HTTP/1.1\r\nHost: x\r\n"
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"

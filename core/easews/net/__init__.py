@@ -2,6 +2,8 @@
 
 wire           what a connection is read from and written to
 tls            TLS on a socket, as such a wire
+tlshandshake   agreeing on TLS with the peer of one
+tlserrors      what OpenSSL raises, as errors of connections
 waiting        reading and writing one, awaited through anyio
 sockets        their options, and connecting one
 pem            certificates and keys as PEM: read, compared, dated              (pure)

@@ -14,8 +14,7 @@ import socket
 import ssl
 from contextlib import suppress
 
-import anyio
-from anyio.lowlevel import checkpoint
+from .tlserrors import TlsError, tls_error
 
 #: The most payload that a record may have, and the most bytes that it then takes (RFC 8446 §5.2).
 RECORD_PAYLOAD = 16 * 1024
@@ -23,24 +22,6 @@ RECORD_SIZE = 5 + RECORD_PAYLOAD + 256
 #: The most payload that is encrypted before it is sent. A system call for each record would cost
 #: more, and so would what does not fit into one segment (64 KiB); `outgoing` never gives room back.
 SEND_SIZE = 3 * RECORD_PAYLOAD
-TOO_SLOW = "the TLS handshake was not complete within {:g} s"
-
-
-class TlsError(ConnectionError):
-    """There is no agreement on TLS, or what came is not TLS; the text says why.
-
-    reason  OpenSSL's word for it
-    verify  OpenSSL's number for what is wrong with the peer's certificate, 0 otherwise
-    """
-
-    def __init__(self, text: str, reason: str, verify: int = 0) -> None:
-        super().__init__(text)
-        self.reason: str = reason
-        self.verify: int = verify
-
-
-class SpeaksHttp(TlsError):
-    """The peer speaks plain HTTP, in which it may be answered."""
 
 
 class TlsWire:
@@ -146,8 +127,7 @@ class TlsWire:
     def failed(self, error: ssl.SSLError) -> TlsError:
         """End receiving. Returns what to raise in place of `error`."""
         self.end_receiving()
-        kind = SpeaksHttp if error.reason == "HTTP_REQUEST" else TlsError
-        return kind(_words(error), error.reason or "", getattr(error, "verify_code", 0))
+        return tls_error(error)
 
     # What it is sent
 
@@ -229,75 +209,3 @@ class TlsWire:
         with suppress(ssl.SSLError):  # the peer's own close_notify is not there
             self.ssl.unwrap()
         self.incoming.write(records)
-
-
-async def handshake(wire: TlsWire, timeout: float) -> None:
-    """Agree on TLS with the peer. TlsError with the reason when there is no agreement, another
-    OSError when the connection ends, TimeoutError when there is none within `timeout` seconds.
-    """
-    with anyio.move_on_after(timeout):
-        await agree(wire)
-        return
-    raise TimeoutError(TOO_SLOW.format(timeout))
-
-
-async def agree(wire: TlsWire) -> None:
-    """The same, however long it takes."""
-    if wire.ssl.server_side:
-        await _fill(wire)  # the client begins
-    while True:
-        try:
-            wire.ssl.do_handshake()
-        except ssl.SSLWantReadError:
-            await _flush(wire)
-            await checkpoint()
-            await _fill(wire)
-        except ssl.SSLError as error:
-            raise wire.failed(error) from None
-        else:
-            break
-    if not wire.pending:  # else the answer to what has come takes a server's session tickets along
-        await _flush(wire)
-
-
-async def _flush(wire: TlsWire) -> None:
-    while True:
-        try:
-            return wire.flush()
-        except BlockingIOError:
-            await anyio.wait_writable(wire)
-
-
-async def _fill(wire: TlsWire) -> None:
-    while True:
-        try:
-            if wire.fill():
-                return
-            raise ConnectionAbortedError("the connection ended in the middle of the TLS handshake")
-        except BlockingIOError:
-            await anyio.wait_readable(wire)
-
-
-#: OpenSSL's reasons that people meet most.
-_REASONS = {
-    "HTTP_REQUEST": "the peer speaks plain HTTP",
-    "WRONG_VERSION_NUMBER": "the peer does not speak TLS",
-    "UNSUPPORTED_PROTOCOL": "no TLS version is allowed by both sides",
-    "NO_SHARED_CIPHER": "no cipher is allowed by both sides",
-    "PEER_DID_NOT_RETURN_A_CERTIFICATE": "the peer has sent no certificate",
-    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "the peer requires a certificate",
-    "TLSV1_ALERT_UNKNOWN_CA": "the peer does not know the authority of the certificate",
-    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "the peer says that the certificate has expired",
-    "SSLV3_ALERT_BAD_CERTIFICATE": "the peer refuses the certificate",
-    "SSLV3_ALERT_HANDSHAKE_FAILURE": "the peer does not agree, or misses a certificate",
-    "TLSV1_ALERT_PROTOCOL_VERSION": "the peer does not allow these versions of TLS",
-    "TLSV1_UNRECOGNIZED_NAME": "the peer does not know this server name",
-    "DECRYPTION_FAILED_OR_BAD_RECORD_MAC": "the peer has sent a garbled record",
-}
-
-
-def _words(error: ssl.SSLError) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"TLS: the peer's certificate is refused: {error.verify_message}"
-    reason = error.reason or "the connection has failed"
-    return "TLS: " + _REASONS.get(reason, reason.lower().replace("_", " "))

@@ -6,7 +6,8 @@ from collections import Counter
 
 from anyio import CancelScope, current_time
 
-from ...net.tls import TOO_SLOW, TlsWire, agree
+from ...net.tls import TlsWire
+from ...net.tlshandshake import TOO_SLOW, agree
 
 
 class Handshakes:

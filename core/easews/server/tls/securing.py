@@ -7,7 +7,8 @@ from contextlib import suppress
 
 from ...http import ClientCertificate
 from ...http.problems import problem
-from ...net.tls import SpeaksHttp, TlsWire
+from ...net.tls import TlsWire
+from ...net.tlserrors import SpeaksHttp
 from ...net.waiting import linger
 from ..writer import ResponseWriter
 from .certificates import ServerTls

@@ -15,7 +15,8 @@ from ...errors import ConnectError, ConnectTimeout
 from ...http import Request
 from ...net.proxyprotocol import proxy_header
 from ...net.sockets import keep_alive
-from ...net.tls import TlsWire, handshake
+from ...net.tls import TlsWire
+from ...net.tlshandshake import handshake
 from ...net.waiting import gave_up
 from ...net.wire import Wire
 from ..servers import Server

@@ -14,7 +14,8 @@ from ...http.urls import server_url
 from ...net.certificates import KeyPairSpec, PemSpec, load_authorities, load_pair
 from ...net.contexts import add_pair, client_context
 from ...net.pem import PemFault
-from ...net.tls import TlsError, TlsWire
+from ...net.tls import TlsWire
+from ...net.tlserrors import TlsError
 from ...net.waiting import READ_SIZE
 from ...net.wire import Wire
 

@@ -12,7 +12,7 @@ from anyio.lowlevel import checkpoint
 from ...errors import BadAnswer, ConnectError, UpstreamError, UpstreamTimeout
 from ...http import Headers, Request, end_to_end
 from ...http.h1 import HeadError, ResponseHead, encode_request_head
-from ...net.tls import TlsError
+from ...net.tlserrors import TlsError
 from ...net.waiting import gave_up, send_all
 from ...net.wire import Wire, pending
 from ..attempts import Attempt
