@@ -15,7 +15,8 @@ import anyio
 import pytest
 
 from easews import Close, Ending, Filter, Message, Opening, Reads, Session
-from easews.pipeline.hooks import SessionHooks, step_of
+from easews.pipeline.hooks import SessionHooks
+from easews.pipeline.hooksteps import step_of
 from easews.testing import OpenSession
 
 FAILED = [Close(1011, "a filter failed")]

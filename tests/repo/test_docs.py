@@ -18,7 +18,9 @@ from easews.observe.accesslog import AccessLog
 from easews.observe.formatted import NAMES
 from easews.observe.logs import FIELDS
 from easews.pipeline.blocking import BLOCKING
-from easews.pipeline.hooks import FAILED, SessionHooks, step_of
+from easews.pipeline.hooks import SessionHooks
+from easews.pipeline.hooksteps import step_of
+from easews.pipeline.messageflow import FAILED
 from easews.server.exchange import FLOW_DEADLINE
 from easews.testing import OpenSession, make_context
 

@@ -33,7 +33,8 @@ from websockets.streams import StreamReader
 
 from easews import Connection, Ending, Filter, Opening, Packed, Sender, Services, Sessions
 from easews.lowlevel import TlsWire, socket_of
-from easews.pipeline.hooks import SessionHooks, step_of
+from easews.pipeline.hooks import SessionHooks
+from easews.pipeline.hooksteps import step_of
 from easews_wsproxy.messages import lane as lane_module
 from easews_wsproxy.messages.deflate import Agreed
 from easews_wsproxy.messages.lane import read_messages

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from ..observe.metrics.catalogue import HOOK_CALLS, HOOK_ERRORS, HOOK_SECONDS, Figures
 from ..pipeline import Pipeline
-from ..pipeline.hooks import HookCounts
+from ..pipeline.hooksteps import HookCounts
 
 _Key = tuple[str, str]
 

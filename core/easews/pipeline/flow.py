@@ -23,7 +23,8 @@ from ..plugins import Kind
 from ..sessions import Upgrade
 from .blocking import Timed
 from .collector import PAUSES
-from .hooks import HookStep, SessionHooks, step_of
+from .hooks import SessionHooks
+from .hooksteps import HookStep, step_of
 from .isolation import driven, isolated, must_go_on
 
 log: logging.Logger = logging.getLogger("easews.pipeline")
