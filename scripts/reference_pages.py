@@ -21,8 +21,8 @@ import yaml
 from admin_page import admin_page
 from api_page import api_page
 from easews.config.fields import Field, fields_of
+from easews.config.phrases import written
 from easews.config.schemas import OBJECT_KINDS, kind_schema
-from easews.config.wording import written
 from easews.plugins import Kind
 from easews.schema import Schema, load
 from editor_schemas import published

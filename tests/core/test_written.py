@@ -7,8 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from easews.config import Source
+from easews.config.phrases import either, written
 from easews.config.reader import read_documents
-from easews.config.wording import either, written
 
 PIECES = st.sampled_from([*"ab1 -?:,[]{}#&*!|>'\"%@`\\/~.é", ": ", " #", "- ", "no", "null", "0x1"])
 TEXTS = st.lists(PIECES, max_size=5).map("".join)

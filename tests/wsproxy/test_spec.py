@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from easews.config.wording import accepted_by
+from easews.config.phrases import accepted_by
 from easews.filters import schema_of
 from easews.schema import check_schema, complete, errors
 from easews_wsproxy.proxy import WebSocketProxy

@@ -7,8 +7,8 @@ from importlib import metadata
 
 import typer
 
+from ..config.phrases import listed
 from ..config.schemas import OBJECT_KINDS, object_schema
-from ..config.wording import listed
 from ..plugins import Kinds, discover
 from .options import PROBLEMS, KindName, check_kind
 from .page import kind_page

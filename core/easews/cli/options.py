@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from ..config.phrases import listed
 from ..config.schemas import OBJECT_KINDS
-from ..config.wording import listed
 from ..plugins import Kinds, discover
 from ..spelling import did_you_mean
 from .report import complain

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..config.fields import fields_of
+from ..config.phrases import listed
 from ..config.schemas import entry_schema
-from ..config.wording import listed
 from ..errors import PluginError
 from ..plugins import Kind, Plugin
 from .costs import class_reads, cost, hooks_of, reads_json

@@ -5,8 +5,8 @@ from __future__ import annotations
 from importlib import metadata
 
 from ..config.fields import Field, fields_of
+from ..config.phrases import listed
 from ..config.schemas import OBJECT_KINDS, kind_schema
-from ..config.wording import listed
 from ..plugins import Kinds
 from .report import fitted_table, folded
 

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from ..config.phrases import listed
 from ..config.standalone import bundle, standalone
-from ..config.wording import listed
 from ..plugins import Kinds, discover
 from . import editors
 from .options import USAGE, KindName, check_kind

@@ -11,6 +11,8 @@ fields      a schema's fields as a flat list, for people                      (p
 easegress   what Easegress has and easews has not: what to do instead         (data)
 findings    one mistake, one message: which faults only follow from others
 wording     what a schema's fault is called                                   (pure)
+keys        what is said of unknown and missing keys                          (pure)
+phrases     words and values as they stand in messages                        (pure)
 loading     all of this in order: load(paths) -> Config
 checks      one document by itself: its schema, its filters
 crossrefs   documents against each other and themselves: names that must lead somewhere

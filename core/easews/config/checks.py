@@ -16,8 +16,9 @@ from ..templates import TemplateFault
 from .documents import Document, Node, Path, type_name
 from .easegress import instead_of
 from .findings import Finding, causes, reliable
+from .phrases import Wording, either, listed
 from .schemas import OBJECT_KINDS, entry_schema, object_schema
-from .wording import Wording, either, listed, words_for
+from .wording import words_for
 
 #: Who brings the kinds that people know from the documentation.
 #: Lower than for other keys: that the value is a kind tells enough.

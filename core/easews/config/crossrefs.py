@@ -22,7 +22,7 @@ from .schemas import OBJECT_KINDS, kind_of
 from .sessions import check_readers
 from .tls import check_tls
 from .trust import check_proxy_protocol, check_trust, servers_by_pipeline
-from .wording import listed
+from .phrases import listed
 
 UNLIMITED = -1
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..schema import Bound, Schema, bound
-from .wording import NOT_SUPPORTED, TYPES, written
+from .phrases import NOT_SUPPORTED, written
+from .wording import TYPES
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from ..errors import Problem
 from .documents import Document, Node, Path
-from .wording import Wording
+from .phrases import Wording
 
 Change = Callable[[Node], Node]
 

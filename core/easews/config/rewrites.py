@@ -11,7 +11,7 @@ from ..errors import Problem
 from ..http.regexps import compile_regexp
 from ..http.rewriting import missing_groups
 from .documents import Document, Node
-from .wording import listed
+from .phrases import listed
 
 
 def check_rewrites(server: Document) -> Iterator[Problem]:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from ...config.model import Condition, PathSpec, RuleSpec, ServerSpec
-from ...config.wording import either
+from ...config.phrases import either
 from ...http import Request
 from ...http.hosts import host_name
 from .refusals import Refused
