@@ -16,6 +16,7 @@ phrases     words and values as they stand in messages                        (p
 loading     all of this in order: load(paths) -> Config
 checks      one document by itself: its schema, its filters
 crossrefs   documents against each other and themselves: names that must lead somewhere
+flows       the filters of a flow's steps, and where its jumps lead
 tls         a server's TLS fields: what they mean, and whether they fit
 rewrites    the groups that a rewriteTarget names
 admin       the admin interface: what its fields mean, and who would get in

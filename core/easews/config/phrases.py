@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..schema import Schema
+from ..spelling import did_you_mean
+from .documents import Node
 from .scalars import typed
 
 NOT_SUPPORTED = "Not supported yet"
@@ -53,6 +55,12 @@ def going_on(sentence: str) -> str:
     """A sentence as part of a longer one."""
     sentence = sentence.rstrip(".")
     return sentence[:1].lower() + sentence[1:]
+
+
+def choice(wanted: Node, names: Sequence[str]) -> str:
+    """A name near to the wanted one, or all that there are."""
+    near = "" if wanted.hidden else did_you_mean(str(wanted.value), names)
+    return near or (f"there are: {listed(names)}" if names else "there is none yet: write it")
 
 
 def accepted_by(schema: Schema) -> str:
