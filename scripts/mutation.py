@@ -76,7 +76,10 @@ RULES = {
         "tests/core/test_pool.py",
         "tests/wsproxy/test_spec.py",
     ),
-    "core/easews/upstream/health/availability.py": ("tests/core/test_availability.py",),
+    **{
+        f"core/easews/upstream/health/{module}.py": ("tests/core/test_availability.py",)
+        for module in ("availability", "configured", "states")
+    },
     "core/easews/upstream/health/breaker.py": (
         "tests/core/test_availability.py",
         "tests/core/test_breaker.py",

@@ -16,9 +16,9 @@ from easews.sessions import Opening
 from easews.testing import OpenSession
 from easews.upstream import Attempt, HealthRules, Pool, Queue, Server
 from easews.upstream.causes import Cause, causes
-from easews.upstream.health.availability import health_faults
 from easews.upstream.health.breaker import BreakerRule
 from easews.upstream.health.checks import Check, TcpCheck
+from easews.upstream.health.configured import health_faults
 from easews.upstream.health.rules import EjectionRule
 
 REQUEST = Request("GET", "/")

@@ -45,7 +45,8 @@ from .exchange.kept import KeptConnections
 from .exchange.roundtrip import Client, Onward, RoundTrip, Timeouts, may_repeat
 from .exchange.upload import Upload
 from .faults import pool_faults
-from .health.availability import HealthRules, ServerState, State
+from .health.configured import HealthRules
+from .health.states import ServerState, State
 from .onward import Busy, NoServer, answer_for, onward_headers, onward_target, passed_on
 from .pool import Pool
 from .pools import Pools

@@ -11,7 +11,7 @@ from .balance.rebalancing import rebalance_faults
 from .balance.sticky import sticky_faults
 from .balance.tags import tag_faults
 from .dialling.tlsfaults import tls_faults
-from .health.availability import health_faults
+from .health.configured import health_faults
 from .names.resolving import resolve_faults
 from .retries import retry_faults
 

@@ -17,8 +17,10 @@ from .balance.rotation import Rotation
 from .balance.sticky import StickyCookie, sticky_policy
 from .balance.tags import tagged
 from .balance.turns import keep_turns
-from .health.availability import Availability, HealthRules, ServerState
+from .health.availability import Availability
 from .health.checks import Check
+from .health.configured import HealthRules
+from .health.states import ServerState
 from .names.resolving import Resolve
 from .queueing import Line, Queue
 from .retries import Retries

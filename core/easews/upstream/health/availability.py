@@ -7,88 +7,22 @@ when they check it in the same way. What follows from that is each pool's own af
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from math import inf
 from time import monotonic
-from typing import Any, Literal
 
-from ...filters import SpecFault
-from ..causes import Cause, cause_of, causes
+from ..causes import Cause, cause_of
 from ..drained import drained_since
 from ..servers import Member
-from .breaker import Breaker, BreakerRule, breaker_faults
-from .checks import Check, check_faults, check_from_spec
-from .rules import Condition, EjectionRule, slow_start, usable
+from .breaker import Breaker
+from .configured import HealthRules
+from .rules import Condition, slow_start, usable
+from .states import ServerState, condition_of, state_of
 
 log: logging.Logger = logging.getLogger("easews.upstream")
 
-Spec = Mapping[str, Any]
-
-#: How a server is: see `ServerState`.
-State = Literal["up", "down", "ejected", "open", "drained"]
-
 #: In how many steps a server that is back gets its full weight.
 STEPS = 20
-#: Policies that do not look at the weight that a server has at present.
-WEIGHTLESS = ("random", "ipHash", "headerHash", "cookieHash")
-
-
-@dataclass(frozen=True, slots=True)
-class HealthRules:
-    """What a pool makes of the health of its servers.
-
-    ejection     when failed requests take a server out, and for how long
-    check        how servers are asked whether they are well; None for not at all
-    panic_below  with fewer than this percentage of servers left all of them are used; 0 for never
-    slow_start   seconds in which a server that is new or back gets its full weight; 0 for at once
-    breaker      when so many requests fail that a server gets none for a while; None for never
-    """
-
-    ejection: EjectionRule = field(default_factory=EjectionRule)
-    check: Check | None = None
-    panic_below: int = 0
-    slow_start: float = 0.0
-    breaker: BreakerRule | None = None
-
-    @classmethod
-    def from_spec(cls, spec: Spec) -> HealthRules:
-        """The rules of a pool's spec. What it does not say is as usual."""
-        check = spec.get("healthCheck")
-        return cls(
-            _ejection(spec["ejection"]) if "ejection" in spec else EjectionRule(),
-            None if check is None else check_from_spec(check),
-            spec.get("panicBelow", 0),
-            spec.get("loadBalance", {}).get("slowStart", 0.0),
-            BreakerRule.from_spec(spec["circuitBreaker"]) if "circuitBreaker" in spec else None,
-        )
-
-
-def _ejection(spec: Spec) -> EjectionRule:
-    return EjectionRule(
-        spec["failures"], spec["for"], spec["maxFor"], spec["maxShare"], causes(spec["on"])
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class ServerState:
-    """How a server of a pool is, for people to read.
-
-    url         its URL
-    state       whether it may be asked: up; down by its checks; ejected for failed requests; open,
-                as its circuit breaker is; drained, because somebody has asked for that
-    seconds     for how long that has been so; inf when it has always been
-    last_error  why it last failed a check or a request; empty when it never has
-    active      its open sessions and requests in progress
-    weight      its share of the requests at present, in proportion to those of the others
-    """
-
-    url: str
-    state: State
-    seconds: float
-    last_error: str
-    active: int
-    weight: float
 
 
 class Availability:
@@ -140,7 +74,7 @@ class Availability:
         for member in self._members:
             member.usable = False
         members = [one for one in self._members if drained_since(one.server) is None]
-        conditions = [_condition(member) for member in members]
+        conditions = [condition_of(member) for member in members]
         found = usable(conditions, rules.ejection.max_share, rules.panic_below, now)
         chosen = set(found.servers)
         self.due = found.until
@@ -223,49 +157,4 @@ class Availability:
     def states(self) -> list[ServerState]:
         """How each server is."""
         now = self._clock()
-        return [_state(member, now) for member in self._members]
-
-
-def health_faults(pool: Spec, at: Sequence[str | int]) -> Iterator[SpecFault]:
-    """The faults of what a pool says of health that its schema cannot express."""
-    if "healthCheck" in pool:
-        yield from check_faults(pool["healthCheck"], (*at, "healthCheck"))
-    if "circuitBreaker" in pool:
-        yield from breaker_faults(pool["circuitBreaker"], (*at, "circuitBreaker"))
-    ejection = pool.get("ejection")
-    if ejection and ejection["maxFor"] < ejection["for"]:
-        yield SpecFault(
-            (*at, "ejection", "maxFor"),
-            "it is shorter than `for`, the time of the first ejection",
-            "write a duration of at least `for`",
-        )
-    balance = pool.get("loadBalance", {})
-    if balance.get("slowStart") and balance.get("policy", "") in WEIGHTLESS:
-        yield SpecFault(
-            (*at, "loadBalance", "slowStart"),
-            f"{balance['policy']} gives a server that is back its share at once",
-            "choose a policy that looks at weights, such as leastConnections, or leave it out",
-        )
-
-
-def _condition(member: Member) -> Condition:
-    return Condition(member.checkup, member.standing.ejection)
-
-
-def _state(member: Member, now: float) -> ServerState:
-    condition, standing = _condition(member), member.standing
-    checked = "" if condition.checkup is None else condition.checkup.last_error
-    state: State = "up"
-    since = condition.back_since(now)
-    error = standing.ejection.last_error or checked
-    drained = drained_since(member.server)
-    if drained is not None:
-        state, since = "drained", drained
-    elif not condition.up and condition.checkup is not None:
-        state, since, error = "down", condition.checkup.since, checked
-    elif member.breaker is not None and now < member.breaker.until:
-        state = "open"
-        since = member.breaker.since
-    elif condition.ejected(now):
-        state, since, error = "ejected", standing.ejection.since, standing.ejection.last_error
-    return ServerState(member.server.url, state, now - since, error, standing.active, member.weight)
+        return [state_of(member, now) for member in self._members]
