@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -16,7 +15,7 @@ from ..operate.reload import plan
 from ..plugins import Kinds, discover
 from .configs import read, report
 from .options import USAGE, Json
-from .report import GREEN, RED, YELLOW, has_colour, painted, say, summary
+from .report import GREEN, RED, YELLOW, has_colour, painted, say, say_json, summary
 
 #: As diff(1) has it.
 SAME, DIFFERENT, INVALID = 0, 1, USAGE
@@ -39,7 +38,7 @@ def diff(
     kinds = discover()
     changes = plan(_read(old, kinds), _read(new, kinds)).changes
     if machine_readable:
-        say(json.dumps({"changes": [_json(change) for change in changes]}, indent=2))
+        say_json({"changes": [_json(change) for change in changes]})
     else:
         say(text(changes, colour=has_colour(sys.stdout)))
     raise typer.Exit(DIFFERENT if changes else SAME)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import Annotated
 
@@ -15,7 +14,7 @@ from .asked import Unclear, asked, server_for
 from .configs import read, report
 from .explanation import as_json, explained, text
 from .options import PROBLEMS, Files, Json
-from .report import has_colour, say, width_of
+from .report import has_colour, say, say_json, width_of
 
 
 def explain(
@@ -59,7 +58,7 @@ def explain(
         raise typer.BadParameter(str(error), param_hint=error.about) from None
     found = explained(request, config, spec, note)
     if machine_readable:
-        say(json.dumps(as_json(found), indent=2))
+        say_json(as_json(found))
     else:
         say(text(found, width_of(sys.stdout), colour=has_colour(sys.stdout)))
     raise typer.Exit(PROBLEMS if isinstance(found.answer, Refused) else 0)

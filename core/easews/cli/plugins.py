@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -19,6 +18,7 @@ from .report import (
     fitted_table,
     has_colour,
     say,
+    say_json,
     summary,
     width_of,
 )
@@ -50,7 +50,7 @@ def list_(as_json: Json = False) -> None:
     """
     plugins, out = load_plugins(), sys.stdout
     if as_json:
-        say(json.dumps({"plugins": [package_json(plugin) for plugin in plugins]}, indent=2))
+        say_json({"plugins": [package_json(plugin) for plugin in plugins]})
     else:
         say(fitted_table(brief(plugins), width_of(out), has_colour(out)))
     _exit(plugins)
@@ -84,7 +84,7 @@ def show(
         complain(f"no package or kind {name!r} is installed; {hint}")
         raise typer.Exit(USAGE)
     if as_json:
-        say(json.dumps({"plugins": [package_json(plugin) for plugin in plugins]}, indent=2))
+        say_json({"plugins": [package_json(plugin) for plugin in plugins]})
     else:
         width, colour = width_of(out), has_colour(out)
         say("\n\n".join(package_page(plugin, width, colour=colour) for plugin in plugins))
@@ -103,7 +103,7 @@ def doctor(as_json: Json = False) -> None:
     plugins = load_plugins()
     trouble = [plugin.fault for plugin in plugins if plugin.fault is not None] or _none(plugins)
     if as_json:
-        say(json.dumps({"trouble": [_trouble_json(fault) for fault in trouble]}, indent=2))
+        say_json({"trouble": [_trouble_json(fault) for fault in trouble]})
     elif trouble:
         width, colour = width_of(sys.stdout), has_colour(sys.stdout)
         say("\n\n".join(trouble_text(fault, width, colour=colour) for fault in trouble))

@@ -40,6 +40,11 @@ def say(text: str, stream: TextIO | None = None) -> None:
     print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)
 
 
+def say_json(value: object) -> None:
+    """Print `value` for machines."""
+    say(json.dumps(value, indent=2))
+
+
 def printable(text: str) -> str:
     """`text` with what a terminal could take for a command escaped."""
     if text.isprintable():

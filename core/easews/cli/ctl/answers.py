@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ..options import PROBLEMS
-from ..report import complain, say
+from ..report import complain, say, say_json
 from .address import endpoint_of
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def gateway_at(address: str, token_file: Path | None) -> Iterator[Admin]:
 def show(value: object, as_json: bool, text: Callable[[], str]) -> None:
     """Print what was answered, as JSON or as text. Another version may answer otherwise."""
     if as_json:
-        say(json.dumps(value, indent=2))
+        say_json(value)
         return
     _say_as_known(text)
 
