@@ -1,26 +1,15 @@
-"""The contract between the engine and its filters.
-
-A filter is a class. Its class attributes say what it is (`kind`), what its config looks like
-(`schema`) and what `handle` may return (`results`). Each entry of a pipeline's `filters` gets an
-instance, which is entered once and then handles many `Context`s at a time.
-"""
+"""What a filter is: a class, whose instances handle requests and sessions."""
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
-from importlib import resources
-from importlib.resources.abc import Traversable
-from pathlib import Path
 from types import TracebackType
-from typing import Any, ClassVar, NamedTuple, Protocol, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
-from .http import Headers, Request, Response
-from .messages import Message, Reads, Result
-from .notes import Notes
-from .services import Service, Services
-from .sessions import Ending, Route, Session, Sessions, Upgrade
+from ..messages import Message, Reads, Result
+from ..services import Service
+from ..sessions import Ending, Session
+from .context import Context
 
 #: The version of the contract that this engine offers to filters.
 API = 1
@@ -28,8 +17,6 @@ API = 1
 INTERNAL_ERROR = "internalError"
 #: The target that ends a flow.
 END = "END"
-
-_NO_ROUTE = Route()
 
 
 class SpecFault(NamedTuple):
@@ -43,114 +30,6 @@ class SpecFault(NamedTuple):
     path: Sequence[str | int]
     wrong: str
     accepted: str = ""
-
-
-class Line(Protocol):
-    """What the engine does for a filter that is at a request."""
-
-    rests: bool
-
-    async def inform(self, status: int, headers: Headers) -> None: ...
-    def rest(self) -> None: ...
-    def go_on(self) -> None: ...
-
-
-class Context:
-    """One request on its way through a pipeline.
-
-    request    what the client asked for; filters change it for those behind them
-    id         names the request in the log and in answers of easews' own
-    route      the server, path and pipeline by which the request came here
-    data       the pipeline's static values
-    services   the running services: ``ctx.services[Relay]``
-    sessions   the open WebSocket sessions of the process
-    notes      what filters pass on to later filters
-    labels     whose request this is (user, tenant …): the log shows them, and
-               `Sessions.matching` finds the session by them
-    forwarded  whether a filter has already written the X-Forwarded-* headers for the backend
-    backend    the server that was asked, for the log
-    trace      the steps that were taken, each with its result
-    """
-
-    def __init__(
-        self,
-        request: Request,
-        *,
-        id: str = "",
-        route: Route = _NO_ROUTE,
-        data: Mapping[str, Any] | None = None,
-        services: Services | None = None,
-        sessions: Sessions | None = None,
-    ) -> None:
-        self.request: Request = request
-        self.id: str = id
-        self.route: Route = route
-        self.data: Mapping[str, Any] = {} if data is None else data
-        self.services: Services = Services() if services is None else services
-        self.sessions: Sessions = Sessions() if sessions is None else sessions
-        self.notes: Notes = Notes()
-        self.labels: dict[str, str] = {}
-        self.forwarded: bool = False
-        self.backend: str = ""
-        self.trace: list[tuple[str, str]] = []
-        self.routed_results: frozenset[str] = frozenset()
-        # The engine's: what filters may ask of it, the step that is at work, answers to be closed,
-        # filters to ask `on_answer`,
-        # those whose hooks the session will call.
-        self.line: Line | None = None
-        self.step: str = ""
-        self.replaced: list[tuple[str, Response | Upgrade]] = []
-        self.entered: list[tuple[str, Filter]] = []
-        self.hooked: list[Any] = []
-        self._response: Response | Upgrade | None = None
-        self._answered_by = ""
-
-    @property
-    def response(self) -> Response | Upgrade | None:
-        """The answer, None as long as there is none.
-
-        An answer that is replaced is closed after the step that replaced it.
-        """
-        return self._response
-
-    @response.setter
-    def response(self, response: Response | Upgrade | None) -> None:
-        if not (response is None or isinstance(response, (Response, Upgrade))):
-            kind = type(response).__name__
-            raise TypeError(f"ctx.response is a Response, an Upgrade or None, and no {kind}")
-        previous, self._response = self._response, response
-        if previous is not None and previous is not response and previous.held:
-            self.replaced.append((self._answered_by, previous))
-        self._answered_by = self.step
-
-    @property
-    def answered_by(self) -> str:
-        """The step that has set `response`; empty when the engine did, or nobody."""
-        return self._answered_by
-
-    async def inform(self, status: int, headers: Headers | None = None) -> None:
-        """Send the client an interim answer at once, such as 103 Early Hints (RFC 9110 §15.2).
-
-        Clients that speak HTTP/1.0 get none. Call it from `handle`, before there is an answer.
-        ValueError for a status that is not from 102 to 199: 100 is sent by the engine when
-        somebody reads the body, and 101 is an `Upgrade`.
-        """
-        if not 102 <= status <= 199:
-            raise ValueError(f"{status} is no status of an interim answer that filters send")
-        if self.line is not None and self.request.version != "1.0":
-            await self.line.inform(status, Headers() if headers is None else headers)
-
-    def rest(self) -> None:
-        """Suspend the deadline of the flow until `handle` returns.
-
-        For a filter that waits under timeouts of its own, such as a proxy.
-        """
-        if self.line is not None:
-            self.line.rest()
-
-    def routes(self, result: str) -> bool:
-        """Whether the flow has a `jumpIf` for `result` of the current filter."""
-        return result in self.routed_results
 
 
 class Filter:
@@ -303,54 +182,8 @@ class Filter:
 
 #: The methods by which a filter takes part; a class has at least one of its own.
 HOOKS = ("handle", "on_answer", "on_open", "on_message", "on_tick", "on_close")
-#: What `onError` of an entry may say.
-ON_ERROR = ("close", "pass", "drop")
-_ON_ERROR_FIELD = {
-    "enum": list(ON_ERROR),
-    "default": "close",
-    "description": "What happens to a message when this filter raises: the session is closed with"
-    " 1011, or the message goes on as it came, or it is dropped.",
-    "examples": ["pass"],
-}
 
 
 def overrides(filter_class: type[Filter], hook: str) -> bool:
     """Whether the class has a hook (such as ``on_message``) of its own."""
     return getattr(filter_class, hook) is not getattr(Filter, hook)
-
-
-def schema_of(filter_class: type[Filter]) -> dict[str, Any]:
-    """The filter's JSON Schema as a dict, read from its package when it names a file.
-
-    That of a filter that reads messages has `onError`, too. OSError, ValueError or
-    ModuleNotFoundError when that file is missing or is no JSON.
-    """
-    schema = _own_schema(filter_class)
-    if overrides(filter_class, "on_message"):
-        schema["properties"] = {**schema.get("properties", {}), "onError": _ON_ERROR_FIELD}
-    return schema
-
-
-def _own_schema(filter_class: type[Filter]) -> dict[str, Any]:
-    schema = filter_class.schema
-    if isinstance(schema, str):
-        text = (_package_of(filter_class) / "schemas" / schema).read_text("utf-8")
-        loaded = json.loads(text)
-        if not isinstance(loaded, dict):
-            raise ValueError(f"{schema} holds no JSON object")
-        return loaded
-    return dict(schema)
-
-
-def _package_of(filter_class: type[Filter]) -> Traversable:
-    """The folder of its package; of a file that was run by itself, the folder it is in."""
-    name = filter_class.__module__.partition(".")[0]
-    module = sys.modules.get(name)
-    if module is not None and module.__spec__ is None and module.__file__ is not None:
-        return Path(module.__file__).parent
-    return resources.files(name)
-
-
-def summary_of(filter_class: type[Filter]) -> str:
-    """The first line of the filter's docstring."""
-    return (filter_class.__doc__ or "").strip().partition("\n")[0]
