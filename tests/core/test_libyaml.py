@@ -10,7 +10,7 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from easews.config import Source, reader
+from easews.config import Source, reader, yamlevents
 from easews.config.reader import read_documents
 from easews.errors import Problem
 
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.skipif(not yaml.__with_libyaml__, reason="PyYAML is wit
 def read(text: str, loader: Any) -> tuple[list[Any], list[Problem]]:
     """What is read with libyaml's loader, or without."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reader, "_LIBYAML", loader)
+        patch.setattr(yamlevents, "_LIBYAML", loader)
         return read_documents(Source("f", text), {})
 
 
@@ -51,7 +51,7 @@ def test_any_text_is_read_as_without_it(text: str) -> None:
 
 
 def test_it_is_used_where_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "_events", None)
+    monkeypatch.setattr(reader, "slow_events", None)
     documents, problems = read_documents(Source("f", "kind: Pipeline\nname: [p, 1]\n"), {})
     assert documents[0].root.value == {"kind": "Pipeline", "name": ["p", 1]}
     assert not problems

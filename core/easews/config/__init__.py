@@ -4,6 +4,7 @@ sources     which files, and their text
 scalars     ${NAME} and the types of plain scalars                            (pure)
 documents   Node, Document: values that know where they stand                 (values)
 syntax      what PyYAML's complaints mean                                     (pure)
+yamlevents  what PyYAML's parser says of a text: events, with their places    (pure)
 reader      YAML text -> Documents                                            (pure)
 schemas     which schema holds where: for an object, for an entry of `filters`
 standalone  the schemas that editors get

@@ -2,9 +2,6 @@
 
 PyYAML parses the text into events; the tree is built here, because its own composer knows
 neither the places of keys nor a limit, and lets the last of two equal keys win.
-
-The events come from libyaml where PyYAML has it, which is many times faster. Its complaints are
-not those that `syntax` knows, so a text that it refuses is read again by the parser in Python.
 """
 
 from __future__ import annotations
@@ -22,7 +19,7 @@ from ..errors import Problem
 from .documents import Document, Node, Path, Place, problem_at, unread
 from .scalars import VariableError, substitute, typed
 from .sources import Source
-from .syntax import syntax_fault
+from .yamlevents import Unreadable, fast_events, place_of, slow_events
 
 #: How deep values may stand in each other. A config needs a dozen levels.
 MAX_DEPTH = 64
@@ -30,9 +27,6 @@ MAX_DEPTH = 64
 MAX_ALIASED = 10_000
 #: Escapes and variables may hold them; no encoding does.
 _SURROGATE = re.compile("[\ud800-\udfff]")
-# What libyaml takes for something else, or elsewhere: tabs, tags, `?`, directives.
-_READ_OTHERWISE = re.compile(r"[\t\ufeff!?%]")
-_LIBYAML: Any = getattr(yaml, "CSafeLoader", None)
 #: What every object has, once.
 _IDENTITY = frozenset(["kind", "name"])
 
@@ -50,14 +44,6 @@ class _Entry(NamedTuple):
     value: Node
 
 
-class _Unreadable(Exception):
-    """The rest of the file cannot be read."""
-
-    def __init__(self, place: Place, wrong: str, accepted: str = "") -> None:
-        super().__init__(wrong)
-        self.place, self.wrong, self.accepted = place, wrong, accepted
-
-
 def read_documents(
     source: Source, environ: Mapping[str, str]
 ) -> tuple[list[Document], list[Problem]]:
@@ -66,10 +52,11 @@ def read_documents(
     A value with a fault is void in its document; a syntax error ends the file, and the last of
     its documents is void.
     """
-    if _LIBYAML is not None and not _READ_OTHERWISE.search(source.text):
+    events = fast_events(source.text)
+    if events is not None:
         with suppress(yaml.YAMLError, ValueError):
-            return _read(source, yaml.parse(source.text, Loader=_LIBYAML), environ)
-    return _read(source, _events(source.text), environ)
+            return _read(source, events, environ)
+    return _read(source, slow_events(source.text), environ)
 
 
 def _read(
@@ -88,7 +75,7 @@ def _read(
             found = [Document(source.name, number, node) for node in (*tree.earlier, root)]
             problems += [_around(found, fault).problem_at(*fault) for fault in tree.faults]
             documents += [it for it in found if it.root.value is not None or it.root.void]
-    except _Unreadable as error:
+    except Unreadable as error:
         problems.append(problem_at(source.name, error.place, "", error.wrong, error.accepted))
         documents.append(unread(source.name, number))
     return documents, problems
@@ -98,37 +85,6 @@ def _around(documents: list[Document], fault: _Fault) -> Document:
     """The document that a fault stands in."""
     begun = [it for it in documents if it.root.place[:2] <= fault.place[:2]]
     return (begun or documents)[-1]
-
-
-def _events(text: str) -> Iterator[Any]:
-    """PyYAML's events; _Unreadable with a place when the text is no YAML."""
-    place = Place(1, 1, 1, 1)
-    try:
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            place = _place(event)
-            yield event
-    except yaml.MarkedYAMLError as error:
-        line, column, wrong, accepted = syntax_fault(error)
-        raise _Unreadable(_point(line, column), wrong, accepted) from None
-    except yaml.reader.ReaderError as error:
-        before = text[: error.position]
-        at = _point(before.count("\n") + 1, len(before) - before.rfind("\n"))
-        wrong = f"the character U+{ord(text[error.position]):04X} may not stand in YAML"
-        raise _Unreadable(
-            at, wrong, 'write it as an escape such as "\\x07" in double quotes'
-        ) from None
-    except (ValueError, OverflowError):  # of chr() and int(), deep in the scanner
-        raise _Unreadable(place, "not YAML: an escape or number that is out of range") from None
-
-
-def _point(line: int, column: int) -> Place:
-    return Place(line, column, line, column + 1)
-
-
-def _place(begin: Any, end: Any = None) -> Place:
-    """From where the event `begin` begins to where `end`, or itself, ends."""
-    first, last = begin.start_mark, (end or begin).end_mark
-    return Place(first.line + 1, first.column + 1, last.line + 1, last.column + 1)
 
 
 @dataclass(slots=True)
@@ -150,11 +106,9 @@ class _Tree:
         return self._from(next(self.events), path)
 
     def _from(self, event: Any, path: Path) -> Node:
-        place = _place(event)
+        place = place_of(event)
         if len(path) > MAX_DEPTH:
-            raise _Unreadable(
-                place, f"nested more than {MAX_DEPTH} levels deep", "write it flatter"
-            )
+            raise Unreadable(place, f"nested more than {MAX_DEPTH} levels deep", "write it flatter")
         if isinstance(event, ev.AliasEvent):
             return self._alias(event, path, place)
         if event.anchor:
@@ -190,7 +144,7 @@ class _Tree:
             items.append(self._from(event, (*path, len(items))))
         return Node(
             [item.value for item in items],
-            _place(start, event if start.flow_style else None),
+            place_of(start, event if start.flow_style else None),
             dict(enumerate(items)),
             size=1 + sum(item.size for item in items),
         )
@@ -201,15 +155,15 @@ class _Tree:
             key = self._key(event, path)
             value = self.node((*path, key or ""))
             if key is not None:
-                entries.append(_Entry(key, _place(event), value))
+                entries.append(_Entry(key, place_of(event), value))
         if start.flow_style:
-            return self._joined(entries, path, _place(start, event))
+            return self._joined(entries, path, place_of(start, event))
         *earlier, own = [entries] if path else _objects(entries)
         self.earlier = [self._joined(those, path, those[0].place) for those in earlier]
         for those in (*earlier, own)[1:]:
             wrong, accepted = "another object begins here", "write a line with --- above this one"
             self.faults.append(_Fault(those[0].place, path, wrong, accepted))
-        return self._joined(own, path, own[0].place if own else _place(start))
+        return self._joined(own, path, own[0].place if own else place_of(start))
 
     def _joined(self, entries: list[_Entry], path: Path, place: Place) -> Node:
         """The mapping of these entries. The first of two equal keys keeps its place."""
@@ -231,7 +185,7 @@ class _Tree:
 
     def _key(self, event: Any, path: Path) -> str | None:
         """The text of a key. Variables are for values: a key is taken as it is written."""
-        place = _place(event)
+        place = place_of(event)
         is_text = isinstance(event, ev.ScalarEvent) and (
             (event.style or isinstance(typed(event.value), str))
             and not _SURROGATE.search(event.value)
@@ -255,7 +209,7 @@ class _Tree:
         self.aliased += node.size
         if self.aliased > MAX_ALIASED:
             wrong = f"aliases add more than {MAX_ALIASED} values to this document"
-            raise _Unreadable(place, wrong, "write it with fewer aliases")
+            raise Unreadable(place, wrong, "write it with fewer aliases")
         return replace(node, place=place, anchored=node.anchored or node.place)
 
     def _void(self, place: Place, path: Path, wrong: str, accepted: str) -> Node:
