@@ -45,11 +45,14 @@ def pure_modules() -> list[str]:
     ]
 
 
-def patterns() -> Iterator[str]:
-    """What coverage calls their files."""
-    for module in pure_modules():
-        path = module.replace(".", "/")
-        yield from (f"*/{path}.py", f"*/{path}/*")
+def impure_files() -> Iterator[str]:
+    """The other modules. To measure them as well would take longer than to run them."""
+    pure = tuple(pure_modules())
+    for source in (ROOT / "core", *(ROOT / "plugins").iterdir()):
+        for file in source.rglob("*.py"):
+            module = ".".join(file.relative_to(source).with_suffix("").parts)
+            if not f"{module.removesuffix('.__init__')}.".startswith(tuple(f"{m}." for m in pure)):
+                yield str(file)
 
 
 def coverage(*arguments: str) -> int:
@@ -58,10 +61,11 @@ def coverage(*arguments: str) -> int:
 
 
 if __name__ == "__main__":
+    omit = f"--omit={','.join(impure_files())}"
     failed = (
         coverage("erase")
-        or coverage("run", "-m", "pytest", *TESTS, *sys.argv[1:])
+        or coverage("run", omit, "-m", "pytest", *TESTS, *sys.argv[1:])
         or coverage("combine", "--quiet")
-        or coverage("report", f"--include={','.join(patterns())}")
+        or coverage("report")
     )
     sys.exit(failed)

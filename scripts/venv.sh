@@ -62,3 +62,6 @@ install() {
         fail "pip could not install; its message is above"
     printf '%s\n' "$state" >"$stamp"
 }
+
+# The venv that scripts/test runs all in.
+install_tests() { install tests demo,deploy,test,trio,uvloop; }
