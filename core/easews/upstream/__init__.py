@@ -40,9 +40,10 @@ from .candidates import Candidates, candidate_faults
 from .dialling.dial import dial
 from .exchange.answers import Answer
 from .exchange.ask import ask
+from .exchange.client import Client
 from .exchange.keeping import KeepLimits
 from .exchange.kept import KeptConnections
-from .exchange.roundtrip import Client, Onward, RoundTrip, Timeouts, may_repeat
+from .exchange.roundtrip import Onward, RoundTrip, Timeouts, may_repeat
 from .exchange.upload import Upload
 from .faults import pool_faults
 from .health.configured import HealthRules

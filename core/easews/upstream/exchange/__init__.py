@@ -6,5 +6,6 @@ upload     a request's body on its way to a server
 uploads    Uploads, the service that listens to servers meanwhile
 keeping    which connections are kept between requests (pure)
 kept       KeptConnections, the service that keeps them
-roundtrip  Client: a request with its body over a kept connection
+roundtrip  one request with its body on one connection, and its answer
+client     Client: requests over kept connections, each sent once more where it may be
 """

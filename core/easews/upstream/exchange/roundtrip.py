@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from functools import partial
 from time import monotonic
 
 from anyio.lowlevel import checkpoint
@@ -15,12 +14,8 @@ from ...http.h1 import HeadError, ResponseHead, encode_request_head
 from ...net.tlserrors import TlsError
 from ...net.waiting import gave_up, send_all
 from ...net.wire import Wire, pending
-from ..attempts import Attempt
-from ..dialling.dial import dial
 from ..dialling.securing import alert_behind, why_lost
 from .answers import Answer, AnswerReader
-from .keeping import KeepLimits
-from .kept import KeptConnections
 from .upload import Upload
 from .uploads import Rest, Uploads
 
@@ -80,7 +75,7 @@ def may_repeat(method: str, sent: bool, begun: bool) -> bool:
     return not begun and (not sent or method in _IDEMPOTENT)
 
 
-class _Unanswered(UpstreamError):
+class Unanswered(UpstreamError):
     """The connection has ended before any byte of an answer."""
 
 
@@ -121,7 +116,7 @@ class RoundTrip:
         except HeadError as error:
             raise BadAnswer(f"the head of its answer is refused: {error.detail}") from None
         except ConnectError as error:
-            raise _Unanswered(str(error)) from None
+            raise Unanswered(str(error)) from None
         except OSError as error:
             raise self._failure(error) from None
         upload = self._request.upload
@@ -214,7 +209,7 @@ class RoundTrip:
         lost = why_lost(error)
         if isinstance(error, TlsError) and not self._reader.begun:
             self._request.sent = False  # TLS has failed: nothing of it was read
-        return BadAnswer(f"it broke off: {lost}") if self._reader.begun else _Unanswered(lost)
+        return BadAnswer(f"it broke off: {lost}") if self._reader.begun else Unanswered(lost)
 
 
 def _send_some(wire: Wire, data: bytes) -> int:
@@ -222,45 +217,3 @@ def _send_some(wire: Wire, data: bytes) -> int:
         return wire.send(data)
     except BlockingIOError:
         return 0
-
-
-class Client:
-    """Sends requests to the servers of a pool over connections that are kept."""
-
-    def __init__(self, timeouts: Timeouts, limits: KeepLimits) -> None:
-        self._timeouts = timeouts
-        self._limits = limits
-
-    async def ask(self, kept: KeptConnections, attempt: Attempt, request: Onward) -> RoundTrip:
-        """Send `request` to the attempt's server; the result has the head of its answer.
-
-        ConnectError when there was no answer and another server may be asked; UpstreamTimeout,
-        or BadAnswer, otherwise. MessageError when the client's body cannot be read on.
-
-        A server may close a kept connection in the moment in which it is used again. So what may
-        be sent once more is, on another connection.
-        """
-        server = attempt.server
-        while True:
-            # What was announced as a client's connection is nobody else's.
-            request.single = request.single or bool(server.via.announces)
-            wire = None if server.via.announces else kept.take(attempt.standing)
-            reused = wire is not None
-            if wire is None:
-                wire = await dial(server, self._timeouts.connect, request.source)
-            keep = partial(kept.give, attempt.standing, limits=self._limits)
-            trip = RoundTrip(wire, request, self._timeouts, kept.uploads, keep, attempt.over)
-            try:
-                await trip.run()
-                return trip
-            except _Unanswered as error:
-                wire.close()
-                if not request.repeatable:
-                    raise BadAnswer(f"{server.url}: {error}") from None
-                if not reused:
-                    raise ConnectError(f"{server.url}: {error}") from None
-            except BaseException as error:
-                wire.close()
-                if isinstance(error, UpstreamError):
-                    raise type(error)(f"{server.url}: {error}") from None
-                raise
