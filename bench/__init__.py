@@ -8,6 +8,7 @@
     tools       load generators and backends: built from c/; ports, a certificate
     jsontext    a text that is worth compressing, and its compression     (pure)
     generators  load generators and backends while they run, told what to do
+    procedures  how each kind of load is measured
     rounds      each subject under each load, in turn, round after round
     summary     samples of all rounds -> medians, ratios, rows of tables  (pure)
     against     another commit as a subject, built in a venv of its own

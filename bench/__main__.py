@@ -16,8 +16,9 @@ from .against import NOW, Commit, able, build, find_commit
 from .compare import Row, compare, confirmed
 from .loads import GROUPS, LOADS, Ability, Load
 from .measure import cores, machine
+from .procedures import Effort
 from .report import as_json, report
-from .rounds import Effort, Ports, Sample, measure_all, taking_part
+from .rounds import Ports, Sample, measure_all, taking_part
 from .subjects import SUBJECTS, Subject, missing_distributions, version
 from .tools import BenchError, build_tools, make_certificate, refuse_taken
 

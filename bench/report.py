@@ -9,7 +9,8 @@ from typing import Any
 
 from .compare import Row, comparison
 from .loads import Load
-from .rounds import Effort, Sample
+from .procedures import Effort
+from .rounds import Sample
 from .subjects import Subject
 from .summary import table_rows
 

@@ -8,8 +8,9 @@ from xml.etree import ElementTree
 
 from bench.loads import GROUPS, LOADS
 from bench.page import write_page
+from bench.procedures import Effort
 from bench.report import as_json, report
-from bench.rounds import Effort, Sample
+from bench.rounds import Sample
 from bench.running import MODES, PROBES, in_modes
 from bench.subjects import SUBJECTS
 from bench.summary import ratio
