@@ -49,6 +49,15 @@ def test_a_helper_is_not_upgraded_itself() -> None:
         InPlace(helps=7).start({})
 
 
+def test_who_reports_to_systemd_does_not_keep_its_pid(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INVOCATION_ID", "0")
+    monkeypatch.delenv("SYSTEMD_EXEC_PID", raising=False)
+    for environment, keeps in ({}, True), ({"NOTIFY_SOCKET": "/run/notify"}, False):
+        in_place = InPlace()
+        in_place.start(environment)
+        assert in_place.ends_here is keeps
+
+
 def sleeper() -> subprocess.Popen[bytes]:
     """A child that ends at the first signal."""
     return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"])

@@ -2,8 +2,8 @@
 
 `python new_program.py FOLDER run ...`: the file `version` in the folder has its version, which it
 logs. As long as there is a file that is called after a role and a place, as in "helper start", a
-process in that role waits in that place. Files `START_PATIENCE` and
-`BATCH_PATIENCE` have the seconds that a helper gives others.
+process in that role waits in that place. A file such as
+`helper BATCH_PATIENCE` has the seconds that it gives others.
 
 roles   old, helper, new (in the place of the old one)
 places  start, ready (before that is said), taken (before that is said)
@@ -52,7 +52,6 @@ say(f"version {(folder / 'version').read_text()}")
 wait_at("start")
 protocol.ready = waiting_before(protocol.ready, "ready")
 protocol.taken = waiting_before(protocol.taken, "taken")
-for name in ("START_PATIENCE", "BATCH_PATIENCE"):
-    if role == "helper" and (folder / name).exists():
-        setattr(giving, name, float((folder / name).read_text()))
+for file in folder.glob(f"{role} *_PATIENCE"):
+    setattr(giving, file.name.split()[1], float(file.read_text()))
 main()

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -372,7 +373,7 @@ def test_a_program_that_is_not_able_to_begin_changes_nothing(
 
 
 @pytest.mark.parametrize(
-    ("place", "patience"), [("ready", "START_PATIENCE"), ("taken", "BATCH_PATIENCE")]
+    ("place", "patience"), [("ready", "helper START_PATIENCE"), ("taken", "helper BATCH_PATIENCE")]
 )
 def test_a_new_program_that_hangs_gets_nothing_more(
     loop: str, own_backend: LibraryBackend, tmp_path: Path, place: str, patience: str
@@ -386,6 +387,47 @@ def test_a_new_program_that_hangs_gets_nothing_more(
         for _ in range(4):  # whoever accepts
             with connect(it.gateway.ws("/")) as other:
                 assert echoes(other)
+        assert echoes(ws)
+    ended = it.gateway.log.having("INFO session id=")
+    assert len(ended) == 5, ended  # none was in two processes
+
+
+STUBBORN = """
+import anyio
+from easews import Filter
+
+class Stubborn(Filter):
+    \"\"\"Does not let itself be cancelled.\"\"\"
+    kind = "Stubborn"
+    async def handle(self, ctx):
+        print("it handles", flush=True)
+        while True:
+            try:
+                await anyio.sleep(0.05)
+            except BaseException:
+                pass
+"""
+
+
+def test_a_filter_that_does_not_end_ends_with_the_old_program(
+    loop: str, own_backend: LibraryBackend, tmp_path: Path
+) -> None:
+    (tmp_path / "stubborn.py").write_text(STUBBORN)
+    (tmp_path / "old REQUEST_PATIENCE").write_text("0.1")
+    (tmp_path / "old LATE_PATIENCE").write_text("0.1")
+    stubborn = Route("/stubborn", [{"kind": "Stubborn", "name": "s"}])
+    text = config(free_port(), stubborn, proxied("/", own_backend.url))
+    text += "---\n{kind: Gateway, name: g, drain: {deadline: 0s}}\n"
+    options = ("--backend", loop, "--watch-plugins", str(tmp_path / "stubborn.py"))
+    with (
+        kept(text, tmp_path, *options) as it,
+        connect(it.gateway.ws("/")) as ws,
+        socket.create_connection((LOOPBACK, it.gateway.port)) as client,
+    ):
+        client.sendall(b"GET /stubborn HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        it.gateway.out.wait_for("it handles")
+        it.upgrade()
+        it.gateway.log.wait_for("a filter goes on although it was cancelled")
         assert echoes(ws)
 
 

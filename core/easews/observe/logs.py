@@ -228,11 +228,16 @@ def _sole_writer() -> _WritingHandler | None:
 
 def end_process(status: int) -> NoReturn:
     """End the process even if tasks or threads do not end; write the log first."""
+    write_the_rest()
+    os._exit(status)
+
+
+def write_the_rest() -> None:
+    """Write the lines of the log that wait, and no later ones: the program ends."""
     for handler in _all.handlers:
         if isinstance(handler, _WritingHandler):
             handler.stop()
     sys.stdout.flush()
-    os._exit(status)
 
 
 @contextmanager

@@ -175,8 +175,8 @@ async def _run(
         beside = [*companions, beat]
         if follows is not None:
             beside.append(partial(_follow, follows, upgrader, notifier))
-        rest = upgrader.tell_of_the_rest
-        status = await serve(gateway, signals, until_told_to_stop, beside, rest)
+        rest, last = upgrader.tell_of_the_rest, partial(upgrader.finish_anyway, signals)
+        status = await serve(gateway, signals, until_told_to_stop, beside, rest, last)
         if follows is not None and status == CUT:
             in_place.stop_helpers()
         status = await upgrader.finish(status, signals)
@@ -208,9 +208,11 @@ async def serve(
     until_told_to_stop: Callable[[], Awaitable[None]],
     companions: Sequence[Companion],
     at_stop: Callable[[], Coroutine[Any, Any, None]] | None = None,
+    last: Callable[[], Awaitable[None]] | None = None,
 ) -> int:
     """Serve until `until_told_to_stop` returns, and then until it has stopped; the exit status.
-    From then on `signals` bring that to an end, and `at_stop` runs beside.
+    From then on `signals` bring that to an end, and `at_stop` runs beside. `last` is done if the
+    process has to be ended because a filter does not end.
     """
     status = ENDED
     async with open_task_group() as tasks:
@@ -227,7 +229,7 @@ async def serve(
                     beside.start_soon(at_stop)
                 if any(await stop(gateway, signals)):
                     status = CUT
-                tasks.start_soon(end_anyway)
+                tasks.start_soon(end_anyway, last)
                 beside.cancel_scope.cancel()
         finally:
             tasks.cancel_scope.cancel()

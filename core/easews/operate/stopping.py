@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import anyio
 
@@ -36,10 +36,13 @@ async def stop(gateway: Gateway, signals: Signals) -> Unfinished:
     return unfinished
 
 
-async def end_anyway() -> None:
-    """End the process if it has not ended within GRACE seconds."""
+async def end_anyway(last: Callable[[], Awaitable[None]] | None = None) -> None:
+    """End the process if it has not ended within GRACE seconds; then `last` is done first."""
     await anyio.sleep(GRACE)
     log.critical("a filter goes on although it was cancelled: the process is ended without it")
+    if last is not None:
+        with anyio.CancelScope(shield=True):  # should the filter end now
+            await last()
     end_process(1)
 
 

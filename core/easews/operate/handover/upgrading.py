@@ -9,7 +9,7 @@ from collections.abc import Callable
 import anyio
 
 from ...net.channel import Channel
-from ...observe.logs import log_event
+from ...observe.logs import log_event, write_the_rest
 from ..control import UpgradeResult
 from ..gateway import Gateway
 from ..notifying import Notifier
@@ -109,6 +109,13 @@ class Upgrader:
             return BECOMES_NEW
         await in_place.outlive(signals)
         return status
+
+    async def finish_anyway(self, signals: Signals) -> None:
+        """The same, although a filter does not end. Returns when the process is to be ended."""
+        if await self.finish(1, signals) == BECOMES_NEW:
+            self.in_place.keep_signals()
+            write_the_rest()
+            self.in_place.become_new(self.notifier.environment)
 
     async def _upgrade(self, gateway: Gateway) -> UpgradeResult:
         in_place = self.in_place
