@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 
 import anyio
 import pytest
@@ -18,6 +19,7 @@ from easews.errors import Problem
 from easews.operate import controlling
 from easews.operate.control import Control, NotAvailable, Query, Refused, SessionState
 from easews.operate.controlling import GatewayControl, state_of
+from easews.operate.handover.offering import Offering
 from easews.operate.handover.upgrading import Upgrader
 from easews.operate.reloading import Reloader
 from easews.sessions import Session
@@ -62,7 +64,7 @@ async def test_who_asks_for_an_upgrade_during_a_stop_is_refused() -> None:
     upgrader = Upgrader()
     async with gateway(config("one"), Says) as running:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(upgrader.run, running.gateway)
+            tasks.start_soon(upgrader.run, running.gateway, partial(Offering, running.gateway))
             await checkpoint()
             tasks.cancel_scope.cancel()
         with anyio.fail_after(10):

@@ -58,6 +58,16 @@ def test_one_that_has_died_is_back_at_once_and_then_later_and_later() -> None:
     assert supervision[1].restarts == 0
 
 
+def test_nothing_is_started_while_an_upgrade_holds_it_back() -> None:
+    supervision = start_all(2)
+    supervision.held = True
+    assert supervision.ended(2, 5.0) == 0
+    assert numbers(supervision, 5.0) == []
+    assert supervision.next_due == inf
+    supervision.held = False
+    assert numbers(supervision, 5.0) == [2]
+
+
 def test_one_that_has_served_for_a_while_is_back_at_once_again() -> None:
     supervision = start_all(1)
     assert supervision.ended(1, 1.0) == 0

@@ -18,13 +18,13 @@ from typing import Any
 
 from easews.cli.app import main
 from easews.net.channel import Channel
-from easews.operate.handover import giving, plain, protocol
+from easews.operate.handover import link, offering, plain, protocol
 from easews_wsproxy.relay.service import Relay
 
 file = Path(sys.argv.pop(1))
 side = "new" if "EASEWS_HANDOVER" in os.environ else "old"
 steps = 0
-giving.START_PATIENCE, giving.BATCH_PATIENCE = 10.0, 1.0
+link.START_PATIENCE, offering.BATCH_PATIENCE = 10.0, 1.0
 
 
 def step() -> None:

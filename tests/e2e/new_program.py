@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from easews.cli.app import main
-from easews.operate.handover import giving, protocol
+from easews.operate.handover import link, offering, protocol
 
 folder = Path(sys.argv.pop(1))
 if "EASEWS_HELPS" in os.environ:
@@ -53,5 +53,6 @@ wait_at("start")
 protocol.ready = waiting_before(protocol.ready, "ready")
 protocol.taken = waiting_before(protocol.taken, "taken")
 for file in folder.glob(f"{role} *_PATIENCE"):
-    setattr(giving, file.name.split()[1], float(file.read_text()))
+    patience = file.name.split()[1]
+    setattr(link if hasattr(link, patience) else offering, patience, float(file.read_text()))
 main()

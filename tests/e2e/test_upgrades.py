@@ -9,8 +9,8 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -18,10 +18,11 @@ from urllib.request import Request, urlopen
 import pytest
 import yaml
 from tests.certificates import Authority
-from tests.e2e.gateway import EASEWS, LOOPBACK, PATIENCE, Gateway, config, free_port, proxied
+from tests.e2e.gateway import LOOPBACK, PATIENCE, Gateway, config, free_port, proxied
 from tests.e2e.library import LibraryBackend, connect
 from tests.e2e.notified import notify_socket
 from tests.e2e.streams_of_frames import Sessions
+from tests.e2e.upgraded import Upgraded, echoes, kill, pid_in, upgradable
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import unix_connect
 
@@ -33,94 +34,16 @@ VERSIONS = Path(__file__).with_name("new_program.py")
 BATCH = 16
 
 
-class Upgraded:
-    """A gateway that is upgraded again and again: `pid` is that of the process in charge."""
-
-    def __init__(self, gateway: Gateway) -> None:
-        self.gateway = gateway
-        self.pid = gateway.process.pid
-        self.upgrades = 0
-
-    def ask(self) -> None:
-        os.kill(self.pid, signal.SIGUSR2)
-
-    def upgrade(self) -> str:
-        """Do it, and return what the log says of it."""
-        self.ask()
-        self.gateway.log.wait_for("SIGUSR2")
-        line = self.wait_until_handed_over()
-        self.pid = _pid_in(line)
-        return line
-
-    def kill(self) -> None:
-        """End all processes that there may be."""
-        for pid in (*_children(self.pid), self.pid, *map(_pid_in, self.gateway.log.having("pid="))):
-            _kill(pid)
-        self.gateway.close()
-
-    def wait_until_handed_over(self) -> str:
-        self.upgrades += 1
-        until = time.monotonic() + PATIENCE
-        while time.monotonic() < until:
-            if len(lines := self.gateway.log.having("handed over")) == self.upgrades:
-                return lines[-1]
-            assert not self.gateway.log.having("not upgraded"), self.gateway.log.having("ERROR")
-            time.sleep(0.01)
-        raise AssertionError("it was not handed over")
-
-
-@contextmanager
-def upgradable(
-    text: str, folder: Path, *options: str, easews: Sequence[str] = EASEWS
-) -> Iterator[Upgraded]:
-    """A gateway whose last process has to stop cleanly."""
-    file = folder / "config.yaml"
-    file.write_text(text)
-    gateway = Gateway(file, *options, easews=easews)
-    upgraded = Upgraded(gateway)
-    try:
-        gateway.wait_until_it_listens()
-        yield upgraded
-        os.kill(upgraded.pid, signal.SIGTERM)
-        log = gateway.log.all()  # until the last process has closed it
-        assert gateway.wait() == 0, log
-        assert "Traceback" not in log, log
-        assert "ResourceWarning" not in log, log
-    finally:
-        upgraded.kill()
-
-
-def _pid_in(line: str) -> int:
-    return int(line.partition("pid=")[2].split()[0])
-
-
-def _children(pid: int) -> list[int]:
-    try:
-        return [*map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
-    except FileNotFoundError:
-        return []
-
-
-def _kill(pid: int) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
-
-
-def echoes(ws: object, text: str = "hello") -> bool:
-    try:
-        ws.send(text)  # type: ignore[attr-defined]
-        return bool(ws.recv(5) == text)  # type: ignore[attr-defined]
-    except (ConnectionClosed, TimeoutError):
-        return False
-
-
 # -- under load ----------------------------------------------------------------------------------
 
 #: EASEWS_UPGRADE_LOAD has other numbers than those of every day, as in "5000 10".
 SESSIONS, UPGRADES = map(int, os.environ.get("EASEWS_UPGRADE_LOAD", "200 3").split())
 
 
-def test_upgrades_under_load_lose_nothing_and_refuse_nobody(loop: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_upgrades_under_load_lose_nothing_and_refuse_nobody(
+    workers: int, loop: str, tmp_path: Path
+) -> None:
     behind = free_port()
 
     async def upgrade(upgraded: Upgraded, sessions: Sessions) -> None:
@@ -151,7 +74,8 @@ def test_upgrades_under_load_lose_nothing_and_refuse_nobody(loop: str, tmp_path:
         assert not sessions.faults
 
     route = proxied("/", f"ws://{LOOPBACK}:{behind}", keepAlive={"interval": "0s"})
-    with upgradable(config(free_port(), route), tmp_path, "--backend", loop) as upgraded:
+    options = ("--backend", loop, "--workers", str(workers))
+    with upgradable(config(free_port(), route), tmp_path, *options) as upgraded:
         asyncio.run(test(upgraded))
 
 
@@ -325,7 +249,7 @@ def test_a_kept_connection_is_told_to_close_with_its_next_answer(
             asked_at = asked_at or time.monotonic()
             time.sleep(0.05)
         assert asked_at
-        upgraded.pid = _pid_in(upgraded.wait_until_handed_over())
+        upgraded.pid = pid_in(upgraded.wait_until_handed_over())
 
 
 def _ask(port: int, path: str, body: object = None) -> Any:
@@ -409,7 +333,7 @@ def test_a_reload_that_is_asked_of_the_old_process_meanwhile_is_the_new_ones(
         upgraded.gateway.process.send_signal(signal.SIGHUP)
         log.wait_for("SIGHUP: the config is read again")
         waits.unlink()
-        upgraded.pid = _pid_in(upgraded.wait_until_handed_over())
+        upgraded.pid = pid_in(upgraded.wait_until_handed_over())
         log.wait_for("reloaded" if place == "ready" else "nothing has changed")
         assert upgraded.gateway.wait() == 0
         with connect(upgraded.gateway.ws("/new")) as ws:
@@ -447,7 +371,7 @@ def failing(
                 assert echoes(new)
     finally:
         if (new_pid := file.with_name("new.pid")).exists():
-            _kill(int(new_pid.read_text()))
+            kill(int(new_pid.read_text()))
         gateway.close()
 
 
@@ -518,7 +442,7 @@ def test_a_stop_while_the_new_process_starts_ends_both(
         assert gateway.wait() == 0
         gateway.log.all()  # no process has it open any more
     finally:
-        _kill(int(file.with_name("new.pid").read_text()))
+        kill(int(file.with_name("new.pid").read_text()))
         gateway.close()
 
 

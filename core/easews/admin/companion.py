@@ -37,12 +37,15 @@ def administering(
     return administer
 
 
-def administering_workers(interface: Admin, reloader: Reloader) -> WorkersCompanion:
+def administering_workers(
+    interface: Admin, reloader: Reloader, upgrader: Upgrader | None = None
+) -> WorkersCompanion:
     """The same for several workers, which count by themselves."""
     totals = Totals()
 
     async def administer(workers: Workers) -> None:
-        await interface.serve(WorkersControl(workers, reloader, combine))
+        control = WorkersControl(workers, reloader, combine, upgrader)
+        await interface.serve(control, workers.beside.append)
 
     async def combine(texts: Mapping[Process, bytes]) -> bytes:
         outcomes = [((outcome,), count) for outcome, count in reloader.outcomes.items()]

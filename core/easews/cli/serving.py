@@ -97,12 +97,12 @@ def _serve(options: RunOptions, source: Source, in_place: InPlace, follows: Take
         anyio.run(follows.listeners, config.servers, **BACKENDS[options.backend])
     spec = _admin_spec(config, options.admin)
     interface = None if spec is None else _interface(spec, follows)
-    is_one = options.watch_plugins or follows is not None
+    upgrader = Upgrader(in_place)
+    is_one = options.watch_plugins or in_place.is_under_way  # which several workers cannot be
     count = 1 if is_one else _count(options.workers or config.gateway.workers)
     if count == 1:
-        upgrader = Upgrader(in_place)
         return _serve_in_one_process(config, options, source, interface, upgrader, follows)
-    return _serve_with_workers(config, options, source, interface, count)
+    return _serve_with_workers(config, options, source, interface, upgrader, follows, count)
 
 
 def _config(files: list[str], kinds: Kinds) -> Config:
@@ -158,18 +158,25 @@ def _serve_in_one_process(
 
 
 def _serve_with_workers(
-    config: Config, options: RunOptions, source: Source, interface: Admin | None, count: int
+    config: Config,
+    options: RunOptions,
+    source: Source,
+    interface: Admin | None,
+    upgrader: Upgrader,
+    follows: Taker | None,
+    count: int,
 ) -> int:
     from ..operate.parent import Companion as WorkersCompanion
     from ..operate.parent import run_workers
 
+    reloader = source.reloader
     companions: list[WorkersCompanion] = [*source.watches]
     if interface is not None:
         from ..admin import administering_workers
 
-        companions.append(administering_workers(interface, source.reloader))
+        companions.append(administering_workers(interface, reloader, upgrader))
     return run_workers(
-        *(config, source.reloader, count),
+        *(config, reloader, upgrader, count, follows),
         backend=options.backend,
         log_format=options.log_format,
         companions=companions,

@@ -105,6 +105,10 @@ class Channel:
         self._received += data
         return bool(data)
 
+    def fileno(self) -> int:
+        """The descriptor of this end."""
+        return self._sock.fileno()
+
     def cut(self) -> None:
         """Nothing comes or goes from here on, but for what has come already: what the other end
         sends now fails there.

@@ -31,6 +31,7 @@ lifesigns    signs of life of a worker, and its end when it gives none
 parent       the process that starts workers: sockets, signals, exit status
 workers      several processes that serve one config: started, told what to do, started again
 rolling      a new config on its way from worker to worker
+ending       their end: told to stop, and ended if they do not
 workerprocess  one of them, as the process has it that started it
 fanout       what is asked of a gateway, asked of all workers
 merging      their answers as one      (pure)

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from importlib import metadata
 from math import isinf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -31,7 +31,6 @@ from .control import (
     UpgradeResult,
 )
 from .gateway import Gateway
-from .handover.taking import Taker
 from .handover.upgrading import Upgrader
 from .queries import chosen, has_condition, page
 from .reloading import Reloader
@@ -44,6 +43,13 @@ if TYPE_CHECKING:
 _RELAY = "relay: "
 #: How many sessions are looked at before the event loop gets its turn: some 10 microseconds each.
 _PER_TURN = 100
+
+
+class Following(Protocol):
+    """What takes over from another process. `kept_behind`: how many sessions are still there."""
+
+    @property
+    def kept_behind(self) -> int: ...
 
 
 class GatewayControl:
@@ -60,7 +66,7 @@ class GatewayControl:
         backend: str = "asyncio",
         metrics: Metrics | None = None,
         upgrader: Upgrader | None = None,
-        follows: Taker | None = None,
+        follows: Following | None = None,
     ) -> None:
         self._gateway = gateway
         self._reloader = reloader

@@ -27,10 +27,12 @@ from .control import (
     Status,
     UpgradeResult,
 )
+from .ending import ANSWER_PATIENCE
+from .handover.upgrading import Upgrader
 from .merging import merged_pages, merged_pools, merged_status
 from .reloading import Reloader
 from .workerprocess import WorkerProcess
-from .workers import ANSWER_PATIENCE, Workers
+from .workers import Workers
 
 #: Answers of workers, each with its worker.
 Answers = list[tuple[WorkerProcess, Any]]
@@ -49,6 +51,7 @@ class WorkersControl:
         workers: Workers,
         reloader: Reloader,
         combine: Callable[[Mapping[tuple[int, int], bytes]], Awaitable[bytes]] | None = None,
+        upgrader: Upgrader | None = None,
     ) -> None:
         """`combine` makes one text of the metrics of the workers; it gets them by the number and
         the process id of each.
@@ -56,6 +59,7 @@ class WorkersControl:
         self._workers = workers
         self._reloader = reloader
         self._combine = combine
+        self._upgrader = upgrader
         self._started = time.time()
 
     async def state(self) -> State:
@@ -134,7 +138,9 @@ class WorkersControl:
 
     async def upgrade(self) -> UpgradeResult:
         """Have a new process take over."""
-        raise NotAvailable("several workers cannot be upgraded in place yet; restart easews")
+        if self._upgrader is None:
+            raise NotAvailable("this gateway cannot be upgraded while it runs")
+        return await self._upgrader.upgrade("the admin interface")
 
     async def metrics(self) -> bytes:
         """The metrics of all workers."""

@@ -251,6 +251,10 @@ class Gateway:
         async with self._replacing:
             yield
 
+    def leave(self) -> None:
+        """Serve no other config from now on: another process serves."""
+        self.state = "draining"
+
     def _require_ready(self, opened: Sockets | None) -> None:
         if not self.ready:
             close_all(opened or {})

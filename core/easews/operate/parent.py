@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import signal
 import sys
 import tempfile
 from collections.abc import Callable, Coroutine, Sequence
@@ -18,6 +16,10 @@ from ..errors import EasewsError
 from ..observe.logs import writing_logs
 from ..server.sharing import ABSENT
 from .binding import bind_all
+from .handover.fromworkers import WorkersOffering
+from .handover.taking import Taker
+from .handover.toworkers import WorkersTaker
+from .handover.upgrading import Upgrader
 from .notifying import Notifier, passed_sockets, warn_of_unused
 from .offer import Offer
 from .process import (
@@ -28,14 +30,12 @@ from .process import (
     report_ready,
     run_loop,
     status_text,
+    until_told,
 )
 from .reloading import Reloader
-from .stopping import Signals
 from .systemd import take
 from .worker import WorkerArguments, counts_in
 from .workers import Workers
-
-log: logging.Logger = logging.getLogger("easews")
 
 #: What goes on beside the workers until they have stopped.
 Companion = Callable[[Workers], Coroutine[Any, Any, None]]
@@ -44,7 +44,9 @@ Companion = Callable[[Workers], Coroutine[Any, Any, None]]
 def run_workers(
     config: Config,
     reloader: Reloader,
+    upgrader: Upgrader,
     count: int,
+    follows: Taker | None = None,
     *,
     backend: str = "asyncio",
     log_format: str | None = None,
@@ -60,7 +62,7 @@ def run_workers(
     with writing_logs(log_format, turns=shared):
         try:
             passed = passed_sockets(systemd.passed)
-            sockets = bind_all(config.servers, passed)
+            sockets = bind_all(config.servers, passed if follows is None else follows.sockets)
         except EasewsError as error:
             print(f"easews: {error}", file=sys.stderr)
             return FAILED
@@ -72,8 +74,9 @@ def run_workers(
 
         offer, counts = Offer(config, sockets, 1), counts_in(shared, count)
         make = partial(Workers, offer, arguments_for, counts, passed)
-        notifier = Notifier(systemd)
-        return run_loop(_run, make, reloader, companions, notifier, backend=backend)
+        upgrader.notifier = notifier = Notifier(systemd)
+        args = make, reloader, upgrader, follows, companions, notifier
+        return run_loop(_run, *args, backend=backend)
 
 
 def _shared_file(count: int) -> int:
@@ -87,18 +90,27 @@ def _shared_file(count: int) -> int:
 async def _run(
     make: Callable[[], Workers],
     reloader: Reloader,
+    upgrader: Upgrader,
+    follows: Taker | None,
     companions: Sequence[Companion],
     notifier: Notifier,
 ) -> int:
     workers = make()
+
+    def in_charge() -> None:
+        notifier.ready(status_text(workers))
+
     with anyio.open_signal_receiver(*SIGNALS) as signals:
         async with anyio.create_task_group() as beside:
+            if follows is not None:
+                beside.start_soon(WorkersTaker(follows, workers).run, in_charge)
             beside.start_soon(workers.supervise)
             beside.start_soon(_report, workers, reloader, notifier)
             for companion in companions:
                 beside.start_soon(companion, workers)
             with workers.until_failed:
-                await _until_told_to_stop(workers, reloader, signals)
+                side_of = partial(WorkersOffering, workers)
+                await until_told(workers, reloader, upgrader, side_of, signals)
             notifier.stopping()
             await workers.stop(signals)
             beside.cancel_scope.cancel()
@@ -106,17 +118,6 @@ async def _run(
     if workers.failure is not None:
         raise workers.failure
     return workers.status
-
-
-async def _until_told_to_stop(workers: Workers, reloader: Reloader, signals: Signals) -> None:
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(reloader.run, workers)
-        while (told := await anext(signals)) in (signal.SIGHUP, signal.SIGUSR2):
-            if told == signal.SIGHUP:
-                reloader.ask("SIGHUP")
-            else:
-                log.warning("SIGUSR2 is ignored: several workers cannot be upgraded in place yet")
-        tasks.cancel_scope.cancel()
 
 
 async def _report(workers: Workers, reloader: Reloader, notifier: Notifier) -> None:

@@ -30,11 +30,13 @@ from .announcing import announce, where
 from .binding import bind_all
 from .descriptors import raise_limit
 from .gateway import Gateway
+from .handover.giving import Whole
 from .handover.inplace import BECOMES_NEW
+from .handover.offering import Offering
 from .handover.starting import Successor
 from .handover.taking import Taker
 from .handover.told import Told
-from .handover.upgrading import Upgrader
+from .handover.upgrading import Upgradable, Upgrader
 from .notifying import Notifier, passed_sockets, warn_of_unused
 from .reloading import Reloader, Served
 from .renewal import told, warn_of_old
@@ -162,7 +164,7 @@ async def _run(
             for tls in gateway.tls.values():
                 warn_of_old(tls)
             report_ready(gateway, reloader, notifier)
-            await _until_told_to_stop(gateway, reloader, upgrader, signals)
+            await until_told(gateway, reloader, upgrader, partial(Offering, gateway), signals)
             if not in_place.helped:
                 notifier.stopping()
             if follows is not None and not follows.has_all:
@@ -248,11 +250,15 @@ def report_ready(served: Served, reloader: Reloader, notifier: Notifier) -> None
     reloader.on_end.append(lambda: notifier.ready(status_text(served)))
 
 
-async def _until_told_to_stop(
-    gateway: Gateway, reloader: Reloader, upgrader: Upgrader, signals: Signals
+async def until_told(
+    served: Upgradable,
+    reloader: Reloader,
+    upgrader: Upgrader,
+    side_of: Callable[[], Whole],
+    signals: Signals,
 ) -> None:
-    """Reload and upgrade when it is told to; return at another signal, or when a new process has
-    taken over.
+    """Reload and upgrade when it is told to; return when it is told to stop, or when a new process
+    has taken over what `side_of` returns.
     """
 
     def leave_reloads_to(successor: Successor) -> None:
@@ -263,10 +269,10 @@ async def _until_told_to_stop(
     async with anyio.create_task_group() as tasks:
 
         async def upgrade() -> None:
-            await upgrader.run(gateway)
+            await upgrader.run(served, side_of)
             tasks.cancel_scope.cancel()
 
-        tasks.start_soon(reloader.run, gateway)
+        tasks.start_soon(reloader.run, served)
         tasks.start_soon(upgrade)
         while (told := await anext(signals)) in asked:
             asked[told](told.name)

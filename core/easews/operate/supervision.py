@@ -60,6 +60,7 @@ class Supervision:
         self.workers[0].due = now
         self.was_ready: bool = False
         self.stopping: bool = False
+        self.held: bool = False  # nothing is started as long as that is so
         self._ends_at_first = 0
 
     def __getitem__(self, number: int) -> Worker:
@@ -72,11 +73,15 @@ class Supervision:
     @property
     def next_due(self) -> float:
         """When the next process is to be started; infinity when none is."""
-        return min((worker.due for worker in self.of("waiting")), default=inf)
+        return min((worker.due for worker in self._may_start), default=inf)
 
     def due(self, now: float) -> list[Worker]:
         """Those whose process is to be started now."""
-        return [worker for worker in self.of("waiting") if worker.due <= now]
+        return [worker for worker in self._may_start if worker.due <= now]
+
+    @property
+    def _may_start(self) -> list[Worker]:
+        return [] if self.held else self.of("waiting")
 
     @property
     def is_hopeless(self) -> bool:

@@ -17,6 +17,7 @@ import mmap
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,7 @@ from .controlling import GatewayControl
 from .descriptors import raise_limit
 from .dividing import divided
 from .gateway import Gateway
+from .handover.inworker import Moves
 from .offer import Layout, received
 from .process import (
     FAILED,
@@ -191,19 +193,23 @@ class _Worker:
         raise_limit(config)
         share = Share(counts_in(arguments.shared, arguments.count), arguments.number - 1)
         self._gateway = Gateway(config, sockets, share, generation)
+        self._moves = Moves(self._gateway)
 
     async def serve(self, started: int) -> int:
         """Serve until told to stop; when it serves, the parent gets its answer to `started`."""
 
         async def until_told_to_stop() -> None:
             lines = [*announcement(self._gateway)]
-            await self._channel.send({"id": started, "result": lines})
+            with suppress(OSError):  # the parent is gone, which ends `_obey`
+                await self._channel.send({"id": started, "result": lines})
             await anext(self._orders.signals)
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._orders.listen)
             status = await serve(
-                self._gateway, self._orders.signals, until_told_to_stop, [self._obey]
+                *(self._gateway, self._orders.signals, until_told_to_stop),
+                [self._moves.run, self._obey],
+                self._moves.tell_of_the_rest,
             )
             tasks.cancel_scope.cancel()
         self._orders.close()
@@ -222,7 +228,9 @@ class _Worker:
 
     def _handlers(self, metrics: Metrics | None) -> Mapping[str, Handler]:
         backend, gateway = self._arguments.backend, self._gateway
-        control = GatewayControl(gateway, Reloader(_not_here), backend, metrics)
+        control = GatewayControl(
+            gateway, Reloader(_not_here), backend, metrics, follows=self._moves
+        )
 
         async def metrics_text() -> str:
             return (await control.metrics()).decode()
@@ -233,6 +241,9 @@ class _Worker:
             "stop": self._stop,
             "hurry": self._hurry,
             "alive": self._alive,
+            "hand_over": self._moves.hand_over,
+            "take_over": self._moves.take_over,
+            "go_on": self._moves.go_on,
         }
         return {**handlers, **told, "metrics": metrics_text}
 

@@ -8,10 +8,9 @@ first start, a restart, and another version of the program. It takes a worker ha
 from __future__ import annotations
 
 import logging
-import os
 import signal
-from collections.abc import Callable, Mapping, Sequence, Sized
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence, Sized
+from contextlib import asynccontextmanager, suppress
 
 import anyio
 from anyio import to_thread
@@ -19,31 +18,30 @@ from anyio.abc import TaskGroup
 
 from ..config.model import Config
 from ..errors import EasewsError
-from ..server import ServerTls
+from ..server import Listener, ServerTls
 from ..server.binding import UnixListener
 from ..server.passed import NONE_PASSED, Passed
 from ..server.sharing import ABSENT
+from ..upstream.balance.sticky import our_secret
 from ..upstream.drained import drained_servers
 from .announcing import announce
-from .binding import bind_all, close_all
+from .binding import Sockets, bind_all, close_all
 from .calls import Gone
 from .control import State, Status, WorkerState
+from .ending import ANSWER_PATIENCE, Ending
 from .lifesigns import end_when_it_hangs
 from .merging import merged_older
 from .offer import Offer
 from .process import FAILED
 from .reload import Plan, plan
 from .rolling import PATIENCE, give_or_kill, roll
-from .stopping import GRACE, Signals, told_to_hurry
+from .stopping import Signals
 from .supervision import HOPELESS, Supervision, worst
 from .supervision import State as WorkerPhase
 from .worker import WorkerArguments
 from .workerprocess import WorkerProcess
 
 log: logging.Logger = logging.getLogger("easews")
-
-#: Seconds that it has to answer what is asked of it.
-ANSWER_PATIENCE = 5.0
 
 #: What a worker is at, in the words of `Control`.
 _STATES: Mapping[WorkerPhase, State] = {
@@ -63,6 +61,8 @@ class Workers:
     settled                     is set when each worker serves, or has shown that it cannot
     failure                     why it is no use to go on
     until_failed                is cancelled then
+    beside                      listeners of companions, as those of a gateway
+    on_start                    functions that are called with the process id of each that starts
     """
 
     def __init__(
@@ -79,17 +79,19 @@ class Workers:
         self.failure: EasewsError | None = None
         self.settled: anyio.Event = anyio.Event()
         self.until_failed: anyio.CancelScope = anyio.CancelScope()
+        self.beside: list[Listener] = []
+        self.on_start: list[Callable[[int], None]] = []
         self._offer = offer
         self._arguments_for = arguments_for
         self._counts = counts
         self._passed = passed
-        self._secret = os.urandom(32).hex()
         self._processes: dict[int, WorkerProcess] = {}
         self._statuses: list[int] = []
         self._announcement: Sequence[str] = ()
         self._changed = anyio.Event()
         self._stopped = anyio.Event()
         self._replacing = anyio.Lock()
+        self._has_left = False
         self._supervision = Supervision(len(counts), 0.0)
 
     @property
@@ -101,6 +103,11 @@ class Workers:
     def generation(self) -> int:
         """How many configs have been served."""
         return self._offer.generation
+
+    @property
+    def sockets(self) -> Sockets:
+        """The listening sockets of all servers."""
+        return self._offer.sockets
 
     @property
     def status(self) -> int:
@@ -126,6 +133,8 @@ class Workers:
             self._has_ended(number, None, FAILED)
         else:
             self._processes[number] = process
+            for call in self.on_start:
+                call(process.pid)
             tasks.start_soon(self._attend, process)
 
     async def _attend(self, process: WorkerProcess) -> None:
@@ -146,7 +155,7 @@ class Workers:
         layout, fds = offer.message(offer.sockets)
         try:
             with anyio.fail_after(PATIENCE):
-                asked = (self._secret, offer.generation, layout, drained_servers())
+                asked = (our_secret().hex(), offer.generation, layout, drained_servers())
                 self._announcement = await process.calls.call("serve", *asked, fds=fds)
             process.offer = offer
         except (EasewsError, OSError, TimeoutError) as error:
@@ -207,6 +216,8 @@ class Workers:
         nothing has changed.
         """
         async with self._replacing:
+            if self._has_left:
+                raise EasewsError("easews is stopping: another process serves")
             before = self._offer
             changes = await to_thread.run_sync(plan, before.config, config)
             if changes.changes:
@@ -223,6 +234,21 @@ class Workers:
                 await self._bring_up_to_date()
             await self._count()
             return changes
+
+    @asynccontextmanager
+    async def unchanged(self) -> AsyncIterator[None]:
+        """No other config is served while the block runs."""
+        async with self._replacing:
+            yield
+
+    def leave(self) -> None:
+        """Serve no other config from now on: another process serves."""
+        self._has_left = True
+
+    def hold(self, *, held: bool = True) -> None:
+        """Start no more processes, until this is taken back."""
+        self._supervision.held = held
+        self._changed.set()
 
     def _commit(self, offer: Offer, changes: Plan) -> None:
         before, self._offer = self._offer, offer
@@ -282,48 +308,7 @@ class Workers:
         self._supervision.stop(anyio.current_time())
         if self._supervision.is_over:
             self._stopped.set()
-        drain = self.config.gateway.drain
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._tell_all, "stop")
-            tasks.start_soon(self._close_sockets, drain.delay)
-            tasks.start_soon(self._hurry, signals)
-            tasks.start_soon(self._end_anyway, sum((drain.delay, drain.window, drain.deadline)))
-            await self._stopped.wait()
-            tasks.cancel_scope.cancel()
-        close_all(self._offer.sockets)
-
-    async def _tell_all(self, what: str) -> None:
-        async with anyio.create_task_group() as tasks:
-            for process in [*self._processes.values()]:
-                if process.offer is None:
-                    process.kill()  # it has not begun to serve
-                else:
-                    tasks.start_soon(self._tell, process, what)
-
-    async def _tell(self, process: WorkerProcess, what: str) -> None:
-        with suppress(EasewsError):  # it may end before it answers
-            await process.calls.call(what)
-
-    async def _close_sockets(self, delay: float) -> None:
-        """The workers close theirs now. Nobody may think that this process listens."""
-        await anyio.sleep(delay)
-        close_all(self._offer.sockets)
-
-    async def _hurry(self, signals: Signals) -> None:
-        await told_to_hurry(signals)
-        await self._tell_all("hurry")
-        await told_to_hurry(signals)
-        self._kill_all()
-
-    async def _end_anyway(self, seconds: float) -> None:
-        """Each worker ends by itself, unless its event loop hangs."""
-        await anyio.sleep(seconds + 2 * GRACE + ANSWER_PATIENCE)
-        log.critical("workers that do not answer are ended")
-        self._kill_all()
-
-    def _kill_all(self) -> None:
-        for process in self._processes.values():
-            process.kill()
+        await Ending(self._processes, self._offer).run(signals, self._stopped)
 
 
 def _name(number: int) -> str:

@@ -30,7 +30,7 @@ from .starting import Process, start
 
 if TYPE_CHECKING:
     from ..stopping import Signals
-    from .giving import Handover, Start
+    from .link import NewProcess, Start
 
 log: logging.Logger = logging.getLogger("easews")
 
@@ -99,6 +99,11 @@ class InPlace:
         helpers = Helpers(take_pids(environment, HELPERS))
         return cls(asked=asked, helps=helps[0] if helps else 0, helpers=helpers)
 
+    @property
+    def is_under_way(self) -> bool:
+        """Whether this process helps, or takes over again from a helper."""
+        return self.is_helper or bool(self.helpers.living())
+
     def stop_helpers(self) -> None:
         """Have those end that serve or drain still, unless one serves for this process."""
         if not self.helped:
@@ -130,14 +135,14 @@ class InPlace:
         self.helped = self.ends_here
         self.helps, self._channel = 0, None
 
-    async def ask_back(self, handover: Handover, signals: Signals) -> bool:
+    async def ask_back(self, link: NewProcess, signals: Signals) -> bool:
         """Have the helper begin to hand back. False when this process cannot become the new
         program now, or is not to. After True, signals wait for the new program.
         """
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._pass_on, signals)
             if self.helped and not self.stops:
-                await self._ask_back(handover)
+                await self._ask_back(link)
             signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
             await anyio.sleep(LAST_SIGNALS)
             tasks.cancel_scope.cancel()
@@ -160,10 +165,10 @@ class InPlace:
             if not self.helped:  # else that has been done
                 self.helpers.pass_on(told)
 
-    async def _ask_back(self, handover: Handover) -> None:
+    async def _ask_back(self, link: NewProcess) -> None:
         try:
             with anyio.fail_after(BACK_PATIENCE):
-                self._descriptor = await handover.ask_back()
+                self._descriptor = await link.ask_back()
         except (OSError, HandoverFault) as error:  # a TimeoutError is an OSError
             log.error("the helper does not hand back: %s", str(error) or "it does not answer")
         else:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from ...errors import EasewsError
 
 #: Changes with anything that another version would not understand.
-VERSION = 1
+VERSION = 2
 #: How many sessions move together. They rest meanwhile: with more of them, each rests longer.
 BATCH = 16
 #: Where the new process finds its end of the channel, and the version of the old one.
@@ -27,11 +27,20 @@ class HandoverFault(EasewsError):
     """The other process does not do what it should."""
 
 
+class OtherGone(HandoverFault):
+    """The other process has closed its end of the channel."""
+
+    def __init__(self) -> None:
+        super().__init__("the other process is gone")
+
+
 class Kind(StrEnum):
     """The sort of a message, in its field `is`."""
 
     LISTENERS = "listeners"
+    STARTED = "started"
     READY = "ready"
+    SESSIONS = "sessions"
     BATCH = "batch"
     TAKEN = "taken"
     DONE = "done"
@@ -65,12 +74,24 @@ def descriptor_in(text: str) -> int:
     return int(descriptor)
 
 
-def listeners(places: Iterable[Place], drained: Iterable[str] = ()) -> Message:
-    """The listening sockets that come with this message, in this order, and the servers that are
-    drained.
+def listeners(
+    places: Iterable[Place],
+    drained: Iterable[str] = (),
+    *,
+    secret: bytes = b"",
+    several: bool = False,
+) -> Message:
+    """The listening sockets that come with this message, in this order, and what else the new
+    process needs from the beginning: the servers that are drained, the secret of cookies, and
+    whether `several` workers hand over, each over a channel of its own.
     """
-    listed = [list(place) for place in places]
-    return {"is": Kind.LISTENERS, "places": listed, "drained": list(drained)}
+    return {
+        "is": Kind.LISTENERS,
+        "places": [list(place) for place in places],
+        "drained": list(drained),
+        "secret": secret.hex(),
+        "several": several,
+    }
 
 
 def places_in(message: Message) -> list[Place]:
@@ -78,11 +99,21 @@ def places_in(message: Message) -> list[Place]:
     return [Place(*place) for place in message["places"]]
 
 
+def started(pid: int) -> Message:
+    """This is a process that takes sessions over, or will: it is ended if the upgrade fails."""
+    return {"is": Kind.STARTED, "pid": pid}
+
+
 def ready(states: Mapping[str, int]) -> Message:
     """The new process serves. `states` are the services that take sessions over, each with the
     version of the state that it understands.
     """
     return {"is": Kind.READY, "states": dict(states)}
+
+
+def sessions() -> Message:
+    """With this comes a channel over which one of the old workers hands over."""
+    return {"is": Kind.SESSIONS}
 
 
 def batch(number: int, sessions: Sequence[Message]) -> Message:
@@ -118,7 +149,7 @@ def channel() -> Message:
 def expect(message: Message | None, *kinds: Kind) -> Message:
     """The message, if it is one of these. HandoverFault when it is not, or None."""
     if message is None:
-        raise HandoverFault("the other process is gone")
+        raise OtherGone
     if message.get("is") not in kinds:
         raise HandoverFault(f"{' or '.join(kinds)} should come, and not {message.get('is')}")
     return message

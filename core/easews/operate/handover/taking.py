@@ -2,58 +2,42 @@
 
 from __future__ import annotations
 
-import logging
-import socket
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
-from typing import Any
+from collections.abc import Callable, MutableMapping, Sequence
 
-from anyio import CancelScope, Event
+import anyio
+from anyio.abc import TaskGroup
 
 from ...config.model import ServerSpec
-from ...errors import EasewsError
-from ...net.channel import Channel, DescriptorsLost
+from ...net.channel import Channel, DescriptorsLost, of_descriptor
 from ...server.handedover import HandedOver
-from ...services import Packed, Service
-from ...sessions import Connection, Session
-from ...upstream import Pool, running_pools
+from ...upstream.balance.sticky import use_secret
 from ...upstream.drained import keep_drained
 from ..gateway import Gateway
-from . import plain, protocol
-from .protocol import HandoverFault, Kind, Message, expect
-
-log: logging.Logger = logging.getLogger("easews")
-
-GONE = "its path is gone"
-
-
-class Adopted:
-    """A session of the old process, made again here."""
-
-    def __init__(self, session: Session, service: Service, connection: Connection) -> None:
-        self.session = session
-        self.service = service
-        self.connection = connection
+from . import protocol
+from .arriving import Arrival, ending_at_faults
+from .protocol import HandoverFault, Kind, expect
 
 
 class Taker:
     """Takes over from the process at the other end of `channel`.
 
     sockets      its listening sockets, for `bind`; none of them when it is gone
+    several      whether it has workers, each of which hands its sessions over
     kept_behind  how many sessions are still open there
     has_all      whether it has handed over everything that can move
     on_back      called with the channel when this process is to hand everything back
     """
 
     def __init__(self, channel: Channel, *, other_goes_on: bool = False) -> None:
-        self._channel = channel
-        self._other_goes_on = other_goes_on
-        self.has_all: bool = False
-        self._taking: CancelScope | None = None
-        self._over: Event  # once it runs
-        self.on_back: Callable[[Channel], None] = lambda _: None
+        self.channel: Channel = channel
         self.sockets: HandedOver = HandedOver()
-        self.kept_behind: int = 0
+        self.several: bool = False
+        self.has_all: bool = False
+        self.on_back: Callable[[Channel], None] = lambda _: None
+        self._other_goes_on = other_goes_on
+        self._arrivals: list[Arrival] = []
+        self._taking: anyio.CancelScope | None = None
+        self._over: anyio.Event  # once it runs
 
     @classmethod
     def from_environment(
@@ -69,26 +53,32 @@ class Taker:
         told = environment.pop(protocol.VARIABLE, None)
         if told is None:
             return None
-        channel = Channel(socket.socket(fileno=protocol.descriptor_in(told)))
-        return cls(channel, other_goes_on=other_goes_on)
+        return cls(of_descriptor(protocol.descriptor_in(told)), other_goes_on=other_goes_on)
 
     def close(self) -> None:
         """Take nothing more. The other process goes on with what it has."""
-        self._channel.close()
+        self.channel.close()
         self.sockets.close()
+
+    @property
+    def kept_behind(self) -> int:
+        """How many sessions are still open in the process before."""
+        return sum(arrival.kept_behind for arrival in self._arrivals)
 
     async def listeners(self, servers: Sequence[ServerSpec]) -> None:
         """Receive `sockets`, for these servers. HandoverFault when there is no room for them under
         the limit of open files.
         """
         try:
-            message = await self._channel.receive()
+            message = await self.channel.receive()
         except DescriptorsLost as error:
             raise HandoverFault(f"the listening sockets cannot be taken over: {error}") from None
         if message is None:
             return  # the process is gone: all is begun anew
         places = protocol.places_in(expect(message, Kind.LISTENERS))
-        keep_drained(message.get("drained", ()))
+        keep_drained(message["drained"])
+        use_secret(bytes.fromhex(message["secret"]))
+        self.several = message["several"]
         fds: Sequence[int] = message.get("fds", ())
         same = {(spec.name, spec.address, spec.port) for spec in servers}
         # A server gets those with its name only if it listens where it did. Else sockets are found
@@ -106,28 +96,21 @@ class Taker:
         `in_charge` is called when nothing else comes.
         """
         self.sockets.close()
-        self._over = Event()
+        self._over = anyio.Event()
         try:
-            with CancelScope() as self._taking:
-                async with gateway.unchanged():
-                    adoption = Adoption(gateway)
-                    await self._channel.send(protocol.ready(plain.versions(adoption.services)))
-                    await self._take_sessions(adoption)
-            if not self.has_all:
-                return
-            in_charge(f"{len(gateway.sessions)} open sessions")
-            while (message := await self._channel.receive()) is not None:
-                if expect(message, Kind.KEPT, Kind.BACK)["is"] == Kind.KEPT:
-                    self.kept_behind = message["count"]
-                else:
-                    self.on_back(self._channel)
-        except OSError:
-            pass  # the old process has ended
-        except HandoverFault as error:
-            log.error("nothing more is taken over: %s", error)
+            async with anyio.create_task_group() as rest:
+                with anyio.CancelScope() as self._taking:
+                    async with gateway.unchanged():
+                        if self.several:
+                            await self._take_from_several(gateway, rest)
+                        else:
+                            await self._take(gateway, self.channel, rest)
+                if self.has_all:
+                    in_charge(f"{len(gateway.sessions)} open sessions")
         finally:
-            self.kept_behind = 0
-            self._channel.close()
+            for arrival in self._arrivals:
+                arrival.close()
+            self.channel.close()
             self._over.set()
 
     async def give_up(self) -> None:
@@ -138,120 +121,26 @@ class Taker:
             self._taking.cancel()
             await self._over.wait()
 
-    async def _take_sessions(self, adoption: Adoption) -> None:
-        while (message := await self._next(adoption)) is not None:
-            if expect(message, Kind.BATCH, Kind.DONE)["is"] == Kind.DONE:
-                self.kept_behind = message["count"]
-                self.has_all = True
-                return
-            adopted, refused = adoption.adopt(message)
-            try:
-                with CancelScope(shield=True):
-                    await self._channel.send(protocol.taken(message["number"], refused))
-            except OSError:  # the other process goes on, or is dead
-                settle = adoption.abandon if self._other_goes_on else adoption.begin
-                settle(adopted)
-                raise
-            adoption.begin(adopted)
+    async def next_channel(self) -> Channel | None:
+        """Over which an old worker hands its sessions over; None when all have done so."""
+        message = await self.channel.receive()
+        if message is None or expect(message, Kind.SESSIONS, Kind.DONE)["is"] == Kind.DONE:
+            self.has_all = message is not None
+            return None
+        return of_descriptor(*message["fds"])
 
-    async def _next(self, adoption: Adoption) -> Message | None:
-        while True:
-            try:
-                return await self._channel.receive()
-            except DescriptorsLost as error:
-                why = "the limit of open files is reached in the new process"
-                ids = [it["opening"]["id"] for it in error.message.get("sessions", ())]
-                number = error.message["number"]
-                await self._channel.send(protocol.taken(number, dict.fromkeys(ids, why)))
+    async def _take_from_several(self, gateway: Gateway, rest: TaskGroup) -> None:
+        async with anyio.create_task_group() as takes:
+            with ending_at_faults(self.channel):
+                await self.channel.send(protocol.ready({}))
+                while (channel := await self.next_channel()) is not None:
+                    takes.start_soon(self._take, gateway, channel, rest)
 
-
-class Adoption:
-    """Makes sessions of another process this gateway's, for as long as its config is the same."""
-
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
-        self._keys = {
-            path.key
-            for spec in gateway.config.servers
-            for rule in spec.rules
-            for path in rule.paths
-        }
-        self._pools: defaultdict[str, list[Pool]] = defaultdict(list)
-        for running in running_pools(gateway.owners()):
-            self._pools[running.pipeline].append(running.pool)
-        self.services: Mapping[str, Service] = plain.movers(gateway.services)
-
-    def adopt(self, batch: Message) -> tuple[list[Adopted], dict[str, str]]:
-        """Those that could be made again, which are still at rest; and why not, by id."""
-        fds = iter(batch.get("fds", ()))
-        adopted: list[Adopted] = []
-        refused: dict[str, str] = {}
-        for described in batch["sessions"]:
-            sockets = list(_sockets(fds, described["sockets"]))
-            known = described["opening"]["id"]
-            try:
-                adopted.append(self._adopt(described, sockets))
-            except EasewsError as error:
-                refused[known] = str(error)
-                _close(sockets)
-            except Exception:
-                log.exception("session %s cannot be taken over", known)
-                refused[known] = "the new process cannot take it over; its log says why"
-                _close(sockets)
-        return adopted, refused
-
-    def begin(self, adopted: Sequence[Adopted]) -> None:
-        """They are ours: relay them."""
-        for it in adopted:
-            session = it.session
-            it.connection.opened(session)
-            own = self._pools[session.opening.route.pipeline]
-            attempts = (attempt for pool in own if (attempt := pool.adopt(session)) is not None)
-            it.connection.use(next(attempts, None))
-            it.service.resume(session)
-
-    def abandon(self, adopted: Sequence[Adopted]) -> None:
-        """They are still the other process's."""
-        for it in adopted:
-            it.service.forget(it.session)
-
-    def _adopt(self, described: Mapping[str, Any], sockets: Sequence[socket.socket]) -> Adopted:
-        gateway, opening = self._gateway, described["opening"]
-        service = self.services[described["service"]]
-        route = plain.route_of(opening)
-        pipeline = gateway.served.get(route.pipeline)
-        listener = gateway.listeners.get(route.server)
-        if route.key not in self._keys or pipeline is None or listener is None:
-            raise EasewsError(GONE)
-        route = route._replace(trusted_proxies=listener.site.spec.trusted_proxies)
-        ended = listener.adopt(sockets[0], opening["client"])
-        pipeline.hold()
-
-        def release() -> None:
-            pipeline.release()
-            ended()
-
-        connection = Connection(
-            sockets[0],
-            plain.opening_read(opening, route, gateway.generation),
-            sessions=gateway.sessions,
-            release=release,
-        )
-        try:
-            session = service.adopt(Packed(described["state"], sockets), connection)
-        except BaseException:
-            release()
-            raise
-        return Adopted(session, service, connection)
-
-
-def _sockets(fds: Iterator[int], count: int) -> Iterator[socket.socket]:
-    for _ in range(count):
-        sock = socket.socket(fileno=next(fds))
-        sock.setblocking(False)
-        yield sock
-
-
-def _close(sockets: Sequence[socket.socket]) -> None:
-    for sock in sockets:
-        sock.close()
+    async def _take(self, gateway: Gateway, channel: Channel, rest: TaskGroup) -> None:
+        arrival = Arrival(gateway, channel, other_goes_on=self._other_goes_on)
+        arrival.on_back = self.on_back
+        self._arrivals.append(arrival)
+        await arrival.take()
+        if not self.several:
+            self.has_all = arrival.has_all
+        rest.start_soon(arrival.hear_of_the_rest)

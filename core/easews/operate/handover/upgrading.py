@@ -5,18 +5,23 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from typing import Protocol
 
 import anyio
 
 from ...net.channel import Channel
 from ...observe.logs import log_event, write_the_rest
+from ...server import Listener
 from ..control import UpgradeResult
-from ..gateway import Gateway
 from ..notifying import Notifier
+from ..reloading import Served
 from ..stopping import Signals
 from ..systemd import SystemdEnvironment
-from .giving import Handover
+from .giving import Handover, Whole
 from .inplace import BECOMES_NEW, InPlace
+from .link import NewProcess, started
 from .protocol import HandoverFault
 from .starting import Successor
 
@@ -25,6 +30,21 @@ log: logging.Logger = logging.getLogger("easews")
 #: Seconds that whoever has asked over the admin interface has to read the answer.
 ANSWER_PATIENCE, LOOK = 2.0, 0.02
 STOPPING = "easews is stopping"
+
+
+class Upgradable(Served, Protocol):
+    """A gateway, or several workers.
+
+    beside  listeners of its companions
+    """
+
+    beside: list[Listener]
+
+    def unchanged(self) -> AbstractAsyncContextManager[None]:
+        """No other config is served while the block runs."""
+
+    def leave(self) -> None:
+        """Serve no other config from now on: another process serves."""
 
 
 class Upgrader:
@@ -39,7 +59,8 @@ class Upgrader:
         self.in_place: InPlace = InPlace() if in_place is None else in_place
         self.notifier: Notifier = Notifier(SystemdEnvironment())
         self.on_handed_over: list[Callable[[Successor], None]] = []
-        self._handover: Handover | None = None  # once it has been done
+        self._link: NewProcess | None = None  # once it has been done
+        self._side: Whole
         self._wanted: anyio.Event | None = None
         self._answered = anyio.Event()
         self._result: UpgradeResult = _refused(STOPPING)
@@ -63,26 +84,28 @@ class Upgrader:
         await self._answered.wait()
         return self._result
 
-    async def run(self, gateway: Gateway) -> None:
+    async def run(self, served: Upgradable, side_of: Callable[[], Whole]) -> None:
         """Upgrade when somebody asks; return once a new process has taken over.
 
-        Who asks later, or when this was cancelled, is refused.
+        `side_of` returns what it takes over, from the beginning. Who asks later, or when this was
+        cancelled, is refused.
         """
         try:
-            await self._run(gateway)
+            await self._run(served, side_of)
         finally:
             self._wanted = None
-            if self._handover is None:
+            if self._link is None:
                 self._result = _refused(STOPPING)
             self._answered.set()
 
-    async def _run(self, gateway: Gateway) -> None:
-        while self._handover is None:
+    async def _run(self, served: Upgradable, side_of: Callable[[], Whole]) -> None:
+        while self._link is None:
             self._wanted, self._answered = anyio.Event(), anyio.Event()
             if not self.in_place.hands_back:
                 await self._wanted.wait()
             try:
-                self._result = await self._upgrade(gateway)
+                self._side = side_of()
+                self._result = await self._upgrade(served, self._side)
             except HandoverFault as error:
                 log.error("not upgraded, this process goes on: %s", error)
                 self._result = _refused(str(error))
@@ -90,21 +113,21 @@ class Upgrader:
             finally:
                 self._answered.set()
         with anyio.move_on_after(ANSWER_PATIENCE):
-            while any(listener.open for listener in gateway.beside):  # noqa: ASYNC110
+            while any(listener.open for listener in served.beside):  # noqa: ASYNC110
                 await anyio.sleep(LOOK)
 
     async def tell_of_the_rest(self) -> None:
         """Tell the new process, if there is one, what is left here, until cancelled."""
-        if self._handover is not None:
-            await self._handover.tell_of_the_rest()
+        if self._link is not None:
+            await self._side.tell_of_the_rest(self._link)
 
     async def finish(self, status: int, signals: Signals) -> int:
         """All has ended here, with this exit status. Returns it, or BECOMES_NEW."""
-        handover, in_place = self._handover, self.in_place
+        link, in_place = self._link, self.in_place
         becomes_new = False
-        if handover is not None:
-            becomes_new = in_place.ends_here and await in_place.ask_back(handover, signals)
-            handover.close()
+        if link is not None:
+            becomes_new = in_place.ends_here and await in_place.ask_back(link, signals)
+            link.close()
         if becomes_new:
             return BECOMES_NEW
         await in_place.outlive(signals)
@@ -117,24 +140,28 @@ class Upgrader:
             write_the_rest()
             self.in_place.become_new(self.notifier.environment)
 
-    async def _upgrade(self, gateway: Gateway) -> UpgradeResult:
+    async def _upgrade(self, served: Upgradable, side: Whole) -> UpgradeResult:
         in_place = self.in_place
-        handover = Handover(gateway, in_place.start(self.notifier.environment))
+        start = in_place.start(self.notifier.environment)
+        if in_place.ends_here and side.several:
+            raise HandoverFault("several workers cannot be upgraded where the pid has to stay")
+        handover = Handover(side, partial(started, start, side))
         try:
-            async with gateway.unchanged():
-                successor = await handover.run(self._serves)
-                gateway.state = "draining"  # so that no config is served that was waited for
-        except HandoverFault:
+            async with served.unchanged():
+                link = await handover.run(self._serves)
+                served.leave()
+        except HandoverFault as error:
             self.notifier.send(MAINPID=os.getpid())
-            raise
-        self._handover = handover
+            lost = f"; {side.moved} sessions had moved, and are lost with it" if side.moved else ""
+            raise HandoverFault(f"{error}{lost}") from None
+        self._link, successor = link, link.successor
         for call in self.on_handed_over:
             call(successor)
         if not in_place.ends_here:
             self.notifier.leave()
         successor.leave()
         in_place.has_handed_over()
-        pid, moved, kept = successor.pid, handover.moved, len(gateway.sessions)
+        pid, moved, kept = successor.pid, side.moved, side.kept
         log_event(log, "handed over", {"pid": pid, "moved": moved, "kept_behind": kept})
         result: UpgradeResult = {
             "outcome": "upgraded",
@@ -145,10 +172,10 @@ class Upgrader:
         }
         return result
 
-    def _serves(self, pid: int) -> None:
+    def _serves(self, link: NewProcess) -> None:
         """The new process accepts connections."""
         if not self.in_place.ends_here:
-            self.notifier.send(MAINPID=pid)
+            self.notifier.send(MAINPID=link.successor.pid)
 
 
 def _refused(why: str) -> UpgradeResult:

@@ -40,6 +40,11 @@ def use_secret(secret: bytes) -> None:
     _our_secret = secret
 
 
+def our_secret() -> bytes:
+    """The secret for configs without one."""
+    return _our_secret
+
+
 class StickyCookie:
     """The cookie that names a server: its values, and when it is set."""
 

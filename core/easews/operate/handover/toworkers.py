@@ -1,0 +1,80 @@
+"""The upgrade to several workers, in the new process that has started them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from math import inf
+
+import anyio
+
+from ...errors import EasewsError
+from ...net.channel import Channel
+from ..workers import Workers
+from . import protocol
+from .arriving import ending_at_faults
+from .taking import Taker
+
+log: logging.Logger = logging.getLogger("easews")
+
+
+class WorkersTaker:
+    """Has `workers` take over what comes to `taker`. Make it before the first worker starts."""
+
+    def __init__(self, taker: Taker, workers: Workers) -> None:
+        self._taker = taker
+        self._workers = workers
+        self._put, self._pids = anyio.create_memory_object_stream[int](inf)
+        workers.on_start.append(self._put.send_nowait)
+
+    async def run(self, in_charge: Callable[[], None]) -> None:
+        """Take over all sessions. `in_charge` is called when nothing else comes.
+
+        The processes of old workers go to the new ones by turns. An old process without workers
+        has all its sessions go to one.
+        """
+        self._taker.sockets.close()
+        await self._tell_of_starts()
+        async with self._workers.unchanged():
+            if self._taker.several:
+                await self._take_from_several()
+            else:
+                await self._take(self._taker.channel, 0)
+        in_charge()
+
+    async def _tell_of_starts(self) -> None:
+        """Until all workers serve: if they do not, the old process ends them."""
+        with self._put, self._pids:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._tell)
+                await self._workers.settled.wait()
+                self._workers.on_start.remove(self._put.send_nowait)
+                self._put.close()
+
+    async def _tell(self) -> None:
+        with ending_at_faults(self._taker.channel):
+            async for pid in self._pids:
+                await self._taker.channel.send(protocol.started(pid))
+
+    async def _take_from_several(self) -> None:
+        turn = 0
+        async with anyio.create_task_group() as takes:
+            with ending_at_faults(self._taker.channel):
+                await self._taker.channel.send(protocol.ready({}))
+                while (channel := await self._taker.next_channel()) is not None:
+                    takes.start_soon(self._take, channel, turn)
+                    turn += 1
+        self._taker.channel.close()
+
+    async def _take(self, channel: Channel, turn: int) -> None:
+        """Have a worker take over what comes over a channel. It is closed here: the other end
+        notices when the worker dies.
+        """
+        try:
+            if serving := self._workers.serving():
+                process = serving[turn % len(serving)]
+                await process.calls.call("take_over", fds=[channel.fileno()])
+        except EasewsError as error:
+            log.error("nothing more is taken over: %s", error)
+        finally:
+            channel.close()

@@ -1,0 +1,75 @@
+"""easews with several workers, of which one process fails at a step of an upgrade.
+
+`python failing_workers.py FILE run ...`: the file says which ("old-parent", "new-parent",
+"old-worker", "new-worker"), at which of its steps, and how: "KILL" or "STOP", a signal. A message
+of the upgrade that is sent is two steps, before and after it; one that comes is one. Of several
+workers the one fails that is there first.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from easews.cli.app import main
+from easews.net.channel import Channel
+from easews.operate import worker
+from easews.operate.handover import link, offering
+
+_SIDE = "EASEWS_FAILING_SIDE"
+_WORKER = """
+import sys
+sys.path[:] = {{path!r}}
+from failing_workers import fail
+fail("{side}-worker", "{file}")
+from easews.operate.worker import main
+main()
+"""
+
+
+def fail(role: str, name: str) -> None:
+    """Have this process fail if it is meant."""
+    link.START_PATIENCE, link.READY_PATIENCE, offering.BATCH_PATIENCE = 10.0, 2.0, 1.0
+    file, steps = Path(name), 0
+
+    def step() -> None:
+        nonlocal steps
+        steps += 1
+        try:
+            who, number, how = file.read_text().split()
+            if (who, int(number)) != (role, steps):
+                return
+            file.rename(file.with_name("done"))
+        except FileNotFoundError:  # another process has failed
+            return
+        print(f"the {role} fails at step {steps}, its process is {os.getpid()}", file=sys.stderr)
+        os.kill(os.getpid(), signal.Signals[f"SIG{how}"])
+
+    send, receive = Channel.send, Channel.receive
+
+    async def stepping_send(channel: Channel, message: Any, fds: Any = ()) -> None:
+        if "is" not in message:
+            await send(channel, message, fds)
+            return
+        step()
+        await send(channel, message, fds)
+        step()
+
+    async def stepping_receive(channel: Channel) -> Any:
+        message = await receive(channel)
+        if message is not None and "is" in message:
+            step()
+        return message
+
+    Channel.send, Channel.receive = stepping_send, stepping_receive  # type: ignore[assignment, method-assign]
+
+
+if __name__ == "__main__":
+    file = sys.argv.pop(1)
+    side = "new" if "EASEWS_HANDOVER" in os.environ else "old"
+    worker._CODE = _WORKER.format(side=side, file=file)
+    fail(f"{side}-parent", file)
+    main()

@@ -1,0 +1,94 @@
+"""A gateway that is upgraded again and again, and what its clients notice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from tests.e2e.gateway import EASEWS, PATIENCE, Gateway
+from websockets.exceptions import ConnectionClosed
+
+
+class Upgraded:
+    """A gateway that is upgraded again and again: `pid` is that of the process in charge."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+        self.pid = gateway.process.pid
+        self.upgrades = 0
+
+    def ask(self) -> None:
+        os.kill(self.pid, signal.SIGUSR2)
+
+    def upgrade(self) -> str:
+        """Do it, and return what the log says of it."""
+        self.ask()
+        self.gateway.log.wait_for("SIGUSR2")
+        line = self.wait_until_handed_over()
+        self.pid = pid_in(line)
+        return line
+
+    def kill(self) -> None:
+        """End all processes that there may be."""
+        for pid in (*_children(self.pid), self.pid, *map(pid_in, self.gateway.log.having("pid="))):
+            kill(pid)
+        self.gateway.close()
+
+    def wait_until_handed_over(self) -> str:
+        self.upgrades += 1
+        until = time.monotonic() + PATIENCE
+        while time.monotonic() < until:
+            if len(lines := self.gateway.log.having("handed over")) == self.upgrades:
+                return lines[-1]
+            assert not self.gateway.log.having("not upgraded"), self.gateway.log.having("ERROR")
+            time.sleep(0.01)
+        raise AssertionError("it was not handed over")
+
+
+@contextmanager
+def upgradable(
+    text: str, folder: Path, *options: str, easews: Sequence[str] = EASEWS
+) -> Iterator[Upgraded]:
+    """A gateway whose last process has to stop cleanly."""
+    file = folder / "config.yaml"
+    file.write_text(text)
+    gateway = Gateway(file, *options, easews=easews)
+    upgraded = Upgraded(gateway)
+    try:
+        gateway.wait_until_it_listens()
+        yield upgraded
+        os.kill(upgraded.pid, signal.SIGTERM)
+        log = gateway.log.all()  # until the last process has closed it
+        assert gateway.wait() == 0, log
+        assert "Traceback" not in log, log
+        assert "ResourceWarning" not in log, log
+    finally:
+        upgraded.kill()
+
+
+def pid_in(line: str) -> int:
+    return int(line.partition("pid=")[2].split()[0])
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [*map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+    except FileNotFoundError:
+        return []
+
+
+def kill(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def echoes(ws: object, text: str = "hello") -> bool:
+    try:
+        ws.send(text)  # type: ignore[attr-defined]
+        return bool(ws.recv(5) == text)  # type: ignore[attr-defined]
+    except (ConnectionClosed, TimeoutError):
+        return False
