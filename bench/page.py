@@ -2,7 +2,7 @@
 
 Writes FOLDER/performance.md and FOLDER/performance/*.svg. Each FIGURES.json is what `--json` wrote:
 first the run with the loads of `ws`, then, if there are any, that with those of `tls` and `http`,
-and that with those of `messages`.
+that with those of `messages`, and that with those of `workers`.
 """
 
 from __future__ import annotations
@@ -61,8 +61,15 @@ Another run of `bench/run`, with `--loads messages`. A filter of easews sees eac
 and changes none. The proxies on aiohttp and `websockets`, on uvloop, do the same.
 """
 
+WORKERS_METHOD = """\
+## Two workers
+
+Another run of `bench/run`, with `--loads workers`: two workers of each proxy, on both cores,
+together with load generator and backend. So a proxy that takes less time leaves more to those.
+"""
+
 #: Before each run.
-METHODS = (METHOD, TLS_HTTP_METHOD, MESSAGES_METHOD)
+METHODS = (METHOD, TLS_HTTP_METHOD, MESSAGES_METHOD, WORKERS_METHOD)
 
 LIMITS = """\
 ## Limits
