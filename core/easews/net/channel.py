@@ -14,6 +14,7 @@ import socket
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from math import inf
 from typing import Any
 
 import anyio
@@ -23,6 +24,9 @@ _READ_SIZE = 65536
 _MOST_FDS = 253
 _SPACE = socket.CMSG_SPACE(_MOST_FDS * array.array("i").itemsize)
 _FDS = "fds"
+#: Seconds for which descriptors wait while too many of this user's are on their way, and from one
+#: try to the next.
+CROWD_PATIENCE, _LOOK = 2.0, 0.01
 #: Descriptors that come are not for processes that this one starts (Linux).
 _CLOSE_ON_EXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 
@@ -35,6 +39,14 @@ class DescriptorsLost(OSError):
     def __init__(self, message: Message) -> None:
         super().__init__(errno.EMFILE, os.strerror(errno.EMFILE))
         self.message: Message = message
+
+
+class DescriptorsRefused(OSError):
+    """Nothing was sent: too many descriptors of this user are on their way."""
+
+    def __init__(self) -> None:
+        why = "too many descriptors of this user are on their way to other processes"
+        super().__init__(errno.ETOOMANYREFS, why)
 
 
 class Channel:
@@ -50,25 +62,34 @@ class Channel:
     async def send(self, message: Message, fds: Sequence[int] = ()) -> None:
         """Send a message, which fits into JSON, with copies of these descriptors.
 
-        OSError when the other end is gone.
+        OSError when the other end is gone. DescriptorsRefused when more descriptors of this user
+        than it may have open are on their way, all over the system, and are so for too long.
         """
         fields = {**message, _FDS: len(fds)} if fds else message
         line = memoryview(json.dumps(fields).encode() + b"\n")
         groups = [fds[at : at + _MOST_FDS] for at in range(0, len(fds), _MOST_FDS)]
         async with self._sending:
             # A byte has to go with each group: spaces in front of the object.
-            for group in groups:
-                await self._send(memoryview(b" "), group)
+            for number, group in enumerate(groups):
+                patience = inf if number else CROWD_PATIENCE  # behind the first, all have to go
+                await self._send(memoryview(b" "), group, patience)
             while line:
                 line = line[await self._send(line, ()) :]
 
-    async def _send(self, data: memoryview, fds: Sequence[int]) -> int:
+    async def _send(self, data: memoryview, fds: Sequence[int], patience: float = inf) -> int:
         passed = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+        until = anyio.current_time() + patience
         while True:
             try:
                 return self._sock.sendmsg([data], passed)
             except BlockingIOError:
                 await anyio.wait_writable(self._sock)
+            except OSError as error:
+                if error.errno != errno.ETOOMANYREFS:
+                    raise
+                if anyio.current_time() >= until:
+                    raise DescriptorsRefused from None
+                await anyio.sleep(_LOOK)
 
     async def receive(self) -> dict[str, Any] | None:
         """The next message; None when the other end is gone. One task at a time.
