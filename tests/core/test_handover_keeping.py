@@ -10,10 +10,12 @@ from collections.abc import AsyncIterator, Mapping
 import anyio
 import pytest
 
+from easews.net.channel import Channel, pair
 from easews.operate.handover import keeping, told
 from easews.operate.handover.helpers import Helpers
 from easews.operate.handover.inplace import InPlace
 from easews.operate.handover.protocol import HandoverFault
+from easews.operate.handover.taking import Taker
 from easews.operate.handover.told import Told
 
 SERVICE = {"INVOCATION_ID": "0"}
@@ -98,11 +100,13 @@ class Recording(Helpers):
         self.told.append(number)
 
 
-async def heeded(in_place: InPlace, *numbers: signal.Signals) -> list[signal.Signals]:
+async def heeded(
+    in_place: InPlace, *numbers: signal.Signals, follows: Taker | None = None
+) -> list[signal.Signals]:
     """Those of the signals that the process itself heeds."""
     found: list[signal.Signals] = []
     with anyio.move_on_after(0.1):
-        async for number in Told(send(*numbers), in_place):
+        async for number in Told(send(*numbers), in_place, follows):
             found.append(number)  # noqa: PERF401 - it is cancelled
     return found
 
@@ -136,3 +140,16 @@ async def test_a_helper_takes_the_same_signal_from_two_senders_for_one(
 ) -> None:
     monkeypatch.setattr(told, "SAME", same)
     assert await heeded(InPlace(helps=7), TERM, TERM) == heeds
+
+
+@pytest.mark.parametrize(("is_there", "heeds"), [(True, [HUP, TERM]), (False, [HUP, TERM, TERM])])
+async def test_so_does_a_new_process_as_long_as_the_one_before_may_pass_it_on(
+    monkeypatch: pytest.MonkeyPatch, is_there: bool, heeds: list[signal.Signals]
+) -> None:
+    monkeypatch.setattr(told, "SAME", 1000.0)
+    near, far = pair()
+    follows = Taker(Channel(near))
+    follows.other_is_there = is_there
+    assert await heeded(InPlace(), HUP, TERM, TERM, follows=follows) == heeds
+    follows.close()
+    far.close()

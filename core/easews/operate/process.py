@@ -156,7 +156,7 @@ async def _run(
     in_place = upgrader.in_place
     with anyio.open_signal_receiver(*SIGNALS) as received:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # those that came before are wanted now
-        signals = Told(received, in_place)
+        signals = Told(received, in_place, follows)
 
         async def until_told_to_stop() -> None:
             for line in announcement(gateway):

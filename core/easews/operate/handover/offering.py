@@ -11,7 +11,7 @@ import anyio
 from anyio import CancelScope
 from anyio.lowlevel import checkpoint
 
-from ...net.channel import Channel
+from ...net.channel import Channel, DescriptorsRefused
 from ...server import Listener
 from ...services import Service
 from ...sessions import Session
@@ -150,11 +150,15 @@ class Offering:
                 sockets += packed[1]
         if not described:
             return
-        number = self._giver.offer([it["opening"]["id"] for it in described])
+        ids = [it["opening"]["id"] for it in described]
+        number = self._giver.offer(ids)
         with anyio.fail_after(BATCH_PATIENCE):
             fds = [sock.fileno() for sock in sockets]
-            await channel.send(protocol.batch(number, described), fds)
-            answer = expect(await channel.receive(), Kind.TAKEN)
+            try:
+                await channel.send(protocol.batch(number, described), fds)
+                answer = expect(await channel.receive(), Kind.TAKEN)
+            except DescriptorsRefused as error:  # nothing of it has gone
+                answer = protocol.taken(number, dict.fromkeys(ids, f"{error.strerror}"))
         settled = self._giver.taken(answer)
         self._settle(settled)
         for known, why in settled.back.items():

@@ -21,11 +21,12 @@ from .protocol import HandoverFault, Kind, expect
 class Taker:
     """Takes over from the process at the other end of `channel`.
 
-    sockets      its listening sockets, for `bind`; none of them when it is gone
-    several      whether it has workers, each of which hands its sessions over
-    kept_behind  how many sessions are still open there
-    has_all      whether it has handed over everything that can move
-    on_back      called with the channel when this process is to hand everything back
+    sockets         its listening sockets, for `bind`; none of them when it is gone
+    several         whether it has workers, each of which hands its sessions over
+    kept_behind     how many sessions are still open there
+    has_all         whether it has handed over everything that can move
+    other_is_there  whether it may still say something
+    on_back         called with the channel when this process is to hand everything back
     """
 
     def __init__(self, channel: Channel, *, other_goes_on: bool = False) -> None:
@@ -33,6 +34,7 @@ class Taker:
         self.sockets: HandedOver = HandedOver()
         self.several: bool = False
         self.has_all: bool = False
+        self.other_is_there: bool = True
         self.on_back: Callable[[Channel], None] = lambda _: None
         self._other_goes_on = other_goes_on
         self._arrivals: list[Arrival] = []
@@ -110,14 +112,15 @@ class Taker:
         finally:
             for arrival in self._arrivals:
                 arrival.close()
+            self.other_is_there = False
             self.channel.close()
             self._over.set()
 
     async def give_up(self) -> None:
-        """Take nothing more: the other process goes on with what it still has. When this returns,
-        what was taken is relayed.
+        """Take nothing more if the other process goes on with what it still has. When this returns,
+        what was taken is relayed. Else go on: what is still to come ends here, too.
         """
-        if self._taking is not None and not self.has_all:
+        if self._other_goes_on and self._taking is not None and not self.has_all:
             self._taking.cancel()
             await self._over.wait()
 

@@ -1,4 +1,4 @@
-"""The signals of a process that upgrades in place: some of them are its helper's."""
+"""The signals that a process has to heed: some are its helper's, and some come twice."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import anyio
 
 from .helpers import LOOK
 from .inplace import InPlace
+from .taking import Taker
 
 log: logging.Logger = logging.getLogger("easews")
 
-#: Seconds within which a helper takes two signals to stop for one: systemd and terminals send it to
-#: a helper, too, which the process that it helps cannot know.
+#: Seconds within which a helper, and a new process, take two signals to stop for one: systemd and
+#: terminals send it to all processes, which the one that passes it on cannot know.
 SAME = 1.0
 _TO_STOP = (signal.SIGTERM, signal.SIGINT)
 
@@ -23,13 +24,20 @@ class Told:
     """Those of `signals` that this process has to heed.
 
     While a helper serves, it gets those to reload and to stop. The first one to stop ends no
-    session here: those are drained already.
+    session here: those are drained already. `follows` is what takes over from the process before.
     """
 
-    def __init__(self, signals: AsyncIterator[signal.Signals], in_place: InPlace) -> None:
+    def __init__(
+        self,
+        signals: AsyncIterator[signal.Signals],
+        in_place: InPlace,
+        follows: Taker | None = None,
+    ) -> None:
         self._signals = signals
         self._in_place = in_place
+        self._follows = follows
         self._stopped_at = float("-inf")
+        self._comes_twice = False
 
     def __aiter__(self) -> Told:
         return self
@@ -62,8 +70,12 @@ class Told:
         return is_first
 
     def _again(self, told: signal.Signals) -> bool:
-        """Whether a helper has got the same signal from two senders."""
-        if told not in _TO_STOP or not self._in_place.is_helper:
+        """Whether the same signal has come from two senders."""
+        if told not in _TO_STOP:
             return False
         before, self._stopped_at = self._stopped_at, anyio.current_time()
-        return self._stopped_at < before + SAME
+        if before == float("-inf"):  # the first one
+            self._comes_twice = self._in_place.is_helper or (
+                self._follows is not None and self._follows.other_is_there
+            )
+        return self._comes_twice and self._stopped_at < before + SAME
