@@ -37,6 +37,7 @@ from easews.cli.doctor.seen import (
     TlsSeen,
 )
 from easews.cli.doctor.talk import Session
+from easews.cli.report import details
 from easews.http import Headers
 
 KEY, ACCEPT = "dGhlIHNhbXBsZSBub25jZQ==", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
@@ -514,6 +515,10 @@ def test_whatever_is_seen_has_a_report(hops: list[Hop], width: int | None) -> No
         browser = hop.browser
         if browser is not None and not browser.works:
             assert any(one.problem and one.hop == hop.number for one in found)
+
+
+def test_a_text_of_spaces_has_no_line_in_a_report() -> None:
+    assert details([("seen", "  "), ("means", "it works")], 40, colour=False) == "  means  it works"
 
 
 def test_the_report_names_problem_place_and_change() -> None:

@@ -154,7 +154,7 @@ def summary(count: int, noun: str) -> str:
 
 def details(rows: Iterable[tuple[str, str]], width: int | None, *, colour: bool) -> str:
     """Labels, and beside each its text, in as many lines as it needs; empty ones are left out."""
-    shown = [(label, text) for label, text in rows if text]
+    shown = [(label, text) for label, text in rows if text.strip()]
     column = max((len(label) for label, _ in shown), default=0)
     lines = []
     for label, text in shown:
