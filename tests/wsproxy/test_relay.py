@@ -7,6 +7,7 @@ import os
 import socket
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import anyio
 import pytest
@@ -21,6 +22,7 @@ from easews_wsproxy.relay import splice
 from easews_wsproxy.relay.frames import Walker
 from easews_wsproxy.relay.incoming import on_bytes
 from easews_wsproxy.relay.interest import wants_bytes
+from easews_wsproxy.relay.isolation import cut
 from easews_wsproxy.relay.leg import Leg
 from easews_wsproxy.relay.session import RelaySession
 from easews_wsproxy.relay.sizes import BUFFER_BYTES, FLOOD_BYTES, TURN_BYTES
@@ -248,6 +250,14 @@ async def test_a_fault_at_the_very_end_of_a_session_is_contained(
         await healthy.client.send_text("still here")
         assert await healthy.backend.receive_text() == "still here"
     assert caplog.records[0].levelno == logging.ERROR
+
+
+def test_a_fault_of_a_cut_is_logged(run_by_hand: Any, caplog: pytest.LogCaptureFixture) -> None:
+    with run_by_hand(loop_module.Loop) as by_hand:
+        with patch.object(RelaySession, "cut", _broken):
+            cut(by_hand.session)
+        assert not by_hand.session.is_over
+    assert "a fault at its end" in caplog.text
 
 
 async def test_a_relay_that_is_stopped_cuts_its_sessions(relaying: Any) -> None:

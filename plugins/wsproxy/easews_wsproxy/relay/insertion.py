@@ -37,12 +37,13 @@ def insert_message(leg: Leg, data: Data) -> None:
 
 
 def message_ended(leg: Leg) -> None:
-    """The other leg may be at the end of a message: send those that wait for that."""
+    """The other leg may be at the end of a message: send those that wait for that. None wait for a
+    leg that is sealed.
+    """
     inserts = leg.inserts
     if inserts is not None and not leg.is_within_message:
         leg.drop_inserts()
-        if leg.sending not in SEALED:
-            _send(leg, inserts)
+        _send(leg, inserts)
 
 
 def _send(leg: Leg, frames: bytes | bytearray) -> None:
