@@ -11,6 +11,7 @@ WANTED = {
     "easews": [
         "easews/py.typed",
         "easews/cli/skeleton/messages/filter.py.in",
+        "easews_command.py",
         "pytest_easews.py",
         "easews/schema/json/common.json",
         "easews/schema/json/Gateway.json",

@@ -1,6 +1,6 @@
 """`python -m easews` is the command `easews`."""
 
-from easews.cli import main
+from easews_command import main
 
 if __name__ == "__main__":
     main()

@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -194,6 +194,18 @@ def running(
 ) -> Iterator[Gateway]:
     """A gateway that serves the config `text`. At the end it must stop cleanly on SIGTERM, with
     the status `ends`.
+def while_it_starts(file: Path, text: str, act: Callable[[], object]) -> None:
+    """Call `act` while a process waits for its config `file`, a FIFO; then that is a file with
+    `text`.
+    """
+    with file.open("w") as reader:  # once the process has opened it, too
+        act()
+        later = file.with_suffix(".later")
+        later.write_text(text)
+        later.replace(file)
+        reader.write(text)
+
+
     """
     file = folder / "config.yaml"
     file.write_text(text)

@@ -20,7 +20,16 @@ from typing import Any
 import pytest
 import yaml
 from tests.certificates import Authority
-from tests.e2e.gateway import LOOPBACK, PATIENCE, Gateway, Route, config, free_port, running
+from tests.e2e.gateway import (
+    LOOPBACK,
+    PATIENCE,
+    Gateway,
+    Route,
+    config,
+    free_port,
+    running,
+    while_it_starts,
+)
 from tests.e2e.library import LibraryBackend, connect
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as async_connect
@@ -266,3 +275,21 @@ def test_reloads_close_no_session_but_those_whose_path_is_gone(
     with running(text(0, *stay, *goes), tmp_path, "--backend", loop) as gateway:
         load = asyncio.run(steadily(gateway))
     assert load.closed == ["goes 1001"] * EACH
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_sighup_that_comes_while_it_starts_reloads_once_it_serves(
+    loop: str, own_backend: LibraryBackend, tmp_path: Path, workers: int
+) -> None:
+    file = tmp_path / "config.yaml"
+    os.mkfifo(file)
+    gateway = Gateway(file, "--backend", loop, "--workers", str(workers))
+    try:
+        text = config(free_port(), *texts(own_backend, "/a"))
+        while_it_starts(file, text, lambda: gateway.process.send_signal(signal.SIGHUP))
+        gateway.log.wait_for("INFO SIGHUP: the config is read again")
+        gateway.log.wait_for("INFO nothing has changed: generation 1 goes on")
+        gateway.terminate()
+        assert gateway.wait() == 0
+    finally:
+        gateway.close()

@@ -11,6 +11,7 @@ changes      the same in words                             (pure)
 drain        when to close each of many sessions           (pure)
 draining     the sessions that wait for their Close
 handover/    a new process takes over from this one
+holding      signals that wait until somebody can act on them
 stopping     the end of a gateway: its progress, a second signal, and an end whatever happens
 apart        a config read in a process of its own
 reloading    a new config in the place of the one that is served, whoever asks for it

@@ -20,6 +20,7 @@ from .handover.fromworkers import WorkersOffering
 from .handover.taking import Taker
 from .handover.toworkers import WorkersTaker
 from .handover.upgrading import Upgrader
+from .holding import let_through
 from .notifying import Notifier, passed_sockets, warn_of_unused
 from .offer import Offer
 from .process import (
@@ -101,6 +102,7 @@ async def _run(
         notifier.ready(status_text(workers))
 
     with anyio.open_signal_receiver(*SIGNALS) as signals:
+        let_through()
         async with anyio.create_task_group() as beside:
             if follows is not None:
                 beside.start_soon(WorkersTaker(follows, workers).run, in_charge)

@@ -12,6 +12,7 @@ from anyio import to_thread
 
 from ..net.channel import Channel, pair
 from .calls import Caller
+from .holding import holding
 from .offer import Offer
 from .worker import WorkerArguments
 
@@ -68,13 +69,9 @@ class WorkerProcess:
 
 
 def _start(arguments: WorkerArguments) -> subprocess.Popen[bytes]:
-    # A mask is inherited, also by what a program does before it can say what it ignores.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _OURS)
-    try:
+    with holding(*_OURS):
         return subprocess.Popen(
             arguments.command(),
             stdin=subprocess.DEVNULL,
             pass_fds=(arguments.channel, arguments.shared),
         )
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

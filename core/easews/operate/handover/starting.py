@@ -11,6 +11,7 @@ from typing import Protocol
 
 from anyio import to_thread
 
+from ..holding import HELD, holding
 from .protocol import VARIABLE, variable
 
 
@@ -75,6 +76,7 @@ async def start(channel: socket.socket, environment: Mapping[str, str]) -> Proce
     command = [sys.executable, *sys.orig_argv[1:]]
 
     def run() -> subprocess.Popen[bytes]:
-        return subprocess.Popen(command, env=settings, pass_fds=[descriptor])
+        with holding(*HELD):
+            return subprocess.Popen(command, env=settings, pass_fds=[descriptor])
 
     return Process(await to_thread.run_sync(run))

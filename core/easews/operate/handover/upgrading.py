@@ -61,7 +61,7 @@ class Upgrader:
         self.on_handed_over: list[Callable[[Successor], None]] = []
         self._link: NewProcess | None = None  # once it has been done
         self._side: Whole
-        self._wanted: anyio.Event | None = None
+        self._wanted: anyio.Event | None = anyio.Event()  # None once it is too late
         self._answered = anyio.Event()
         self._result: UpgradeResult = _refused(STOPPING)
 
@@ -100,7 +100,8 @@ class Upgrader:
 
     async def _run(self, served: Upgradable, side_of: Callable[[], Whole]) -> None:
         while self._link is None:
-            self._wanted, self._answered = anyio.Event(), anyio.Event()
+            if self._wanted is None or self._answered.is_set():
+                self._wanted, self._answered = anyio.Event(), anyio.Event()
             if not self.in_place.hands_back:
                 await self._wanted.wait()
             try:
