@@ -75,6 +75,14 @@ def test_what_is_out_of_turn_is_a_fault() -> None:
         giver.taken(protocol.taken(number + 1, {}))
 
 
+def test_what_keeps_the_new_process_from_serving_is_told() -> None:
+    ready = protocol.ready({"a": 1})
+    assert protocol.unless_refused(ready) == ready
+    with pytest.raises(HandoverFault, match="cannot serve") as fault:
+        protocol.unless_refused(protocol.refused(["one thing", "another"]))
+    assert fault.value.problems == ("one thing", "another")
+
+
 def test_refused_ones_come_back_and_the_others_have_moved() -> None:
     giver = Giver()
     number = giver.offer(["a", "b", "c"])

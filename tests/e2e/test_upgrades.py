@@ -142,8 +142,7 @@ def test_a_faulty_config_changes_nothing(
     ):
         (tmp_path / "config.yaml").write_text(text.replace("pools", "polls"))
         upgraded.ask()
-        told = upgraded.gateway.log.wait_for("ERROR not upgraded, this process goes on")
-        assert "it has ended with status 1; standard error may tell why" in told
+        upgraded.gateway.log.wait_for("ERROR not upgraded, this process goes on")
         assert echoes(ws)
         with connect(upgraded.gateway.ws("/")) as other:
             assert echoes(other)
@@ -155,6 +154,36 @@ def test_a_faulty_config_changes_nothing(
 
 
 def test_sessions_with_tls_stay_behind_and_drain(
+def test_faults_of_the_config_are_told_in_the_log(tmp_path: Path) -> None:
+    text = config(free_port(), proxied("/", "ws://127.0.0.1:1"))
+    with upgradable(text, tmp_path, "--log-format", "json") as upgraded:
+        (tmp_path / "config.yaml").write_text(text.replace("pools", "polls"))
+        upgraded.ask()
+        upgraded.gateway.log.wait_for("not upgraded, this process goes on: the new process cannot")
+        lines = [json.loads(line) for line in upgraded.gateway.log.having("")]
+    fault, _ = [line["event"] for line in lines if line["level"] == "error"]
+    assert "config.yaml:" in fault
+    assert "did you mean 'pools'" in fault
+
+
+def test_what_a_new_process_cannot_do_is_told(
+    loop: str, own_backend: LibraryBackend, tmp_path: Path
+) -> None:
+    port = free_port()
+    admin = f"---\n{{kind: Gateway, name: g, admin: {{address: '{LOOPBACK}:{port}'}}}}"
+    text = config(free_port(), proxied("/", own_backend.url)) + admin
+    with (
+        upgradable(text, tmp_path, "--backend", loop) as upgraded,
+        socket.create_server((LOOPBACK, 0)) as taken,
+    ):
+        other = config(taken.getsockname()[1], proxied("/", own_backend.url)) + admin
+        (tmp_path / "config.yaml").write_text(other)
+        told = _ask(port, "upgrade", {})
+        assert told["outcome"] == "refused"
+        assert "already in use" in told["problems"][0]
+        upgraded.gateway.log.wait_for("ERROR", "already in use")
+
+
     loop: str, own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
     plain, secure = free_port(), free_port()

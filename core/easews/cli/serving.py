@@ -15,6 +15,7 @@ import typer
 from ..config import Config, load
 from ..config.admin import at_address
 from ..config.model import AdminSpec
+from ..errors import ConfigError, EasewsError
 from ..operate.apart import read_apart
 from ..operate.cores import usable_cores
 from ..operate.handover.inplace import InPlace
@@ -29,7 +30,6 @@ from ..plugins import Kinds
 from ..server.passed import NONE_PASSED
 from .configs import read
 from .options import PROBLEMS
-from .report import complain
 
 if TYPE_CHECKING:
     from ..admin import Admin  # imported below, only where the config or --admin asks for it
@@ -84,11 +84,17 @@ def serve(options: RunOptions, source: Source, in_place: InPlace) -> int:
     """Serve until told to stop; returns the exit status. EasewsError when it cannot serve."""
     has_helper = bool(in_place.helpers.living())
     follows = Taker.from_environment(os.environ, other_goes_on=has_helper)
+    if follows is None:
+        return _serve(options, source, in_place, None)
     try:
         return _serve(options, source, in_place, follows)
+    except EasewsError as error:
+        wrong = list(map(str, error.problems)) if isinstance(error, ConfigError) else [str(error)]
+        if anyio.run(follows.refuse, wrong, **BACKENDS[options.backend]):
+            return PROBLEMS  # the other process says why, in its log
+        raise
     finally:
-        if follows is not None:
-            follows.close()
+        follows.close()
 
 
 def _serve(options: RunOptions, source: Source, in_place: InPlace, follows: Taker | None) -> int:
@@ -109,8 +115,9 @@ def _config(files: list[str], kinds: Kinds) -> Config:
     config = read(files, kinds)
     if not config.servers:
         remedy = "write one whose rules lead to a pipeline; `easews init` shows how"
-        complain(f"there is no HTTPServer in {', '.join(files)}, so nothing to run; {remedy}")
-        raise typer.Exit(PROBLEMS)
+        raise EasewsError(
+            f"there is no HTTPServer in {', '.join(files)}, so nothing to run; {remedy}"
+        )
     return config
 
 

@@ -65,6 +65,8 @@ def run_workers(
             passed = passed_sockets(systemd.passed)
             sockets = bind_all(config.servers, passed if follows is None else follows.sockets)
         except EasewsError as error:
+            if follows is not None:
+                raise
             print(f"easews: {error}", file=sys.stderr)
             return FAILED
         warn_of_unused(passed)
@@ -77,7 +79,7 @@ def run_workers(
         make = partial(Workers, offer, arguments_for, counts, passed)
         upgrader.notifier = notifier = Notifier(systemd)
         args = make, reloader, upgrader, follows, companions, notifier
-        return run_loop(_run, *args, backend=backend)
+        return run_loop(_run, *args, backend=backend, raises=follows is not None)
 
 
 def _shared_file(count: int) -> int:

@@ -74,7 +74,8 @@ def run(
     companions: Sequence[Companion] = (),
 ) -> int:
     """Serve `config` until SIGTERM or SIGINT; the exit status: 0, 1 when something failed, or 3
-    when sessions or requests had to be cut.
+    when sessions or requests had to be cut. EasewsError when a process that `follows` another one
+    cannot serve.
 
     At SIGHUP `reloader` puts another config in its place. At SIGUSR2 `upgrader` has a new process
     take over; `follows` is there in one that takes over from another. A `log_format` counts before
@@ -88,6 +89,8 @@ def run(
             passed = passed_sockets(systemd.passed)
             sockets = bind_all(config.servers, passed if follows is None else follows.sockets)
         except EasewsError as error:
+            if follows is not None:
+                raise
             print(f"easews: {error}", file=sys.stderr)
             return FAILED
         raise_limit(config)
@@ -96,20 +99,26 @@ def run(
         gateway = Gateway(config, sockets, passed=passed)
         upgrader.notifier = notifier = Notifier(systemd)
         args = gateway, reloader, upgrader, follows, companions, notifier
-        status = run_loop(_run, *args, backend=backend)
+        status = run_loop(_run, *args, backend=backend, raises=follows is not None)
     if status == BECOMES_NEW:
         upgrader.in_place.become_new(notifier.environment)
         return FAILED
     return status
 
 
-def run_loop(main: Callable[..., Coroutine[Any, Any, int]], *args: Any, backend: str) -> int:
-    """Run `main`, which returns the exit status of this process, and report what it raises."""
+def run_loop(
+    main: Callable[..., Coroutine[Any, Any, int]], *args: Any, backend: str, raises: bool = False
+) -> int:
+    """Run `main`, which returns the exit status of this process, and report what it raises; with
+    `raises` an EasewsError is for the caller.
+    """
     try:
         status = anyio.run(main, *args, **BACKENDS[backend])
         if status != BECOMES_NEW:
             _leave_threads_behind(status)
     except EasewsError as error:
+        if raises:
+            raise
         print(f"easews: {error}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:

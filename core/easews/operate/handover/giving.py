@@ -84,11 +84,11 @@ class Handover(Generic[L]):
             serves(link)
             await self.side.give(link, ready)
         except (HandoverFault, OSError, TimeoutError) as error:
-            raise HandoverFault(await self._take_back(link, error)) from None
+            raise await self._take_back(link, error) from None
         except Exception:  # a fault in either program, which is no reason to lose a session
             log.exception("the upgrade has failed")
             fault = HandoverFault("the two programs do not fit together; the log says more")
-            raise HandoverFault(await self._take_back(link, fault)) from None
+            raise await self._take_back(link, fault) from None
         except BaseException:
             with CancelScope(shield=True):
                 await link.stop()
@@ -97,16 +97,17 @@ class Handover(Generic[L]):
             raise
         return link
 
-    async def _take_back(self, link: Link, error: Exception) -> str:
+    async def _take_back(self, link: Link, error: Exception) -> HandoverFault:
         """Go on with everything that the other process has not taken. Returns what was wrong."""
         with CancelScope(shield=True):
             is_late = isinstance(error, TimeoutError) and not error.errno
             is_gone = isinstance(error, (OtherGone, OSError)) and not is_late
-            how = await link.end(END_PATIENCE if is_gone else 0)
+            problems = getattr(error, "problems", ())  # of one that ends by itself
+            how = await link.end(END_PATIENCE if is_gone or problems else 0)
             await self.side.take_back(await _last_messages(link.channel))
             link.channel.close()
         why = "it does not answer" if is_late else str(error)
-        return f"{why} ({how})" if how else why
+        return HandoverFault(f"{why} ({how})" if how and not problems else why, problems)
 
 
 async def _last_messages(channel: Channel) -> list[Message]:

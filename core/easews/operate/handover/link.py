@@ -51,8 +51,9 @@ class Link:
 
     async def _ready(self) -> Message:
         while True:
-            message = expect(await self.channel.receive(), Kind.STARTED, Kind.READY)
-            if message["is"] == Kind.READY:
+            message = await self.channel.receive()
+            message = expect(message, Kind.STARTED, Kind.READY, Kind.REFUSED)
+            if protocol.unless_refused(message)["is"] == Kind.READY:
                 return message
             self._pids.append(message["pid"])
 

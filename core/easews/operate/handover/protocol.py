@@ -24,7 +24,14 @@ Message = Mapping[str, Any]
 
 
 class HandoverFault(EasewsError):
-    """The other process does not do what it should."""
+    """The other process does not do what it should.
+
+    problems  what it has found, if it has told that it cannot serve
+    """
+
+    def __init__(self, wrong: str, problems: Iterable[str] = ()) -> None:
+        super().__init__(wrong)
+        self.problems: tuple[str, ...] = tuple(problems)
 
 
 class OtherGone(HandoverFault):
@@ -40,6 +47,7 @@ class Kind(StrEnum):
     LISTENERS = "listeners"
     STARTED = "started"
     READY = "ready"
+    REFUSED = "refused"
     SESSIONS = "sessions"
     BATCH = "batch"
     TAKEN = "taken"
@@ -109,6 +117,18 @@ def ready(states: Mapping[str, int]) -> Message:
     version of the state that it understands.
     """
     return {"is": Kind.READY, "states": dict(states)}
+
+
+def refused(problems: Iterable[str]) -> Message:
+    """The new process cannot serve; why."""
+    return {"is": Kind.REFUSED, "problems": list(problems)}
+
+
+def unless_refused(message: Message) -> Message:
+    """The message. HandoverFault when it is `refused`."""
+    if message["is"] == Kind.REFUSED:
+        raise HandoverFault("the new process cannot serve", message["problems"])
+    return message
 
 
 def sessions() -> Message:

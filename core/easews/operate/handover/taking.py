@@ -92,6 +92,15 @@ class Taker:
         with_file = [fd for place, fd in zip(places, fds, strict=True) if place.owns_file]
         self.sockets = HandedOver(named, with_file)
 
+    async def refuse(self, problems: Sequence[str]) -> bool:
+        """Tell the old process why this one cannot serve. Whether it could be told."""
+        try:
+            await self.channel.send(protocol.refused(problems))
+        except OSError:
+            return False
+        self.channel.close()
+        return True
+
     async def run(self, gateway: Gateway, in_charge: Callable[[str], None]) -> None:
         """Take over sessions, and then hear of those that stay behind, until the old process ends.
 

@@ -16,7 +16,7 @@ from ...observe.logs import log_event, write_the_rest
 from ...server import Listener
 from ..control import UpgradeResult
 from ..notifying import Notifier
-from ..reloading import Served
+from ..reloading import Served, log_all
 from ..stopping import Signals
 from ..systemd import SystemdEnvironment
 from .giving import Handover, Whole
@@ -108,8 +108,9 @@ class Upgrader:
                 self._side = side_of()
                 self._result = await self._upgrade(served, self._side)
             except HandoverFault as error:
+                log_all(error.problems)
                 log.error("not upgraded, this process goes on: %s", error)
-                self._result = _refused(str(error))
+                self._result = _refused(*(error.problems or (str(error),)))
                 self.in_place.has_not_handed_over()
             finally:
                 self._answered.set()
@@ -154,7 +155,7 @@ class Upgrader:
         except HandoverFault as error:
             self.notifier.send(MAINPID=os.getpid())
             lost = f"; {side.moved} sessions had moved, and are lost with it" if side.moved else ""
-            raise HandoverFault(f"{error}{lost}") from None
+            raise HandoverFault(f"{error}{lost}", error.problems) from None
         self._link, successor = link, link.successor
         for call in self.on_handed_over:
             call(successor)
@@ -179,11 +180,11 @@ class Upgrader:
             self.notifier.send(MAINPID=link.successor.pid)
 
 
-def _refused(why: str) -> UpgradeResult:
+def _refused(*problems: str) -> UpgradeResult:
     return {
         "outcome": "refused",
         "pid": os.getpid(),
         "moved": 0,
         "kept_behind": 0,
-        "problems": [why],
+        "problems": [*problems],
     }
