@@ -78,6 +78,16 @@ def test_a_stop_closes_both_sides_with_1001(
         assert client.rest() == b""
         client.close()
         assert gateway.wait() == 0
+        gateway.log.wait_for("INFO stopped ", "sessions=1 cut_sessions=0 cut_requests=0 seconds=")
+
+
+def test_a_stop_with_nothing_open_is_told(loop: str, tmp_path: Path) -> None:
+    text = config(free_port(), proxied("/ws", DOWN))
+    with running(text, tmp_path, "--backend", loop) as gateway:
+        gateway.terminate()
+        assert gateway.wait() == 0
+        counts = "sessions=0 cut_sessions=0 cut_requests=0"
+        gateway.log.wait_for(f"INFO stopped pid={gateway.process.pid} {counts} seconds=")
 
 
 def test_a_second_signal_stops_at_once(loop: str, tmp_path: Path, own_backend: RawBackend) -> None:
@@ -107,6 +117,7 @@ def test_who_does_not_answer_its_close_is_cut_at_the_deadline(
         gateway.terminate()
         assert client.frame().close[0] == 1001
         gateway.log.wait_for("WARNING 1 session did not end in time: cut")
+        gateway.log.wait_for("INFO stopped ", "sessions=0 cut_sessions=1 cut_requests=0")
         gateway.terminate()  # too late to change the status
 
 

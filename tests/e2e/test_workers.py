@@ -151,6 +151,9 @@ def test_a_signal_to_all_processes_stops_each_of_them_once(
             os.kill(pid, number)
         assert {code(ws) for ws in opened} == {1001}
         assert gateway.wait() == 0
+        gateway.log.wait_for("INFO all workers have stopped")
+        ended = re.findall(r" stopped pid=\d+ sessions=(\d+) ", gateway.log.all())
+        assert sum(map(int, ended)) == 30
 
 
 def test_workers_stop_when_the_process_that_has_started_them_is_killed(

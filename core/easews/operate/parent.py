@@ -121,6 +121,7 @@ async def _run(
     ignore_from_now_on(*SIGNALS)
     if workers.failure is not None:
         raise workers.failure
+    log.info("all workers have stopped")
     return workers.status
 
 

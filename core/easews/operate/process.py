@@ -40,7 +40,7 @@ from .handover.upgrading import Upgradable, Upgrader
 from .notifying import Notifier, passed_sockets, warn_of_unused
 from .reloading import Reloader, Served
 from .renewal import told, warn_of_old
-from .stopping import Signals, end_anyway, stop
+from .stopping import Signals, Stopped, end_anyway, stop
 from .systemd import take
 from .taskgroups import open_task_group
 from .tracing import tracing
@@ -225,7 +225,7 @@ async def serve(
     From then on `signals` bring that to an end, and `at_stop` runs beside. `last` is done if the
     process has to be ended because a filter does not end.
     """
-    status = ENDED
+    stopped: Stopped | None = None
     async with open_task_group() as tasks:
         try:
             async with (
@@ -238,13 +238,14 @@ async def serve(
                 await until_told_to_stop()
                 if at_stop is not None:
                     beside.start_soon(at_stop)
-                if any(await stop(gateway, signals)):
-                    status = CUT
+                stopped = await stop(gateway, signals)
                 tasks.start_soon(end_anyway, last)
                 beside.cancel_scope.cancel()
         finally:
             tasks.cancel_scope.cancel()
-    return status
+    assert stopped is not None
+    stopped.tell()
+    return CUT if any(stopped.cut) else ENDED
 
 
 def status_text(served: Served) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import NamedTuple
 
 import anyio
 
-from ..observe.logs import end_process
+from ..observe.logs import end_process, log_event
 from .gateway import Gateway, Unfinished
 
 log: logging.Logger = logging.getLogger("easews")
@@ -23,8 +25,31 @@ TOLD_EVERY = 5.0
 Signals = AsyncIterator[signal.Signals]
 
 
-async def stop(gateway: Gateway, signals: Signals) -> Unfinished:
+class Stopped(NamedTuple):
+    """What a stop has come to: how many sessions have ended, what is to be cut, and how many
+    seconds it took.
+    """
+
+    ended: int
+    cut: Unfinished
+    seconds: float
+
+    def tell(self) -> None:
+        """Log it: by this line one sees that the process has not crashed."""
+        fields = {
+            "pid": os.getpid(),
+            "sessions": self.ended,
+            "cut_sessions": self.cut.sessions,
+            "cut_requests": self.cut.requests,
+            "seconds": round(self.seconds, 3),
+        }
+        log_event(log, "stopped", fields)
+
+
+async def stop(gateway: Gateway, signals: Signals) -> Stopped:
     """Stop `gateway`, and return what is to be cut. A second signal makes it return at once."""
+    began, ended = anyio.current_time(), list[str]()
+    gateway.sessions.on_end.append(lambda session, _: ended.append(session.opening.id))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_hurry, signals, tasks.cancel_scope)
         tasks.start_soon(_tell_progress, gateway)
@@ -33,7 +58,7 @@ async def stop(gateway: Gateway, signals: Signals) -> Unfinished:
     unfinished = gateway.unfinished
     if any(unfinished):
         log.warning("%s did not end in time: cut", told(unfinished))
-    return unfinished
+    return Stopped(len(ended), unfinished, anyio.current_time() - began)
 
 
 async def end_anyway(last: Callable[[], Awaitable[None]] | None = None) -> None:
