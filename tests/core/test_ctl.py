@@ -256,6 +256,7 @@ def test_frames_are_a_line_each() -> None:
     assert frame_text({"lost": 3}) == "(3 frames more than could be told)"
     ended = {"ended": {"by": "client", "code": 1000, "cause": "closed"}}
     assert frame_text(ended) == "ended by client: 1000 closed"
+    assert frame_text({"moved": "7a"}) == "7a has moved to a new process; tap it again"
     assert frame_text({"tapping": "7a", "shows": "headers"}) == "7a: its frames (headers)"
 
 

@@ -65,6 +65,18 @@ async def test_a_tap_ends_with_the_session() -> None:
     assert (session.taps, sessions.on_end) == ([], [])
 
 
+async def test_a_tap_ends_when_the_session_goes_on_in_another_process() -> None:
+    sessions, session, other = Sessions(), OpenSession(Opening("1")), OpenSession(Opening("2"))
+    sessions.opened(session)
+    sessions.opened(other)
+    frames = tapped(session, sessions, payload=False)
+    await anext(frames)
+    sessions.forget(other)
+    sessions.forget(session)
+    assert [value async for value in frames] == [{"moved": "1"}]
+    assert (session.taps, sessions.on_move) == ([], [])
+
+
 async def test_a_tap_ends_with_whoever_looks_on() -> None:
     sessions, session = Sessions(), OpenSession(Opening("1"))
     sessions.opened(session)

@@ -1,7 +1,8 @@
 """The frames of a session as plain values, as fast as they are read.
 
 First ``{"tapping": id, "shows": "headers" or "payload"}``. Then frames, with ``{"lost": n}`` where
-so many were told faster than they were taken. Last ``{"ended": {...}}`` when the session is over.
+so many were told faster than they were taken. Last ``{"ended": {...}}`` when the session is over,
+or ``{"moved": id}`` when it goes on in a process that has taken over from this one.
 """
 
 from __future__ import annotations
@@ -43,6 +44,10 @@ class FrameQueue:
         """Add that the session is over."""
         self._add({"ended": {"by": ending.by, "code": ending.code, "cause": ending.cause}})
 
+    def move(self, session: Session) -> None:
+        """Add that it goes on in another process."""
+        self._add({"moved": session.opening.id})
+
     def _add(self, value: dict[str, Any]) -> None:
         self._waiting.append(value)
         self._came.set()
@@ -67,19 +72,25 @@ async def tapped(
         if other is session:
             queue.end(ending)
 
+    def moved(other: Session) -> None:
+        if other is session:
+            queue.move(session)
+
     untap = session.tap(queue.put, payload)
     if untap is None:
         raise NotAvailable("the frames of this session cannot be seen")
     sessions.on_end.append(ended)
+    sessions.on_move.append(moved)
     try:
         yield {"tapping": session.opening.id, "shows": "payload" if payload else "headers"}
         while True:
             value = await queue.take()
             yield value
-            if "ended" in value:
+            if "ended" in value or "moved" in value:
                 return
     finally:
         sessions.on_end.remove(ended)
+        sessions.on_move.remove(moved)
         untap()
 
 

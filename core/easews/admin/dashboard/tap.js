@@ -75,6 +75,7 @@ function draw() {
 function row(value) {
   if ('lost' in value) return told(`${counted(value.lost, 'frame')} not shown`);
   if ('ended' in value) return told(`The session is over: ${value.ended.by}, ${value.ended.code}, ${value.ended.cause}`);
+  if ('moved' in value) return told('The session has moved to a new process. Show its frames again to go on.');
   if ('told' in value) return told(value.told);
   const flags = [value.fin ? '' : 'more follows', value.compressed && 'compressed', value.masked && 'masked'];
   const type = value.code === undefined || value.code === null ? value.type : `${value.type} ${value.code}`;

@@ -235,6 +235,8 @@ def frame_text(frame: Mapping[str, Any]) -> str:
     if "ended" in frame:
         ended = frame["ended"]
         return printable(f"ended by {ended['by']}: {ended['code']} {ended['cause'] or ''}".rstrip())
+    if "moved" in frame:
+        return printable(f"{frame['moved']} has moved to a new process; tap it again")
     at = f"{datetime.fromtimestamp(frame['at'], UTC):%H:%M:%S.%f}"[:-3]
     marks = [
         *(["compressed"] if frame.get("compressed") else []),
