@@ -153,6 +153,34 @@ async def test_a_close_of_everything_or_one_that_cannot_be_sent_is_refused(
         assert session.closes == []
 
 
+async def test_a_close_waits_for_sessions_that_move_here() -> None:
+    async with controlled() as (control, running):
+        moved: list[OpenSession] = []
+
+        async def close() -> None:
+            assert await control.close({"labels": {"user": "ann"}}, 4000, "bye") == 1
+
+        async with anyio.create_task_group() as tasks, running.gateway.moving.going_on():
+            tasks.start_soon(close)
+            await anyio.wait_all_tasks_blocked()
+            moved.append(opened(running, "a-1"))
+        assert moved[0].closes == [(4000, "bye")]
+
+
+async def test_where_another_process_has_taken_over_nothing_is_closed_or_drained() -> None:
+    async with controlled() as (control, running):
+        session = opened(running, "a-1")
+        running.gateway.has_moved = True
+        for refused in (
+            control.close({"ids": ["a-1"]}, 4000, "bye"),
+            control.drain_server("ws://b:1"),
+            control.undrain_server("ws://b:1"),
+        ):
+            with pytest.raises(Refused, match="a new process has taken over meanwhile: ask again"):
+                await refused
+        assert session.closes == []
+
+
 async def test_a_session_is_pinged() -> None:
     async with controlled() as (control, running):
         session = opened(running, "a-1")

@@ -109,6 +109,12 @@ class Lines:
             assert self.having(*texts), f"no line with {texts} in:\n" + "\n".join(self._lines)
             return self.having(*texts)[0]
 
+    def wait_for_count(self, text: str, count: int) -> None:
+        """Return when there are so many lines with `text`; AssertionError when none comes."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended or len(self.having(text)) >= count, PATIENCE)
+            assert len(self.having(text)) >= count, "\n".join(self._lines)
+
     def wait_for_more(self) -> None:
         """Wait for another line, or for a moment; AssertionError when no more can come."""
         with self._changed:
@@ -188,12 +194,6 @@ class Gateway:
                 stream.close()
 
 
-@contextmanager
-def running(
-    text: str, folder: Path, *options: str, easews: Sequence[str] = EASEWS, ends: int = 0
-) -> Iterator[Gateway]:
-    """A gateway that serves the config `text`. At the end it must stop cleanly on SIGTERM, with
-    the status `ends`.
 def while_it_starts(file: Path, text: str, act: Callable[[], object]) -> None:
     """Call `act` while a process waits for its config `file`, a FIFO; then that is a file with
     `text`.
@@ -206,6 +206,12 @@ def while_it_starts(file: Path, text: str, act: Callable[[], object]) -> None:
         reader.write(text)
 
 
+@contextmanager
+def running(
+    text: str, folder: Path, *options: str, easews: Sequence[str] = EASEWS, ends: int = 0
+) -> Iterator[Gateway]:
+    """A gateway that serves the config `text`. At the end it must stop cleanly on SIGTERM, with
+    the status `ends`.
     """
     file = folder / "config.yaml"
     file.write_text(text)

@@ -330,6 +330,152 @@ def test_who_asks_over_the_admin_interface_is_told_and_the_counts_hold(
 
 
 def _active(port: int) -> int:
+def test_a_close_in_the_moment_of_a_move_is_done_or_refused(
+    loop: str, own_backend: LibraryBackend, tmp_path: Path
+) -> None:
+    port = free_port()
+    admin = f"---\n{{kind: Gateway, name: g, admin: {{address: '{LOOPBACK}:{port}'}}}}"
+    text = config(free_port(), proxied("/", own_backend.url)) + admin
+
+    def is_closed(id: str) -> bool:
+        try:
+            answer = _ask(port, f"sessions/{id}/close", {"code": 4000, "reason": "found"})
+        except OSError:  # no connection, or a status that says that it is not done
+            return False
+        assert answer == {"closed": 1}
+        return True
+
+    with upgradable(text, tmp_path, "--backend", loop) as upgraded, ExitStack() as stack:
+        paths = [f"/{number}" for number in range(6 * BATCH)]
+        opened = {
+            path: stack.enter_context(connect(upgraded.gateway.ws(path), close_timeout=0.1))
+            for path in paths
+        }
+        ids = {it["path"]: it["id"] for it in _ask(port, "sessions")["sessions"]}
+        upgraded.ask()
+        upgraded.gateway.out.wait_for_count("admin listens on", 2)
+        closed = {path: is_closed(ids[path]) for path in reversed(paths)}
+        upgraded.pid = _pid_in(upgraded.wait_until_handed_over())
+        assert any(closed.values())
+        for path, ws in opened.items():
+            if closed[path]:
+                with pytest.raises(ConnectionClosed, match="4000"):
+                    ws.recv(PATIENCE)
+            else:
+                assert echoes(ws)
+
+
+def test_a_tap_of_a_session_that_moves_says_so(
+    loop: str, own_backend: LibraryBackend, tmp_path: Path
+) -> None:
+    port = free_port()
+    admin = f"---\n{{kind: Gateway, name: g, admin: {{address: '{LOOPBACK}:{port}'}}}}"
+    text = config(free_port(), proxied("/", own_backend.url)) + admin
+
+    def tap(id: str) -> Any:
+        return urlopen(f"http://{LOOPBACK}:{port}/api/v1/sessions/{id}/tap", timeout=PATIENCE)
+
+    with (
+        upgradable(text, tmp_path, "--backend", loop) as upgraded,
+        connect(upgraded.gateway.ws("/")) as ws,
+    ):
+        (session,) = _ask(port, "sessions")["sessions"]
+        with tap(session["id"]) as before:
+            json.loads(before.readline())
+            upgraded.upgrade()
+            assert [json.loads(line) for line in before] == [{"moved": session["id"]}]
+        with tap(session["id"]) as after:
+            assert json.loads(after.readline())["tapping"] == session["id"]
+            assert echoes(ws)
+            assert json.loads(after.readline())["from"] == "client"
+
+
+def _active(port: int) -> int:
+def test_a_close_in_the_moment_of_a_move_is_done_or_refused(
+    loop: str, own_backend: LibraryBackend, tmp_path: Path
+) -> None:
+    port = free_port()
+    admin = f"---\n{{kind: Gateway, name: g, admin: {{address: '{LOOPBACK}:{port}'}}}}"
+    text = config(free_port(), proxied("/", own_backend.url)) + admin
+
+    def is_closed(id: str) -> bool:
+        try:
+            answer = _ask(port, f"sessions/{id}/close", {"code": 4000, "reason": "found"})
+        except OSError:  # no connection, or a status that says that it is not done
+            return False
+        assert answer == {"closed": 1}
+        return True
+
+    with upgradable(text, tmp_path, "--backend", loop) as upgraded, ExitStack() as stack:
+        paths = [f"/{number}" for number in range(6 * BATCH)]
+        opened = {
+            path: stack.enter_context(connect(upgraded.gateway.ws(path), close_timeout=0.1))
+            for path in paths
+        }
+        ids = {it["path"]: it["id"] for it in _ask(port, "sessions")["sessions"]}
+        upgraded.ask()
+        upgraded.gateway.out.wait_for_count("admin listens on", 2)
+        closed = {path: is_closed(ids[path]) for path in reversed(paths)}
+        upgraded.pid = _pid_in(upgraded.wait_until_handed_over())
+        assert any(closed.values())
+        for path, ws in opened.items():
+            if closed[path]:
+                with pytest.raises(ConnectionClosed, match="4000"):
+                    ws.recv(PATIENCE)
+            else:
+                assert echoes(ws)
+
+
+def test_a_tap_of_a_session_that_moves_says_so(
+    loop: str, own_backend: LibraryBackend, tmp_path: Path
+) -> None:
+    port = free_port()
+    admin = f"---\n{{kind: Gateway, name: g, admin: {{address: '{LOOPBACK}:{port}'}}}}"
+    text = config(free_port(), proxied("/", own_backend.url)) + admin
+
+    def tap(id: str) -> Any:
+        return urlopen(f"http://{LOOPBACK}:{port}/api/v1/sessions/{id}/tap", timeout=PATIENCE)
+
+    with (
+        upgradable(text, tmp_path, "--backend", loop) as upgraded,
+        connect(upgraded.gateway.ws("/")) as ws,
+    ):
+        (session,) = _ask(port, "sessions")["sessions"]
+        with tap(session["id"]) as before:
+            json.loads(before.readline())
+            upgraded.upgrade()
+            assert [json.loads(line) for line in before] == [{"moved": session["id"]}]
+        with tap(session["id"]) as after:
+            assert json.loads(after.readline())["tapping"] == session["id"]
+            assert echoes(ws)
+            assert json.loads(after.readline())["from"] == "client"
+
+
+def test_a_session_counts_for_a_server_whose_name_is_looked_up_later(
+    loop: str, own_backend: LibraryBackend, tmp_path: Path
+) -> None:
+    port = free_port()
+    admin = f"---\n{{kind: Gateway, name: g, admin: {{address: '{LOOPBACK}:{port}'}}}}"
+    with nameserver() as dns:
+        dns.records["a.test", "A"] = [LOOPBACK]
+        resolve = {"mode": "each", "nameservers": [dns.address], "timeout": "1s", "minTtl": "1s"}
+        url = f"ws://a.test:{own_backend.url.rpartition(':')[2]}"
+        text = config(free_port(), proxied("/", url, resolve=resolve)) + admin
+        with (
+            upgradable(text, tmp_path, "--backend", loop) as upgraded,
+            connect(upgraded.gateway.ws("/")) as ws,
+        ):
+            assert _active(port) == 1
+            dns.silent.add("a.test")
+            upgraded.upgrade()
+            dns.silent.clear()
+            until = time.monotonic() + PATIENCE
+            while not (servers := _ask(port, "pools")[0]["servers"]) and time.monotonic() < until:
+                time.sleep(0.05)
+            assert [server["active"] for server in servers] == [1]
+            assert echoes(ws)
+
+
     (pool,) = _ask(port, "pools")
     (server,) = pool["servers"]
     return int(server["active"])

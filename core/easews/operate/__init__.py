@@ -10,6 +10,7 @@ reload       what a new config changes                     (pure)
 changes      the same in words                             (pure)
 drain        when to close each of many sessions           (pure)
 draining     the sessions that wait for their Close
+moving       sessions on their way from or to another process: who waits for them
 handover/    a new process takes over from this one
 holding      signals that wait until somebody can act on them
 stopping     the end of a gateway: its progress, a second signal, and an end whatever happens

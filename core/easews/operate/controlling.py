@@ -134,6 +134,11 @@ class GatewayControl:
         if not is_close_code(code) or len(reason.encode()) > MAX_REASON:
             wrong = f"no Close can have this code, or a reason of more than {MAX_REASON} bytes"
             raise Refused(wrong)
+        async with self._gateway.moving.at_rest():  # what is on its way cannot be closed
+            self._require_in_charge()
+            return await self._close(query, code, reason)
+
+    async def _close(self, query: Query, code: int, reason: str) -> int:
         closed = 0
         async for state in self._chosen(query):
             session = self._gateway.sessions.get(state["id"])
@@ -141,6 +146,10 @@ class GatewayControl:
                 session.close(code, reason)
                 closed += 1
         return closed
+
+    def _require_in_charge(self) -> None:
+        if self._gateway.has_moved:
+            raise Refused("a new process has taken over meanwhile: ask again")
 
     async def ping(self, id: str) -> bool:
         """Ping both sides of a session; False when it is not open."""
@@ -151,11 +160,15 @@ class GatewayControl:
 
     async def drain_server(self, url: str) -> int:
         """Drain a server: it gets nothing new, and its sessions are closed slowly; how many."""
-        return self._gateway.drain_server(url)
+        async with self._gateway.unchanged():  # a new process begins with those that are drained
+            self._require_in_charge()
+            return self._gateway.drain_server(url)
 
     async def undrain_server(self, url: str) -> bool:
         """Use a server again; False when it was not drained."""
-        return self._gateway.undrain_server(url)
+        async with self._gateway.unchanged():
+            self._require_in_charge()
+            return self._gateway.undrain_server(url)
 
     async def reload(self) -> ReloadResult:
         """Read the config again, and serve it unless something is wrong with it.

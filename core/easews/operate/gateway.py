@@ -38,6 +38,7 @@ from .draining import Draining
 from .eviction import Eviction
 from .generations import Generations
 from .preparing import Prepared, prepare, routers_of, tls_of
+from .moving import Moving
 from .reload import Plan
 from .renewal import renew
 from .taskgroups import open_task_group
@@ -60,6 +61,8 @@ class Gateway:
 
     state       what it is at
     made        when it was made, by `time.time`
+    moving      whether sessions move from or to another process
+    has_moved   whether another process serves in place of this one
     on_begin    functions that are called with the context of each request before its pipeline runs
     beside      listeners of companions, as that of the admin interface; an upgrade hands them over
     on_request  functions that are called with each request that is over, as the access log is
@@ -75,6 +78,8 @@ class Gateway:
     ) -> None:
         self.state: State = "starting"
         self.made: float = time()
+        self.moving: Moving = Moving()
+        self.has_moved: bool = False
         self.config: Config = config
         self.services: Services = Services()
         self.sessions: Sessions = Sessions()

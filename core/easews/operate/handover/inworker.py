@@ -59,7 +59,8 @@ class Moves:
             await channel.send(protocol.started(os.getpid()))
         arrival = Arrival(self._gateway, channel)
         self._arrivals.append(arrival)
-        await arrival.take()
+        async with self._gateway.moving.going_on():
+            await arrival.take()
         self._tasks.start_soon(arrival.hear_of_the_rest)
 
     async def hand_over(self, descriptors: Sequence[int]) -> Moved:

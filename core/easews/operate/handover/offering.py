@@ -61,15 +61,18 @@ class Offering:
     async def give(self, link: Link, ready: Message) -> None:
         """See `Side`."""
         self._compare(ready["states"])
-        for listener in self._listeners:
-            listener.pause()
-        await self._send_sessions(link.channel)
-        for listener in self._listeners:
-            listener.leave_sockets()
-        await link.channel.send(protocol.done(self.kept))
+        async with self._gateway.moving.going_on():
+            for listener in self._listeners:
+                listener.pause()
+            await self._send_sessions(link.channel)
+            for listener in self._listeners:
+                listener.leave_sockets()
+            await link.channel.send(protocol.done(self.kept))
+            self._gateway.has_moved = True
 
     async def take_back(self, last: Iterable[Message]) -> None:
         """See `Side`."""
+        self._gateway.has_moved = False
         self._settle(self._giver.end(last))
         self.leave()
         for listener in self._listeners:

@@ -111,7 +111,7 @@ class Taker:
         try:
             async with anyio.create_task_group() as rest:
                 with anyio.CancelScope() as self._taking:
-                    async with gateway.unchanged():
+                    async with gateway.unchanged(), gateway.moving.going_on():
                         if self.several:
                             await self._take_from_several(gateway, rest)
                         else:
