@@ -54,11 +54,11 @@ class Busy(OpenSession):
         path: str = "/ws",
         handshake: float = 0.0,
         held: int = 0,
-        opened: float | None = None,
+        taken_over: bool = False,
     ) -> None:
         route = Route("s", path, "p")
-        opened = time() if opened is None else opened
-        super().__init__(Opening(id, "10.0.0.1", route, "", handshake, opened), held)
+        opening = Opening(id, "10.0.0.1", route, "", handshake, time(), taken_over=taken_over)
+        super().__init__(opening, held)
         self.sent = Traffic(), Traffic()
 
     def traffic(self) -> tuple[Traffic, Traffic]:
@@ -154,13 +154,14 @@ async def test_sessions_that_were_open_before_count() -> None:
 
 async def test_a_session_that_was_taken_over_has_opened_elsewhere() -> None:
     async with measured() as (metrics, running):
-        session = Busy("old", opened=5.0)
+        session = Busy("old", taken_over=True)
         session.sent = Traffic(100, 1000), Traffic(200, 2000)
         running.sessions.opened(session)
         session.sent = Traffic(103, 1030), Traffic(200, 2000)
 
         def check(figures: Scrape) -> None:
             assert figures.sum("easews_sessions_opened_total") == 0
+            assert figures.sum("easews_sessions_taken_over_total", **WAY) == 1
             assert figures.sum("easews_handshake_duration_seconds_count") == 0
             assert figures.sum("easews_session_messages_total") == 3
             assert figures.sum("easews_session_bytes_total") == 30

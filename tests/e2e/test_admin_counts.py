@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import signal
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import pytest
@@ -65,12 +67,20 @@ class Crowd:
         self.codes[ending.value.rcvd.code] += 1
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+class Past(NamedTuple):
+    """What the process before has counted: sessions opened and closed, messages of clients."""
+
+    opened: int = 0
+    closed: int = 0
+    sent: int = 0
+
+
+@pytest.mark.parametrize(("seed", "upgrades"), [(1, False), (2, True)])
 def test_api_metrics_and_log_agree_after_a_random_run(
-    loop: str, own_backend: LibraryBackend, tmp_path: Path, seed: int
+    loop: str, own_backend: LibraryBackend, tmp_path: Path, seed: int, upgrades: bool
 ) -> None:
     text = config(free_port(), proxied("/echo", own_backend.url))
-    text += f"---\n{{kind: Gateway, name: g, admin: {{address: '{LOOPBACK}:0'}}}}"
+    text += f"---\n{{kind: Gateway, name: g, admin: {{address: '{LOOPBACK}:{free_port()}'}}}}"
     options = ("--backend", loop, "--log-format", "json")
     with running(text, tmp_path, *options) as gateway, ExitStack() as stack:
         url = gateway.admin_url()
@@ -78,25 +88,37 @@ def test_api_metrics_and_log_agree_after_a_random_run(
             crowd = Crowd(gateway.ws(""), admin, stack, seed)
             for _ in range(STEPS):
                 crowd.step()
+            pid, moved, past = gateway.process.pid, 0, Past()
+            if upgrades:
+                settled(admin, len(crowd.open))
+                past = Past(len(crowd.sent), sum(crowd.codes.values()), sum(crowd.sent.values()))
+                told_of_upgrade = admin.post("/api/v1/upgrade", json={}).json()
+                pid, moved = told_of_upgrade["pid"], told_of_upgrade["moved"]
+                assert moved == len(crowd.open)
+                for _ in range(STEPS):
+                    crowd.step()
             told = settled(admin, len(crowd.open))
             metrics = Scrape(admin.get("/metrics").content)
         open_now = {path: crowd.sent[path] for path in crowd.open}
         assert {it["path"]: it["messages_in"] for it in told} == open_now
         assert {it["path"]: it["messages_out"] for it in told} == open_now
         assert metrics.sum("easews_sessions_open") == len(open_now)
-        assert metrics.sum("easews_sessions_opened_total") == len(crowd.sent)
-        assert metrics.sum("easews_sessions_closed_total") == sum(crowd.codes.values())
+        assert metrics.sum("easews_sessions_taken_over_total") == moved
+        assert metrics.sum("easews_sessions_opened_total") == len(crowd.sent) - past.opened
+        closed = sum(crowd.codes.values()) - past.closed
+        assert metrics.sum("easews_sessions_closed_total") == closed
         sent_by_clients = metrics.sum("easews_session_messages_total", sender="client")
-        assert sent_by_clients == sum(crowd.sent.values())
+        assert sent_by_clients == sum(crowd.sent.values()) - past.sent
         for client in crowd.open.values():
             client.close(4001)
             crowd.codes[4001] += 1
-        gateway.terminate()
+        os.kill(pid, signal.SIGTERM)
         gateway.wait()
         lines = [json.loads(line) for line in gateway.log.all().splitlines()]
     sessions = [line for line in lines if line["event"] == "session"]
     assert {it["path"]: it["messages_in"] for it in sessions} == crowd.sent
     assert Counter(it["code"] for it in sessions) == crowd.codes
+    assert [it["moved"] for it in lines if it["event"] == "handed over"] == [moved] * upgrades
 
 
 def settled(admin: httpx.Client, wanted: int) -> list[dict[str, Any]]:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import socket
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from time import time
 from typing import NamedTuple
 
 import anyio
@@ -60,7 +59,6 @@ class Gateway:
     `passed` are those that servers of later configs may listen on.
 
     state       what it is at
-    made        when it was made, by `time.time`
     moving      whether sessions move from or to another process
     has_moved   whether another process serves in place of this one
     on_begin    functions that are called with the context of each request before its pipeline runs
@@ -77,7 +75,6 @@ class Gateway:
         passed: Passed = NONE_PASSED,
     ) -> None:
         self.state: State = "starting"
-        self.made: float = time()
         self.moving: Moving = Moving()
         self.has_moved: bool = False
         self.config: Config = config

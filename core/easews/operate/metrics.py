@@ -38,7 +38,7 @@ class Metrics:
     def __init__(self, gateway: Gateway, reloads: Mapping[str, int]) -> None:
         self._gateway = gateway
         self._reloads = reloads
-        self._sessions = SessionCounts(gateway.made)
+        self._sessions = SessionCounts()
         self._requests = RequestCounts()
         self._hooks = HookTotals()
         self._lag = looplag.loop_lag()

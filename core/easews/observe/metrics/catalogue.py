@@ -60,6 +60,12 @@ STATE = Meter(
 )
 SESSIONS_OPEN = Meter("easews_sessions_open", "gauge", ROUTE, "Open sessions.")
 SESSIONS_OPENED = Meter("easews_sessions_opened", "counter", ROUTE, "Sessions that have opened.")
+SESSIONS_TAKEN_OVER = Meter(
+    "easews_sessions_taken_over",
+    "counter",
+    ROUTE,
+    "Sessions that have come from the process before this one, at an upgrade.",
+)
 SESSIONS_CLOSED = Meter(
     "easews_sessions_closed",
     "counter",

@@ -22,6 +22,7 @@ from .catalogue import (
     SESSIONS_CLOSED,
     SESSIONS_OPEN,
     SESSIONS_OPENED,
+    SESSIONS_TAKEN_OVER,
     Figures,
     Row,
     code_label,
@@ -54,9 +55,10 @@ class _Both:
 
 @dataclass(slots=True)
 class _Past(_Both):
-    """The sessions of one way that have opened, and that are over."""
+    """The sessions of one way that have opened or come, and that are over."""
 
     opened: int = 0
+    taken_over: int = 0
     closed: Counter[tuple[str, str]] = field(default_factory=Counter)
     handshakes: Histogram = field(default_factory=lambda: Histogram(WAITS))
     lengths: Histogram = field(default_factory=lambda: Histogram(LENGTHS))
@@ -73,21 +75,21 @@ class _Present(_Both):
 class SessionCounts:
     """Its methods `opened` and `ended` listen to `Sessions`.
 
-    Sessions that have opened before `since`, by `time.time`, were taken over from another process,
-    which has counted that and what they have sent until now.
+    Of sessions that were taken over from another process, that one has counted that they have
+    opened, and what they had sent by then.
 
     before  what these had sent when they came, by their ids
     """
 
-    def __init__(self, since: float = 0.0) -> None:
+    def __init__(self) -> None:
         self.ways: ByWay[_Past] = ByWay(_Past)
         self.before: dict[str, tuple[Traffic, Traffic]] = {}
-        self._since = since
 
     def opened(self, session: Session) -> None:
         """A session has opened."""
         past, opening = self.ways[_way(session)], session.opening
-        if opening.opened < self._since:
+        if opening.taken_over:
+            past.taken_over += 1
             self.before[opening.id] = session.traffic()
             return
         past.opened += 1
@@ -107,6 +109,7 @@ class SessionCounts:
         ways = list(self.ways)
         yield SESSIONS_OPEN, present.rows("open")
         yield SESSIONS_OPENED, [(way, past.opened) for way, past in ways]
+        yield SESSIONS_TAKEN_OVER, [(way, past.taken_over) for way, past in ways]
         closed = ((way, past.closed.items()) for way, past in ways)
         yield SESSIONS_CLOSED, [((*way, *how), n) for way, counts in closed for how, n in counts]
         yield SESSION_DURATION, [(way, past.lengths) for way, past in ways]

@@ -20,7 +20,7 @@ ENGINE = "easews"
 def opening_written(opening: Opening) -> dict[str, Any]:
     """An opening in what JSON has, without what the new process knows better."""
     fields = opening._asdict()
-    del fields["generation"]
+    del fields["generation"], fields["taken_over"]
     route = opening.route._asdict()
     del route["trusted_proxies"]
     return {**fields, "route": route, "labels": dict(opening.labels)}
@@ -33,7 +33,8 @@ def route_of(opening: Mapping[str, Any], trusted_proxies: tuple[Peers, ...] = ()
 
 def opening_read(opening: Mapping[str, Any], route: Route, generation: int) -> Opening:
     """The opening again, in this generation of the new process."""
-    return Opening(**{**opening, "route": route, "generation": generation})
+    here = {"route": route, "generation": generation, "taken_over": True}
+    return Opening(**{**opening, **here})
 
 
 def name_of(service: Service | type[Service]) -> str:
