@@ -15,12 +15,16 @@ from ..observe.accesslog import AccessLog
 from ..pipeline import Generation
 from ..plugins import Kind, Kinds
 from ..server import ClientWatch, RequestIds, Router, Site
+from ..server.idle import IdleConnections
 from ..services import Services
 from ..sessions import Sessions
 
 Answer = Callable[[Context], Awaitable[Response]]
 
 NAME = "admin"
+#: How many connections there may be. With more, the longest idle one ends: whoever takes many,
+#: and asks nothing, keeps nobody out.
+MOST = 256
 
 
 class Unlogged(AccessLog):
@@ -36,8 +40,8 @@ def config_of(spec: AdminSpec, answer: Answer) -> Config:
         "kind": "HTTPServer",
         "name": NAME,
         "socketMode": "0600",
-        "maxConnections": 1000,
-        "maxConnectionsPerClient": 100,
+        "maxConnections": MOST,
+        "headerTimeout": "5s",
         "keepAliveTimeout": "15s",
         "bodyTimeout": "10s",
         "rules": [{"paths": [{"backend": "api", "clientMaxBodySize": -1}]}],
@@ -71,6 +75,7 @@ def site_of(config: Config, generation: Generation, services: Services) -> Site:
     return Site(
         *(server, generation, services, Sessions(), Unlogged(), RequestIds()),
         router=Router(server),
+        idle=IdleConnections(),
     )
 
 

@@ -9,6 +9,7 @@ sharing     connections spread evenly among workers that accept from one socket
 clients     how many connections each client has                                (pure)
 connection  request after request, until its fate is not to be kept
 fate        what becomes of a connection after a request
+idle        connections without a request: they end when there is no room
 exchange    one request: route -> pipeline -> answer -> log
 line        what a filter may ask of the engine while it is at a request
 reader      heads within their limits, bodies as they come

@@ -72,15 +72,16 @@ class HttpConnection:
 
     async def serve(self) -> None:
         """Serve the client until its connection ends, or is the filter's."""
-        fate = Fate.DROP
+        fate, site = Fate.DROP, self._site()
         try:
-            site = self._site()
             idle = site.spec.limits.header_timeout
             while (fate := await self._serve_one(site, idle)) is Fate.KEEP:
                 await checkpoint()  # a client that always has another request waits its turn
                 site = self._site()
                 idle = site.spec.keep_alive_timeout
             if fate is Fate.LINGER:
+                if site.idle is not None:
+                    site.idle.add(self._wire)
                 await linger(self._wire, LINGER)
         except OSError:
             pass  # the client is gone
@@ -90,11 +91,15 @@ class HttpConnection:
             log.exception("the connection from %s failed", self._peer)
         finally:
             if fate is not Fate.HANDED_OVER:
+                if site.idle is not None:
+                    site.idle.discard(self._wire)
                 self._wire.close()
                 self._on_end()
 
     async def _serve_one(self, site: Site, idle: float) -> Fate:
         """Read and serve one request."""
+        if site.idle is not None:
+            site.idle.add(self._wire)
         try:
             head = await self._reader.read_head(idle, site.spec.limits.header_timeout)
         except MessageError as error:
@@ -102,6 +107,8 @@ class HttpConnection:
             return Fate.LINGER
         if head is None:
             return Fate.DROP
+        if site.idle is not None:
+            site.idle.discard(self._wire)
         site = self._site()  # another one, perhaps, than when the waiting began
         if site.spec.tls is not self._tls and site.spec.tls != self._tls:
             return Fate.DROP  # a new config asks of clients what this one may not have shown

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from math import inf
 from typing import Any
 
 import anyio
@@ -219,9 +220,12 @@ class Listener:
 
     async def _room_again(self) -> None:
         """Wait until a connection has ended, or more are allowed."""
+        if self.site.idle is not None:
+            self.site.idle.end_one()
         if self._room.is_set():
             self._room = anyio.Event()  # one for all sockets that wait for it
-        await self._room.wait()
+        with anyio.move_on_after(inf if self.site.idle is None else BREATHER):
+            await self._room.wait()
 
     async def _work(self, connection: Served | None) -> None:
         """Serve this connection, and then others: a task for each would cost more than its I/O."""

@@ -16,6 +16,7 @@ from ..observe.accesslog import AccessLog
 from ..pipeline import Generation
 from ..services import Services
 from ..sessions import Sessions
+from .idle import IdleConnections
 from .routing import Router
 from .tls import ServerTls
 
@@ -39,7 +40,8 @@ class RequestIds:
 class Site:
     """`stopping`: connections end after the request that they are at. `plain`: a connection is
     HTTP from its first byte, and every client may have one more. `on_begin` hear of each request
-    before its pipeline runs.
+    before its pipeline runs. `idle` has the connections without a request, where these are to make
+    room for new ones.
     """
 
     spec: ServerSpec
@@ -53,6 +55,7 @@ class Site:
     plain: bool = field(init=False)
     stopping: bool = False
     on_begin: Sequence[Callable[[Context], None]] = ()
+    idle: IdleConnections | None = None
 
     def __post_init__(self) -> None:
         spec = self.spec
