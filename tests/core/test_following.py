@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import anyio
 import pytest
@@ -12,7 +13,9 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from dns import rcode
 from tests.nameserver import Nameserver, nameserver
 
+from easews import Opening
 from easews.addresses import Address
+from easews.testing import OpenSession
 from easews.upstream import Pool, Server
 from easews.upstream.names.following import Following
 from easews.upstream.names.records import Target, known_of
@@ -146,10 +149,59 @@ async def test_one_waits_for_a_first_server_no_longer_than_a_look_up_may_take() 
         await following.wait_asked()  # nobody looks it up
 
 
+SPEC: Any = {"servers": [{"url": "ws://a.test:8000/base", "weight": 1, "keepHost": False}]}
+SETTINGS = {"minTtl": 0.05, "maxTtl": 1, "timeout": 5}
+
+
+async def test_sessions_that_come_before_their_name_was_looked_up_count(dns: Nameserver) -> None:
+    dns.records["a.test", "A"] = ["192.0.2.1", "192.0.2.2"]
+    resolve = {"mode": "each", "nameservers": [dns.address], **SETTINGS}
+    rebalance = {"perMinute": 60, "above": 20}
+    pool = Pool.from_spec({**SPEC, "resolve": resolve, "rebalance": rebalance})
+    url = "ws://192.0.2.1:8000/base"
+    sessions = [OpenSession(Opening(str(number), backend=url)) for number in range(2)]
+    assert pool.adopt(sessions[0]) is None
+    attempts = [pool.expect(session) for session in sessions]
+    async with pool:
+        with anyio.fail_after(10):
+            await pool.wait_for_servers()
+        assert [standing.active for standing in pool.standings.values()] == [2, 0]
+        assert pool.members[0].sessions == {*sessions}
+        for attempt in attempts:
+            assert attempt is not None
+            attempt.over()
+        assert pool.standings[url].active == 0
+        late = pool.adopt(sessions[0])
+        assert late is not None
+        assert pool.standings[url].active == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "mode", "is_expected"),
+    [
+        ("ws://192.0.2.1:8000/base", "each", True),
+        ("ws://192.0.2.1:9999/base", "srv", True),
+        ("ws://192.0.2.1:9999/base", "each", False),
+        ("ws://192.0.2.1:8000/else", "each", False),
+        ("wss://192.0.2.1:8000/base", "each", False),
+        ("ws://a.test:8000/base", "each", False),
+        ("unix:/run/app.sock", "each", False),
+        ("no URL", "each", False),
+        ("ws://192.0.2.1:8000/base", "dial", False),
+    ],
+)
+def test_a_server_is_expected_where_a_name_may_lead_to_it(
+    url: str, mode: str, is_expected: bool
+) -> None:
+    resolve = "dial" if mode == "dial" else {"mode": mode, "nameservers": [], **SETTINGS}
+    pool = Pool.from_spec({**SPEC, "resolve": resolve})
+    session = OpenSession(Opening("1", backend=url))
+    assert (pool.expect(session) is not None) == is_expected
+
+
 async def test_a_pool_has_the_servers_that_its_names_lead_to(dns: Nameserver) -> None:
     dns.records["a.test", "A"] = ["192.0.2.1", "192.0.2.2"]
-    settings = {"minTtl": 0.05, "maxTtl": 1, "timeout": 5}
-    resolve = {"mode": "each", "nameservers": [dns.address], **settings}
+    resolve = {"mode": "each", "nameservers": [dns.address], **SETTINGS}
     servers = [{"url": "ws://a.test:8000", "weight": 2, "keepHost": False}]
     pool = Pool.from_spec({"servers": servers, "resolve": resolve})
     assert pool.is_empty

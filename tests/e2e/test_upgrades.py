@@ -31,6 +31,7 @@ from tests.e2e.library import LibraryBackend, connect
 from tests.e2e.notified import notify_socket
 from tests.e2e.streams_of_frames import Sessions
 from tests.e2e.upgraded import Upgraded, echoes, kill, pid_in, upgradable
+from tests.nameserver import nameserver
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import unix_connect
 
@@ -153,7 +154,6 @@ def test_a_faulty_config_changes_nothing(
         assert echoes(ws)
 
 
-def test_sessions_with_tls_stay_behind_and_drain(
 def test_faults_of_the_config_are_told_in_the_log(tmp_path: Path) -> None:
     text = config(free_port(), proxied("/", "ws://127.0.0.1:1"))
     with upgradable(text, tmp_path, "--log-format", "json") as upgraded:
@@ -184,6 +184,7 @@ def test_what_a_new_process_cannot_do_is_told(
         upgraded.gateway.log.wait_for("ERROR", "already in use")
 
 
+def test_sessions_with_tls_stay_behind_and_drain(
     loop: str, own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
     plain, secure = free_port(), free_port()
@@ -329,7 +330,6 @@ def test_who_asks_over_the_admin_interface_is_told_and_the_counts_hold(
             first.recv(PATIENCE)
 
 
-def _active(port: int) -> int:
 def test_a_close_in_the_moment_of_a_move_is_done_or_refused(
     loop: str, own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
@@ -355,68 +355,7 @@ def test_a_close_in_the_moment_of_a_move_is_done_or_refused(
         upgraded.ask()
         upgraded.gateway.out.wait_for_count("admin listens on", 2)
         closed = {path: is_closed(ids[path]) for path in reversed(paths)}
-        upgraded.pid = _pid_in(upgraded.wait_until_handed_over())
-        assert any(closed.values())
-        for path, ws in opened.items():
-            if closed[path]:
-                with pytest.raises(ConnectionClosed, match="4000"):
-                    ws.recv(PATIENCE)
-            else:
-                assert echoes(ws)
-
-
-def test_a_tap_of_a_session_that_moves_says_so(
-    loop: str, own_backend: LibraryBackend, tmp_path: Path
-) -> None:
-    port = free_port()
-    admin = f"---\n{{kind: Gateway, name: g, admin: {{address: '{LOOPBACK}:{port}'}}}}"
-    text = config(free_port(), proxied("/", own_backend.url)) + admin
-
-    def tap(id: str) -> Any:
-        return urlopen(f"http://{LOOPBACK}:{port}/api/v1/sessions/{id}/tap", timeout=PATIENCE)
-
-    with (
-        upgradable(text, tmp_path, "--backend", loop) as upgraded,
-        connect(upgraded.gateway.ws("/")) as ws,
-    ):
-        (session,) = _ask(port, "sessions")["sessions"]
-        with tap(session["id"]) as before:
-            json.loads(before.readline())
-            upgraded.upgrade()
-            assert [json.loads(line) for line in before] == [{"moved": session["id"]}]
-        with tap(session["id"]) as after:
-            assert json.loads(after.readline())["tapping"] == session["id"]
-            assert echoes(ws)
-            assert json.loads(after.readline())["from"] == "client"
-
-
-def _active(port: int) -> int:
-def test_a_close_in_the_moment_of_a_move_is_done_or_refused(
-    loop: str, own_backend: LibraryBackend, tmp_path: Path
-) -> None:
-    port = free_port()
-    admin = f"---\n{{kind: Gateway, name: g, admin: {{address: '{LOOPBACK}:{port}'}}}}"
-    text = config(free_port(), proxied("/", own_backend.url)) + admin
-
-    def is_closed(id: str) -> bool:
-        try:
-            answer = _ask(port, f"sessions/{id}/close", {"code": 4000, "reason": "found"})
-        except OSError:  # no connection, or a status that says that it is not done
-            return False
-        assert answer == {"closed": 1}
-        return True
-
-    with upgradable(text, tmp_path, "--backend", loop) as upgraded, ExitStack() as stack:
-        paths = [f"/{number}" for number in range(6 * BATCH)]
-        opened = {
-            path: stack.enter_context(connect(upgraded.gateway.ws(path), close_timeout=0.1))
-            for path in paths
-        }
-        ids = {it["path"]: it["id"] for it in _ask(port, "sessions")["sessions"]}
-        upgraded.ask()
-        upgraded.gateway.out.wait_for_count("admin listens on", 2)
-        closed = {path: is_closed(ids[path]) for path in reversed(paths)}
-        upgraded.pid = _pid_in(upgraded.wait_until_handed_over())
+        upgraded.pid = pid_in(upgraded.wait_until_handed_over())
         assert any(closed.values())
         for path, ws in opened.items():
             if closed[path]:
@@ -476,6 +415,7 @@ def test_a_session_counts_for_a_server_whose_name_is_looked_up_later(
             assert echoes(ws)
 
 
+def _active(port: int) -> int:
     (pool,) = _ask(port, "pools")
     (server,) = pool["servers"]
     return int(server["active"])
@@ -497,6 +437,23 @@ def test_systemd_is_told_which_process_is_in_charge(
             os.kill(upgraded.pid, signal.SIGTERM)
             assert reports.wait_for("STOPPING")["STOPPING"] == "1"
             upgraded.gateway.log.all()  # it has ended, too
+
+
+def test_a_sigusr2_that_comes_while_it_starts_counts_once_it_serves(
+    loop: str, own_backend: LibraryBackend, tmp_path: Path
+) -> None:
+    file = tmp_path / "config.yaml"
+    os.mkfifo(file)
+    gateway = Gateway(file, "--backend", loop)
+    upgraded = Upgraded(gateway)
+    try:
+        while_it_starts(file, config(free_port(), proxied("/", own_backend.url)), upgraded.ask)
+        upgraded.pid = pid_in(upgraded.wait_until_handed_over())
+        gateway.wait_until_it_listens()
+        with connect(gateway.ws("/")) as ws:
+            assert echoes(ws)
+    finally:
+        upgraded.kill()
 
 
 @pytest.mark.parametrize("place", ["start", "ready"])
@@ -653,8 +610,6 @@ def test_a_sigusr2_that_comes_while_it_starts_counts_once_it_serves(
             assert echoes(ws)
     finally:
         upgraded.kill()
-
-
 
 
 def test_a_new_process_with_too_few_files_takes_what_it_has_room_for(

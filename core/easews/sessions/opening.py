@@ -46,6 +46,7 @@ class Opening(NamedTuple):
     labels      those of the request's context (user, tenant …)
     path        the path of the request, as the client wrote it, without the query; the path in
                 the config is `route.path`
+    taken_over  whether the process before this one has opened it
     """
 
     id: str
@@ -57,3 +58,4 @@ class Opening(NamedTuple):
     generation: int = 0
     labels: Mapping[str, str] = _NO_LABELS
     path: str = ""
+    taken_over: bool = False

@@ -18,6 +18,7 @@ class Sessions:
 
     on_open  functions that are called with each session that opens
     on_end   functions that are called with each session that is over, and its `Ending`
+    on_move  functions that are called with each session that goes on in another process
 
     When one of these functions raises, that is logged, and the others are called all the same.
     """
@@ -27,6 +28,7 @@ class Sessions:
         self._of_backend: Counter[str] = Counter()
         self.on_open: list[Callable[[Session], None]] = []
         self.on_end: list[Callable[[Session, Ending], None]] = []
+        self.on_move: list[Callable[[Session], None]] = []
 
     def get(self, id: str) -> Session | None:
         """The open session with this id, or None."""
@@ -61,8 +63,10 @@ class Sessions:
             _tell(listener, session, ending)
 
     def forget(self, session: Session) -> None:
-        """A session goes on in another process: nobody is told. `Connection.forget` calls this."""
+        """A session goes on in another process. `Connection.forget` calls this."""
         self._take_out(session)
+        for listener in self.on_move:
+            _tell(listener, session)
 
     def _take_out(self, session: Session) -> None:
         backend = session.opening.backend

@@ -26,7 +26,7 @@ from .queueing import Line, Queue
 from .retries import Retries
 from .servers import Member, Server, Standing, Via, standing_of
 from .shedding import Rebalancing
-from .succession import Succession, in_common, inherit, renewed
+from .succession import Succession, in_common, inherit, new_member, renewed
 from .watching import Watching
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ class Pool:
         self._sticky = sticky
         self._policy: Policy = Rotation() if policy is None else policy
         self._members: list[Member] = []
+        self._expected: list[Member] = []  # of sessions that came before their name was looked up
         self._only: Member | None = None
         self._following: Following | None = None
         self._watching = Watching()
@@ -176,7 +177,9 @@ class Pool:
 
         Sessions and requests at a server that is gone go on.
         """
-        self._members = renewed(self._members, servers, self._rebalancing is not None)
+        known = [*self._members, *self._expected]
+        self._members = renewed(known, servers, self._rebalancing is not None)
+        self._expected = [it for it in self._expected if it not in self._members]
         self._availability.update(self._members)
         for member in self._members:
             member.standing.watch(self)
@@ -279,7 +282,22 @@ class Pool:
         """The attempt that has led to `session`, which was opened by the process before this one;
         None when its server is none of this pool.
         """
-        for member in self._members:
+        return self._adopted(self._members, session)
+
+    def expect(self, session: Session) -> Attempt | None:
+        """The same where its server is none of this pool yet: a name that has not been looked up
+        may lead to it. None when no name can.
+        """
+        url, following = session.opening.backend, self._following
+        server = None if following is None else following.expected(url)
+        if server is None:
+            return None
+        if all(member.server.url != url for member in self._expected):
+            self._expected.append(new_member(server, self._rebalancing is not None))
+        return self._adopted(self._expected, session)
+
+    def _adopted(self, members: Iterable[Member], session: Session) -> Attempt | None:
+        for member in members:
             if member.server.url == session.opening.backend:
                 return Attempt.adopted(member, self._availability, session)
         return None

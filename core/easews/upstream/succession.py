@@ -46,11 +46,16 @@ def renewed(
     ]
 
 
+def new_member(server: Server, keeps_sessions: bool) -> Member:
+    """A server that no member was before. It keeps a set of sessions if asked to."""
+    sessions = set[Session]() if keeps_sessions else None
+    standing, limit = standing_of(server), server.limit
+    return Member(server, standing, server.weight, limit=limit, sessions=sessions)
+
+
 def _with(server: Server, member: Member | None, keeps_sessions: bool) -> Member:
     if member is None:
-        sessions = set[Session]() if keeps_sessions else None
-        standing, limit = standing_of(server), server.limit
-        return Member(server, standing, server.weight, limit=limit, sessions=sessions)
+        return new_member(server, keeps_sessions)
     member.server, member.weight, member.limit = server, server.weight, server.limit
     return member
 

@@ -11,7 +11,7 @@ from typing import Any
 from ...errors import EasewsError
 from ...services import Packed, Service
 from ...sessions import Connection, Session
-from ...upstream import Pool, running_pools
+from ...upstream import Attempt, Pool, running_pools
 from ..gateway import Gateway
 from . import plain
 from .protocol import Message
@@ -70,10 +70,17 @@ class Adoption:
         for it in adopted:
             session = it.session
             it.connection.opened(session)
-            own = self._pools[session.opening.route.pipeline]
-            attempts = (attempt for pool in own if (attempt := pool.adopt(session)) is not None)
-            it.connection.use(next(attempts, None))
+            it.connection.use(self._attempt(session))
             it.service.resume(session)
+
+    def _attempt(self, session: Session) -> Attempt | None:
+        """That of the pool which has its server, else of the first one that expects it."""
+        own = self._pools[session.opening.route.pipeline]
+        for find in (Pool.adopt, Pool.expect):
+            for pool in own:
+                if (attempt := find(pool, session)) is not None:
+                    return attempt
+        return None
 
     def abandon(self, adopted: Sequence[Adopted]) -> None:
         """They are still the other process's."""

@@ -42,6 +42,23 @@ class Following:
             return (server,)
         return servers_at(server, self._names[server.host].targets or ())
 
+    def expected(self, url: str) -> Server | None:
+        """The server at `url`, if a name of the config may lead to it; else None. That it does is
+        known once the name has been looked up.
+        """
+        try:
+            server = Server.at(url)
+        except ValueError:
+            return None
+        if server.is_unix or not server.is_ip or server.secure:
+            return None
+        named = (one for one in self._configured if not one.is_ip)
+        return server if any(self._may_lead(one, server) for one in named) else None
+
+    def _may_lead(self, name: Server, server: Server) -> bool:
+        same_port = self._resolve.mode == "srv" or name.port == server.port
+        return same_port and name.path == server.path and not name.secure
+
     async def run(self, changed: Callable[[Sequence[Server]], None]) -> None:
         """Look the names up again and again, and call `changed` with the servers when they differ.
 
