@@ -7,7 +7,7 @@ import os
 import random
 import signal
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -94,6 +94,7 @@ def test_api_metrics_and_log_agree_after_a_random_run(
                 past = Past(len(crowd.sent), sum(crowd.codes.values()), sum(crowd.sent.values()))
                 told_of_upgrade = admin.post("/api/v1/upgrade", json={}).json()
                 pid, moved = told_of_upgrade["pid"], told_of_upgrade["moved"]
+                stack.callback(end, pid)
                 assert moved == len(crowd.open)
                 for _ in range(STEPS):
                     crowd.step()
@@ -119,6 +120,12 @@ def test_api_metrics_and_log_agree_after_a_random_run(
     assert {it["path"]: it["messages_in"] for it in sessions} == crowd.sent
     assert Counter(it["code"] for it in sessions) == crowd.codes
     assert [it["moved"] for it in lines if it["event"] == "handed over"] == [moved] * upgrades
+
+
+def end(pid: int) -> None:
+    """End the process if it has not ended: it has the streams of the first one."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
 
 
 def settled(admin: httpx.Client, wanted: int) -> list[dict[str, Any]]:

@@ -161,7 +161,8 @@ class Exchange:
 
     async def respond(self, response: Response) -> Fate:
         """Write the answer. ClientGone when there is nobody to take it."""
-        last = self._last or self._site.stopping or self._body is None or not self._body.done
+        site = self._site
+        last = self._last or site.stopping or site.leaving or not (self._body and self._body.done)
         try:
             await self._write(response, last)
         except ClientGone:

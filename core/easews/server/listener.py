@@ -6,7 +6,6 @@ import logging
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from math import inf
 from typing import Any
 
@@ -71,7 +70,6 @@ class Listener:
         self._accepting = anyio.CancelScope()
         self._pause_over = anyio.Event()
         self._pause_over.set()
-        self._before_pause: Site | None = None
         self._serving = anyio.CancelScope()
 
     @property
@@ -103,13 +101,12 @@ class Listener:
         """
         self._pause_over = anyio.Event()
         self._accepting.cancel()
-        self._before_pause = self.site
-        self.site = replace(self.site, spec=replace(self.site.spec, keep_alive=False))
+        self.site.leaving = True
 
     def go_on(self) -> None:
         """Accept again: the other process does not."""
-        if self._before_pause is not None:
-            self.site, self._before_pause = self._before_pause, None
+        if self.site.leaving:
+            self.site.leaving = False
             self._accepting = anyio.CancelScope()
             self._pause_over.set()
 

@@ -38,7 +38,8 @@ class RequestIds:
 
 @dataclass(slots=True)
 class Site:
-    """`stopping`: connections end after the request that they are at. `plain`: a connection is
+    """`stopping`: connections end after the request that they are at. `leaving`: so they do, since
+    another process accepts in place of this one. `plain`: a connection is
     HTTP from its first byte, and every client may have one more. `on_begin` hear of each request
     before its pipeline runs. `idle` has the connections without a request, where these are to make
     room for new ones.
@@ -54,6 +55,7 @@ class Site:
     tls: ServerTls | None = None
     plain: bool = field(init=False)
     stopping: bool = False
+    leaving: bool = False
     on_begin: Sequence[Callable[[Context], None]] = ()
     idle: IdleConnections | None = None
 
