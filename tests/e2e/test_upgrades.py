@@ -595,21 +595,6 @@ def test_a_state_of_another_version_stays_behind_and_drains(
         upgraded.gateway.log.wait_for("handed over", "moved=0", "kept_behind=3")
         assert upgraded.gateway.wait() == 0
     assert survived == [False] * 3
-def test_a_sigusr2_that_comes_while_it_starts_counts_once_it_serves(
-    loop: str, own_backend: LibraryBackend, tmp_path: Path
-) -> None:
-    file = tmp_path / "config.yaml"
-    os.mkfifo(file)
-    gateway = Gateway(file, "--backend", loop)
-    upgraded = Upgraded(gateway)
-    try:
-        while_it_starts(file, config(free_port(), proxied("/", own_backend.url)), upgraded.ask)
-        upgraded.pid = pid_in(upgraded.wait_until_handed_over())
-        gateway.wait_until_it_listens()
-        with connect(gateway.ws("/")) as ws:
-            assert echoes(ws)
-    finally:
-        upgraded.kill()
 
 
 def test_a_new_process_with_too_few_files_takes_what_it_has_room_for(

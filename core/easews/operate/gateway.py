@@ -36,8 +36,8 @@ from .control import State
 from .draining import Draining
 from .eviction import Eviction
 from .generations import Generations
-from .preparing import Prepared, prepare, routers_of, tls_of
 from .moving import Moving
+from .preparing import Prepared, prepare, routers_of, tls_of
 from .reload import Plan
 from .renewal import renew
 from .taskgroups import open_task_group

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import tempfile
@@ -37,6 +38,8 @@ from .reloading import Reloader
 from .systemd import take
 from .worker import WorkerArguments, counts_in
 from .workers import Workers
+
+log: logging.Logger = logging.getLogger("easews")
 
 #: What goes on beside the workers until they have stopped.
 Companion = Callable[[Workers], Coroutine[Any, Any, None]]

@@ -51,8 +51,8 @@ class Link:
 
     async def _ready(self) -> Message:
         while True:
-            message = await self.channel.receive()
-            message = expect(message, Kind.STARTED, Kind.READY, Kind.REFUSED)
+            told = await self.channel.receive()
+            message = expect(told, Kind.STARTED, Kind.READY, Kind.REFUSED)
             if protocol.unless_refused(message)["is"] == Kind.READY:
                 return message
             self._pids.append(message["pid"])
