@@ -174,6 +174,7 @@ async def test_sessions_that_come_before_their_name_was_looked_up_count(dns: Nam
         late = pool.adopt(sessions[0])
         assert late is not None
         assert pool.standings[url].active == 1
+        late.over()
 
 
 @pytest.mark.parametrize(
