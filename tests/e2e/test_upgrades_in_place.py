@@ -147,9 +147,56 @@ def echoes(ws: ClientConnection, text: str = "hello") -> bool:
         return False
 
 
+FILTERS = """
+import anyio
+from easews import Filter
+
+class Waiting(Filter):
+    \"\"\"Never answers.\"\"\"
+    kind = "Waiting"
+    async def handle(self, ctx):
+        print("it waits", flush=True)
+        await anyio.sleep_forever()
+
+class Stubborn(Filter):
+    \"\"\"Does not let itself be cancelled.\"\"\"
+    kind = "Stubborn"
+    async def handle(self, ctx):
+        print("it waits", flush=True)
+        while True:
+            try:
+                await anyio.sleep(0.05)
+            except BaseException:
+                pass
+"""
+
+
+def with_filters(folder: Path) -> tuple[str, str]:
+    """The options for the filters above. The old program hands over without waiting for them."""
+    (folder / "filters.py").write_text(FILTERS)
+    for patience in ("REQUEST", "LATE"):
+        (folder / f"old {patience}_PATIENCE").write_text("0.1")
+    return "--watch-plugins", str(folder / "filters.py")
+
+
 def slow_to_drain(port: int, *routes: Route) -> str:
-    """A config with which an old program takes a while until it becomes the new one."""
-    return config(port, *routes) + "---\n{kind: Gateway, name: g, drain: {delay: 3s}}\n"
+    """A config for `busy`."""
+    waits = Route("/waits", [{"kind": "Waiting", "name": "w"}])
+    return config(port, waits, *routes) + f"---\n{DRAIN}\n"
+
+
+DRAIN = "{kind: Gateway, name: g, drain: {deadline: 60s}}"
+
+
+@contextmanager
+def busy(it: Kept, path: str = "/waits") -> Iterator[None]:
+    """The old program hands over, and drains a request until the block ends."""
+    with socket.create_connection((LOOPBACK, it.gateway.port)) as client:
+        client.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        it.gateway.out.wait_for("it waits")
+        it.ask()
+        it.gateway.log.wait_for("INFO handed over")
+        yield
 
 
 # -- it comes back to its pid --------------------------------------------------------------------
@@ -157,14 +204,16 @@ def slow_to_drain(port: int, *routes: Route) -> str:
 SESSIONS, UPGRADES = map(int, os.environ.get("EASEWS_UPGRADE_LOAD", "60 10").split())
 
 
-def test_process_1_is_upgraded_ten_times_and_no_client_notices(loop: str, tmp_path: Path) -> None:
+def test_process_1_is_upgraded_again_and_again_and_no_client_notices(
+    loop: str, tmp_path: Path
+) -> None:
     behind = free_port()
 
     async def upgrade(it: Kept, sessions: Sessions) -> None:
         port = it.gateway.port
         await sessions.open(port, SESSIONS)
         newcomers = [asyncio.create_task(sessions.come_and_go(port)) for _ in range(2)]
-        for _ in range(UPGRADES):
+        for _ in range(UPGRADES if loop == "asyncio" else 3):
             line = await asyncio.to_thread(it.upgrade)
             assert int(line.partition("moved=")[2].split()[0]) >= SESSIONS, line
             assert not sessions.faults
@@ -263,14 +312,13 @@ def test_a_stop_while_the_old_program_drains_ends_all(
 ) -> None:
     text = slow_to_drain(free_port(), proxied("/", own_backend.url))
     with (
-        kept(text, tmp_path, "--backend", loop, is_first=is_first) as it,
+        kept(text, tmp_path, "--backend", loop, *with_filters(tmp_path), is_first=is_first) as it,
         connect(it.gateway.ws("/")) as ws,
     ):
-        it.ask()
-        it.gateway.log.wait_for("INFO handed over")
-        it.tell(signal.SIGTERM)
-        with pytest.raises(ConnectionClosed, match="1001"):
-            ws.recv(PATIENCE)
+        with busy(it):
+            it.tell(signal.SIGTERM)
+            with pytest.raises(ConnectionClosed, match="1001"):
+                ws.recv(PATIENCE)
         assert it.gateway.wait() == 0
         assert not it.gateway.log.having(f"new process {it.own_pid}")
 
@@ -294,13 +342,15 @@ def test_a_helper_that_gets_the_same_signal_drains_all_the_same(
     loop: str, own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
     text = slow_to_drain(free_port(), proxied("/", own_backend.url))
-    with kept(text, tmp_path, "--backend", loop) as it, connect(it.gateway.ws("/")) as ws:
-        it.ask()
-        it.gateway.log.wait_for("INFO handed over")
-        for pid in (it.helper(), it.pid):  # as systemd and terminals do
-            os.kill(pid, signal.SIGTERM)
-        with pytest.raises(ConnectionClosed, match="1001"):
-            ws.recv(PATIENCE)
+    with (
+        kept(text, tmp_path, "--backend", loop, *with_filters(tmp_path)) as it,
+        connect(it.gateway.ws("/")) as ws,
+    ):
+        with busy(it):
+            for pid in (it.helper(), it.pid):  # as systemd and terminals do
+                os.kill(pid, signal.SIGTERM)
+            with pytest.raises(ConnectionClosed, match="1001"):
+                ws.recv(PATIENCE)
         assert it.gateway.wait() == 0
 
 
@@ -308,17 +358,15 @@ def test_a_reload_while_the_old_program_drains_is_the_helpers(
     loop: str, own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
     port, route = free_port(), proxied("/old", own_backend.url)
-    with kept(slow_to_drain(port, route), tmp_path, "--backend", loop) as it:
-        it.ask()
-        it.gateway.log.wait_for("INFO handed over")
-        it.write(slow_to_drain(port, route, proxied("/new", own_backend.url)))
-        it.tell(signal.SIGUSR2)
-        it.gateway.log.wait_for("SIGUSR2 is ignored: the upgrade before is not over yet")
-        it.tell(signal.SIGHUP)
-        it.gateway.log.wait_for("INFO reloaded")
-        assert not it.gateway.log.having(f"new process {it.own_pid}")
+    options = ("--backend", loop, *with_filters(tmp_path))
+    with kept(slow_to_drain(port, route), tmp_path, *options) as it:
+        with busy(it):
+            it.write(slow_to_drain(port, route, proxied("/new", own_backend.url)))
+            it.tell(signal.SIGUSR2)
+            it.gateway.log.wait_for("SIGUSR2 is ignored: the upgrade before is not over yet")
+            it.tell(signal.SIGHUP)
+            it.gateway.log.wait_for("INFO reloaded")
         with connect(it.gateway.ws("/new")) as ws:
-            assert echoes(ws)
             it.wait_until_it_is_back()
             assert echoes(ws)
 
@@ -392,41 +440,18 @@ def test_a_new_program_that_hangs_gets_nothing_more(
     assert len(ended) == 5, ended  # none was in two processes
 
 
-STUBBORN = """
-import anyio
-from easews import Filter
-
-class Stubborn(Filter):
-    \"\"\"Does not let itself be cancelled.\"\"\"
-    kind = "Stubborn"
-    async def handle(self, ctx):
-        print("it handles", flush=True)
-        while True:
-            try:
-                await anyio.sleep(0.05)
-            except BaseException:
-                pass
-"""
-
-
 def test_a_filter_that_does_not_end_ends_with_the_old_program(
     loop: str, own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
-    (tmp_path / "stubborn.py").write_text(STUBBORN)
-    (tmp_path / "old REQUEST_PATIENCE").write_text("0.1")
-    (tmp_path / "old LATE_PATIENCE").write_text("0.1")
     stubborn = Route("/stubborn", [{"kind": "Stubborn", "name": "s"}])
     text = config(free_port(), stubborn, proxied("/", own_backend.url))
-    text += "---\n{kind: Gateway, name: g, drain: {deadline: 0s}}\n"
-    options = ("--backend", loop, "--watch-plugins", str(tmp_path / "stubborn.py"))
+    text += f"---\n{DRAIN.replace('60s', '0s')}\n"
     with (
-        kept(text, tmp_path, *options) as it,
+        kept(text, tmp_path, "--backend", loop, *with_filters(tmp_path)) as it,
         connect(it.gateway.ws("/")) as ws,
-        socket.create_connection((LOOPBACK, it.gateway.port)) as client,
+        busy(it, "/stubborn"),
     ):
-        client.sendall(b"GET /stubborn HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        it.gateway.out.wait_for("it handles")
-        it.upgrade()
+        it.wait_until_it_is_back()
         it.gateway.log.wait_for("a filter goes on although it was cancelled")
         assert echoes(ws)
 
@@ -435,9 +460,8 @@ def test_without_its_helper_the_new_program_begins_afresh(
     loop: str, own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
     text = slow_to_drain(free_port(), proxied("/", own_backend.url))
-    with kept(text, tmp_path, "--backend", loop) as it:
-        it.ask()
-        it.gateway.log.wait_for("INFO handed over")
+    options = ("--backend", loop, *with_filters(tmp_path))
+    with kept(text, tmp_path, *options) as it, busy(it):
         os.kill(it.helper(), signal.SIGKILL)
         it.gateway.log.wait_for("the helper has ended: the new program begins at once")
         it.gateway.log.wait_for(f"new process {it.pid}: version 2")
@@ -450,12 +474,12 @@ def test_a_helper_outlives_the_process_that_it_helps(
     loop: str, own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
     text = slow_to_drain(free_port(), proxied("/", own_backend.url))
+    options = ("--backend", loop, *with_filters(tmp_path))
     with (
-        kept(text, tmp_path, "--backend", loop, ends=-signal.SIGKILL) as it,
+        kept(text, tmp_path, *options, ends=-signal.SIGKILL) as it,
         connect(it.gateway.ws("/")) as ws,
+        busy(it),
     ):
-        it.ask()
-        it.gateway.log.wait_for("INFO handed over")
         helper = it.helper()
         it.tell(signal.SIGKILL)
         it.gateway.log.wait_for(f"process {it.pid} is gone: process {helper} serves on")

@@ -196,7 +196,7 @@ class UpgradeResult(TypedDict):
     """What has come of an upgrade.
 
     outcome      whether a new process has taken over
-    pid          that of the process in charge
+    pid          that of the process in charge; where it stays, a helper may be until it is back
     moved        how many sessions the new process has taken over
     kept_behind  how many have stayed in the old one, which drains them
     problems     why no new process has taken over
