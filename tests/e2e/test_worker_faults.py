@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -55,7 +55,13 @@ def running(
     with running_gateway(text, folder, "--backend", loop, easews=easews) as gateway:
         gateway.port = int(gateway.out.wait_for("test-server listens on ").rpartition(":")[2])
         with httpx.Client(base_url=gateway.admin_url(), timeout=PATIENCE) as admin:
-            yield gateway, admin
+            try:
+                yield gateway, admin
+            except BaseException:  # one that hangs would outlive its parent, and keep the log open
+                for pid in workers(gateway).values():
+                    with suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+                raise
 
 
 def quick(folder: Path) -> tuple[str, ...]:
