@@ -40,6 +40,11 @@ RULES = {
     "core/easews/net/proxyprotocol.py": ("tests/core/test_proxyprotocol.py",),
     "core/easews/operate/drain.py": ("tests/core/test_reload.py",),
     "core/easews/operate/changes.py": ("tests/core/test_config_changes.py",),
+    "core/easews/operate/dividing.py": ("tests/core/test_dividing.py",),
+    **{
+        f"core/easews/operate/handover/{module}.py": ("tests/core/test_handover_protocol.py",)
+        for module in ("plain", "protocol")
+    },
     "core/easews/operate/reload.py": ("tests/core/test_reload.py",),
     "core/easews/schema/units.py": ("tests/core/test_units.py",),
     "core/easews/server/address.py": ("tests/core/test_client_address.py",),
@@ -106,6 +111,7 @@ RULES = {
         )
         for module in ("messages/deflate", "messages/reading", "messages/writing", "relay/masking")
     },
+    "plugins/wsproxy/easews_wsproxy/relay/packing.py": ("tests/wsproxy/test_packing.py",),
     "plugins/wsproxy/easews_wsproxy/relay/rates.py": ("tests/wsproxy/test_rates.py",),
     "plugins/wsproxy/easews_wsproxy/relay/timers.py": ("tests/wsproxy/test_timers.py",),
 }

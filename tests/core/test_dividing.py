@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import MappingProxyType
 
@@ -81,6 +82,23 @@ def test_a_filter_whose_pools_have_no_limit_stays_as_it_is(fields: str) -> None:
     spec = f"{{kind: Swims, name: a, maxConnections: 9{fields}}}"
     config = load_config(f"{{kind: Pipeline, name: p, filters: [{spec}]}}", Swims)
     assert divided(config, 1, 3).pipelines == config.pipelines
+
+
+@pytest.mark.parametrize(
+    ("given", "part_of_it"),
+    [
+        ({"maxConnections": 9}, {"maxConnections": 3}),
+        ({"servers": [{"maxConnections": 9}]}, {"servers": [{"maxConnections": 3}]}),
+    ],
+)
+def test_a_limit_is_divided_wherever_it_stands(
+    given: dict[str, object], part_of_it: dict[str, object]
+) -> None:
+    pools = f"pools: [{json.dumps(given)}, {{}}]"
+    spec = f"{{kind: Swims, name: a, {pools}}}"
+    config = load_config(f"{{kind: Pipeline, name: p, filters: [{spec}]}}", Swims)
+    (pipeline,) = divided(config, 1, 3).pipelines
+    assert pipeline.filters[0].spec["pools"] == [part_of_it, {}]
 
 
 def test_nothing_else_is_different(config: Config) -> None:

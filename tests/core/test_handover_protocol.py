@@ -22,7 +22,7 @@ def test_the_new_process_is_told_its_end_of_the_channel_and_the_version() -> Non
 
 @pytest.mark.parametrize("text", ["1:7", "3:7", "", "1:", "1:x", "7"])
 def test_another_version_is_refused(text: str) -> None:
-    with pytest.raises(HandoverFault, match="restart it instead"):
+    with pytest.raises(HandoverFault, match=r"another way.* restart it instead"):
         protocol.descriptor_in(text)
 
 
@@ -30,6 +30,34 @@ def test_places_come_as_they_were_sent() -> None:
     places = [Place("a", "127.0.0.1", 80), Place("b", "unix:/run/b", 0, owns_file=True)]
     message = json.loads(json.dumps(protocol.listeners(places)))
     assert protocol.places_in(message) == places
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        (
+            protocol.listeners([Place("a", "::", 80)], ["plain h 1 /"], secret=b"\1", several=True),
+            '{"is": "listeners", "places": [["a", "::", 80, false]], "drained": ["plain h 1 /"],'
+            ' "secret": "01", "several": true}',
+        ),
+        (
+            protocol.listeners([]),
+            '{"is": "listeners", "places": [], "drained": [], "secret": "", "several": false}',
+        ),
+        (protocol.started(7), '{"is": "started", "pid": 7}'),
+        (protocol.ready({"relay": 1}), '{"is": "ready", "states": {"relay": 1}}'),
+        (protocol.sessions(), '{"is": "sessions"}'),
+        (protocol.batch(1, [{}]), '{"is": "batch", "number": 1, "sessions": [{}]}'),
+        (protocol.taken(1, {"a": "b"}), '{"is": "taken", "number": 1, "refused": {"a": "b"}}'),
+        (protocol.done(2), '{"is": "done", "count": 2}'),
+        (protocol.kept(2), '{"is": "kept", "count": 2}'),
+        (protocol.back(), '{"is": "back"}'),
+        (protocol.channel(), '{"is": "channel"}'),
+    ],
+)
+def test_another_program_finds_each_message_as_it_knows_it(message: Message, text: str) -> None:
+    """Who changes one of these texts changes `VERSION`, too."""
+    assert json.dumps(message) == text
 
 
 def test_a_message_of_a_kind_that_may_come_is_the_one() -> None:
@@ -63,7 +91,7 @@ def test_services_that_hand_sessions_over_are_known_by_name_and_version() -> Non
 def test_what_is_out_of_turn_is_a_fault() -> None:
     with pytest.raises(HandoverFault, match="ready should come, and not done"):
         expect(protocol.done(0), Kind.READY)
-    with pytest.raises(HandoverFault, match="is gone"):
+    with pytest.raises(HandoverFault, match=r"^the other process is gone$"):
         expect(None, Kind.READY)
     giver = Giver()
     with pytest.raises(HandoverFault, match="not on its way"):
@@ -92,8 +120,19 @@ def test_refused_ones_come_back_and_the_others_have_moved() -> None:
 
 def test_what_a_dead_process_has_not_taken_comes_back() -> None:
     giver = Giver()
+    assert giver.end(()) == ((), {})
     giver.offer(["a", "b"])
-    assert giver.end([protocol.ready({})]).back.keys() == {"a", "b"}
+    why = "the new process has failed"
+    assert giver.end([protocol.ready({})]).back == {"a": why, "b": why}
+
+
+def test_each_batch_has_a_number_of_its_own() -> None:
+    giver, numbers = Giver(), []
+    for _ in range(3):
+        numbers.append(giver.offer(["a"]))
+        giver.taken(protocol.taken(numbers[-1], {}))
+    assert numbers == [1, 2, 3]
+    assert giver.end([protocol.taken(3, {})]) == ((), {})  # it is known already
 
 
 def test_what_it_had_taken_has_died_with_it() -> None:
