@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.certificates import Authority
+from tests.repo.pages import ROOT
 
 from easews.config import Source, from_sources
 from easews.config.documents import Node, Place
 from easews.config.schemas import OBJECT_KINDS, kind_schema
 from easews.config.shown import MASKED, Mask
+from easews.errors import ConfigError
 from easews.plugins import Kinds, discover
 from easews.schema import Bound
 from easews.schema.parts import possible
@@ -144,3 +149,59 @@ def test_a_config_shows_its_objects_with_defaults_and_without_secrets() -> None:
     proxy = pipeline["filters"][1]
     assert (proxy["kind"], proxy["name"]) == ("WebSocketProxy", "proxy")
     assert proxy["pools"][0]["loadBalance"]["stickySession"]["secret"] == "***"
+
+
+def again(text: str, environ: dict[str, str]) -> list[str]:
+    """What is wrong with what the config `text` shows, but for what is masked in it."""
+    config = from_sources([Source("gw.yaml", text)], KINDS, environ)
+    shown = yaml.safe_dump_all(json.loads(config.shown), sort_keys=False)
+    try:
+        assert from_sources([Source("gw.yaml", shown)], KINDS, {}).shown == config.shown
+    except ConfigError as error:
+        return [str(it) for it in error.problems if MASKED not in it.wrong]
+    return []
+
+
+EXAMPLES = [path for path in sorted((ROOT / "examples").glob("*.yaml")) if path.stem != "demo"]
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_what_an_example_shows_is_a_config_again(path: Path) -> None:
+    assert not again(path.read_text(), {})
+
+
+PATH = {"pathPrefix": "/", "backend": "p", "clientMaxBodySize": -1}
+SERVER = {"kind": "HTTPServer", "name": "s", "port": 80, "trustedProxies": ["10.0.0.0/8"]}
+PROXY = {"kind": "WebSocketProxy", "name": "to", "pools": [{"servers": [{"url": "ws://a:1"}]}]}
+MOCK = {"kind": "Mock", "name": "m", "rules": [{"match": {"pathPrefix": "/"}, "code": 200}]}
+
+
+def config_with(kind: str, fields: Mapping[str, Any]) -> str:
+    """A config in which an object or a filter of this kind has these fields."""
+    server = {**SERVER, "rules": [{"paths": [PATH]}]}
+    pipeline = {"kind": "Pipeline", "name": "p", "filters": [MOCK]}
+    own = {"name": "own", **fields, "kind": kind}
+    if kind == "HTTPServer":
+        objects = [{**server, **fields}, pipeline]
+    elif kind in OBJECT_KINDS:
+        objects = [own] if kind == "Pipeline" else [server, pipeline, own]
+    else:
+        behind = [] if kind == "WebSocketProxy" else [PROXY]
+        objects = [server, {**pipeline, "filters": [own, *behind]}]
+    return yaml.safe_dump_all(objects, sort_keys=False)
+
+
+@pytest.mark.parametrize("kind", [*OBJECT_KINDS, *KINDS])
+def test_what_the_example_of_a_kind_shows_is_a_config_again(kind: str) -> None:
+    for example in kind_schema(kind, KINDS)["examples"]:
+        bare = {name: it for name, it in example.items() if name != "rules" or kind == "Mock"}
+        assert not again(config_with(kind, bare if kind == "HTTPServer" else example), {})
+
+
+@pytest.mark.parametrize("asks_clients", [False, True])
+def test_what_a_server_with_tls_shows_is_a_config_again(tmp_path: Path, asks_clients: bool) -> None:
+    authority = Authority(tmp_path)
+    fields = authority.fields("localhost")
+    if asks_clients:
+        fields |= {"caCertFile": str(authority.file), "tls": {"clientCertificate": "optional"}}
+    assert not again(config_with("HTTPServer", fields), {})

@@ -32,7 +32,7 @@ from .model import (
 )
 from .schemas import object_schema
 from .shown import shown
-from .tls import tls_spec
+from .tls import meant_fields, tls_spec
 
 Fields = Mapping[str, Any]
 
@@ -52,8 +52,13 @@ def build(checked: Iterable[Checked], kinds: Kinds) -> Config:
             _pipeline(given, it, kinds) for given, it in objects if given["kind"] == "Pipeline"
         ),
         gateway=_gateway(*gateways[0] if gateways else (complete(object_schema("Gateway"), {}),)),
-        shown=shown(objects, kinds),
+        shown=shown([(_meant(given), it) for given, it in objects], kinds),
     )
+
+
+def _meant(given: Fields) -> Fields:
+    """An object with its defaults as somebody could have written it."""
+    return meant_fields(given) if given["kind"] == "HTTPServer" else given
 
 
 def _gateway(given: Fields, document: Document | None = None) -> GatewaySpec:

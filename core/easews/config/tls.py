@@ -22,6 +22,8 @@ Fields = Mapping[str, Any]
 
 _CERTIFICATES = ("certs", "keys", "certBase64", "keyBase64", "certFile", "keyFile")
 _AUTHORITIES = ("caCertBase64", "caCertFile")
+#: Of `tls`, with an authority only.
+_OF_CLIENTS = ("clientCertificate", "clientCertificateHeaders")
 _FIELDS = (*_CERTIFICATES, "keyPassword", *_AUTHORITIES, "tls")
 #: What a client's certificate cannot be told in: without these a request would be another one.
 _TAKEN = frozenset({"connection", "content-length", "host", "transfer-encoding", "upgrade"})
@@ -51,6 +53,18 @@ def tls_spec(given: Fields, file: str) -> TlsSpec | None:
         max_handshakes=tls["maxHandshakes"],
         client_fields=tls["clientCertificateHeaders"],
     )
+
+
+def meant_fields(given: Fields) -> Fields:
+    """The completed fields of a server, without those that `check_tls` refuses where they mean
+    nothing: nobody has written these.
+    """
+    if not given["https"]:
+        return {name: it for name, it in given.items() if name not in _FIELDS}
+    if any(given.get(name) for name in _AUTHORITIES):
+        return given
+    tls = {name: it for name, it in given["tls"].items() if name not in _OF_CLIENTS}
+    return {**given, "tls": tls}
 
 
 def check_tls(server: Document) -> Iterator[Problem]:
@@ -169,7 +183,7 @@ def _check_clients(server: Document) -> Iterator[Problem]:
         return
     authorities = _authorities(fields, server.file)
     if authorities is None:
-        for name in ("clientCertificate", "clientCertificateHeaders"):
+        for name in _OF_CLIENTS:
             if name in _texts(fields, "tls"):
                 wrong = "clients are not asked for a certificate without its authority"
                 accepted = "name the authority's certificate in caCertFile"
