@@ -25,7 +25,9 @@ class Unreadable(Exception):
 
     def __init__(self, place: Place, wrong: str, accepted: str = "") -> None:
         super().__init__(wrong)
-        self.place, self.wrong, self.accepted = place, wrong, accepted
+        self.place: Place = place
+        self.wrong: str = wrong
+        self.accepted: str = accepted
 
 
 def fast_events(text: str) -> Iterator[Any] | None:

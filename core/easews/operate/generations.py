@@ -13,7 +13,7 @@ class Generations:
     """`served` is the newest, which new requests see."""
 
     def __init__(self, served: Generation) -> None:
-        self.served = served
+        self.served: Generation = served
         self._older: list[Generation] = []
 
     @property
