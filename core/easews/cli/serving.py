@@ -18,10 +18,10 @@ from ..config.model import AdminSpec
 from ..errors import ConfigError, EasewsError
 from ..operate.apart import read_apart
 from ..operate.cores import usable_cores
+from ..operate.eventloop import BACKENDS
 from ..operate.handover.inplace import InPlace
 from ..operate.handover.taking import Taker
 from ..operate.handover.upgrading import Upgrader
-from ..operate.process import BACKENDS
 from ..operate.process import Companion as GatewayCompanion
 from ..operate.process import run as serve_alone
 from ..operate.reloading import Reloader, Served

@@ -26,7 +26,7 @@ poolfigures  the same of pools and their servers
 hooktotals   the same of message hooks, through reloads
 tracing      its requests and sessions as spans, where that is asked for
 renewal      certificates whose files have changed
-announcing   who listens where, told at the start
+announcing   who listens where, and how filters were built: told at the start
 descriptors  the limit of open files
 supervision  which worker processes are to be started, and when   (pure)
 lifesigns    signs of life of a worker, and its end when it gives none
@@ -44,5 +44,7 @@ calls        what one process asks another, and the answers
 cores        how many cores there are
 systemd      what systemd and a service tell each other    (pure)
 notifying    reports to systemd, and the sockets that it has passed
-process      limits, signals, exit status
+signalling   what signals ask of a process that serves
+eventloop    the event loop of each process, and the exit status that comes of it
+process      one that serves by itself: limits, the log, and an end whatever happens
 """

@@ -12,6 +12,7 @@ import anyio
 
 from ..errors import ListenError
 from ..server.passed import Passed
+from .reloading import Reloader, Served
 from .systemd import FIRST_DESCRIPTOR, SystemdEnvironment, message
 
 log: logging.Logger = logging.getLogger("easews")
@@ -125,3 +126,15 @@ def _listens(number: int) -> bool:
             sock.family == socket.AF_UNIX and isinstance(sock.getsockname(), str)
         )
         return stream and bool(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+
+
+def status_text(served: Served) -> str:
+    """What systemd shows."""
+    return f"generation {served.generation}, {len(served.sessions)} open sessions"
+
+
+def report_ready(served: Served, reloader: Reloader, notifier: Notifier) -> None:
+    """Report that all listeners serve, and later each reload."""
+    notifier.ready(status_text(served))
+    reloader.on_begin.append(notifier.reloading)
+    reloader.on_end.append(lambda: notifier.ready(status_text(served)))

@@ -16,25 +16,18 @@ from ..config.model import Config
 from ..errors import EasewsError
 from ..observe.logs import writing_logs
 from ..server.sharing import ABSENT
+from .announcing import log_builds
 from .binding import bind_all
+from .eventloop import FAILED, run_loop
 from .handover.fromworkers import WorkersOffering
 from .handover.taking import Taker
 from .handover.toworkers import WorkersTaker
 from .handover.upgrading import Upgrader
 from .holding import let_through
-from .notifying import Notifier, passed_sockets, warn_of_unused
+from .notifying import Notifier, passed_sockets, report_ready, status_text, warn_of_unused
 from .offer import Offer
-from .process import (
-    FAILED,
-    SIGNALS,
-    ignore_from_now_on,
-    log_builds,
-    report_ready,
-    run_loop,
-    status_text,
-    until_told,
-)
 from .reloading import Reloader
+from .signalling import SIGNALS, ignore_from_now_on, until_told
 from .systemd import take
 from .worker import WorkerArguments, counts_in
 from .workers import Workers

@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-import gc
-import logging
 import os
 import signal
 import sys
-import threading
-from collections.abc import (
-    Awaitable,
-    Callable,
-    Coroutine,
-    Iterator,
-    Mapping,
-    Sequence,
-)
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
 
@@ -24,40 +14,25 @@ import anyio
 from ..config.model import Config
 from ..errors import EasewsError
 from ..net.contexts import pass_over_garbled_names
-from ..observe.logs import end_process, writing_logs
-from ..plugins import build_notes
-from .announcing import announce, where
+from ..observe.logs import writing_logs
+from .announcing import announce, announcement, log_builds
 from .binding import bind_all
 from .descriptors import raise_limit
+from .eventloop import CUT, ENDED, FAILED, collect_garbage_less_often, run_loop
 from .gateway import Gateway
-from .handover.giving import Whole
 from .handover.inplace import BECOMES_NEW
 from .handover.offering import Offering
-from .handover.starting import Successor
 from .handover.taking import Taker
 from .handover.told import Told
-from .handover.upgrading import Upgradable, Upgrader
-from .notifying import Notifier, passed_sockets, warn_of_unused
-from .reloading import Reloader, Served
-from .renewal import told, warn_of_old
+from .handover.upgrading import Upgrader
+from .notifying import Notifier, passed_sockets, report_ready, status_text, warn_of_unused
+from .reloading import Reloader
+from .renewal import warn_of_old
+from .signalling import SIGNALS, ignore_from_now_on, until_told
 from .stopping import Signals, Stopped, end_anyway, stop
 from .systemd import take
 from .taskgroups import open_task_group
 from .tracing import tracing
-
-log: logging.Logger = logging.getLogger("easews")
-
-#: What `run` can run on: the arguments that `anyio.run` gets.
-BACKENDS: Mapping[str, dict[str, Any]] = {
-    "asyncio": {"backend": "asyncio", "backend_options": {"use_uvloop": False}},
-    "uvloop": {"backend": "asyncio", "backend_options": {"use_uvloop": True}},
-    "trio": {"backend": "trio"},
-}
-
-#: Exit statuses. 2 is a wrong command line's.
-ENDED, FAILED, CUT = 0, 1, 3
-#: Those that a process listens for.
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2)
 
 #: What goes on beside a gateway until it has stopped. It handles its own errors.
 Companion = Callable[[Gateway], Coroutine[Any, Any, None]]
@@ -104,54 +79,6 @@ def run(
         upgrader.in_place.become_new(notifier.environment)
         return FAILED
     return status
-
-
-def run_loop(
-    main: Callable[..., Coroutine[Any, Any, int]], *args: Any, backend: str, raises: bool = False
-) -> int:
-    """Run `main`, which returns the exit status of this process, and report what it raises; with
-    `raises` an EasewsError is for the caller.
-    """
-    try:
-        status = anyio.run(main, *args, **BACKENDS[backend])
-        if status != BECOMES_NEW:
-            _leave_threads_behind(status)
-    except EasewsError as error:
-        if raises:
-            raise
-        print(f"easews: {error}", file=sys.stderr)
-        return FAILED
-    except KeyboardInterrupt:
-        return ENDED  # before or after the time in which we listen for it
-    except Exception:
-        log.critical("easews has to stop", exc_info=True)
-        return FAILED
-    return status
-
-
-def log_builds(config: Config) -> None:
-    """Log how the filters of a config were built, as far as there is something to say."""
-    for note in build_notes(entry.kind for spec in config.pipelines for entry in spec.filters):
-        log.info("%s", note)
-
-
-def _leave_threads_behind(status: int) -> None:
-    """A look-up of a name cannot be cancelled, and Python would wait for its thread."""
-    others = [thread for thread in threading.enumerate() if not thread.daemon]
-    if others != [threading.main_thread()]:
-        end_process(status)
-
-
-def collect_garbage_less_often() -> None:
-    """What is loaded by now stays, and an open session is hardly ever garbage; looking through
-    them all for every few hundred new objects would take a sixth of the time of a handshake.
-
-    A new config has some 100,000 objects. The middle generation is looked through early, so that
-    it never has all of them: that would hold the event loop for tens of milliseconds.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(5_000, 1, 4_000)
 
 
 async def _run(
@@ -207,12 +134,6 @@ async def _follow(follows: Taker, upgrader: Upgrader, notifier: Notifier, gatewa
     await upgrader.in_place.helpers.reap()
 
 
-def ignore_from_now_on(*late: signal.Signals) -> None:
-    """What was to end has ended: its status is to be told, whatever comes now."""
-    for number in late:
-        signal.signal(number, signal.SIG_IGN)
-
-
 async def serve(
     gateway: Gateway,
     signals: Signals,
@@ -246,55 +167,3 @@ async def serve(
     assert stopped is not None
     stopped.tell()
     return CUT if any(stopped.cut) else ENDED
-
-
-def status_text(served: Served) -> str:
-    """What systemd shows."""
-    return f"generation {served.generation}, {len(served.sessions)} open sessions"
-
-
-def report_ready(served: Served, reloader: Reloader, notifier: Notifier) -> None:
-    """Report that all listeners serve, and later each reload."""
-    notifier.ready(status_text(served))
-    reloader.on_begin.append(notifier.reloading)
-    reloader.on_end.append(lambda: notifier.ready(status_text(served)))
-
-
-async def until_told(
-    served: Upgradable,
-    reloader: Reloader,
-    upgrader: Upgrader,
-    side_of: Callable[[], Whole],
-    signals: Signals,
-) -> None:
-    """Reload and upgrade when it is told to; return when it is told to stop, or when a new process
-    has taken over what `side_of` returns.
-    """
-
-    def leave_reloads_to(successor: Successor) -> None:
-        reloader.leave_to(partial(successor.send_signal, signal.SIGHUP))
-
-    upgrader.on_handed_over.append(leave_reloads_to)
-    asked = {signal.SIGHUP: reloader.ask, signal.SIGUSR2: upgrader.ask}
-    async with anyio.create_task_group() as tasks:
-
-        async def upgrade() -> None:
-            await upgrader.run(served, side_of)
-            tasks.cancel_scope.cancel()
-
-        tasks.start_soon(reloader.run, served)
-        tasks.start_soon(upgrade)
-        while (told := await anext(signals)) in asked:
-            asked[told](told.name)
-        tasks.cancel_scope.cancel()
-
-
-def announcement(gateway: Gateway) -> Iterator[str]:
-    """The lines that say where it listens, and which certificates it has."""
-    for name, listener in gateway.listeners.items():
-        tls = gateway.tls.get(name)
-        scheme = "https" if tls else "http"
-        for address in listener.addresses:
-            yield f"{name} listens on {where(scheme, *address)}"
-        for pair in tls.pairs if tls else ():
-            yield told(name, pair)

@@ -34,24 +34,20 @@ from ..plugins import Kinds, discover
 from ..server import Share
 from ..upstream.balance.sticky import use_secret
 from ..upstream.drained import keep_drained
+from .announcing import announcement
 from .apart import ReadingFailed
 from .binding import close_all
 from .calls import Answerer, Handler
 from .controlling import GatewayControl
 from .descriptors import raise_limit
 from .dividing import divided
+from .eventloop import FAILED, collect_garbage_less_often, run_loop
 from .gateway import Gateway
 from .handover.inworker import Moves
 from .offer import Layout, received
-from .process import (
-    FAILED,
-    announcement,
-    collect_garbage_less_often,
-    ignore_from_now_on,
-    run_loop,
-    serve,
-)
+from .process import serve
 from .reloading import Reloader
+from .signalling import ignore_from_now_on
 
 if TYPE_CHECKING:
     from .metrics import Metrics

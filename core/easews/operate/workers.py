@@ -29,10 +29,10 @@ from .binding import Sockets, bind_all, close_all
 from .calls import Gone
 from .control import State, Status, WorkerState
 from .ending import ANSWER_PATIENCE, Ending
+from .eventloop import FAILED
 from .lifesigns import end_when_it_hangs
 from .merging import merged_older
 from .offer import Offer
-from .process import FAILED
 from .reload import Plan, plan
 from .rolling import PATIENCE, give_or_kill, roll
 from .stopping import Signals
