@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable
+from contextlib import aclosing
 
 import pytest
 
@@ -95,17 +96,18 @@ async def pieces_of(body: AsyncIterable[bytes]) -> list[bytes]:
     return [piece async for piece in body]
 
 
-async def _pieces(*sizes: int) -> AsyncIterator[bytes]:
+async def _pieces(*sizes: int) -> AsyncGenerator[bytes, None]:
     for size in sizes:
         yield bytes(size)
 
 
 async def test_a_body_within_its_limit_passes_whole_and_another_breaks_off() -> None:
     assert await pieces_of(within(_pieces(3, 2), 5)) == [bytes(3), bytes(2)]
-    over = within(_pieces(3, 3), 5)
-    assert await anext(over) == bytes(3)
-    with pytest.raises(BadAnswer, match="over 5 bytes"):
-        await anext(over)
+    async with aclosing(_pieces(3, 3)) as pieces:
+        over = within(pieces, 5)
+        assert await anext(over) == bytes(3)
+        with pytest.raises(BadAnswer, match="over 5 bytes"):
+            await anext(over)
 
 
 async def test_an_answer_without_a_body_has_no_pieces() -> None:

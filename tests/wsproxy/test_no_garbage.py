@@ -293,6 +293,7 @@ def no_garbage(*kinds: type) -> Iterator[None]:
     """The block leaves nothing of ours, or of these kinds, for the collector, which rests."""
     collect_before()
     gc.disable()
+    gc.freeze()  # what was there before: to look at all of pytest again takes most of the time
     try:
         yield
         gc.set_debug(gc.DEBUG_SAVEALL)
@@ -302,6 +303,7 @@ def no_garbage(*kinds: type) -> Iterator[None]:
     finally:
         gc.set_debug(0)
         gc.garbage.clear()
+        gc.unfreeze()
         gc.enable()
     assert not ours, "\n".join(ours)
 
