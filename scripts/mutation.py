@@ -111,7 +111,18 @@ RULES = {
         )
         for module in ("messages/deflate", "messages/reading", "messages/writing", "relay/masking")
     },
-    "plugins/wsproxy/easews_wsproxy/relay/packing.py": ("tests/wsproxy/test_packing.py",),
+    "plugins/wsproxy/easews_wsproxy/relay/packing.py": tuple(
+        f"tests/wsproxy/test_packing.py::test_{name}"  # not the one that takes a minute
+        for name in (
+            "whatever_a_session_is_like_it_is_the_same_again",
+            "a_packed_session_touches_nothing_and_goes_on_when_it_is_resumed",
+            "one_that_has_moved_is_not_over_and_leaves_nothing_behind",
+            "one_that_is_closing_ends_in_the_process_that_it_has_moved_to",
+            "a_session_that_filters_have_notes_of_stays",
+            "a_session_that_filters_follow_stays",
+            "a_session_with_tls_stays",
+        )
+    ),
     "plugins/wsproxy/easews_wsproxy/relay/rates.py": ("tests/wsproxy/test_rates.py",),
     "plugins/wsproxy/easews_wsproxy/relay/timers.py": ("tests/wsproxy/test_timers.py",),
 }
@@ -161,7 +172,7 @@ def make_copy(files: Iterable[str]) -> None:
             "source_paths": ["src"],
             "only_mutate": [*map(in_copy, files)],
             "do_not_mutate_patterns": [_TEXT],
-            "pytest_add_cli_args": ["-k", "not trio"],
+            "pytest_add_cli_args": ["-k", "not trio", "--hypothesis-profile=unshrunk"],
             "pytest_add_cli_args_test_selection": tests,
             "timeout_multiplier": 5.0,
             "use_git_change_detection": False,

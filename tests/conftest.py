@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 from tests.e2e.cable import Cable, can_be_laid, can_be_slow
 from tests.e2e.image import can_build
 from tests.e2e.peers import find_program
@@ -30,6 +30,8 @@ from tests.e2e.peers import find_program
 # A shared machine may stall anywhere: a slow example is no failure.
 settings.register_profile("easews", deadline=None)
 settings.register_profile("few", deadline=None, max_examples=10)  # for --hypothesis-profile
+# For scripts/mutants: that a test fails is enough, with whichever example.
+settings.register_profile("unshrunk", deadline=None, phases=(Phase.explicit, Phase.generate))
 settings.load_profile("easews")
 
 BACKENDS = [

@@ -324,6 +324,23 @@ def test_one_that_has_moved_is_not_over_and_leaves_nothing_behind(
         assert by_hand.relay._held_bytes.count == 0
 
 
+def test_one_that_is_closing_ends_in_the_process_that_it_has_moved_to(
+    loop_type: Any, run_by_hand: Any
+) -> None:
+    with run_by_hand(loop_type, Limits(close=8.0)) as by_hand:
+        by_hand.session.close(1001, "stopping")
+        by_hand.move()
+        assert by_hand.session.closing
+        by_hand.settle()
+        for far in (by_hand.client, by_hand.backend):  # they do not answer
+            assert far.received
+            assert not far.at_end
+        by_hand.pass_time(9.0)
+        by_hand.settle()
+        assert (by_hand.client.at_end, by_hand.backend.at_end) == (True, True)
+        assert [(ending.code, ending.cause) for ending in by_hand.endings] == [(1001, "stopping")]
+
+
 def test_a_session_that_is_cut_on_its_way_closes_its_sockets(
     loop_type: Any, run_by_hand: Any
 ) -> None:
