@@ -31,7 +31,8 @@ descriptors  the limit of open files
 supervision  which worker processes are to be started, and when   (pure)
 lifesigns    signs of life of a worker, and its end when it gives none
 parent       the process that starts workers: sockets, signals, exit status
-workers      several processes that serve one config: started, told what to do, started again
+processes    the processes of several workers: started, started again, waited for
+workers      several workers that serve one config, and another one after it
 rolling      a new config on its way from worker to worker
 ending       their end: told to stop, and ended if they do not
 workerprocess  one of them, as the process has it that started it
