@@ -88,6 +88,18 @@ def test_services_that_hand_sessions_over_are_known_by_name_and_version() -> Non
     assert plain.versions({name: moves}) == {"easews": plain.VERSION, name: 3}
 
 
+def test_the_new_process_gets_the_secret_and_hears_whether_several_hand_over() -> None:
+    message = json.loads(json.dumps(protocol.listeners([], ["a"], secret=b"\0\xff", several=True)))
+    assert bytes.fromhex(message["secret"]) == b"\0\xff"
+    assert message["several"]
+    assert message["drained"] == ["a"]
+
+
+def test_parents_tell_of_workers_and_pass_channels_on() -> None:
+    assert expect(protocol.started(7), Kind.STARTED, Kind.READY)["pid"] == 7
+    assert expect(protocol.sessions(), Kind.SESSIONS, Kind.DONE)["is"] == Kind.SESSIONS
+
+
 def test_what_is_out_of_turn_is_a_fault() -> None:
     with pytest.raises(HandoverFault, match="ready should come, and not done"):
         expect(protocol.done(0), Kind.READY)

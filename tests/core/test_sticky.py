@@ -14,7 +14,7 @@ from easews import Address, Headers, Request
 from easews.schema import complete, errors
 from easews.upstream import Pool, Server
 from easews.upstream.balance import sticky as module
-from easews.upstream.balance.sticky import sticky_faults, use_secret
+from easews.upstream.balance.sticky import our_secret, sticky_faults, use_secret
 
 SCHEMA = {"$ref": "urn:easews:common#/$defs/stickySession"}
 SECRET = "correct horse battery"
@@ -73,6 +73,7 @@ def test_processes_that_share_a_secret_know_each_others_cookies(
 
     def cookie_of(secret: bytes) -> str:
         use_secret(secret)
+        assert our_secret() == secret  # which is what others are given
         return pair(*answer(pool_of("a", spec()), sending()))
 
     ours = cookie_of(b"ours")

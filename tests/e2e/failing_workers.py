@@ -16,10 +16,10 @@ from typing import Any
 
 from easews.cli.app import main
 from easews.net.channel import Channel
-from easews.operate import worker
+from easews.operate import supervision, worker
 from easews.operate.handover import link, offering
 
-_SIDE = "EASEWS_FAILING_SIDE"
+_HANGS = "EASEWS_HANGS"
 _WORKER = """
 import sys
 sys.path[:] = {{path!r}}
@@ -32,8 +32,10 @@ main()
 
 def fail(role: str, name: str) -> None:
     """Have this process fail if it is meant."""
-    link.START_PATIENCE, link.READY_PATIENCE, offering.BATCH_PATIENCE = 10.0, 2.0, 1.0
     file, steps = Path(name), 0
+    if os.environ.get(_HANGS):  # else nobody has to be given up
+        link.START_PATIENCE, link.READY_PATIENCE, offering.BATCH_PATIENCE = 15.0, 4.0, 2.0
+        supervision.SIGN_EVERY, supervision.MOST_SILENT = 1.0, 4.0
 
     def step() -> None:
         nonlocal steps
@@ -69,7 +71,10 @@ def fail(role: str, name: str) -> None:
 
 if __name__ == "__main__":
     file = sys.argv.pop(1)
+    if Path(file).exists() and "STOP" in Path(file).read_text():
+        os.environ[_HANGS] = "1"
     side = "new" if "EASEWS_HANDOVER" in os.environ else "old"
     worker._CODE = _WORKER.format(side=side, file=file)
+    print(f"the {side} parent begins, its process is {os.getpid()}", file=sys.stderr, flush=True)
     fail(f"{side}-parent", file)
     main()

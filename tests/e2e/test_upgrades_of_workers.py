@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -297,7 +298,7 @@ def test_what_has_not_moved_to_new_processes_goes_on_in_the_old_ones(
 ) -> None:
     with failing(f"{who} {step} {how}", own_backend, tmp_path) as (upgraded, survived):
         told = upgraded.gateway.log.wait_for("ERROR not upgraded, this process goes on")
-        wait_until_only(upgraded.gateway, 2)
+        wait_until_only(upgraded.gateway, 3)
     lost = re.search(r"(\d+) sessions had moved, and are lost with it", told)
     assert survived.count(True) == COUNT - (int(lost[1]) if lost else 0)
     log = upgraded.gateway.log.all()
@@ -306,7 +307,7 @@ def test_what_has_not_moved_to_new_processes_goes_on_in_the_old_ones(
 
 #: An old worker: `started` and `ready` come; twice a batch is sent and `taken` comes; `done`.
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["KILL"])
+@pytest.mark.parametrize("how", ["KILL", "STOP"])
 @pytest.mark.parametrize("step", [2, 4, 6, 8])
 def test_an_old_worker_that_ends_loses_nothing_but_its_own_sessions(
     own_backend: LibraryBackend, tmp_path: Path, step: int, how: str
@@ -317,3 +318,15 @@ def test_an_old_worker_that_ends_loses_nothing_but_its_own_sessions(
         upgraded.gateway.wait()
         wait_until_only(upgraded.gateway, 3)
     assert survived.count(True) >= COUNT / 2 - 2
+
+
+#: The old parent: a channel is sent for the first of its workers; `done` is sent.
+@pytest.mark.slow
+@pytest.mark.parametrize(("step", "moved"), [(7, 0), (11, COUNT)])
+def test_what_has_moved_goes_on_when_the_old_parent_is_killed(
+    own_backend: LibraryBackend, tmp_path: Path, step: int, moved: int
+) -> None:
+    with failing(f"old-parent {step} KILL", own_backend, tmp_path) as (upgraded, survived):
+        assert upgraded.gateway.wait() == -signal.SIGKILL
+        wait_until_only(upgraded.gateway, 3)
+    assert survived.count(True) == moved
