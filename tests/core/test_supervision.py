@@ -40,6 +40,21 @@ def test_the_first_is_started_alone_and_the_others_once_it_is_ready() -> None:
     assert numbers(supervision, 11.0) == [2, 3]
 
 
+def test_all_has_settled_once_each_is_ready_or_has_failed() -> None:
+    supervision = Supervision(2, 0.0)
+    supervision.started(1, 0.0)
+    settled = [supervision.has_settled]
+    supervision.ready(1, 1.0)
+    supervision.started(2, 1.0)
+    settled.append(supervision.has_settled)
+    supervision.ended(2, 2.0)
+    settled.append(supervision.has_settled)
+    supervision.started(2, 3.0)
+    supervision.ready(2, 4.0)
+    settled.append(supervision.has_settled)
+    assert settled == [False, False, True, True]
+
+
 def test_one_that_has_died_is_back_at_once_and_then_later_and_later() -> None:
     supervision = start_all(2)
     pauses = []
