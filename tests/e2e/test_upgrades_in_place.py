@@ -8,144 +8,22 @@ import os
 import signal
 import socket
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
 import yaml
 from tests.certificates import Authority
-from tests.conftest import AS_PROCESS_1, need
-from tests.e2e.gateway import LOOPBACK, PATIENCE, Gateway, Route, config, free_port, proxied
+from tests.e2e.gateway import LOOPBACK, PATIENCE, Route, config, free_port, proxied
+from tests.e2e.kept import Kept, children, kept, unpinged, upgraded_under_load, wait_until
 from tests.e2e.library import LibraryBackend, connect
 from tests.e2e.notified import notify_socket
-from tests.e2e.streams_of_frames import Sessions
+from tests.e2e.upgraded import echoes
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import ClientConnection
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="children are read in /proc")
-
-PROGRAM = Path(__file__).with_name("new_program.py")
-PYTHON = (sys.executable, "-W", "always::ResourceWarning")
-
-
-class Kept:
-    """A gateway that is upgraded in place. `pid` is its pid here; it sees itself as `own_pid`."""
-
-    def __init__(self, folder: Path, *options: str, is_first: bool) -> None:
-        self.folder = folder
-        self.version = 1
-        self.helpers: set[int] = set()
-        self._write_version()
-        prefix = AS_PROCESS_1 if is_first else ()
-        easews = (*prefix, *PYTHON, str(PROGRAM), str(folder))
-        self.gateway = Gateway(folder / "config.yaml", *options, easews=easews)
-        self.gateway.wait_until_it_listens()
-        self.pid = self.gateway.process.pid
-        if is_first:
-            (self.pid,) = children(self.pid)
-        self.own_pid = 1 if is_first else self.pid
-
-    def ask(self) -> None:
-        """Install another version, and ask for it."""
-        self.version += 1
-        self._write_version()
-        self.tell(signal.SIGUSR2)
-
-    def upgrade(self) -> str:
-        """Do it, and return what the log says of the way back."""
-        self.ask()
-        return self.wait_until_it_is_back()
-
-    def wait_until_it_is_back(self) -> str:
-        log, texts = self.gateway.log, ("INFO handed over", f" pid={self.own_pid} ")
-        log.wait_for(f"new process {self.own_pid}: version {self.version}")
-        wait_until(lambda: len(log.having(*texts)) == self.version - 1)
-        return log.having(*texts)[-1]
-
-    def tell(self, number: signal.Signals) -> None:
-        os.kill(self.pid, number)
-
-    def helper(self) -> int:
-        """The pid, here, of the helper that serves, or drains."""
-        wait_until(lambda: len(children(self.pid)) == 1)
-        self.helpers |= {*children(self.pid)}
-        return children(self.pid)[0]
-
-    @contextmanager
-    def held(self, role: str, place: str) -> Iterator[None]:
-        """Whoever has this role waits in this place until the block ends."""
-        file = self.folder / f"{role} {place}"
-        file.touch()
-        try:
-            self.ask()
-            self.gateway.log.wait_for(f"{role} process", f"waits at {place}")
-            yield
-        finally:
-            file.unlink()
-
-    def write(self, text: str) -> None:
-        (self.folder / "config.yaml").write_text(text)
-
-    def _write_version(self) -> None:
-        (self.folder / "version").write_text(str(self.version))
-
-
-def children(pid: int) -> list[int]:
-    """Also those that have ended, if nobody has waited for them."""
-    found: list[int] = []
-    for thread in Path(f"/proc/{pid}/task").glob("*"):
-        with suppress(OSError):  # it has ended
-            found += map(int, (thread / "children").read_text().split())
-    return found
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    until = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < until
-        time.sleep(0.01)
-
-
-@contextmanager
-def kept(
-    text: str, folder: Path, *options: str, is_first: bool = False, ends: int = 0
-) -> Iterator[Kept]:
-    """One that has to stop with the status `ends` at SIGTERM, and all others with it; it may have
-    stopped by then.
-    """
-    if is_first:
-        need("process namespaces")
-    (folder / "config.yaml").write_text(text)
-    options = options if is_first else (*options, "--keep-pid")
-    kept = None
-    try:
-        kept = Kept(folder, *options, is_first=is_first)
-        yield kept
-        with suppress(ProcessLookupError):
-            kept.tell(signal.SIGTERM)
-        status = kept.gateway.wait()
-        log = kept.gateway.log.all()  # until the last process has closed it
-        assert status == ends, log
-        assert "Traceback" not in log, log
-        assert "ResourceWarning" not in log, log
-    finally:
-        if kept is not None:
-            for pid in {*children(kept.pid), *kept.helpers, kept.pid}:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            kept.gateway.close()
-
-
-def echoes(ws: ClientConnection, text: str = "hello") -> bool:
-    try:
-        ws.send(text)
-        return ws.recv(5) == text
-    except (ConnectionClosed, TimeoutError):
-        return False
-
 
 FILTERS = """
 import anyio
@@ -208,34 +86,9 @@ def test_process_1_is_upgraded_again_and_again_and_no_client_notices(
     loop: str, tmp_path: Path
 ) -> None:
     behind = free_port()
-
-    async def upgrade(it: Kept, sessions: Sessions) -> None:
-        port = it.gateway.port
-        await sessions.open(port, SESSIONS)
-        newcomers = [asyncio.create_task(sessions.come_and_go(port)) for _ in range(2)]
-        for _ in range(UPGRADES if loop == "asyncio" else 3):
-            line = await asyncio.to_thread(it.upgrade)
-            assert int(line.partition("moved=")[2].split()[0]) >= SESSIONS, line
-            assert not sessions.faults
-            assert not any(newcomer.done() for newcomer in newcomers)
-        sessions.stopping = True
-        await asyncio.gather(*newcomers)
-        await sessions.stop()
-
-    async def test(it: Kept) -> None:
-        sessions = Sessions()
-        server = await sessions.serve(behind)
-        try:
-            await upgrade(it, sessions)
-        finally:
-            sessions.stopping = True
-            await sessions.close()
-            server.close()
-        assert not sessions.faults
-
-    route = proxied("/", f"ws://{LOOPBACK}:{behind}", keepAlive={"interval": "0s"})
-    with kept(config(free_port(), route), tmp_path, "--backend", loop, is_first=True) as it:
-        asyncio.run(test(it))
+    text, upgrades = config(free_port(), unpinged(behind)), UPGRADES if loop == "asyncio" else 3
+    with kept(text, tmp_path, "--backend", loop, is_first=True) as it:
+        asyncio.run(upgraded_under_load(it, behind, SESSIONS, upgrades))
         wait_until(lambda: not children(it.pid))  # helpers that have ended are no zombies
 
 
