@@ -104,7 +104,9 @@ def _serve(options: RunOptions, source: Source, in_place: InPlace, follows: Take
     spec = _admin_spec(config, options.admin)
     interface = None if spec is None else _interface(spec, follows)
     upgrader = Upgrader(in_place)
-    is_one = options.watch_plugins or in_place.is_under_way  # which several workers cannot be
+    # One process asks its helper back over the channel by which sessions come.
+    helps_one = in_place.is_helper and (follows is None or not follows.several)
+    is_one = options.watch_plugins or helps_one
     count = 1 if is_one else _count(options.workers or config.gateway.workers)
     if count == 1:
         return _serve_in_one_process(config, options, source, interface, upgrader, follows)

@@ -6,7 +6,7 @@ A signal that comes while it is held back is there as soon as it is let through.
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 #: Those that a start holds back: `easews_command` does, before it imports anything else.
@@ -25,6 +25,6 @@ def holding(*numbers: signal.Signals) -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def let_through() -> None:
-    """Have what a start holds back come. Call it once somebody listens."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
+def let_through(numbers: Iterable[signal.Signals] = HELD) -> None:
+    """Have what a start, or the program before, holds back come. Call it once somebody listens."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)

@@ -21,13 +21,13 @@ from .binding import bind_all
 from .eventloop import FAILED, run_loop
 from .handover.fromworkers import WorkersOffering
 from .handover.taking import Taker
+from .handover.told import Told
 from .handover.toworkers import WorkersTaker
 from .handover.upgrading import Upgrader
-from .holding import let_through
 from .notifying import Notifier, passed_sockets, report_ready, status_text, warn_of_unused
 from .offer import Offer
 from .reloading import Reloader
-from .signalling import SIGNALS, ignore_from_now_on, until_told
+from .signalling import after_loop, follow, heeding, told_to_stop, until_told
 from .systemd import take
 from .worker import WorkerArguments, counts_in
 from .workers import Workers
@@ -75,7 +75,8 @@ def run_workers(
         make = partial(Workers, offer, arguments_for, counts, passed)
         upgrader.notifier = notifier = Notifier(systemd)
         args = make, reloader, upgrader, follows, companions, notifier
-        return run_loop(_run, *args, backend=backend, raises=follows is not None)
+        status = run_loop(_run, *args, backend=backend, raises=follows is not None)
+    return after_loop(status, upgrader)
 
 
 def _shared_file(count: int) -> int:
@@ -96,14 +97,10 @@ async def _run(
 ) -> int:
     workers = make()
 
-    def in_charge() -> None:
-        notifier.ready(status_text(workers))
-
-    with anyio.open_signal_receiver(*SIGNALS) as signals:
-        let_through()
+    async def run(signals: Told) -> int:
         async with anyio.create_task_group() as beside:
             if follows is not None:
-                beside.start_soon(WorkersTaker(follows, workers).run, in_charge)
+                beside.start_soon(_follow, follows, upgrader, notifier, workers)
             beside.start_soon(workers.supervise)
             beside.start_soon(_report, workers, reloader, notifier)
             for companion in companions:
@@ -111,14 +108,24 @@ async def _run(
             with workers.until_failed:
                 side_of = partial(WorkersOffering, workers)
                 await until_told(workers, reloader, upgrader, side_of, signals)
-            notifier.stopping()
+            # Helpers go on if this program cannot serve.
+            await told_to_stop(upgrader, follows if workers.failure is None else None)
             await workers.stop(signals)
             beside.cancel_scope.cancel()
-    ignore_from_now_on(*SIGNALS)
-    if workers.failure is not None:
-        raise workers.failure
-    log.info("all workers have stopped")
-    return workers.status
+        if workers.failure is not None:
+            raise workers.failure
+        log.info("all workers have stopped")
+        return workers.status
+
+    return await heeding(run, upgrader, follows)
+
+
+async def _follow(follows: Taker, upgrader: Upgrader, notifier: Notifier, workers: Workers) -> None:
+    def in_charge() -> None:
+        notifier.ready(status_text(workers))
+
+    take = partial(WorkersTaker(follows, workers).run, in_charge)
+    await follow(follows, upgrader, take, lambda: workers.state == "ready")
 
 
 async def _report(workers: Workers, reloader: Reloader, notifier: Notifier) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
@@ -20,7 +19,6 @@ from .binding import bind_all
 from .descriptors import raise_limit
 from .eventloop import CUT, ENDED, FAILED, collect_garbage_less_often, run_loop
 from .gateway import Gateway
-from .handover.inplace import BECOMES_NEW
 from .handover.offering import Offering
 from .handover.taking import Taker
 from .handover.told import Told
@@ -28,7 +26,7 @@ from .handover.upgrading import Upgrader
 from .notifying import Notifier, passed_sockets, report_ready, status_text, warn_of_unused
 from .reloading import Reloader
 from .renewal import warn_of_old
-from .signalling import SIGNALS, ignore_from_now_on, until_told
+from .signalling import after_loop, follow, heeding, told_to_stop, until_told
 from .stopping import Signals, Stopped, end_anyway, stop
 from .systemd import take
 from .taskgroups import open_task_group
@@ -75,10 +73,7 @@ def run(
         upgrader.notifier = notifier = Notifier(systemd)
         args = gateway, reloader, upgrader, follows, companions, notifier
         status = run_loop(_run, *args, backend=backend, raises=follows is not None)
-    if status == BECOMES_NEW:
-        upgrader.in_place.become_new(notifier.environment)
-        return FAILED
-    return status
+    return after_loop(status, upgrader)
 
 
 async def _run(
@@ -89,11 +84,7 @@ async def _run(
     companions: Sequence[Companion],
     notifier: Notifier,
 ) -> int:
-    in_place = upgrader.in_place
-    with anyio.open_signal_receiver(*SIGNALS) as received:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # those that came before are wanted now
-        signals = Told(received, in_place, follows)
-
+    async def run(signals: Told) -> int:
         async def until_told_to_stop() -> None:
             for line in announcement(gateway):
                 announce(line)
@@ -101,11 +92,7 @@ async def _run(
                 warn_of_old(tls)
             report_ready(gateway, reloader, notifier)
             await until_told(gateway, reloader, upgrader, partial(Offering, gateway), signals)
-            if not in_place.helped:
-                notifier.stopping()
-            if follows is not None and not follows.has_all:
-                in_place.stop_helpers()
-                await follows.give_up()
+            await told_to_stop(upgrader, follows)
 
         async def beat(_: Gateway) -> None:
             await notifier.beat(partial(status_text, gateway))
@@ -114,24 +101,14 @@ async def _run(
         if follows is not None:
             beside.append(partial(_follow, follows, upgrader, notifier))
         rest, last = upgrader.tell_of_the_rest, partial(upgrader.finish_anyway, signals)
-        status = await serve(gateway, signals, until_told_to_stop, beside, rest, last)
-        if follows is not None and status == CUT:
-            in_place.stop_helpers()
-        status = await upgrader.finish(status, signals)
-    if status == BECOMES_NEW:
-        in_place.keep_signals()
-    else:
-        ignore_from_now_on(*SIGNALS)
-    return status
+        return await serve(gateway, signals, until_told_to_stop, beside, rest, last)
+
+    return await heeding(run, upgrader, follows)
 
 
 async def _follow(follows: Taker, upgrader: Upgrader, notifier: Notifier, gateway: Gateway) -> None:
-    """Take over from the process before, and wait for its end."""
-    follows.on_back = upgrader.hand_back
-    await follows.run(gateway, notifier.ready)
-    if gateway.ready:
-        upgrader.in_place.other_has_ended()
-    await upgrader.in_place.helpers.reap()
+    take = partial(follows.run, gateway, notifier.ready)
+    await follow(follows, upgrader, take, lambda: gateway.ready)
 
 
 async def serve(

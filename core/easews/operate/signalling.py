@@ -3,19 +3,80 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 import anyio
 
+from .eventloop import CUT, FAILED
 from .handover.giving import Whole
+from .handover.inplace import BECOMES_NEW
 from .handover.starting import Successor
+from .handover.taking import Taker
+from .handover.told import Told
 from .handover.upgrading import Upgradable, Upgrader
+from .holding import let_through
 from .reloading import Reloader
 from .stopping import Signals
 
 #: Those that a process listens for.
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2)
+
+
+async def heeding(
+    serve: Callable[[Told], Awaitable[int]], upgrader: Upgrader, follows: Taker | None
+) -> int:
+    """Have `serve` get the signals that this process has to heed, and then do what is left of an
+    upgrade. Returns the exit status of `serve`, or BECOMES_NEW.
+    """
+    in_place, status = upgrader.in_place, FAILED
+    try:
+        with anyio.open_signal_receiver(*SIGNALS) as received:
+            let_through(SIGNALS)
+            signals = Told(received, in_place, follows)
+            status = await serve(signals)
+            if follows is not None and status == CUT:
+                in_place.stop_helpers()
+            status = await upgrader.finish(status, signals)
+    finally:
+        if status == BECOMES_NEW:
+            in_place.keep_signals()
+        else:
+            ignore_from_now_on(*SIGNALS)
+    return status
+
+
+def after_loop(status: int, upgrader: Upgrader) -> int:
+    """The exit status after an event loop that ended with `status`, unless this process becomes
+    the new program.
+    """
+    if status == BECOMES_NEW:
+        upgrader.in_place.become_new(upgrader.notifier.environment)
+        return FAILED
+    return status
+
+
+async def follow(
+    follows: Taker,
+    upgrader: Upgrader,
+    take: Callable[[], Awaitable[None]],
+    serves: Callable[[], bool],
+) -> None:
+    """Take over from the process before, and wait for its end."""
+    follows.on_back = upgrader.hand_back
+    await take()
+    if serves():
+        upgrader.in_place.other_has_ended()
+    await upgrader.in_place.helpers.reap()
+
+
+async def told_to_stop(upgrader: Upgrader, follows: Taker | None) -> None:
+    """Say that this process stops, and take nothing more. Call it after `until_told`."""
+    if not upgrader.in_place.helped:
+        upgrader.notifier.stopping()
+    if follows is not None and not follows.has_all:
+        upgrader.in_place.stop_helpers()
+        await follows.give_up()
 
 
 async def until_told(

@@ -62,7 +62,6 @@ class WorkersOffering:
             raise self._fault
         self._leave_files()
         await link.channel.send(protocol.done(self.kept))
-        link.channel.close()
 
     async def take_back(self, last: Iterable[Message]) -> None:
         """See `Side`."""

@@ -26,7 +26,7 @@ from . import protocol
 from .helpers import PASSED_ON, Helpers
 from .keeping import HELPERS, HELPS, keeps_pid, pids_written, take_pids
 from .protocol import HandoverFault
-from .starting import Process, start
+from .starting import Predecessor, Process, start
 
 if TYPE_CHECKING:
     from ..stopping import Signals
@@ -40,27 +40,6 @@ BACK_PATIENCE = 130.0
 LAST_SIGNALS = 0.05
 #: The exit status of an event loop after which the process becomes the new program.
 BECOMES_NEW = -1
-
-
-class Predecessor:
-    """The process that a helper hands back to, as the successor that it becomes. It is no child,
-    and if it is process 1, nobody can kill it.
-    """
-
-    def __init__(self, pid: int) -> None:
-        self.pid: int = pid
-
-    async def end(self, grace: float) -> str:
-        """It gets nothing more."""
-        return f"process {self.pid} is left to itself"
-
-    def send_signal(self, number: int) -> None:
-        """Ask it to reload. It is not this process's to stop."""
-        if number == signal.SIGHUP:
-            os.kill(self.pid, number)
-
-    def leave(self) -> None:
-        """It is no child."""
 
 
 class InPlace:
@@ -98,11 +77,6 @@ class InPlace:
         helps = take_pids(environment, HELPS)
         helpers = Helpers(take_pids(environment, HELPERS))
         return cls(asked=asked, helps=helps[0] if helps else 0, helpers=helpers)
-
-    @property
-    def is_under_way(self) -> bool:
-        """Whether this process helps, or takes over again from a helper."""
-        return self.is_helper or bool(self.helpers.living())
 
     def stop_helpers(self) -> None:
         """Have those end that serve or drain still, unless one serves for this process."""
@@ -143,6 +117,8 @@ class InPlace:
             tasks.start_soon(self._pass_on, signals)
             if self.helped and not self.stops:
                 await self._ask_back(link)
+            if not self.stops and not self.helpers.living():
+                await self._end_workers(link)
             signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
             await anyio.sleep(LAST_SIGNALS)
             tasks.cancel_scope.cancel()
@@ -173,6 +149,13 @@ class InPlace:
             log.error("the helper does not hand back: %s", str(error) or "it does not answer")
         else:
             log.info("this process, %d, becomes the new program", os.getpid())
+
+    async def _end_workers(self, link: NewProcess) -> None:
+        """Those of a helper that is dead would keep the listening sockets."""
+        await link.end(0)
+        for pid in link.pids:
+            self.helpers.add(pid)  # process 1 has to wait for them
+        await self.helpers.reap()
 
     def keep_signals(self) -> None:
         """Keep those that come in other threads, which end with this program."""

@@ -52,16 +52,20 @@ class Moves:
         async with anyio.create_task_group() as self._tasks:
             await anyio.sleep_forever()
 
-    async def take_over(self, descriptors: Sequence[int]) -> None:
-        """Take over all that comes over a channel."""
+    async def take_over(self, other_goes_on: bool, descriptors: Sequence[int]) -> bool:
+        """Take over all that comes over a channel. Whether that is all that can move. See `Arrival`
+        for `other_goes_on`.
+        """
         channel = of_descriptor(*descriptors)
-        with ending_at_faults(channel):  # who hands over cannot know this process
-            await channel.send(protocol.started(os.getpid()))
-        arrival = Arrival(self._gateway, channel)
+        if not other_goes_on:
+            with ending_at_faults(channel):  # who hands over cannot know this process
+                await channel.send(protocol.started(os.getpid()))
+        arrival = Arrival(self._gateway, channel, other_goes_on=other_goes_on)
         self._arrivals.append(arrival)
         async with self._gateway.moving.going_on():
             await arrival.take()
         self._tasks.start_soon(arrival.hear_of_the_rest)
+        return arrival.has_all
 
     async def hand_over(self, descriptors: Sequence[int]) -> Moved:
         """Hand over all that can move, over a channel."""

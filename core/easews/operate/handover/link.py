@@ -42,7 +42,7 @@ class Link:
 
     def __init__(self, channel: Channel) -> None:
         self.channel: Channel = channel
-        self._pids: list[int] = []
+        self.pids: list[int] = []  # of processes that are ended if the upgrade fails
 
     async def ready(self) -> Message:
         """What it says when it takes over."""
@@ -55,11 +55,11 @@ class Link:
             message = expect(told, Kind.STARTED, Kind.READY, Kind.REFUSED)
             if protocol.unless_refused(message)["is"] == Kind.READY:
                 return message
-            self._pids.append(message["pid"])
+            self.pids.append(message["pid"])
 
     async def end(self, grace: float) -> str:
         """Return when it takes nothing more, after `grace` seconds by force, and say how."""
-        for pid in self._pids:
+        for pid in self.pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         return ""

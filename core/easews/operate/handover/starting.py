@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -65,6 +66,27 @@ class Process:
         if self._process.poll() is None:
             self._left = True
             self._process.returncode = 0  # else Python warns that nobody waits for it
+
+
+class Predecessor:
+    """The process that a helper hands back to, as the successor that it becomes. It is no child,
+    and if it is process 1, nobody can kill it.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self.pid: int = pid
+
+    async def end(self, grace: float) -> str:
+        """It gets nothing more."""
+        return f"process {self.pid} is left to itself"
+
+    def send_signal(self, number: int) -> None:
+        """Ask it to reload. It is not this process's to stop."""
+        if number == signal.SIGHUP:
+            os.kill(self.pid, number)
+
+    def leave(self) -> None:
+        """It is no child."""
 
 
 async def start(channel: socket.socket, environment: Mapping[str, str]) -> Process:

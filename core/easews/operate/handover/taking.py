@@ -26,6 +26,8 @@ class Taker:
     kept_behind     how many sessions are still open there
     has_all         whether it has handed over everything that can move
     other_is_there  whether it may still say something
+    other_goes_on   whether it goes on with all that it has not heard to be taken, although this
+                    process lives
     on_back         called with the channel when this process is to hand everything back
     """
 
@@ -36,7 +38,7 @@ class Taker:
         self.has_all: bool = False
         self.other_is_there: bool = True
         self.on_back: Callable[[Channel], None] = lambda _: None
-        self._other_goes_on = other_goes_on
+        self.other_goes_on = other_goes_on
         self._arrivals: list[Arrival] = []
         self._taking: anyio.CancelScope | None = None
         self._over: anyio.Event  # once it runs
@@ -129,7 +131,7 @@ class Taker:
         """Take nothing more if the other process goes on with what it still has. When this returns,
         what was taken is relayed. Else go on: what is still to come ends here, too.
         """
-        if self._other_goes_on and self._taking is not None and not self.has_all:
+        if self.other_goes_on and self._taking is not None and not self.has_all:
             self._taking.cancel()
             await self._over.wait()
 
@@ -141,15 +143,25 @@ class Taker:
             return None
         return of_descriptor(*message["fds"])
 
+    async def hear_of_back(self) -> None:
+        """Hear from a process with workers whether this one is to hand everything back, until that
+        has ended.
+        """
+        with ending_at_faults(self.channel):
+            while (message := await self.channel.receive()) is not None:
+                expect(message, Kind.BACK)
+                self.on_back(self.channel)
+
     async def _take_from_several(self, gateway: Gateway, rest: TaskGroup) -> None:
         async with anyio.create_task_group() as takes:
             with ending_at_faults(self.channel):
                 await self.channel.send(protocol.ready({}))
                 while (channel := await self.next_channel()) is not None:
                     takes.start_soon(self._take, gateway, channel, rest)
+        rest.start_soon(self.hear_of_back)
 
     async def _take(self, gateway: Gateway, channel: Channel, rest: TaskGroup) -> None:
-        arrival = Arrival(gateway, channel, other_goes_on=self._other_goes_on)
+        arrival = Arrival(gateway, channel, other_goes_on=self.other_goes_on)
         arrival.on_back = self.on_back
         self._arrivals.append(arrival)
         await arrival.take()

@@ -33,14 +33,22 @@ class WorkersTaker:
         The processes of old workers go to the new ones by turns. An old process without workers
         has all its sessions go to one.
         """
-        self._taker.sockets.close()
-        await self._tell_of_starts()
-        async with self._workers.unchanged():
-            if self._taker.several:
-                await self._take_from_several()
-            else:
-                await self._take(self._taker.channel, 0)
-        in_charge()
+        taker = self._taker
+        taker.sockets.close()
+        try:
+            await self._tell_of_starts()
+            async with self._workers.unchanged():
+                if taker.several:
+                    await self._take_from_several()
+                else:
+                    taker.has_all = await self._take(taker.channel, 0)
+            if taker.has_all:
+                in_charge()
+            if taker.several:
+                await taker.hear_of_back()
+        finally:
+            taker.other_is_there = False
+            taker.channel.close()
 
     async def _tell_of_starts(self) -> None:
         """Until all workers serve: if they do not, the old process ends them."""
@@ -54,7 +62,8 @@ class WorkersTaker:
     async def _tell(self) -> None:
         with ending_at_faults(self._taker.channel):
             async for pid in self._pids:
-                await self._taker.channel.send(protocol.started(pid))
+                if not self._taker.other_goes_on:  # else they are not ended if the upgrade fails
+                    await self._taker.channel.send(protocol.started(pid))
 
     async def _take_from_several(self) -> None:
         turn = 0
@@ -64,17 +73,18 @@ class WorkersTaker:
                 while (channel := await self._taker.next_channel()) is not None:
                     takes.start_soon(self._take, channel, turn)
                     turn += 1
-        self._taker.channel.close()
 
-    async def _take(self, channel: Channel, turn: int) -> None:
-        """Have a worker take over what comes over a channel. It is closed here: the other end
-        notices when the worker dies.
+    async def _take(self, channel: Channel, turn: int) -> bool:
+        """Have a worker take over what comes over a channel. Whether that is all that can move. The
+        channel is closed here: the other end notices when the worker dies.
         """
+        has_all = False
         try:
             if serving := self._workers.serving():
-                process = serving[turn % len(serving)]
-                await process.calls.call("take_over", fds=[channel.fileno()])
+                calls, how = serving[turn % len(serving)].calls, self._taker.other_goes_on
+                has_all = await calls.call("take_over", how, fds=[channel.fileno()])
         except EasewsError as error:
             log.error("nothing more is taken over: %s", error)
         finally:
             channel.close()
+        return has_all

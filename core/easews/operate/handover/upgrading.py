@@ -145,8 +145,6 @@ class Upgrader:
     async def _upgrade(self, served: Upgradable, side: Whole) -> UpgradeResult:
         in_place = self.in_place
         start = in_place.start(self.notifier.environment)
-        if in_place.ends_here and side.several:
-            raise HandoverFault("several workers cannot be upgraded where the pid has to stay")
         handover = Handover(side, partial(started, start, side))
         try:
             async with served.unchanged():
