@@ -28,6 +28,7 @@ from easews.operate.control import (
     State,
     Status,
     UpgradeResult,
+    WorkerReplaced,
 )
 
 TOKEN = "0123456789abcdef"
@@ -88,6 +89,19 @@ class FakeControl:
 
     async def upgrade(self) -> UpgradeResult:
         raise NotAvailable("no upgrades")
+
+    async def replace_worker(self, number: int) -> WorkerReplaced | None:
+        self._note(number)
+        if number != 2:
+            return None
+        return {
+            "outcome": "replaced",
+            "worker": 2,
+            "pid": 7,
+            "moved": 3,
+            "kept_behind": 0,
+            "problems": [],
+        }
 
     async def metrics(self) -> bytes:
         raise NotAvailable("no metrics")
@@ -222,6 +236,15 @@ async def test_a_code_that_cannot_be_sent_is_answered_with_those_that_can(code: 
 async def test_no_form_of_a_page_can_change_anything(media_type: str) -> None:
     headers = {"Content-Type": media_type}
     assert "JSON" in await refused(415, "POST", "/api/v1/reload", {}, headers)
+
+
+async def test_a_worker_is_replaced_by_its_number() -> None:
+    _, answer = await ask("POST", "/api/v1/workers/2/replace", {})
+    assert (answer["outcome"], answer["worker"], answer["moved"]) == ("replaced", 2, 3)
+    for number in ("3", "x", "-1", "²", "9" * 30):
+        wrong = await refused(404, "POST", f"/api/v1/workers/{number}/replace", {})
+        assert wrong == "there is no worker with this number"
+    assert "no such path" in await refused(404, "POST", "/api/v1/workers//replace", {})
 
 
 async def test_what_is_not_open_is_not_found() -> None:

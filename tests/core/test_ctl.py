@@ -539,6 +539,34 @@ def test_an_upgrade_tells_where_the_sessions_are(
     assert all(line.startswith(text) for line, text in zip(lines, shown, strict=True))
 
 
+@pytest.mark.parametrize(
+    ("fields", "status", "shown"),
+    [
+        (
+            {"kept_behind": 2},
+            0,
+            [
+                "process 7 serves as worker 2, and has taken over 5 sessions",
+                "the old process drains 2 sessions",
+            ],
+        ),
+        (
+            {"outcome": "refused", "moved": 0, "problems": ["it ends with 1"]},
+            1,
+            ["worker 2 is not replaced; process 7 goes on", "it ends with 1"],
+        ),
+    ],
+)
+def test_the_replacement_of_a_worker_tells_where_the_sessions_are(
+    gateway: Gateway, ctl: Ctl, fields: dict[str, Any], status: int, shown: list[str]
+) -> None:
+    done = {"outcome": "replaced", "worker": 2, "pid": 7, "moved": 5}
+    done |= {"kept_behind": 0, "problems": []}
+    gateway.answer("/api/v1/workers/2/replace", {**done, **fields})
+    result = ctl("replace-worker", "2")
+    assert (result.exit_code, result.stdout.splitlines()) == (status, shown)
+
+
 def test_metrics_are_printed_as_they_are(gateway: Gateway, ctl: Ctl) -> None:
     gateway.answers["/metrics"] = (200, b"# TYPE easews_sessions gauge\n# EOF\n")
     assert ctl("metrics").stdout == "# TYPE easews_sessions gauge\n# EOF\n"

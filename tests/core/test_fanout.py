@@ -51,7 +51,7 @@ class FakeWorker:
 
 def control_of(*workers: FakeWorker) -> WorkersControl:
     class Fakes:
-        def serving(self) -> list[FakeWorker]:
+        def reachable(self) -> list[FakeWorker]:
             return [*workers]
 
         state = "ready"

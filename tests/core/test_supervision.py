@@ -162,3 +162,17 @@ def test_an_answer_ends_the_silence() -> None:
     assert silence.answered() == 2 * SIGN_EVERY
     assert silence.ask()
     assert silence.answered() == 0
+
+
+def test_a_process_that_is_replaced_on_purpose_has_not_ended() -> None:
+    workers = Supervision(1, 0.0)
+    workers.started(1, 0.0)
+    workers.ready(1, 1.0)
+    workers.ended(1, 2.0)
+    workers.started(1, 2.0)
+    workers.ready(1, 3.0)
+    workers.replaced(1, 4.0)
+    assert (workers[1].state, workers[1].ends, workers[1].restarts) == ("ready", 0, 1)
+    workers.stop(5.0)
+    workers.replaced(1, 6.0)
+    assert workers[1].state == "stopping"

@@ -83,10 +83,10 @@ class FakeWorkers(Workers):
 async def workers(tmp_path: Path) -> FakeWorkers:
     offer = Offer(read(tmp_path, CONFIG), {"web": []}, 1)
 
-    def arguments(number: int, channel: int) -> WorkerArguments:
+    def arguments(number: int, place: int, channel: int) -> WorkerArguments:
         raise AssertionError("none is started")
 
-    made = FakeWorkers(offer, arguments, memoryview(array("q", [0, 0, 0])))
+    made = FakeWorkers(offer, arguments, memoryview(array("q", [0] * 6)))
     made.fakes = [FakeProcess(number, offer) for number in (1, 2, 3)]
     return made
 
@@ -167,10 +167,10 @@ async def started_by(code: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -
     offer = Offer(read(folder, CONFIG), {"web": []}, 1)
     with (folder / "shared").open("wb") as shared:
 
-        def arguments(number: int, channel: int) -> WorkerArguments:
-            return WorkerArguments(number, 2, "asyncio", "text", channel, shared.fileno())
+        def arguments(number: int, place: int, channel: int) -> WorkerArguments:
+            return WorkerArguments(number, place, 2, "asyncio", "text", channel, shared.fileno())
 
-        workers = Workers(offer, arguments, memoryview(array("q", [0, 0])))
+        workers = Workers(offer, arguments, memoryview(array("q", [0] * 4)))
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(workers.supervise)
             with workers.until_failed, anyio.fail_after(60):

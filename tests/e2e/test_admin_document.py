@@ -20,8 +20,8 @@ SETTINGS = """
 not_a_server_error.expected-statuses = ["2xx", "4xx", 501, 503]
 negative_data_rejection.expected-statuses = ["4xx", 501]
 """
-#: Upgrades replace the process, and a tap has no end.
-LEFT_OUT = "^(upgrade|tapSession)$"
+#: Upgrades and replacements make processes, and a tap has no end.
+LEFT_OUT = "^(upgrade|tapSession|replaceWorker)$"
 
 
 @contextmanager

@@ -82,8 +82,9 @@ def _children(pid: int) -> list[int]:
 
 
 def kill(pid: int) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
+    if pid > 0:  # 0 would mean all processes of the group
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def echoes(ws: object, text: str = "hello") -> bool:

@@ -15,7 +15,7 @@ from ..operate.control import Control, NotAvailable, Refused
 from .auth import Access, AccessPolicy
 from .fields import NOTHING
 from .inputs import MOST_BYTES, BadInput, from_body, from_query
-from .operations import Given, NotFound, Operation
+from .operations import PARAMETERS, Given, NotFound, Operation
 
 log: logging.Logger = logging.getLogger("easews.admin")
 
@@ -90,10 +90,13 @@ class Api:
         """The operations of a path by their methods, and the id in it."""
         if path in self._paths:
             return self._paths[path], ""
-        head, _, tail = path.partition("/sessions/")
-        name, slash, rest = tail.partition("/")
-        pattern = f"{head}/sessions/{{id}}{slash}{rest}"
-        return self._paths.get(pattern, {}) if name else {}, name
+        for part, parameter in PARAMETERS.items():
+            head, _, tail = path.partition(f"/{part}/")
+            name, slash, rest = tail.partition("/")
+            pattern = f"{head}/{part}/{{{parameter}}}{slash}{rest}"
+            if name and pattern in self._paths:
+                return self._paths[pattern], name
+        return {}, ""
 
 
 def _asked(methods: Mapping[str, Operation], method: str) -> Operation:

@@ -16,6 +16,7 @@ from ..operate.metrics import measuring
 from ..operate.parent import Companion as WorkersCompanion
 from ..operate.process import Companion
 from ..operate.reloading import Reloader
+from ..operate.workerprocess import WorkerProcess
 from ..operate.workers import Workers
 from .admin import Admin
 
@@ -44,8 +45,12 @@ def administering_workers(
     totals = Totals()
 
     async def administer(workers: Workers) -> None:
+        workers.replacements.on_end.append(keep)
         control = WorkersControl(workers, reloader, combine, upgrader)
         await interface.serve(control, workers.beside.append)
+
+    def keep(process: WorkerProcess, figures: str) -> None:
+        totals.keep({(process.number, process.pid): figures.encode()})
 
     async def combine(texts: Mapping[Process, bytes]) -> bytes:
         outcomes = [((outcome,), count) for outcome, count in reloader.outcomes.items()]

@@ -29,9 +29,21 @@ _PROBLEM: Schema = {
 _STATUSES = {
     400: "The query or the body is not as it should be.",
     401: "The token is missing or wrong.",
-    404: "No such session is open.",
+    404: "No such session is open, or there is no such worker.",
     409: "The gateway does not do that; the detail says why.",
     501: "This gateway cannot do that.",
+}
+
+#: What stands in paths.
+_IN_PATHS: Mapping[str, Schema] = {
+    "id": {
+        "schema": {"type": "string", "minLength": 1},
+        "description": "The id of the session, as in the log.",
+    },
+    "number": {
+        "schema": {"type": "integer", "minimum": 1},
+        "description": "The number of the worker, as `status` has it.",
+    },
 }
 
 
@@ -76,11 +88,11 @@ def _operation(operation: Operation, is_open: bool) -> Schema:
 def _parameters(operation: Operation) -> list[Schema]:
     properties: Mapping[str, Any] = (operation.query or {}).get("properties", {})
     found = [_parameter(name, schema) for name, schema in properties.items()]
-    if "{id}" in operation.path:
-        schema = {"type": "string", "minLength": 1}
-        told = "The id of the session, as in the log."
-        path = {"name": "id", "in": "path", "required": True, "schema": schema}
-        found.insert(0, {**path, "description": told})
+    found[:0] = [
+        {"name": name, "in": "path", "required": True, **told}
+        for name, told in _IN_PATHS.items()
+        if f"{{{name}}}" in operation.path
+    ]
     return found
 
 
@@ -120,7 +132,7 @@ def _refusals(operation: Operation, is_open: bool) -> list[int]:
     return [
         400,
         *([] if is_open else [401]),
-        *([404] if "{id}" in operation.path else []),
+        *([404] if "{" in operation.path else []),
         *([409] if operation.changes or operation.query else []),
         *([501] if operation.access == "token" else []),
     ]

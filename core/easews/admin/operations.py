@@ -17,6 +17,7 @@ from ..operate.control import (
     SessionState,
     Status,
     UpgradeResult,
+    WorkerReplaced,
 )
 from .answers import (
     Closed,
@@ -32,6 +33,8 @@ from .fields import CLOSE, CONDITIONS, IDS, NOTHING, PAGE, URL, Schema, fields_o
 from .lines import LINES, lines
 
 API = "/api/v1"
+#: What stands behind these parts of a path.
+PARAMETERS = {"sessions": "id", "workers": "number"}
 
 
 class NotFound(Exception):
@@ -39,7 +42,7 @@ class NotFound(Exception):
 
 
 class Given(NamedTuple):
-    """What a request gives. `id` is that of the path; `fields` are those of query or body."""
+    """What a request gives. `id` is what stands in the path; `fields` are of query or body."""
 
     control: Control
     id: str
@@ -152,6 +155,14 @@ async def _upgrade(given: Given) -> UpgradeResult:
     return await given.control.upgrade()
 
 
+async def _replace_worker(given: Given) -> WorkerReplaced:
+    number = int(given.id) if given.id.isascii() and given.id.isdecimal() else 0
+    replaced = await given.control.replace_worker(number if number < 10_000 else 0)
+    if replaced is None:
+        raise NotFound("there is no worker with this number")
+    return replaced
+
+
 async def _health(given: Given) -> Health:
     return {"alive": True}
 
@@ -247,6 +258,13 @@ OPERATIONS: tuple[Operation, ...] = (
         *("upgrade", "POST", f"{API}/upgrade"),
         "Have a new process take over, with all sessions that can move.",
         *(UpgradeResult, _upgrade),
+        body=NOTHING,
+        changes=True,
+    ),
+    Operation(
+        *("replaceWorker", "POST", f"{API}/workers/{{number}}/replace"),
+        "Have a new process take the place of a worker, with all sessions that can move.",
+        *(WorkerReplaced, _replace_worker),
         body=NOTHING,
         changes=True,
     ),

@@ -32,6 +32,7 @@ supervision  which worker processes are to be started, and when   (pure)
 lifesigns    signs of life of a worker, and its end when it gives none
 parent       the process that starts workers: sockets, signals, exit status
 processes    the processes of several workers: started, started again, waited for
+replacing    a worker's process replaced on purpose, with its sessions
 workers      several workers that serve one config, and another one after it
 rolling      a new config on its way from worker to worker
 ending       their end: told to stop, and ended if they do not

@@ -209,6 +209,25 @@ class UpgradeResult(TypedDict):
     problems: list[str]
 
 
+class WorkerReplaced(TypedDict):
+    """What has come of the replacement of a worker.
+
+    outcome      whether a new process has taken its place
+    worker       its number
+    pid          its process now; 0 when it has none
+    moved        how many sessions the new process has taken over
+    kept_behind  how many have stayed in the old one, which drains them
+    problems     why it was not replaced, or what was lost
+    """
+
+    outcome: Literal["replaced", "refused"]
+    worker: int
+    pid: int
+    moved: int
+    kept_behind: int
+    problems: list[str]
+
+
 class Control(Protocol):
     """A running gateway, for whoever administers it.
 
@@ -253,6 +272,11 @@ class Control(Protocol):
 
     async def upgrade(self) -> UpgradeResult:
         """Have a new process take over, with all sessions that can move."""
+
+    async def replace_worker(self, number: int) -> WorkerReplaced | None:
+        """Have a new process take the place of one of several workers, with all sessions that can
+        move; None when there is no worker with this number. Refused when there are no workers.
+        """
 
     async def metrics(self) -> bytes:
         """The metrics as OpenMetrics text."""

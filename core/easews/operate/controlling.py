@@ -29,6 +29,7 @@ from .control import (
     State,
     Status,
     UpgradeResult,
+    WorkerReplaced,
 )
 from .gateway import Gateway
 from .handover.upgrading import Upgrader
@@ -184,6 +185,10 @@ class GatewayControl:
         if self._upgrader is None:
             raise NotAvailable("this gateway cannot be upgraded while it runs")
         return await self._upgrader.upgrade("the admin interface")
+
+    async def replace_worker(self, number: int) -> WorkerReplaced | None:
+        """One process has no workers."""
+        raise Refused("this gateway has no workers; `easews ctl upgrade` replaces its process")
 
     async def metrics(self) -> bytes:
         """The metrics as OpenMetrics text."""

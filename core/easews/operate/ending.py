@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection
 from contextlib import suppress
 
 import anyio
@@ -23,7 +23,7 @@ ANSWER_PATIENCE = 5.0
 class Ending:
     """The end of `processes`, which serve `offer`; whoever ends is taken out of them."""
 
-    def __init__(self, processes: Mapping[int, WorkerProcess], offer: Offer) -> None:
+    def __init__(self, processes: Collection[WorkerProcess], offer: Offer) -> None:
         self._processes = processes
         self._offer = offer
 
@@ -43,7 +43,7 @@ class Ending:
 
     async def _tell_all(self, what: str) -> None:
         async with anyio.create_task_group() as tasks:
-            for process in [*self._processes.values()]:
+            for process in [*self._processes]:
                 if process.offer is None:
                     process.kill()  # it has not begun to serve
                 else:
@@ -71,5 +71,5 @@ class Ending:
         self._kill_all()
 
     def _kill_all(self) -> None:
-        for process in self._processes.values():
+        for process in self._processes:
             process.kill()

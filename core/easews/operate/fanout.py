@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
 from importlib import metadata
@@ -26,6 +27,7 @@ from .control import (
     State,
     Status,
     UpgradeResult,
+    WorkerReplaced,
 )
 from .ending import ANSWER_PATIENCE
 from .handover.upgrading import Upgrader
@@ -73,7 +75,9 @@ class WorkersControl:
         """The gateway as a whole."""
         answers = await self._ask("status")
         found = merged_status([status for _, status in answers])
-        sessions = {process.number: status["sessions"] for process, status in answers}
+        sessions: Counter[int] = Counter()
+        for process, status in answers:
+            sessions[process.number] += status["sessions"]
         found["version"] = metadata.version("easews")
         found["state"] = state = self._workers.state
         found["ready"] = state == "ready"
@@ -142,6 +146,10 @@ class WorkersControl:
             raise NotAvailable("this gateway cannot be upgraded while it runs")
         return await self._upgrader.upgrade("the admin interface")
 
+    async def replace_worker(self, number: int) -> WorkerReplaced | None:
+        """Have a new process take the place of a worker."""
+        return await self._workers.replacements.replace(number, "the admin interface")
+
     async def metrics(self) -> bytes:
         """The metrics of all workers."""
         if self._combine is None:
@@ -186,7 +194,7 @@ class WorkersControl:
 
     def _answering(self) -> list[WorkerProcess]:
         """Those that serve, and give signs of life. NotAvailable when there is none."""
-        found = [process for process in self._workers.serving() if not process.is_silent]
+        found = [process for process in self._workers.reachable() if not process.is_silent]
         if not found:
             raise NotAvailable(_NONE_ANSWERS)
         return found

@@ -256,6 +256,8 @@ class Gateway:
     def leave(self) -> None:
         """Serve no other config from now on: another process serves."""
         self.state = "draining"
+        if self._share is not None:
+            self._share.leave()
 
     def _require_ready(self, opened: Sockets | None) -> None:
         if not self.ready:

@@ -26,6 +26,7 @@ from .handover.toworkers import WorkersTaker
 from .handover.upgrading import Upgrader
 from .notifying import Notifier, passed_sockets, report_ready, status_text, warn_of_unused
 from .offer import Offer
+from .processes import PLACES
 from .reloading import Reloader
 from .signalling import after_loop, follow, heeding, told_to_stop, until_told
 from .systemd import take
@@ -55,7 +56,7 @@ def run_workers(
     """
     systemd = take(os.environ, os.getpid())
     log_format = log_format or config.gateway.log_format
-    shared = _shared_file(count)
+    shared = _shared_file(count * PLACES)
     with writing_logs(log_format, turns=shared):
         try:
             passed = passed_sockets(systemd.passed)
@@ -68,10 +69,11 @@ def run_workers(
         warn_of_unused(passed)
         log_builds(config)
 
-        def arguments_for(number: int, channel: int) -> WorkerArguments:
-            return WorkerArguments(number, count, backend, log_format, channel, shared, measures)
+        def arguments_for(number: int, place: int, channel: int) -> WorkerArguments:
+            rest = backend, log_format, channel, shared, measures
+            return WorkerArguments(number, place, count, *rest)
 
-        offer, counts = Offer(config, sockets, 1), counts_in(shared, count)
+        offer, counts = Offer(config, sockets, 1), counts_in(shared)
         make = partial(Workers, offer, arguments_for, counts, passed)
         upgrader.notifier = notifier = Notifier(systemd)
         args = make, reloader, upgrader, follows, companions, notifier
@@ -80,7 +82,7 @@ def run_workers(
 
 
 def _shared_file(count: int) -> int:
-    """A file without a name that has a count for each worker: none of them serves yet."""
+    """A file without a name that has so many counts: nobody serves yet."""
     with tempfile.TemporaryFile() as file:
         file.write(ABSENT.to_bytes(8, sys.byteorder) * count)
         file.flush()

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
@@ -29,6 +30,9 @@ from .workerprocess import WorkerProcess
 
 log: logging.Logger = logging.getLogger("easews")
 
+#: How many processes there may be for each worker, with those that were replaced and still drain.
+PLACES = 2
+
 #: What a worker is at, in the words of `Control`.
 _STATES: Mapping[WorkerPhase, State] = {
     "waiting": "starting",
@@ -46,10 +50,13 @@ class Processes:
     failure       why it is no use to go on
     until_failed  is cancelled then
     on_start      functions that are called with the process id of each that starts
+
+    A worker has one process, and for as long as it is replaced another one beside. `counts` have
+    twice as many places as there are workers.
     """
 
     def __init__(
-        self, arguments_for: Callable[[int, int], WorkerArguments], counts: memoryview[int]
+        self, arguments_for: Callable[[int, int, int], WorkerArguments], counts: memoryview[int]
     ) -> None:
         self.failure: EasewsError | None = None
         self.settled: anyio.Event = anyio.Event()
@@ -58,11 +65,12 @@ class Processes:
         self._arguments_for = arguments_for
         self._counts = counts
         self._processes: dict[int, WorkerProcess] = {}
+        self._living: list[WorkerProcess] = []  # with those that are beside
         self._statuses: list[int] = []
         self._announcement: Sequence[str] = ()
         self._changed = anyio.Event()
         self._stopped = anyio.Event()
-        self._supervision = Supervision(len(counts), 0.0)
+        self._supervision = Supervision(len(counts) // PLACES, 0.0)
 
     @property
     def status(self) -> int:
@@ -81,7 +89,7 @@ class Processes:
         return [
             {
                 "number": worker.number,
-                "pid": process.pid if (process := self._processes.get(worker.number)) else 0,
+                "pid": self.pid_of(worker.number),
                 "state": _STATES[worker.state],
                 "sessions": sessions.get(worker.number, 0),
                 "restarts": worker.restarts,
@@ -94,28 +102,76 @@ class Processes:
         ready = self._supervision.of("ready")
         return [self._processes[worker.number] for worker in ready]
 
+    def reachable(self) -> list[WorkerProcess]:
+        """The same, and one that takes over sessions to serve in the place of one of these."""
+        return [*self.serving(), *([] if self._successor is None else [self._successor])]
+
+    @property
+    def _successor(self) -> WorkerProcess | None:
+        """The process that serves, and is to take the place of another one."""
+        beside = (it for it in self._living if it.takes_place and it.offer is not None)
+        return next(beside, None)
+
     async def supervise(self) -> None:
         """Start workers, and start them again, until cancelled."""
-        async with anyio.create_task_group() as tasks:
+        async with anyio.create_task_group() as self._tasks:
             while True:
                 for worker in self._supervision.due(anyio.current_time()):
-                    self._start(worker.number, tasks)
+                    self._start(worker.number)
                 self._changed = anyio.Event()
                 with anyio.CancelScope(deadline=self._supervision.next_due):
                     await self._changed.wait()
 
-    def _start(self, number: int, tasks: TaskGroup) -> None:
+    def _start(self, number: int) -> None:
         self._supervision.started(number, anyio.current_time())
         try:
-            process = WorkerProcess(lambda channel: self._arguments_for(number, channel))
+            self._processes[number] = self._started(number)
         except OSError as error:
             log.error("worker %d cannot be started: %s", number, error.strerror)
             self._has_ended(number, None, FAILED)
-        else:
-            self._processes[number] = process
-            for call in self.on_start:
-                call(process.pid)
-            tasks.start_soon(self._attend, process)
+
+    def _started(self, number: int) -> WorkerProcess:
+        taken = {process.place for process in self._living}
+        place = next(it for it in range(len(self._counts)) if it not in taken)
+        process = WorkerProcess(lambda channel: self._arguments_for(number, place, channel))
+        self._living.append(process)
+        for call in self.on_start:
+            call(process.pid)
+        self._tasks.start_soon(self._attend, process)
+        return process
+
+    def start_soon(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Do this beside, until the processes are supervised no longer."""
+        self._tasks.start_soon(run)
+
+    def start_beside(self, number: int) -> WorkerProcess:
+        """Start a process that is to take the place of a worker's. OSError when it cannot."""
+        process = self._started(number)
+        process.takes_place = True
+        return process
+
+    def in_charge(self, number: int) -> WorkerProcess | None:
+        """The process that serves as this worker."""
+        return next((it for it in self.serving() if it.number == number), None)
+
+    def has(self, number: int) -> bool:
+        """Whether there is a worker with this number."""
+        return 0 < number <= len(self._supervision.workers)
+
+    def pid_of(self, number: int) -> int:
+        """The process id of this worker; 0 when it has no process."""
+        return process.pid if (process := self._processes.get(number)) else 0
+
+    @property
+    def beside_others(self) -> int:
+        """How many processes there are that no worker has, or that start to replace one."""
+        return sum(1 for it in self._living if self._processes.get(it.number) is not it)
+
+    def put_in_place(self, process: WorkerProcess) -> None:
+        """It serves in the place of the worker's process before."""
+        process.takes_place = False
+        self._processes[process.number] = process
+        self._supervision.replaced(process.number, anyio.current_time())
 
     async def _attend(self, process: WorkerProcess) -> None:
         """From the start of a process to its end."""
@@ -125,9 +181,40 @@ class Processes:
             status = await process.wait()
             tasks.cancel_scope.cancel()
         process.close()
-        self._counts[process.number - 1] = ABSENT  # it may not have said so
+        process.end = _how(status)
+        self._counts[process.place] = ABSENT  # it may not have said so
+        self._living.remove(process)
+        process.settled.set()
+        if self._processes.get(process.number) is not process:
+            self._other_has_ended(process, status)
+        else:
+            self._give_place(process, status)
+        process.ended.set()
+
+    def _give_place(self, process: WorkerProcess, status: int) -> None:
+        """A worker's process has ended. It may have been about to be replaced."""
+        successor = self._successor
+        if successor is not None and successor.number == process.number and self.state == "ready":
+            log.error(
+                "worker %d has ended %s; its new process goes on", process.number, _how(status)
+            )
+            self.put_in_place(successor)
+            return
         del self._processes[process.number]
+        for other in self._living:
+            if other.takes_place and other.number == process.number and other.offer is None:
+                other.kill()  # another one is started
         self._has_ended(process.number, process, status)
+
+    def _other_has_ended(self, process: WorkerProcess, status: int) -> None:
+        if self._supervision.stopping:
+            if process.offer is not None:
+                self._statuses.append(status)
+            self._check_stopped()
+        elif status:
+            which = "is to have" if process.takes_place else "had before"
+            number, how = process.number, process.end
+            log.warning("the process that worker %d %s has ended %s", number, which, how)
 
     async def _bring_up(self, process: WorkerProcess, tasks: TaskGroup) -> None:
         """Have a new process serve, and see that it lives."""
@@ -135,7 +222,9 @@ class Processes:
 
     def _is_ready(self, process: WorkerProcess) -> None:
         log.info("worker %d serves, its process is %d", process.number, process.pid)
-        self._supervision.ready(process.number, anyio.current_time())
+        process.settled.set()
+        if self._processes.get(process.number) is process:
+            self._supervision.ready(process.number, anyio.current_time())
         self._settle()
         self._changed.set()
 
@@ -153,7 +242,7 @@ class Processes:
             self._statuses.append(status)
         pause = supervision.ended(number, anyio.current_time())
         if pause is not None:
-            how = f"by {_name(-status)}" if status < 0 else f"with status {status}"
+            how = _how(status)
             when = "after the upgrade, if that fails" if supervision.held else _in(pause)
             if not supervision.was_ready and process is not None and process.refusal:
                 self._fail(process.refusal)
@@ -162,9 +251,12 @@ class Processes:
             else:
                 log.error("worker %d has ended %s; another is started %s", number, how, when)
                 self._settle()
-        if supervision.is_over:
-            self._stopped.set()
+        self._check_stopped()
         self._changed.set()
+
+    def _check_stopped(self) -> None:
+        if self._supervision.is_over and not self._living:
+            self._stopped.set()
 
     def _fail(self, why: str) -> None:
         self.failure = EasewsError(why)
@@ -179,13 +271,16 @@ class Processes:
     async def _stop(self, offer: Offer, signals: Signals) -> None:
         """Have all processes stop, which serve `offer`."""
         self._supervision.stop(anyio.current_time())
-        if self._supervision.is_over:
-            self._stopped.set()
-        await Ending(self._processes, offer).run(signals, self._stopped)
+        self._check_stopped()
+        await Ending(self._living, offer).run(signals, self._stopped)
 
 
 def _in(seconds: float) -> str:
     return f"in {seconds:g} s" if seconds else "at once"
+
+
+def _how(status: int) -> str:
+    return f"by {_name(-status)}" if status < 0 else f"with status {status}"
 
 
 def _name(number: int) -> str:

@@ -113,6 +113,12 @@ class Supervision:
             for worker in self.of("waiting"):
                 worker.due = min(worker.due, now)
 
+    def replaced(self, number: int, now: float) -> None:
+        """Another process serves in the place of its own: that is no end."""
+        worker = self[number]
+        worker.ends = 0
+        self._enter(worker, "stopping" if self.stopping else "ready", now)
+
     def ended(self, number: int, now: float) -> float | None:
         """Its process has ended. Returns after how many seconds another is due; None: never."""
         worker = self[number]

@@ -67,6 +67,7 @@ class WorkerArguments:
     """The command line of a worker, as JSON.
 
     number      its number, from 1
+    place       where its count of connections is
     count       how many workers there are
     backend     the event loop
     log_format  how its log is written
@@ -77,6 +78,7 @@ class WorkerArguments:
     """
 
     number: int
+    place: int
     count: int
     backend: str
     log_format: str
@@ -89,9 +91,9 @@ class WorkerArguments:
         return [sys.executable, "-c", _CODE.format(path=sys.path), json.dumps(asdict(self))]
 
 
-def counts_in(shared: int, count: int) -> memoryview[int]:
+def counts_in(shared: int) -> memoryview[int]:
     """The numbers of open connections in the file that all workers share."""
-    return memoryview(mmap.mmap(shared, count * 8)).cast("q")
+    return memoryview(mmap.mmap(shared, 0)).cast("q")
 
 
 def main() -> None:
@@ -187,7 +189,7 @@ class _Worker:
         config = divided(config, arguments.number, arguments.count)
         collect_garbage_less_often()
         raise_limit(config)
-        share = Share(counts_in(arguments.shared, arguments.count), arguments.number - 1)
+        share = Share(counts_in(arguments.shared), arguments.place)
         self._gateway = Gateway(config, sockets, share, generation)
         self._moves = Moves(self._gateway)
 
@@ -235,6 +237,7 @@ class _Worker:
         told: dict[str, Handler] = {
             "replace": self._replace,
             "stop": self._stop,
+            "retire": self._retire,
             "hurry": self._hurry,
             "alive": self._alive,
             "hand_over": self._moves.hand_over,
@@ -254,6 +257,11 @@ class _Worker:
         raise_limit(config)
 
     async def _stop(self) -> None:
+        self._orders.stop()
+
+    async def _retire(self) -> None:
+        """Another process has taken its place."""
+        self._gateway.leave()
         self._orders.stop()
 
     async def _hurry(self) -> None:

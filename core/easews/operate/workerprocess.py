@@ -26,6 +26,10 @@ class WorkerProcess:
     offer      what it serves; None until it does
     refusal    why it cannot serve, in its own words; empty if it has not said so
     is_silent  whether it owes a sign of life
+    place      that of its count of connections
+    settled    is set when it serves, or has ended
+    ended      is set when it has ended, and that is known everywhere; `end` says how then
+    takes_place  whether it is to take the place of another process
     """
 
     def __init__(self, arguments_for: Callable[[int], WorkerArguments]) -> None:
@@ -34,6 +38,7 @@ class WorkerProcess:
         with theirs:
             arguments = arguments_for(theirs.fileno())
             self.number: int = arguments.number
+            self.place: int = arguments.place
             self._process = _start(arguments)
         self._channel = Channel(ours)
         self._ended = anyio.CapacityLimiter(1)  # its own: else others would wait for its thread
@@ -41,6 +46,10 @@ class WorkerProcess:
         self.offer: Offer | None = None
         self.refusal: str = ""
         self.is_silent: bool = False
+        self.takes_place: bool = False
+        self.end: str = ""
+        self.settled: anyio.Event = anyio.Event()
+        self.ended: anyio.Event = anyio.Event()
 
     @property
     def pid(self) -> int:

@@ -24,8 +24,9 @@ from .ending import ANSWER_PATIENCE
 from .lifesigns import end_when_it_hangs
 from .merging import merged_older
 from .offer import Offer
-from .processes import Processes
+from .processes import PLACES, Processes
 from .reload import Plan, plan
+from .replacing import STOPPING, Replacements
 from .rolling import PATIENCE, give_or_kill, roll
 from .stopping import Signals
 from .worker import WorkerArguments
@@ -40,12 +41,13 @@ class Workers(Processes):
     sessions, draining, older   as those of a gateway, when the last reload had come to its end
     tls                         nothing: each worker has its own certificates
     beside                      listeners of companions, as those of a gateway
+    replacements                those of single workers by new processes
     """
 
     def __init__(
         self,
         offer: Offer,
-        arguments_for: Callable[[int, int], WorkerArguments],
+        arguments_for: Callable[[int, int, int], WorkerArguments],
         counts: memoryview[int],
         passed: Passed = NONE_PASSED,
     ) -> None:
@@ -59,6 +61,7 @@ class Workers(Processes):
         self._passed = passed
         self._replacing = anyio.Lock()
         self._has_left = False
+        self.replacements: Replacements = Replacements(self, self.unchanged, self._obstacle)
 
     @property
     def config(self) -> Config:
@@ -96,6 +99,14 @@ class Workers(Processes):
             tasks.start_soon(end_when_it_hangs, process)
             async with self._replacing:  # there may have been a reload meanwhile
                 await self._bring_up_to_date()
+
+    def _obstacle(self) -> str:
+        """Why no worker can be replaced now; empty if it can."""
+        if self._has_left or self.state == "stopping":
+            return STOPPING
+        if self.beside_others >= len(self._counts) // PLACES:
+            return "too many processes that were replaced before are draining their sessions"
+        return ""
 
     async def replace(self, config: Config) -> Plan:
         """Have one worker after the other serve `config`.
@@ -163,4 +174,5 @@ class Workers(Processes):
         """Have all workers stop, and wait for them. A further signal has them hurry, and another
         one ends them.
         """
+        self.replacements.stop()
         await self._stop(self._offer, signals)

@@ -12,9 +12,9 @@ from ..options import PROBLEMS, Json, epilog
 from ..report import has_colour, say, summary, width_of
 from .address import DEFAULT
 from .answers import gateway_at, show
-from .options import Address, TokenFile, Url
+from .options import Address, Number, TokenFile, Url
 from .sessions import close, ping, session, sessions, tap
-from .views import pools_text, reload_text, status_text, upgrade_text
+from .views import pools_text, reload_text, replaced_text, status_text, upgrade_text
 
 app: typer.Typer = typer.Typer(
     name="ctl",
@@ -126,6 +126,19 @@ def upgrade(admin: Address = DEFAULT, token_file: TokenFile = None, as_json: Jso
     with gateway_at(admin, token_file) as gateway:
         value = gateway.post("/upgrade", having="outcome")
     show(value, as_json, lambda: upgrade_text(value))
+    raise typer.Exit(PROBLEMS if value["outcome"] == "refused" else 0)
+
+
+@app.command(
+    epilog=epilog(_status("when a new process has taken its place"), "easews ctl replace-worker 2")
+)
+def replace_worker(
+    number: Number, admin: Address = DEFAULT, token_file: TokenFile = None, as_json: Json = False
+) -> None:
+    """Have a new process take the place of one of several workers, with all sessions."""
+    with gateway_at(admin, token_file) as gateway:
+        value = gateway.post(f"/workers/{number}/replace", having="outcome")
+    show(value, as_json, lambda: replaced_text(value))
     raise typer.Exit(PROBLEMS if value["outcome"] == "refused" else 0)
 
 

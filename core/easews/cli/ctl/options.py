@@ -40,3 +40,9 @@ Id = Annotated[str, typer.Argument(metavar="ID", help="The id of a session.", sh
 Url = Annotated[
     str, typer.Argument(metavar="URL", help="The URL as the pool has it.", show_default=False)
 ]
+Number = Annotated[
+    int,
+    typer.Argument(
+        metavar="NUMBER", min=1, help="The number of a worker, as in `status`.", show_default=False
+    ),
+]

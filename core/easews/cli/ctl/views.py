@@ -16,6 +16,7 @@ from ...operate.control import (
     SessionState,
     Status,
     UpgradeResult,
+    WorkerReplaced,
 )
 from ..report import GREEN, RED, YELLOW, details, painted, printable, summary
 from .tables import Column, table_lines
@@ -219,6 +220,19 @@ def upgrade_text(result: UpgradeResult) -> str:
         kept = summary(result["kept_behind"], "session")
         lines.append(f"the old process drains {kept}")
     return "\n".join(lines)
+
+
+def replaced_text(result: WorkerReplaced) -> str:
+    """What has come of the replacement of a worker, and where its sessions are."""
+    number, pid = result["worker"], result["pid"]
+    if result["outcome"] == "refused":
+        first = f"worker {number} is not replaced; process {pid} goes on"
+        return printable_lines([first, *result["problems"]])
+    moved = summary(result["moved"], "session")
+    lines = [f"process {pid} serves as worker {number}, and has taken over {moved}"]
+    if result["kept_behind"]:
+        lines.append(f"the old process drains {summary(result['kept_behind'], 'session')}")
+    return printable_lines([*lines, *result["problems"]])
 
 
 def printable_lines(lines: Sequence[str]) -> str:

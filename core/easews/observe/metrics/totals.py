@@ -26,7 +26,7 @@ class Totals:
         """The OpenMetrics texts of the workers that have answered, and that of their parent, as
         one. ValueError when a text is not OpenMetrics.
         """
-        self._keep(texts)
+        self.keep(texts)
         answered = [(number, parsed(text)) for (number, _), text in texts.items()]
         silent = [
             text for number, (pid, text) in self._latest.items() if (number, pid) not in texts
@@ -34,8 +34,10 @@ class Totals:
         past = [(0, counted(parsed(text))) for text in (*silent, self._ended)]
         return joined([*answered, (0, parsed(own)), *past])
 
-    def _keep(self, texts: Mapping[Process, bytes]) -> None:
-        """Where another process has the number of one before, that one has ended."""
+    def keep(self, texts: Mapping[Process, bytes]) -> None:
+        """These are the latest. Where another process has the number of one before, that one has
+        ended.
+        """
         for (number, pid), text in texts.items():
             before, last = self._latest.get(number, (pid, b""))
             if before != pid:
