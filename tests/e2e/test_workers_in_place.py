@@ -158,6 +158,22 @@ def test_a_new_program_that_cannot_begin_leaves_its_clients_to_the_helper(
             assert echoes(other)
 
 
+def test_a_new_program_that_hangs_gets_nothing_more(
+    loop: str, own_backend: LibraryBackend, tmp_path: Path
+) -> None:
+    text = config(free_port(), proxied("/", own_backend.url))
+    (tmp_path / "helper START_PATIENCE").write_text("4")
+    options = (*WORKERS, "--backend", loop)
+    with kept(text, tmp_path, *options) as it, connect(it.gateway.ws("/")) as ws:
+        with it.held("new", "ready"):
+            it.gateway.log.wait_for(f"process {it.pid} has not taken over again")
+            assert echoes(ws)
+        for _ in range(4):  # whoever accepts
+            with connect(it.gateway.ws("/")) as other:
+                assert echoes(other)
+        assert echoes(ws)
+
+
 @both
 def test_without_its_helper_the_new_program_begins_afresh(
     loop: str, own_backend: LibraryBackend, tmp_path: Path, is_first: bool
