@@ -29,20 +29,18 @@ async def heeding(
     """Have `serve` get the signals that this process has to heed, and then do what is left of an
     upgrade. Returns the exit status of `serve`, or BECOMES_NEW.
     """
-    in_place, status = upgrader.in_place, FAILED
-    try:
-        with anyio.open_signal_receiver(*SIGNALS) as received:
-            let_through(SIGNALS)
-            signals = Told(received, in_place, follows)
-            status = await serve(signals)
-            if follows is not None and status == CUT:
-                in_place.stop_helpers()
-            status = await upgrader.finish(status, signals)
-    finally:
-        if status == BECOMES_NEW:
-            in_place.keep_signals()
-        else:
-            ignore_from_now_on(*SIGNALS)
+    in_place = upgrader.in_place
+    with anyio.open_signal_receiver(*SIGNALS) as received:
+        let_through(SIGNALS)
+        signals = Told(received, in_place, follows)
+        status = await serve(signals)
+        if follows is not None and status == CUT:
+            in_place.stop_helpers()
+        status = await upgrader.finish(status, signals)
+    if status == BECOMES_NEW:
+        in_place.keep_signals()
+    else:
+        ignore_from_now_on(*SIGNALS)
     return status
 
 
