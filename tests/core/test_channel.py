@@ -168,10 +168,12 @@ async def test_all_descriptors_of_a_message_go_once_the_first_have_gone(
 
 @contextmanager
 def without_rights(files: int) -> Iterator[None]:
-    """As a user who may have so many files open, and as many on their way."""
+    """As a user who may have so many files open, and as many on their way. It is a user of this
+    process alone: what others of the same name have on their way would count, too.
+    """
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, limits[1]))
-    os.seteuid(65534)
+    os.seteuid(100_000 + os.getpid())
     try:
         yield
     finally:

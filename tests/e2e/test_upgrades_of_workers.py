@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -222,12 +223,15 @@ def test_a_stop_during_an_upgrade_ends_all_processes(
     loop: str, own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
     text = with_workers(config(free_port(), proxied("/", own_backend.url)), 2)
-    with upgradable(text, tmp_path, "--backend", loop) as upgraded, ExitStack() as stack:
-        stack.enter_context(opened(upgraded.gateway, 20))
-        upgraded.ask()
-        until = time.monotonic() + PATIENCE
-        while len(upgraded.gateway.out.having("listens on")) < 2 and time.monotonic() < until:
-            time.sleep(0.01)
+    with upgradable(text, tmp_path, "--backend", loop) as upgraded:
+        gateway = upgraded.gateway
+        late = socket.create_connection((LOOPBACK, gateway.port))
+        with late, opened(gateway, 20):
+            late.sendall(b"GET / HTTP/1.1\r\n")  # the handover waits for what becomes of it
+            upgraded.ask()
+            gateway.out.wait_for_count("listens on", 2)
+            os.kill(upgraded.pid, signal.SIGTERM)
+            wait_until_only(gateway, 0)
 
 
 # -- one of the processes fails ------------------------------------------------------------------
