@@ -102,7 +102,8 @@ async def _run(
     async def run(signals: Told) -> int:
         async with anyio.create_task_group() as beside:
             if follows is not None:
-                beside.start_soon(_follow, follows, upgrader, notifier, workers)
+                taker = WorkersTaker(follows, workers)
+                beside.start_soon(_follow, follows, taker, upgrader, notifier, workers)
             beside.start_soon(workers.supervise)
             beside.start_soon(_report, workers, reloader, notifier)
             for companion in companions:
@@ -122,11 +123,17 @@ async def _run(
     return await heeding(run, upgrader, follows)
 
 
-async def _follow(follows: Taker, upgrader: Upgrader, notifier: Notifier, workers: Workers) -> None:
+async def _follow(
+    follows: Taker,
+    taker: WorkersTaker,
+    upgrader: Upgrader,
+    notifier: Notifier,
+    workers: Workers,
+) -> None:
     def in_charge() -> None:
         notifier.ready(status_text(workers))
 
-    take = partial(WorkersTaker(follows, workers).run, in_charge)
+    take = partial(taker.run, in_charge)
     await follow(follows, upgrader, take, lambda: workers.state == "ready")
 
 
