@@ -21,6 +21,7 @@ class Other:
     """What the other process has."""
 
     def __init__(self) -> None:
+        self.begun = anyio.Event()
         self.cancelled = anyio.Event()
 
     async def add(self, one: int, other: int) -> int:
@@ -43,6 +44,7 @@ class Other:
             return len(file.read())
 
     async def wait(self) -> None:
+        self.begun.set()
         try:
             await anyio.sleep_forever()
         finally:
@@ -110,9 +112,11 @@ async def test_descriptors_go_with_a_call() -> None:
 
 async def test_a_call_that_is_cancelled_is_cancelled_there() -> None:
     async with calling() as (caller, other, _):
-        with anyio.move_on_after(0.01):
-            await caller.call("wait")
         with anyio.fail_after(30):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(caller.call, "wait")
+                await other.begun.wait()
+                tasks.cancel_scope.cancel()
             await other.cancelled.wait()
         assert await caller.call("add", 1, 1) == 2
 
