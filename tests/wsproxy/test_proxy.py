@@ -408,17 +408,18 @@ async def test_the_reason_of_a_refusal_is_in_the_log(
     line: str, reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "easews.access")
-    with Backend() as refusing:
-        port = refusing.port
-    async with proxying(port) as running:
-        client = await anyio.connect_tcp(*running.address)
-        fields = {"Host": "h", "Connection": "Upgrade", "Upgrade": "websocket"}
-        fields |= {"Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": KEY}
-        name, _, value = line.partition(": ")
-        fields[name] = value
-        lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-        await client.send(f"GET /x HTTP/1.1\r\n{lines}\r\n".encode())
-        body = (await read_all(client)).partition(b"\r\n\r\n")[2]
+    refusing = socket.socket()  # bound, and it does not listen: nobody else can have the port
+    refusing.bind(("127.0.0.1", 0))
+    with refusing:
+        async with proxying(refusing.getsockname()[1]) as running:
+            client = await anyio.connect_tcp(*running.address)
+            fields = {"Host": "h", "Connection": "Upgrade", "Upgrade": "websocket"}
+            fields |= {"Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": KEY}
+            name, _, value = line.partition(": ")
+            fields[name] = value
+            lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+            await client.send(f"GET /x HTTP/1.1\r\n{lines}\r\n".encode())
+            body = (await read_all(client)).partition(b"\r\n\r\n")[2]
     logged = vars(caplog.records[-1])["easews_fields"]["reason"]
     assert reason in logged
     assert logged.encode() in body
