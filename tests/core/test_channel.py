@@ -173,11 +173,12 @@ def without_rights(files: int) -> Iterator[None]:
     """
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, limits[1]))
-    os.seteuid(100_000 + os.getpid())
+    user = 100_000 + os.getpid()
+    os.setresuid(user, user, 0)  # the kernel counts for the real user
     try:
         yield
     finally:
-        os.seteuid(0)
+        os.setresuid(0, 0, 0)
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
