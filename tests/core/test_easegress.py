@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from tests.ourkinds import OUR_KINDS
 
 from easews import ConfigError, Context, Filter
 from easews.config import Source, from_sources
@@ -17,7 +18,7 @@ from easews.config.easegress import missing_kinds
 from easews.config.fields import Field, fields_of
 from easews.config.schemas import OBJECT_KINDS, kind_schema
 from easews.filters import schema_of
-from easews.plugins import Kind, Kinds, discover
+from easews.plugins import Kind, Kinds
 from easews.schema import load
 
 NAMES = {
@@ -108,8 +109,7 @@ FIELDS = {
 COMPLETE = {"CORSAdaptor", "Fallback", "Mock", "Redirector", "WebSocketProxy"}
 POLICIES = ["policy: roundRobin", "policy: random", "policy: weightedRandom", "policy: ipHash"]
 
-OURS = ("easews-wsproxy", "easews-headers", "easews-httpproxy", "easews-messages")
-KINDS = Kinds(kind for kind in discover().values() if kind.distribution in OURS)
+KINDS = OUR_KINDS
 PIPELINE = "{kind: Pipeline, name: p, filters: [{kind: XForwarded, name: x}]}"
 PROXY = "{kind: Pipeline, name: p, filters: [{kind: WebSocketProxy, name: w, pools: [%s]}]}"
 

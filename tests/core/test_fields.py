@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from tests.ourkinds import OUR_KINDS
 
 from easews.config.fields import Field, fields_of
 from easews.config.schemas import OBJECT_KINDS, kind_schema
-from easews.plugins import discover
 from easews.schema import errors
 
-PACKAGES = ("easews-wsproxy", "easews-headers", "easews-httpproxy", "easews-messages")
-KINDS = discover()
-FILTERS = [it.name for it in KINDS.values() if it.distribution in PACKAGES]
-OURS = {name: kind_schema(name, KINDS) for name in (*OBJECT_KINDS, *FILTERS)}
+KINDS = OUR_KINDS
+OURS = {name: kind_schema(name, KINDS) for name in (*OBJECT_KINDS, *KINDS)}
 FIELDS = [
     pytest.param(field, id=f"{name}-{field.path}")
     for name in OURS

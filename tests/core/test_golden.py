@@ -11,23 +11,22 @@ import os
 from pathlib import Path
 
 import pytest
+from tests.ourkinds import OUR_KINDS
 
 from easews import ConfigError
 from easews.cli.report import problems_text
 from easews.config import Source, from_sources
 from easews.config.schemas import OBJECT_KINDS
-from easews.plugins import Kinds, discover
+from easews.plugins import Kinds
 
 GOLDEN = Path(__file__).parent / "golden"
 CONFIGS = sorted(GOLDEN.glob("*.yaml"))
-OURS = ("easews-wsproxy", "easews-headers", "easews-httpproxy", "easews-messages")
 WRITE = os.environ.get("EASEWS_WRITE_GOLDEN") == "1"
 
 
 @pytest.fixture(scope="module")
 def kinds() -> Kinds:
-    """Our own kinds, whatever else is installed."""
-    return Kinds(kind for kind in discover().values() if kind.distribution in OURS)
+    return OUR_KINDS
 
 
 def told(config: Path, kinds: Kinds) -> str:

@@ -12,6 +12,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.certificates import Authority
+from tests.ourkinds import OUR_KINDS
 from tests.repo.pages import ROOT
 
 from easews.config import Source, from_sources
@@ -19,12 +20,11 @@ from easews.config.documents import Node, Place
 from easews.config.schemas import OBJECT_KINDS, kind_schema
 from easews.config.shown import MASKED, Mask
 from easews.errors import ConfigError
-from easews.plugins import Kinds, discover
 from easews.schema import Bound
 from easews.schema.parts import possible
 
 SECRET = "s3cr3t-4711"
-KINDS: Kinds = discover()
+KINDS = OUR_KINDS
 
 
 def ways_to_secrets(schema: Bound, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
