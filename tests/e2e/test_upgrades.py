@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.request import Request, urlopen
+from urllib.request import urlopen
 
 import pytest
 import yaml
@@ -30,7 +30,16 @@ from tests.e2e.gateway import (
 from tests.e2e.library import LibraryBackend, connect
 from tests.e2e.notified import notify_socket
 from tests.e2e.streams_of_frames import Sessions
-from tests.e2e.upgraded import Upgraded, echoes, kill, pid_in, upgradable
+from tests.e2e.upgraded import (
+    Upgraded,
+    admin_at,
+    ask_admin,
+    echoes,
+    kill,
+    pid_in,
+    secure_server,
+    upgradable,
+)
 from tests.nameserver import nameserver
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import unix_connect
@@ -108,25 +117,19 @@ def test_a_server_that_is_drained_stays_so(
     loop: str, own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
     port = free_port()
-    admin = f"---\n{{kind: Gateway, name: g, admin: {{address: '{LOOPBACK}:{port}'}}}}"
+    admin = admin_at(port)
     text = config(free_port(), proxied("/", own_backend.url)) + admin
 
-    def ask(what: str, body: object = None) -> Any:
-        data = None if body is None else json.dumps(body).encode()
-        headers = {"Content-Type": "application/json"}
-        url = f"http://{LOOPBACK}:{port}/api/v1/{what}"
-        with urlopen(Request(url, data, headers), timeout=PATIENCE) as answer:
-            return json.load(answer)
-
     def states() -> list[str]:
-        return [server["state"] for pool in ask("pools") for server in pool["servers"]]
+        return [server["state"] for pool in ask_admin(port, "pools") for server in pool["servers"]]
 
     with upgradable(text, tmp_path, "--backend", loop) as upgraded:
-        ask("servers/drain", {"url": own_backend.url})
+        ask_admin(port, "servers/drain", {"url": own_backend.url})
         assert states() == ["drained"]
         upgraded.upgrade()
         assert states() == ["drained"]
-        assert ask("servers/undrain", {"url": own_backend.url}) == {"undrained": True}
+        undrained = ask_admin(port, "servers/undrain", {"url": own_backend.url})
+        assert undrained == {"undrained": True}
         assert states() == ["up"]
 
 
@@ -170,7 +173,7 @@ def test_what_a_new_process_cannot_do_is_told(
     loop: str, own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
     port = free_port()
-    admin = f"---\n{{kind: Gateway, name: g, admin: {{address: '{LOOPBACK}:{port}'}}}}"
+    admin = admin_at(port)
     text = config(free_port(), proxied("/", own_backend.url)) + admin
     with (
         upgradable(text, tmp_path, "--backend", loop) as upgraded,
@@ -178,7 +181,7 @@ def test_what_a_new_process_cannot_do_is_told(
     ):
         other = config(taken.getsockname()[1], proxied("/", own_backend.url)) + admin
         (tmp_path / "config.yaml").write_text(other)
-        told = _ask(port, "upgrade", {})
+        told = ask_admin(port, "upgrade", {})
         assert told["outcome"] == "refused"
         assert "already in use" in told["problems"][0]
         upgraded.gateway.log.wait_for("ERROR", "already in use")
@@ -190,9 +193,7 @@ def test_sessions_with_tls_stay_behind_and_drain(
     plain, secure = free_port(), free_port()
     authority = Authority(tmp_path)
     route = proxied("/", own_backend.url)
-    (server,) = yaml.safe_load_all(config(secure))
-    server |= {"name": "secure", **authority.fields("localhost")}
-    server["rules"] = [{"paths": [route.path_entry()]}]
+    server = secure_server(secure, route, authority)
     text = config(plain, route) + "---\n" + yaml.safe_dump(server)
     with upgradable(text, tmp_path, "--backend", loop) as upgraded:
         upgraded.gateway.out.wait_for("secure listens on")
@@ -290,32 +291,24 @@ def test_a_kept_connection_is_told_to_close_with_its_next_answer(
         upgraded.pid = pid_in(upgraded.wait_until_handed_over())
 
 
-def _ask(port: int, path: str, body: object = None) -> Any:
-    data = None if body is None else json.dumps(body).encode()
-    url = f"http://{LOOPBACK}:{port}/api/v1/{path}"
-    asking = Request(url, data, {"Content-Type": "application/json"})
-    with urlopen(asking, timeout=PATIENCE) as answer:
-        return json.load(answer)
-
-
 def test_who_asks_over_the_admin_interface_is_told_and_the_counts_hold(
     loop: str, own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
     port = free_port()
-    admin = f"---\n{{kind: Gateway, name: g, admin: {{address: '{LOOPBACK}:{port}'}}}}"
+    admin = admin_at(port)
     text = config(free_port(), proxied("/", own_backend.url)) + admin
     with (
         upgradable(text, tmp_path, "--backend", loop) as upgraded,
         connect(upgraded.gateway.ws("/a")) as first,
         connect(upgraded.gateway.ws("/b")) as second,
     ):
-        before = _ask(port, "sessions")["sessions"]
-        told = _ask(port, "upgrade", {})
+        before = ask_admin(port, "sessions")["sessions"]
+        told = ask_admin(port, "upgrade", {})
         assert (told["outcome"], told["moved"], told["kept_behind"]) == ("upgraded", 2, 0)
         upgraded.pid = told["pid"]
-        status = _ask(port, "status")
+        status = ask_admin(port, "status")
         assert (status["pid"], status["sessions"]) == (upgraded.pid, 2)
-        after = _ask(port, "sessions")["sessions"]
+        after = ask_admin(port, "sessions")["sessions"]
         kept = ("id", "client", "server", "route", "pipeline", "backend", "path", "opened")
         assert [[it[name] for name in kept] for it in after] == [
             [it[name] for name in kept] for it in before
@@ -325,7 +318,7 @@ def test_who_asks_over_the_admin_interface_is_told_and_the_counts_hold(
         second.close()
         upgraded.gateway.log.wait_for("session id=", "closed_by=client", "path=/b")
         assert _active(port) == 1
-        _ask(port, f"sessions/{before[0]['id']}/close", {"code": 4000, "reason": "found"})
+        ask_admin(port, f"sessions/{before[0]['id']}/close", {"code": 4000, "reason": "found"})
         with pytest.raises(ConnectionClosed, match="4000"):
             first.recv(PATIENCE)
 
@@ -334,12 +327,12 @@ def test_a_close_in_the_moment_of_a_move_is_done_or_refused(
     loop: str, own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
     port = free_port()
-    admin = f"---\n{{kind: Gateway, name: g, admin: {{address: '{LOOPBACK}:{port}'}}}}"
+    admin = admin_at(port)
     text = config(free_port(), proxied("/", own_backend.url)) + admin
 
     def is_closed(id: str) -> bool:
         try:
-            answer = _ask(port, f"sessions/{id}/close", {"code": 4000, "reason": "found"})
+            answer = ask_admin(port, f"sessions/{id}/close", {"code": 4000, "reason": "found"})
         except OSError:  # no connection, or a status that says that it is not done
             return False
         assert answer == {"closed": 1}
@@ -351,7 +344,7 @@ def test_a_close_in_the_moment_of_a_move_is_done_or_refused(
             path: stack.enter_context(connect(upgraded.gateway.ws(path), close_timeout=0.1))
             for path in paths
         }
-        ids = {it["path"]: it["id"] for it in _ask(port, "sessions")["sessions"]}
+        ids = {it["path"]: it["id"] for it in ask_admin(port, "sessions")["sessions"]}
         upgraded.ask()
         upgraded.gateway.out.wait_for_count("admin listens on", 2)
         closed = {path: is_closed(ids[path]) for path in reversed(paths)}
@@ -369,7 +362,7 @@ def test_a_tap_of_a_session_that_moves_says_so(
     loop: str, own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
     port = free_port()
-    admin = f"---\n{{kind: Gateway, name: g, admin: {{address: '{LOOPBACK}:{port}'}}}}"
+    admin = admin_at(port)
     text = config(free_port(), proxied("/", own_backend.url)) + admin
 
     def tap(id: str) -> Any:
@@ -379,7 +372,7 @@ def test_a_tap_of_a_session_that_moves_says_so(
         upgradable(text, tmp_path, "--backend", loop) as upgraded,
         connect(upgraded.gateway.ws("/")) as ws,
     ):
-        (session,) = _ask(port, "sessions")["sessions"]
+        (session,) = ask_admin(port, "sessions")["sessions"]
         with tap(session["id"]) as before:
             json.loads(before.readline())
             upgraded.upgrade()
@@ -394,7 +387,7 @@ def test_a_session_counts_for_a_server_whose_name_is_looked_up_later(
     loop: str, own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
     port = free_port()
-    admin = f"---\n{{kind: Gateway, name: g, admin: {{address: '{LOOPBACK}:{port}'}}}}"
+    admin = admin_at(port)
     with nameserver() as dns:
         dns.records["a.test", "A"] = [LOOPBACK]
         resolve = {"mode": "each", "nameservers": [dns.address], "timeout": "1s", "minTtl": "1s"}
@@ -409,14 +402,16 @@ def test_a_session_counts_for_a_server_whose_name_is_looked_up_later(
             upgraded.upgrade()
             dns.silent.clear()
             until = time.monotonic() + PATIENCE
-            while not (servers := _ask(port, "pools")[0]["servers"]) and time.monotonic() < until:
+            while (
+                not (servers := ask_admin(port, "pools")[0]["servers"]) and time.monotonic() < until
+            ):
                 time.sleep(0.05)
             assert [server["active"] for server in servers] == [1]
             assert echoes(ws)
 
 
 def _active(port: int) -> int:
-    (pool,) = _ask(port, "pools")
+    (pool,) = ask_admin(port, "pools")
     (server,) = pool["servers"]
     return int(server["active"])
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import socket
@@ -11,7 +10,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.request import Request, urlopen
 
 import pytest
 import yaml
@@ -20,7 +18,7 @@ from tests.e2e.gateway import LOOPBACK, PATIENCE, Route, config, free_port, prox
 from tests.e2e.kept import Kept, children, kept, unpinged, upgraded_under_load, wait_until
 from tests.e2e.library import LibraryBackend, connect
 from tests.e2e.notified import notify_socket
-from tests.e2e.upgraded import echoes
+from tests.e2e.upgraded import admin_at, ask_admin, echoes, secure_server
 from websockets.exceptions import ConnectionClosed
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="children are read in /proc")
@@ -99,9 +97,7 @@ def test_sessions_with_tls_are_drained_before_it_comes_back(
     plain, secure = free_port(), free_port()
     authority = Authority(tmp_path)
     route = proxied("/", own_backend.url)
-    (server,) = yaml.safe_load_all(config(secure))
-    server |= {"name": "secure", **authority.fields("localhost")}
-    server["rules"] = [{"paths": [route.path_entry()]}]
+    server = secure_server(secure, route, authority)
     text = config(plain, route) + "---\n" + yaml.safe_dump(server)
     with kept(text, tmp_path, "--backend", loop, is_first=is_first) as it:
         it.gateway.out.wait_for("secure listens on")
@@ -123,23 +119,13 @@ def test_who_asks_over_the_admin_interface_hears_that_the_pid_stays(
     loop: str, own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
     port = free_port()
-    admin = f"---\n{{kind: Gateway, name: g, admin: {{address: '{LOOPBACK}:{port}'}}}}"
-
-    def ask(what: str, body: object = None) -> dict[str, object]:
-        data = None if body is None else json.dumps(body).encode()
-        url = f"http://{LOOPBACK}:{port}/api/v1/{what}"
-        asking = Request(url, data, {"Content-Type": "application/json"})
-        with urlopen(asking, timeout=PATIENCE) as answer:
-            found: dict[str, object] = json.load(answer)
-            return found
-
-    text = config(free_port(), proxied("/", own_backend.url)) + admin
+    text = config(free_port(), proxied("/", own_backend.url)) + admin_at(port)
     with kept(text, tmp_path, "--backend", loop) as it, connect(it.gateway.ws("/")) as ws:
-        told = ask("upgrade", {})
+        told = ask_admin(port, "upgrade", {})
         assert (told["outcome"], told["pid"], told["moved"]) == ("upgraded", it.pid, 1)
         it.version += 1  # it is the same again
         it.gateway.log.wait_for("INFO handed over", f" pid={it.pid} ")
-        status = ask("status")
+        status = ask_admin(port, "status")
         assert (status["pid"], status["sessions"]) == (it.pid, 1)
         assert echoes(ws)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -14,14 +13,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.request import Request, urlopen
+from urllib.request import urlopen
 
 import pytest
 import yaml
 from tests.certificates import Authority
 from tests.e2e.gateway import EASEWS, LOOPBACK, PATIENCE, Gateway, config, free_port, proxied
 from tests.e2e.library import LibraryBackend, connect
-from tests.e2e.upgraded import Upgraded, echoes, kill, upgradable
+from tests.e2e.upgraded import Upgraded, ask_admin, echoes, kill, secure_server, upgradable
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, unix_connect
 
@@ -33,14 +32,6 @@ def with_workers(text: str, count: int, **gateway: object) -> str:
     return f"{text}---\n" + yaml.safe_dump(
         {"kind": "Gateway", "name": "gateway", "workers": count, **gateway}
     )
-
-
-def ask(port: int, path: str, body: object = None) -> Any:
-    data = None if body is None else json.dumps(body).encode()
-    url = f"http://{LOOPBACK}:{port}/api/v1/{path}"
-    asking = Request(url, data, {"Content-Type": "application/json"})
-    with urlopen(asking, timeout=PATIENCE) as answer:
-        return json.load(answer)
 
 
 @contextmanager
@@ -73,15 +64,15 @@ def test_the_new_config_says_how_many_workers_take_over(
         opened(upgraded.gateway, 24) as sessions,
     ):
         upgraded.gateway.out.wait_for("admin listens on")
-        known = {it["id"] for it in ask(port, "sessions")["sessions"]}
+        known = {it["id"] for it in ask_admin(port, "sessions")["sessions"]}
         (tmp_path / "config.yaml").write_text(with_workers(text, after, admin=admin))
         assert "moved=24 kept_behind=0" in upgraded.upgrade()
-        status = ask(port, "status")
+        status = ask_admin(port, "status")
         assert (status["pid"], status["sessions"]) == (upgraded.pid, 24)
         assert len(status["workers"]) == (0 if after == 1 else after)
         assert sum(by_worker(status)) == (0 if after == 1 else 24)
-        assert {it["id"] for it in ask(port, "sessions")["sessions"]} == known
-        ((server,),) = [pool["servers"] for pool in ask(port, "pools")]
+        assert {it["id"] for it in ask_admin(port, "sessions")["sessions"]} == known
+        ((server,),) = [pool["servers"] for pool in ask_admin(port, "pools")]
         assert server["active"] == 24
         assert all(map(echoes, sessions))
         with opened(upgraded.gateway, 6) as new:
@@ -127,9 +118,7 @@ def test_sessions_with_tls_stay_behind_are_counted_and_drain(
     plain, secure, port = free_port(), free_port(), free_port()
     authority = Authority(tmp_path)
     route = proxied("/", own_backend.url)
-    (server,) = yaml.safe_load_all(config(secure))
-    server |= {"name": "secure", **authority.fields("localhost")}
-    server["rules"] = [{"paths": [route.path_entry()]}]
+    server = secure_server(secure, route, authority)
     text = config(plain, route) + "---\n" + yaml.safe_dump(server)
     drain = {"delay": "2s", "window": "1s"}
     text = with_workers(text, 2, admin={"address": f"{LOOPBACK}:{port}"}, drain=drain)
@@ -141,14 +130,14 @@ def test_sessions_with_tls_stay_behind_are_counted_and_drain(
         stay = [stack.enter_context(connect(url, ssl=trust)) for _ in range(6)]
         move = [stack.enter_context(connect(f"ws://{LOOPBACK}:{plain}/")) for _ in range(6)]
         assert "moved=6 kept_behind=6" in upgraded.upgrade()
-        assert ask(port, "status")["kept_behind"] == 6
+        assert ask_admin(port, "status")["kept_behind"] == 6
         for ws in stay:
             with pytest.raises(ConnectionClosed) as closed:
                 ws.recv(PATIENCE)
             assert closed.value.rcvd is not None
             assert closed.value.rcvd.code == 1001
         assert upgraded.gateway.wait() == 0
-        assert ask(port, "status")["kept_behind"] == 0
+        assert ask_admin(port, "status")["kept_behind"] == 0
         assert all(map(echoes, move))
         with connect(url, ssl=trust) as new:
             assert echoes(new)

@@ -17,7 +17,7 @@ import yaml
 from tests.certificates import Authority
 from tests.e2e.gateway import EASEWS, LOOPBACK, PATIENCE, config, free_port, proxied
 from tests.e2e.library import LibraryBackend, connect
-from tests.e2e.upgraded import Upgraded, echoes, upgradable
+from tests.e2e.upgraded import Upgraded, echoes, secure_server, upgradable
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
@@ -176,11 +176,8 @@ def test_sessions_with_tls_stay_and_drain(
     loop: str, own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
     authority, secure = Authority(tmp_path), free_port()
-    (server,) = yaml.safe_load_all(config(secure))
-    route = proxied("/", own_backend.url)
-    server |= {"name": "secure", **authority.fields("localhost")}
-    server["rules"] = [{"paths": [route.path_entry()]}]
-    drain = {"delay": "2s", "window": "1s"}
+    server = secure_server(secure, proxied("/", own_backend.url), authority)
+    drain = {"delay": "6s", "window": "1s"}
     with (
         served(own_backend, tmp_path, "--backend", loop, more=[server], drain=drain) as it,
         opened(it.url, 6) as move,

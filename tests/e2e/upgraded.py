@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
 
-from tests.e2e.gateway import EASEWS, PATIENCE, Gateway
+import yaml
+from tests.certificates import Authority
+from tests.e2e.gateway import EASEWS, LOOPBACK, PATIENCE, Gateway, Route, config
 from websockets.exceptions import ConnectionClosed
 
 
@@ -68,6 +73,29 @@ def upgradable(
         assert "ResourceWarning" not in log, log
     finally:
         upgraded.kill()
+
+
+def admin_at(port: int) -> str:
+    """What to add to a config for an admin interface."""
+    return f"---\n{{kind: Gateway, name: g, admin: {{address: '{LOOPBACK}:{port}'}}}}"
+
+
+def ask_admin(port: int, path: str, body: object = None) -> Any:
+    """What it answers."""
+    data = None if body is None else json.dumps(body).encode()
+    url = f"http://{LOOPBACK}:{port}/api/v1/{path}"
+    asking = Request(url, data, {"Content-Type": "application/json"})
+    with urlopen(asking, timeout=PATIENCE) as answer:
+        return json.load(answer)
+
+
+def secure_server(port: int, route: Route, authority: Authority) -> dict[str, Any]:
+    """A server with TLS, in front of the pipeline of `route`."""
+    (server,) = yaml.safe_load_all(config(port))
+    server |= {"name": "secure", **authority.fields("localhost")}
+    server["rules"] = [{"paths": [route.path_entry()]}]
+    found: dict[str, Any] = server
+    return found
 
 
 def pid_in(line: str) -> int:
