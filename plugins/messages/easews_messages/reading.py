@@ -7,7 +7,6 @@ So small messages are read where they are, and large ones in one of a few thread
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from types import TracebackType
 from typing import Any, Self, TypeAlias, TypeVar
 
 import anyio
@@ -47,14 +46,6 @@ class MessageFilter(Filter):
     async def __aenter__(self) -> Self:
         self._threads = CapacityLimiter(_THREADS)
         return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        return None
 
     def worked(
         self, work: Callable[[Data], T], data: Data, then: Callable[[T], MaybeLater]
