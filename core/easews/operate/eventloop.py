@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import sys
 import threading
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
@@ -28,21 +27,16 @@ BACKENDS: Mapping[str, dict[str, Any]] = {
 ENDED, FAILED, CUT = 0, 1, 3
 
 
-def run_loop(
-    main: Callable[..., Coroutine[Any, Any, int]], *args: Any, backend: str, raises: bool = False
-) -> int:
-    """Run `main`, which returns the exit status of this process, and report what it raises; with
-    `raises` an EasewsError is for the caller.
+def run_loop(main: Callable[..., Coroutine[Any, Any, int]], *args: Any, backend: str) -> int:
+    """Run `main`, which returns the exit status of this process, and log what it raises, but for an
+    EasewsError: that is the caller's to tell.
     """
     try:
         status = anyio.run(main, *args, **BACKENDS[backend])
         if status != BECOMES_NEW:
             _leave_threads_behind(status)
-    except EasewsError as error:
-        if raises:
-            raise
-        print(f"easews: {error}", file=sys.stderr)
-        return FAILED
+    except EasewsError:
+        raise
     except KeyboardInterrupt:
         return ENDED  # before or after the time in which we listen for it
     except Exception:

@@ -13,12 +13,11 @@ from typing import Any
 import anyio
 
 from ..config.model import Config
-from ..errors import EasewsError
 from ..observe.logs import writing_logs
 from ..server.sharing import ABSENT
 from .announcing import log_builds
 from .binding import bind_all
-from .eventloop import FAILED, run_loop
+from .eventloop import run_loop
 from .handover.fromworkers import WorkersOffering
 from .handover.taking import Taker
 from .handover.told import Told
@@ -58,14 +57,8 @@ def run_workers(
     log_format = log_format or config.gateway.log_format
     shared = _shared_file(count * PLACES)
     with writing_logs(log_format, turns=shared):
-        try:
-            passed = passed_sockets(systemd.passed)
-            sockets = bind_all(config.servers, passed if follows is None else follows.sockets)
-        except EasewsError as error:
-            if follows is not None:
-                raise
-            print(f"easews: {error}", file=sys.stderr)
-            return FAILED
+        passed = passed_sockets(systemd.passed)
+        sockets = bind_all(config.servers, passed if follows is None else follows.sockets)
         warn_of_unused(passed)
         log_builds(config)
 
@@ -77,7 +70,7 @@ def run_workers(
         make = partial(Workers, offer, arguments_for, counts, passed)
         upgrader.notifier = notifier = Notifier(systemd)
         args = make, reloader, upgrader, follows, companions, notifier
-        status = run_loop(_run, *args, backend=backend, raises=follows is not None)
+        status = run_loop(_run, *args, backend=backend)
     return after_loop(status, upgrader)
 
 

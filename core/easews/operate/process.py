@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
@@ -11,13 +10,12 @@ from typing import Any
 import anyio
 
 from ..config.model import Config
-from ..errors import EasewsError
 from ..net.contexts import pass_over_garbled_names
 from ..observe.logs import writing_logs
 from .announcing import announce, announcement, log_builds
 from .binding import bind_all
 from .descriptors import raise_limit
-from .eventloop import CUT, ENDED, FAILED, collect_garbage_less_often, run_loop
+from .eventloop import CUT, ENDED, collect_garbage_less_often, run_loop
 from .gateway import Gateway
 from .handover.offering import Offering
 from .handover.taking import Taker
@@ -47,8 +45,7 @@ def run(
     companions: Sequence[Companion] = (),
 ) -> int:
     """Serve `config` until SIGTERM or SIGINT; the exit status: 0, 1 when something failed, or 3
-    when sessions or requests had to be cut. EasewsError when a process that `follows` another one
-    cannot serve.
+    when sessions or requests had to be cut. EasewsError when it cannot serve.
 
     At SIGHUP `reloader` puts another config in its place. At SIGUSR2 `upgrader` has a new process
     take over; `follows` is there in one that takes over from another. A `log_format` counts before
@@ -58,21 +55,15 @@ def run(
     collect_garbage_less_often()
     pass_over_garbled_names()
     with writing_logs(log_format or config.gateway.log_format):
-        try:
-            passed = passed_sockets(systemd.passed)
-            sockets = bind_all(config.servers, passed if follows is None else follows.sockets)
-        except EasewsError as error:
-            if follows is not None:
-                raise
-            print(f"easews: {error}", file=sys.stderr)
-            return FAILED
+        passed = passed_sockets(systemd.passed)
+        sockets = bind_all(config.servers, passed if follows is None else follows.sockets)
         raise_limit(config)
         warn_of_unused(passed)
         log_builds(config)
         gateway = Gateway(config, sockets, passed=passed)
         upgrader.notifier = notifier = Notifier(systemd)
         args = gateway, reloader, upgrader, follows, companions, notifier
-        status = run_loop(_run, *args, backend=backend, raises=follows is not None)
+        status = run_loop(_run, *args, backend=backend)
     return after_loop(status, upgrader)
 
 

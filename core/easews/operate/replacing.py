@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import anyio
 
@@ -20,17 +20,13 @@ from ..observe.logs import log_event
 from .calls import Gone
 from .control import WorkerReplaced
 from .ending import ANSWER_PATIENCE
+from .handover.giving import lost_with
+from .handover.inworker import GO_ON_PATIENCE, Moved
 from .processes import Processes
+from .stopping import STOPPING
 from .workerprocess import WorkerProcess
 
-if TYPE_CHECKING:
-    from .handover.inworker import Moved
-
 log: logging.Logger = logging.getLogger("easews")
-
-STOPPING = "easews is stopping"
-#: Seconds that the old process has to accept again when the new one has ended.
-GO_ON_PATIENCE = 15.0
 
 
 class Replacements:
@@ -112,9 +108,7 @@ class Replacements:
             await _go_on(old)
             done["fault"] = "the new process has ended"
         if done["fault"]:
-            moved = done["moved"]
-            lost = f"; {moved} sessions had moved, and are lost with it" if moved else ""
-            raise EasewsError(f"{done['fault']}{lost}")
+            raise EasewsError(f"{done['fault']}{lost_with(done['moved'])}")
         self._workers.put_in_place(new)
         for call in self.on_end:
             call(old, figures)

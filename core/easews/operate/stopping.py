@@ -15,6 +15,8 @@ from .gateway import Gateway, Unfinished
 
 log: logging.Logger = logging.getLogger("easews")
 
+#: Why something that is asked for is refused.
+STOPPING = "easews is stopping"
 #: Seconds until what does not end by itself is ended with the process.
 GRACE = 2.0
 #: Seconds until a stop tells what it waits for; clients that answer a Close need less.

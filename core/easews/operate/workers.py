@@ -26,9 +26,9 @@ from .merging import merged_older
 from .offer import Offer
 from .processes import PLACES, Processes
 from .reload import Plan, plan
-from .replacing import STOPPING, Replacements
+from .replacing import Replacements
 from .rolling import PATIENCE, give_or_kill, roll
-from .stopping import Signals
+from .stopping import STOPPING, Signals
 from .worker import WorkerArguments
 from .workerprocess import WorkerProcess
 
@@ -116,7 +116,7 @@ class Workers(Processes):
         """
         async with self._replacing:
             if self._has_left:
-                raise EasewsError("easews is stopping: another process serves")
+                raise EasewsError(f"{STOPPING}: another process serves")
             before = self._offer
             changes = await to_thread.run_sync(plan, before.config, config)
             if changes.changes:

@@ -16,15 +16,11 @@ from ..workerprocess import WorkerProcess
 from ..workers import Workers
 from . import protocol
 from .giving import placed
-from .inworker import Moved
+from .inworker import GO_ON_PATIENCE, Moved
 from .link import Link
-from .offering import BATCH_PATIENCE
 from .protocol import HandoverFault, Message, OtherGone, Place
 
 log: logging.Logger = logging.getLogger("easews")
-
-#: Seconds that a worker has to accept again. It may be waiting for an answer to its last batch.
-GO_ON_PATIENCE = BATCH_PATIENCE + 5.0
 
 
 class WorkersOffering:

@@ -65,6 +65,11 @@ def placed(spec: ServerSpec, sockets: Iterable[socket]) -> Iterator[tuple[Place,
         yield Place(spec.name, spec.address, spec.port, owns_file), sock
 
 
+def lost_with(moved: int) -> str:
+    """What to say of a new process that has ended: it had so many sessions by then."""
+    return f"; {moved} sessions had moved, and are lost with it" if moved else ""
+
+
 class Handover(Generic[L]):
     """Hands `side` over to the process that `begin` returns a link to."""
 

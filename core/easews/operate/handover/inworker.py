@@ -17,8 +17,11 @@ from . import protocol
 from .arriving import Arrival, ending_at_faults
 from .giving import Handover
 from .link import Link
-from .offering import Offering
+from .offering import BATCH_PATIENCE, Offering
 from .protocol import HandoverFault
+
+#: Seconds that a worker has to accept again. It may be waiting for an answer to its last batch.
+GO_ON_PATIENCE = BATCH_PATIENCE + 5.0
 
 
 class Moved(TypedDict):

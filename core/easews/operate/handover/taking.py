@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Coroutine, MutableMapping, Sequence
+from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
@@ -115,7 +116,10 @@ class Taker:
                 with anyio.CancelScope() as self._taking:
                     async with gateway.unchanged(), gateway.moving.going_on():
                         if self.several:
-                            await self._take_from_several(gateway, rest)
+                            await self.take_from_several(
+                                lambda channel: self._take(gateway, channel, rest)
+                            )
+                            rest.start_soon(self.hear_of_back)
                         else:
                             await self._take(gateway, self.channel, rest)
                 if self.has_all:
@@ -135,7 +139,19 @@ class Taker:
             self._taking.cancel()
             await self._over.wait()
 
-    async def next_channel(self) -> Channel | None:
+    async def take_from_several(
+        self, take: Callable[[Channel], Coroutine[Any, Any, object]]
+    ) -> None:
+        """Have `take` take over from each old worker, over a channel from that, until all have
+        handed over.
+        """
+        async with anyio.create_task_group() as takes:
+            with ending_at_faults(self.channel):
+                await self.channel.send(protocol.ready({}))
+                while (channel := await self._next_channel()) is not None:
+                    takes.start_soon(take, channel)
+
+    async def _next_channel(self) -> Channel | None:
         """Over which an old worker hands its sessions over; None when all have done so."""
         message = await self.channel.receive()
         if message is None or expect(message, Kind.SESSIONS, Kind.DONE)["is"] == Kind.DONE:
@@ -151,14 +167,6 @@ class Taker:
             while (message := await self.channel.receive()) is not None:
                 expect(message, Kind.BACK)
                 self.on_back(self.channel)
-
-    async def _take_from_several(self, gateway: Gateway, rest: TaskGroup) -> None:
-        async with anyio.create_task_group() as takes:
-            with ending_at_faults(self.channel):
-                await self.channel.send(protocol.ready({}))
-                while (channel := await self.next_channel()) is not None:
-                    takes.start_soon(self._take, gateway, channel, rest)
-        rest.start_soon(self.hear_of_back)
 
     async def _take(self, gateway: Gateway, channel: Channel, rest: TaskGroup) -> None:
         arrival = Arrival(gateway, channel, other_goes_on=self.other_goes_on)

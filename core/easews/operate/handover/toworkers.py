@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from itertools import count
 from math import inf
 
 import anyio
@@ -39,7 +40,8 @@ class WorkersTaker:
             await self._tell_of_starts()
             async with self._workers.unchanged():
                 if taker.several:
-                    await self._take_from_several()
+                    turns = count()
+                    await taker.take_from_several(lambda channel: self._take(channel, next(turns)))
                 else:
                     taker.has_all = await self._take(taker.channel, 0)
             if taker.has_all:
@@ -64,15 +66,6 @@ class WorkersTaker:
             async for pid in self._pids:
                 if not self._taker.other_goes_on:  # else they are not ended if the upgrade fails
                     await self._taker.channel.send(protocol.started(pid))
-
-    async def _take_from_several(self) -> None:
-        turn = 0
-        async with anyio.create_task_group() as takes:
-            with ending_at_faults(self._taker.channel):
-                await self._taker.channel.send(protocol.ready({}))
-                while (channel := await self._taker.next_channel()) is not None:
-                    takes.start_soon(self._take, channel, turn)
-                    turn += 1
 
     async def _take(self, channel: Channel, turn: int) -> bool:
         """Have a worker take over what comes over a channel. Whether that is all that can move. The

@@ -17,9 +17,9 @@ from ...server import Listener
 from ..control import UpgradeResult
 from ..notifying import Notifier
 from ..reloading import Served, log_all
-from ..stopping import Signals
+from ..stopping import STOPPING, Signals
 from ..systemd import SystemdEnvironment
-from .giving import Handover, Whole
+from .giving import Handover, Whole, lost_with
 from .inplace import BECOMES_NEW, InPlace
 from .link import NewProcess, started
 from .protocol import HandoverFault
@@ -29,7 +29,6 @@ log: logging.Logger = logging.getLogger("easews")
 
 #: Seconds that whoever has asked over the admin interface has to read the answer.
 ANSWER_PATIENCE, LOOK = 2.0, 0.02
-STOPPING = "easews is stopping"
 
 
 class Upgradable(Served, Protocol):
@@ -152,8 +151,7 @@ class Upgrader:
                 served.leave()
         except HandoverFault as error:
             self.notifier.send(MAINPID=os.getpid())
-            lost = f"; {side.moved} sessions had moved, and are lost with it" if side.moved else ""
-            raise HandoverFault(f"{error}{lost}", error.problems) from None
+            raise HandoverFault(f"{error}{lost_with(side.moved)}", error.problems) from None
         self._link, successor = link, link.successor
         for call in self.on_handed_over:
             call(successor)
