@@ -82,7 +82,7 @@ def wait_for_next(gateway: Gateway, number: int, before: int) -> None:
 
 
 def until(holds: Callable[[], bool]) -> None:
-    give_up = monotonic() + PATIENCE / 4
+    give_up = monotonic() + PATIENCE
     while not holds():
         assert monotonic() < give_up
         sleep(0.05)
