@@ -1,6 +1,6 @@
 """One direction of a session whose messages are read.
 
-    leg ──▶ Reader.read ──▶ hooks.message ──▶ the other leg
+    leg ──▶ Reader.read ──▶ hooks.message ──▶ Onward ──▶ the other leg
 
 Messages that nobody changes go on as the bytes that they came in, all of one read in one write.
 Where a filter takes its time, or the other leg takes no more, what was read behind that message
@@ -17,20 +17,20 @@ from inspect import isawaitable
 
 from anyio.lowlevel import checkpoint
 
-from easews import Close, Message, Outcome, Sender
+from easews import Message, Outcome, Sender
 
 from ..relay.compiled import keep_freed_memory
 from ..relay.endstates import SEALED
 from ..relay.forwarding import swallows
-from ..relay.frames import COMPRESSED, PONG
+from ..relay.frames import PONG
 from ..relay.hookrunner import HookRunner
 from ..relay.incoming import on_bytes, on_stop
 from ..relay.leg import Leg
 from ..relay.session import RelaySession
 from ..relay.sizes import LARGE_FRAME
-from .deflate import Agreed, Deflater
+from .deflate import Agreed
+from .onward import Onward
 from .reading import Item, Reader
-from .writing import encode_message
 
 #: Seconds that the hooks may take with what was read at once, until other sessions have their turn.
 _TURN = 0.002
@@ -71,18 +71,13 @@ class Lane:
     """See `easews_wsproxy.relay.lane.Lane`. `leg` is the one whose messages are read."""
 
     __slots__ = (
-        "_agreed",
         "_batch",
-        "_begin",
         "_counted",
-        "_deflater",
-        "_end",
         "_hooks",
         "_kept",
         "_leg",
+        "_onward",
         "_reader",
-        "_recompresses",
-        "_sends_masked",
         "_session",
         "awaits_filter",
         "waits",
@@ -99,13 +94,9 @@ class Lane:
         self._session = session
         self._hooks = hooks
         self._leg = leg
-        self._agreed = agreed
         self._reader = Reader(leg.walker, leg.role, agreed, limit)
-        self._deflater: Deflater | None = None
-        self._recompresses = False  # the receiver's window is no longer the sender's
-        self._sends_masked = leg.role == "client"
+        self._onward = Onward(session, leg, agreed)
         self._batch: _Batch | None = None  # the one that is being passed on, or waits
-        self._begin = self._end = 0  # what of its buffer is to go on as it came
         self.awaits_filter = False
         self._kept = 0  # bytes of a batch that waits
         self._counted = 0  # bytes that `HeldBytes` has of us
@@ -135,8 +126,7 @@ class Lane:
         items, pos = self._reader.read(buffer, 0, end)
         batch = _Batch(buffer, items, pos, end)
         passed = self._pass_on(batch, now)
-        if self._begin == 0 and self._end == end and passed and not self._hooks.acted:
-            self._end = 0
+        if passed and not self._hooks.acted and self._onward.leave_all(end):
             self._batch = None
             other.own += end
             return True
@@ -163,10 +153,8 @@ class Lane:
             self._count()
 
     def flush(self) -> None:
-        begin, end, batch = self._begin, self._end, self._batch
-        if begin != end and batch is not None:
-            self._begin = self._end = 0
-            self._write(memoryview(batch.buffer)[begin:end])
+        if self._batch is not None:
+            self._onward.flush(self._batch.buffer)
 
     def end(self, now: float) -> None:
         leg, batch = self._leg, self._batch
@@ -188,6 +176,7 @@ class Lane:
         self._batch = batch
         first, until = batch.at, now + _TURN
         hooks, sender, other = self._hooks, self._leg.role, self._leg.other
+        onward, extend = self._onward, self._onward.extend
         hooks.acted = False
         hooks.is_calling = True
         try:
@@ -198,7 +187,7 @@ class Lane:
                 if other.sending in SEALED:
                     return True
                 if data is None:
-                    self._extend(begin, end)
+                    extend(buffer, begin, end)
                     continue
                 if at != first and time.monotonic() >= until:
                     self._rest()
@@ -206,15 +195,15 @@ class Lane:
                 message = Message(data, sender)
                 outcome = hooks.message(message)
                 if outcome is message:
-                    if raw is None and not self._recompresses:
-                        self._extend(begin, end)
+                    if raw is None and not onward.recompresses:
+                        extend(buffer, begin, end)
                     else:
-                        self._write_unchanged(buffer, item)
+                        onward.unchanged(buffer, item)
                     continue
                 if isawaitable(outcome):
                     self._await(message, outcome)
                     return False
-                self._write_changed(buffer, item, outcome)
+                onward.changed(buffer, item, outcome)
                 if other.pending is not None and at + 1 < len(items):
                     batch.at += 1
                     return False
@@ -236,13 +225,6 @@ class Lane:
             self.flush()
         self._keep(batch)
 
-    def _extend(self, begin: int, end: int) -> None:
-        """Have ``buffer[begin:end]`` go on as it came."""
-        if self._end != begin:
-            self.flush()
-            self._begin = begin
-        self._end = end
-
     def _keep(self, batch: _Batch) -> None:
         """The relay's buffer is read into again."""
         if not batch.is_copy:
@@ -260,7 +242,7 @@ class Lane:
         if fault is None and control is not None and control.opcode == PONG:
             batch.pos += control.size
             if not swallows(leg, control, now):
-                self._write(memoryview(buffer)[pos : batch.pos])
+                self._onward.write(memoryview(buffer)[pos : batch.pos])
             return batch.pos != end
         if fault is None and control is None and self._reader.is_full:
             return True
@@ -290,65 +272,10 @@ class Lane:
             return
         item = batch.items[batch.at]
         if outcome is message:
-            self._write_unchanged(batch.buffer, item)
+            self._onward.unchanged(batch.buffer, item)
         else:
-            self._write_changed(batch.buffer, item, outcome)
+            self._onward.changed(batch.buffer, item, outcome)
         batch.at += 1
-
-    # Writing
-
-    def _write_unchanged(self, buffer: bytearray, item: Item) -> None:
-        data, begin, end, raw = item
-        if data is None:
-            return
-        compressed = self._is_compressed(buffer, item)
-        if (compressed and self._recompresses) or (raw is not None and not raw):
-            self._write_changed(buffer, item, Message(data, self._leg.role))
-        elif raw is None:
-            self._extend(begin, end)
-            self.flush()
-        else:
-            self.flush()
-            if self._leg.other.sending not in SEALED:
-                self._leg.other.hand_over(raw)
-
-    def _write_changed(self, buffer: bytearray, item: Item, outcome: Outcome) -> None:
-        """Write what goes on in place of a message."""
-        self.flush()
-        compressed = self._agreed is not None and self._is_compressed(buffer, item)
-        deflater = self._recompress() if compressed else None
-        for output in (outcome,) if isinstance(outcome, Message) else outcome:
-            if isinstance(output, Close):
-                self._session.close(*output)
-                return
-            try:
-                self._write(encode_message(output.data, self._sends_masked, deflater))
-            except UnicodeEncodeError:
-                self._session.fail("a filter has returned a text with surrogates")
-                return
-
-    def _is_compressed(self, buffer: bytearray, item: Item) -> bool:
-        """Whether a message has come compressed; also when that is not known any more."""
-        _, begin, _, raw = item
-        if raw is None:
-            return bool(buffer[begin] & COMPRESSED)
-        return not raw or bool(raw[0] & COMPRESSED)
-
-    def _recompress(self) -> Deflater | None:
-        """A compressed message was changed: what the sender compresses later may refer to it, and
-        has to be compressed anew, unless the sender has agreed to forget each message.
-        """
-        agreed, sender = self._agreed, self._leg.role
-        if agreed is None:
-            return None
-        if self._deflater is None:
-            self._deflater = agreed.deflater(sender)
-        self._recompresses = not agreed.forgets(sender)
-        return self._deflater
-
-    def _write(self, data: bytes | bytearray | memoryview) -> None:
-        if self._leg.other.sending not in SEALED:
-            self._leg.other.insert(data)
 
     def _count(self) -> None:
         """Have what is kept counted among what the relay holds."""
