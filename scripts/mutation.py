@@ -38,14 +38,14 @@ RULES = {
     "core/easews/http/rewriting.py": ("tests/core/test_rewriting.py", "tests/core/test_router.py"),
     "core/easews/http/urls.py": ("tests/core/test_formats.py", "tests/core/test_urls.py"),
     "core/easews/net/proxyprotocol.py": ("tests/core/test_proxyprotocol.py",),
-    "core/easews/operate/drain.py": ("tests/core/test_reload.py",),
-    "core/easews/operate/changes.py": ("tests/core/test_config_changes.py",),
-    "core/easews/operate/dividing.py": ("tests/core/test_dividing.py",),
+    "core/easews/operate/serving/drain.py": ("tests/core/test_reload.py",),
+    "core/easews/operate/serving/changes.py": ("tests/core/test_config_changes.py",),
+    "core/easews/operate/workers/dividing.py": ("tests/core/test_dividing.py",),
     **{
         f"core/easews/operate/handover/{module}.py": ("tests/core/test_handover_protocol.py",)
         for module in ("plain", "protocol")
     },
-    "core/easews/operate/reload.py": ("tests/core/test_reload.py",),
+    "core/easews/operate/serving/reload.py": ("tests/core/test_reload.py",),
     "core/easews/schema/units.py": ("tests/core/test_units.py",),
     "core/easews/server/address.py": ("tests/core/test_client_address.py",),
     "core/easews/server/clients.py": ("tests/core/test_clients.py",),

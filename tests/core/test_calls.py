@@ -12,8 +12,8 @@ import pytest
 
 from easews import EasewsError
 from easews.net.channel import Channel, pair
-from easews.operate.calls import Answerer, Caller, Gone
 from easews.operate.control import NotAvailable, Refused
+from easews.operate.workers.calls import Answerer, Caller, Gone
 from easews.testing.running import one_error
 
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from easews.cli import app as cli
 from easews.cli.diff import text
-from easews.operate.changes import Change
+from easews.operate.serving.changes import Change
 
 OLD = "{kind: HTTPServer, name: web, port: 80, rules: [{paths: [{path: /ws, backend: p}]}]}\n---\n"
 PIPELINE = "{kind: Pipeline, name: p, filters: [{kind: Mock, name: m, rules: [{code: 200}]}]}"

@@ -11,8 +11,8 @@ import pytest
 from easews import Context, Filter
 from easews.config import Config, load
 from easews.config.model import ServerSpec
-from easews.operate.changes import changes_between
-from easews.operate.reload import plan
+from easews.operate.serving.changes import changes_between
+from easews.operate.serving.reload import plan
 from easews.testing import kinds_with, load_config
 
 

@@ -11,8 +11,8 @@ import pytest
 from easews import Context, Filter
 from easews.config import load
 from easews.config.model import Config
-from easews.operate.cores import usable_cores
-from easews.operate.dividing import divided, part
+from easews.operate.workers.cores import usable_cores
+from easews.operate.workers.dividing import divided, part
 from easews.plugins import discover
 from easews.testing import load_config
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from easews import Ending, Opening
 from easews.config.model import Drain
-from easews.operate.drain import PER_SESSION, schedule, stop_window
-from easews.operate.draining import Draining
+from easews.operate.serving.drain import PER_SESSION, schedule, stop_window
+from easews.operate.serving.draining import Draining
 from easews.sessions import Sessions
 from easews.testing import OpenSession
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from easews.operate.calls import Gone
 from easews.operate.control import NotAvailable, Refused
-from easews.operate.fanout import WorkersControl
+from easews.operate.workers.calls import Gone
+from easews.operate.workers.fanout import WorkersControl
 from easews.upstream import drained
 from easews.upstream.drained import drained_servers
 

@@ -9,8 +9,8 @@ from typing import Any
 import anyio
 import pytest
 
-from easews.operate.calls import Gone
-from easews.operate.lifesigns import end_when_it_hangs
+from easews.operate.workers.calls import Gone
+from easews.operate.workers.lifesigns import end_when_it_hangs
 from easews.upstream import drained
 from easews.upstream.drained import drain
 
@@ -19,9 +19,9 @@ LATE, ENDED = "worker 3 has not answered for 0.01 s", "worker 3 is ended: it has
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    monkeypatch.setattr("easews.operate.supervision.SIGN_EVERY", 0.01)
-    monkeypatch.setattr("easews.operate.supervision.MOST_SILENT", 0.05)
-    monkeypatch.setattr("easews.operate.lifesigns._LAST_WORDS", 0.01)
+    monkeypatch.setattr("easews.operate.workers.supervision.SIGN_EVERY", 0.01)
+    monkeypatch.setattr("easews.operate.workers.supervision.MOST_SILENT", 0.05)
+    monkeypatch.setattr("easews.operate.workers.lifesigns._LAST_WORDS", 0.01)
     with caplog.at_level(logging.INFO, "easews"):
         yield
     drained._since.clear()
@@ -74,7 +74,7 @@ async def test_one_that_hangs_is_asked_once_and_ended(caplog: pytest.LogCaptureF
 async def test_one_that_is_late_goes_on(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("easews.operate.supervision.MOST_SILENT", 60.0)
+    monkeypatch.setattr("easews.operate.workers.supervision.MOST_SILENT", 60.0)
     process: Any = FakeProcess()
     with anyio.fail_after(30):
         async with anyio.create_task_group() as tasks:

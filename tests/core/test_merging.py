@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from easews.operate.control import PoolState, SessionPage, SessionState
-from easews.operate.merging import merged_pages, merged_pools, merged_status
 from easews.operate.queries import page
+from easews.operate.workers.merging import merged_pages, merged_pools, merged_status
 
 
 def session(opened: float, number: int) -> SessionState:

@@ -31,8 +31,8 @@ from easews import (
     Upgrade,
 )
 from easews.lowlevel import raw_socket
-from easews.operate.eviction import MOST_OLDER
-from easews.operate.reload import plan
+from easews.operate.serving.eviction import MOST_OLDER
+from easews.operate.serving.reload import plan
 from easews.testing import OpenSession, Running, gateway, load_config
 
 SERVER = """

@@ -14,8 +14,8 @@ from easews.config import Config
 from easews.errors import ConfigError, Problem
 from easews.observe.logs import FIELDS
 from easews.operate import reloading
-from easews.operate.changes import MOST_TOLD, listed
 from easews.operate.reloading import Reloader
+from easews.operate.serving.changes import MOST_TOLD, listed
 from easews.testing import gateway, load_config
 from easews.testing.running import Running, _on_loopback
 

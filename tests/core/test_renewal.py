@@ -16,8 +16,8 @@ from tests.certificates import Authority
 from tests.https import HOST, PATIENCE, Tells, asked, connected, names_of, serving, text
 
 from easews import CertificateError
-from easews.operate import renewal
-from easews.operate.renewal import look_at, renew, told, warn_of_old
+from easews.operate.serving import renewal
+from easews.operate.serving.renewal import look_at, renew, told, warn_of_old
 from easews.server import ServerTls
 from easews.testing import Running, load_config
 

@@ -22,7 +22,7 @@ from easews import (
     Response,
     Upgrade,
 )
-from easews.operate.gateway import Unfinished
+from easews.operate.serving.gateway import Unfinished
 from easews.operate.stopping import progress, told
 from easews.testing import OpenSession, Running, gateway
 

@@ -6,7 +6,7 @@ from math import inf
 
 import pytest
 
-from easews.operate.supervision import (
+from easews.operate.workers.supervision import (
     HOPELESS,
     LONGEST_PAUSE,
     MOST_SILENT,

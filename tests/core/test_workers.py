@@ -19,11 +19,11 @@ import pytest
 from easews import EasewsError
 from easews.config import load
 from easews.config.model import Config
-from easews.operate.calls import Gone
-from easews.operate.offer import Offer
-from easews.operate.supervision import HOPELESS
-from easews.operate.worker import Orders, WorkerArguments
-from easews.operate.workers import Workers
+from easews.operate.workers.calls import Gone
+from easews.operate.workers.offer import Offer
+from easews.operate.workers.supervision import HOPELESS
+from easews.operate.workers.worker import Orders, WorkerArguments
+from easews.operate.workers.workers import Workers
 from easews.plugins import discover
 
 CONFIG = """
@@ -185,7 +185,7 @@ async def started_by(code: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -
 async def test_workers_that_die_again_and_again_are_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("easews.operate.supervision.FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("easews.operate.workers.supervision.FIRST_PAUSE", 0.01)
     workers = await started_by("raise SystemExit(7)", tmp_path, monkeypatch)
     wrong = f"no worker serves: {HOPELESS} in a row have ended, the last with status 7"
     assert str(workers.failure) == wrong
@@ -224,7 +224,7 @@ def test_a_worker_loads_neither_yaml_nor_json_schema() -> None:
     """They take 5 MiB, and a config is read and checked by the process that starts workers."""
     code = (
         "import sys\n"
-        "from easews.operate.worker import discover\n"
+        "from easews.operate.workers.worker import discover\n"
         "assert len(discover(checks_schemas=False)) > 3\n"
         "print(sorted({'jsonschema', 'yaml', 'referencing', 'httpcore'} & {*sys.modules}))\n"
     )

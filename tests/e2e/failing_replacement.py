@@ -15,15 +15,15 @@ from typing import Any
 
 from easews.cli.app import main
 from easews.net.channel import Channel
-from easews.operate import worker, workers
 from easews.operate.handover import link, offering
+from easews.operate.workers import worker, workers
 
 _WORKER = """
 import sys
 sys.path[:] = {{path!r}}
 from failing_replacement import fail
 fail("{file}")
-from easews.operate.worker import main
+from easews.operate.workers.worker import main
 main()
 """
 

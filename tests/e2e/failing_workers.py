@@ -16,8 +16,8 @@ from typing import Any
 
 from easews.cli.app import main
 from easews.net.channel import Channel
-from easews.operate import supervision, worker
 from easews.operate.handover import link, offering
+from easews.operate.workers import supervision, worker
 
 _HANGS = "EASEWS_HANGS"
 _WORKER = """
@@ -25,7 +25,7 @@ import sys
 sys.path[:] = {{path!r}}
 from failing_workers import fail
 fail("{side}-worker", "{file}")
-from easews.operate.worker import main
+from easews.operate.workers.worker import main
 main()
 """
 

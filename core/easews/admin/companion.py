@@ -8,16 +8,16 @@ from ..observe.metrics.catalogue import RELOADS
 from ..observe.metrics.exposition import exposed
 from ..observe.metrics.totals import Process, Totals
 from ..operate.controlling import GatewayControl
-from ..operate.fanout import WorkersControl
-from ..operate.gateway import Gateway
 from ..operate.handover.taking import Taker
 from ..operate.handover.upgrading import Upgrader
 from ..operate.metrics import measuring
-from ..operate.parent import Companion as WorkersCompanion
 from ..operate.process import Companion
 from ..operate.reloading import Reloader
-from ..operate.workerprocess import WorkerProcess
-from ..operate.workers import Workers
+from ..operate.serving.gateway import Gateway
+from ..operate.workers.fanout import WorkersControl
+from ..operate.workers.parent import Companion as WorkersCompanion
+from ..operate.workers.workerprocess import WorkerProcess
+from ..operate.workers.workers import Workers
 from .admin import Admin
 
 

@@ -10,8 +10,8 @@ import typer
 
 from ..config import Config
 from ..errors import ConfigError
-from ..operate.changes import Change
-from ..operate.reload import plan
+from ..operate.serving.changes import Change
+from ..operate.serving.reload import plan
 from ..plugins import Kinds, discover
 from .configs import read, report
 from .options import USAGE, Json

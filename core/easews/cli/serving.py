@@ -17,7 +17,6 @@ from ..config.admin import at_address
 from ..config.model import AdminSpec
 from ..errors import ConfigError, EasewsError
 from ..operate.apart import read_apart
-from ..operate.cores import usable_cores
 from ..operate.eventloop import BACKENDS
 from ..operate.handover.inplace import InPlace
 from ..operate.handover.taking import Taker
@@ -26,6 +25,7 @@ from ..operate.process import Companion as GatewayCompanion
 from ..operate.process import run as serve_alone
 from ..operate.reloading import Reloader, Served
 from ..operate.watching import ConfigWatch, Watch
+from ..operate.workers.cores import usable_cores
 from ..plugins import Kinds
 from ..server.passed import NONE_PASSED
 from .configs import read
@@ -175,8 +175,8 @@ def _serve_with_workers(
     follows: Taker | None,
     count: int,
 ) -> int:
-    from ..operate.parent import Companion as WorkersCompanion
-    from ..operate.parent import run_workers
+    from ..operate.workers.parent import Companion as WorkersCompanion
+    from ..operate.workers.parent import run_workers
 
     reloader = source.reloader
     companions: list[WorkersCompanion] = [*source.watches]

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from ..addresses import UNIX, Address
 from ..config.model import Config
 from ..plugins import build_notes
-from .gateway import Gateway
-from .renewal import told
+from .serving.gateway import Gateway
+from .serving.renewal import told
 
 log: logging.Logger = logging.getLogger("easews")
 

@@ -31,10 +31,10 @@ from .control import (
     UpgradeResult,
     WorkerReplaced,
 )
-from .gateway import Gateway
 from .handover.upgrading import Upgrader
 from .queries import chosen, has_condition, page
 from .reloading import Reloader
+from .serving.gateway import Gateway
 from .tapping import tapped
 
 if TYPE_CHECKING:

@@ -23,9 +23,9 @@ from ..observe.metrics.requests import RequestCounts
 from ..observe.metrics.sessions import OpenSessions, SessionCounts
 from ..observe.metrics.ways import Way
 from .control import State
-from .gateway import Gateway
 from .hooktotals import HookTotals
 from .poolfigures import pool_figures
+from .serving.gateway import Gateway
 
 _STATES: tuple[State, ...] = get_args(State)
 #: How many sessions are read before the event loop gets its turn: some 2 microseconds each.

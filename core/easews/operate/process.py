@@ -13,21 +13,21 @@ from ..config.model import Config
 from ..net.contexts import pass_over_garbled_names
 from ..observe.logs import writing_logs
 from .announcing import announce, announcement, log_builds
-from .binding import bind_all
 from .descriptors import raise_limit
 from .eventloop import CUT, ENDED, collect_garbage_less_often, run_loop
-from .gateway import Gateway
 from .handover.offering import Offering
 from .handover.taking import Taker
 from .handover.told import Told
 from .handover.upgrading import Upgrader
 from .notifying import Notifier, passed_sockets, report_ready, status_text, warn_of_unused
 from .reloading import Reloader
-from .renewal import warn_of_old
+from .serving.binding import bind_all
+from .serving.gateway import Gateway
+from .serving.renewal import warn_of_old
+from .serving.taskgroups import open_task_group
 from .signalling import after_loop, follow, heeding, told_to_stop, until_told
 from .stopping import Signals, Stopped, end_anyway, stop
 from .systemd import take
-from .taskgroups import open_task_group
 from .tracing import tracing
 
 #: What goes on beside a gateway until it has stopped. It handles its own errors.

@@ -13,11 +13,11 @@ from ..config.model import Config
 from ..errors import ConfigError, EasewsError
 from ..observe.logs import log_event
 from ..server import ServerTls
-from .changes import MOST_TOLD, listed
 from .control import Outcome, ReloadResult
 from .descriptors import raise_limit
-from .reload import Plan
-from .renewal import told, warn_of_old
+from .serving.changes import MOST_TOLD, listed
+from .serving.reload import Plan
+from .serving.renewal import told, warn_of_old
 
 log: logging.Logger = logging.getLogger("easews")
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import anyio
 
 from ..observe.logs import end_process, log_event
-from .gateway import Gateway, Unfinished
+from .serving.gateway import Gateway, Unfinished
 
 log: logging.Logger = logging.getLogger("easews")
 

@@ -14,7 +14,7 @@ from anyio import to_thread
 
 from ..config.model import Tracing
 from ..errors import EasewsError
-from .gateway import Gateway
+from .serving.gateway import Gateway
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from ..addresses import UNIX, Address
 from ..config import Config
 from ..filters import Filter
-from ..operate.binding import bind_all
-from ..operate.gateway import Gateway
-from ..operate.reload import Plan
+from ..operate.serving.binding import bind_all
+from ..operate.serving.gateway import Gateway
+from ..operate.serving.reload import Plan
 from ..sessions import Sessions
 from .contexts import load_config
 

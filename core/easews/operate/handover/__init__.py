@@ -23,17 +23,8 @@ inplace      an upgrade that ends in the pid in which it began: a helper serves 
 helpers      the helpers, as processes
 told         the signals that are theirs
 upgrading    who asks for an upgrade, and what comes of it
+inworker     the same in a worker: batches over a channel that its parent has sent
 
-Several workers hand over to several others, each over a channel of its own, which their parents
-make:
-
-    old parent ── `listeners` ──▶ new parent: starts its workers
-    old parent ◀── `ready` ── new parent
-    old parent ── `sessions`, with one end of a channel ──▶ new parent ── the end ──▶ new worker
-               ── the other end ──▶ old worker ── `batch` ──▶ new worker ...
-    old parent ── `done` ──▶ new parent
-
-fromworkers  the old parent
-inworker     a worker, on either side
-toworkers    the new parent
+Where several workers serve, their parents agree on the upgrade, and each worker gives its sessions
+to one of the new ones: see `workers.fromworkers` and `workers.toworkers`.
 """

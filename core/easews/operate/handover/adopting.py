@@ -12,7 +12,7 @@ from ...errors import EasewsError
 from ...services import Packed, Service
 from ...sessions import Connection, Session
 from ...upstream import Attempt, Pool, running_pools
-from ..gateway import Gateway
+from ..serving.gateway import Gateway
 from . import plain
 from .protocol import Message
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from anyio import CancelScope
 
 from ...net.channel import Channel, DescriptorsLost
-from ..gateway import Gateway
+from ..serving.gateway import Gateway
 from . import plain, protocol
 from .adopting import Adoption
 from .protocol import HandoverFault, Kind, Message, expect

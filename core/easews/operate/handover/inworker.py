@@ -12,7 +12,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from ...net.channel import of_descriptor
-from ..gateway import Gateway
+from ..serving.gateway import Gateway
 from . import protocol
 from .arriving import Arrival, ending_at_faults
 from .giving import Handover

@@ -15,7 +15,7 @@ from ...net.channel import Channel, DescriptorsRefused
 from ...server import Listener
 from ...services import Service
 from ...sessions import Session
-from ..gateway import Gateway
+from ..serving.gateway import Gateway
 from . import plain, protocol
 from .giving import placed
 from .link import Link

@@ -13,7 +13,7 @@ from ...net.channel import Channel, DescriptorsLost, of_descriptor
 from ...server.handedover import HandedOver
 from ...upstream.balance.sticky import use_secret
 from ...upstream.drained import keep_drained
-from ..gateway import Gateway
+from ..serving.gateway import Gateway
 from . import protocol
 from .arriving import Arrival, ending_at_faults
 from .protocol import HandoverFault, Kind, expect

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..owners import Owner
-from ..pipeline import Generation, Pipeline
-from ..sessions import Session
+from ...owners import Owner
+from ...pipeline import Generation, Pipeline
+from ...sessions import Session
 
 
 class Generations:

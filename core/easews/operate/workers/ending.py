@@ -8,10 +8,10 @@ from contextlib import suppress
 
 import anyio
 
-from ..errors import EasewsError
-from .binding import close_all
+from ...errors import EasewsError
+from ..serving.binding import close_all
+from ..stopping import GRACE, Signals, told_to_hurry
 from .offer import Offer
-from .stopping import GRACE, Signals, told_to_hurry
 from .workerprocess import WorkerProcess
 
 log: logging.Logger = logging.getLogger("easews")

@@ -7,8 +7,8 @@ from contextlib import suppress
 
 import anyio
 
-from ..errors import EasewsError
-from ..upstream.drained import drained_servers
+from ...errors import EasewsError
+from ...upstream.drained import drained_servers
 from . import supervision
 from .supervision import Silence
 from .workerprocess import WorkerProcess

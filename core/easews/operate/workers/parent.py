@@ -12,23 +12,23 @@ from typing import Any
 
 import anyio
 
-from ..config.model import Config
-from ..observe.logs import writing_logs
-from ..server.sharing import ABSENT
-from .announcing import log_builds
-from .binding import bind_all
-from .eventloop import run_loop
-from .handover.fromworkers import WorkersOffering
-from .handover.taking import Taker
-from .handover.told import Told
-from .handover.toworkers import WorkersTaker
-from .handover.upgrading import Upgrader
-from .notifying import Notifier, passed_sockets, report_ready, status_text, warn_of_unused
+from ...config.model import Config
+from ...observe.logs import writing_logs
+from ...server.sharing import ABSENT
+from ..announcing import log_builds
+from ..eventloop import run_loop
+from ..handover.taking import Taker
+from ..handover.told import Told
+from ..handover.upgrading import Upgrader
+from ..notifying import Notifier, passed_sockets, report_ready, status_text, warn_of_unused
+from ..reloading import Reloader
+from ..serving.binding import bind_all
+from ..signalling import after_loop, follow, heeding, told_to_stop, until_told
+from ..systemd import take
+from .fromworkers import WorkersOffering
 from .offer import Offer
 from .processes import PLACES
-from .reloading import Reloader
-from .signalling import after_loop, follow, heeding, told_to_stop, until_told
-from .systemd import take
+from .toworkers import WorkersTaker
 from .worker import WorkerArguments, counts_in
 from .workers import Workers
 

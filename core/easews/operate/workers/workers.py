@@ -10,25 +10,25 @@ import anyio
 from anyio import to_thread
 from anyio.abc import TaskGroup
 
-from ..config.model import Config
-from ..errors import EasewsError
-from ..server import Listener, ServerTls
-from ..server.binding import UnixListener
-from ..server.passed import NONE_PASSED, Passed
-from ..upstream.balance.sticky import our_secret
-from ..upstream.drained import drained_servers
-from .binding import Sockets, bind_all, close_all
+from ...config.model import Config
+from ...errors import EasewsError
+from ...server import Listener, ServerTls
+from ...server.binding import UnixListener
+from ...server.passed import NONE_PASSED, Passed
+from ...upstream.balance.sticky import our_secret
+from ...upstream.drained import drained_servers
+from ..control import Status
+from ..serving.binding import Sockets, bind_all, close_all
+from ..serving.reload import Plan, plan
+from ..stopping import STOPPING, Signals
 from .calls import Gone
-from .control import Status
 from .ending import ANSWER_PATIENCE
 from .lifesigns import end_when_it_hangs
 from .merging import merged_older
 from .offer import Offer
 from .processes import PLACES, Processes
-from .reload import Plan, plan
 from .replacing import Replacements
 from .rolling import PATIENCE, give_or_kill, roll
-from .stopping import STOPPING, Signals
 from .worker import WorkerArguments
 from .workerprocess import WorkerProcess
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..config.model import Drain
-from ..sessions import Session, Sessions
-from ..upstream import running_pools
-from ..upstream.drained import drain, drain_only, identity_of, is_drained
+from ...config.model import Drain
+from ...sessions import Session, Sessions
+from ...upstream import running_pools
+from ...upstream.drained import drain, drain_only, identity_of, is_drained
+from ..control import Refused
 from .changes import listed
-from .control import Refused
 from .draining import Draining
 from .generations import Generations
 from .reload import Plan

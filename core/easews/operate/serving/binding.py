@@ -5,9 +5,9 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterable, Mapping
 
-from ..config.model import ServerSpec
-from ..server import bind
-from ..server.passed import NONE_PASSED, Passed
+from ...config.model import ServerSpec
+from ...server import bind
+from ...server.passed import NONE_PASSED, Passed
 
 #: By the name of their server.
 Sockets = Mapping[str, list[socket.socket]]

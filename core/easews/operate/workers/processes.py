@@ -15,14 +15,14 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup
 
-from ..errors import EasewsError
-from ..server.sharing import ABSENT
-from .announcing import announce
-from .control import State, WorkerState
+from ...errors import EasewsError
+from ...server.sharing import ABSENT
+from ..announcing import announce
+from ..control import State, WorkerState
+from ..eventloop import FAILED
+from ..stopping import Signals
 from .ending import Ending
-from .eventloop import FAILED
 from .offer import Offer
-from .stopping import Signals
 from .supervision import HOPELESS, Supervision, worst
 from .supervision import State as WorkerPhase
 from .worker import WorkerArguments

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 
 import anyio
 
-from ..errors import EasewsError
+from ...errors import EasewsError
+from ..serving.reload import Plan, plan
 from .calls import Gone
 from .offer import Offer
-from .reload import Plan, plan
 from .workerprocess import WorkerProcess
 
 log: logging.Logger = logging.getLogger("easews")

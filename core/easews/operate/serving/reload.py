@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..addresses import UNIX
-from ..config.model import Config, FilterSpec, ServerSpec
-from ..sessions import Route
+from ...addresses import UNIX
+from ...config.model import Config, FilterSpec, ServerSpec
+from ...sessions import Route
 from .changes import Change, changes_between
 
 

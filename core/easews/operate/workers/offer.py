@@ -9,10 +9,10 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from ..config.model import Config
-from ..plugins import Kinds
-from .apart import packed, unpacked
-from .binding import Sockets
+from ...config.model import Config
+from ...plugins import Kinds
+from ..apart import packed, unpacked
+from ..serving.binding import Sockets
 
 #: Names of servers, each with how many sockets it has: in this order their descriptors come.
 Layout = Sequence[tuple[str, int]]

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..config.model import Config, FilterSpec, PipelineSpec
+from ...config.model import Config, FilterSpec, PipelineSpec
 
 _MOST = "maxConnections"
 

@@ -14,16 +14,16 @@ from typing import Literal
 
 import anyio
 
-from ..errors import EasewsError
-from ..net.channel import pair
-from ..observe.logs import log_event
+from ...errors import EasewsError
+from ...net.channel import pair
+from ...observe.logs import log_event
+from ..control import WorkerReplaced
+from ..handover.giving import lost_with
+from ..handover.inworker import GO_ON_PATIENCE, Moved
+from ..stopping import STOPPING
 from .calls import Gone
-from .control import WorkerReplaced
 from .ending import ANSWER_PATIENCE
-from .handover.giving import lost_with
-from .handover.inworker import GO_ON_PATIENCE, Moved
 from .processes import Processes
-from .stopping import STOPPING
 from .workerprocess import WorkerProcess
 
 log: logging.Logger = logging.getLogger("easews")

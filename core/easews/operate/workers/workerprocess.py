@@ -10,9 +10,9 @@ from contextlib import suppress
 import anyio
 from anyio import to_thread
 
-from ..net.channel import Channel, pair
+from ...net.channel import Channel, pair
+from ..holding import holding
 from .calls import Caller
-from .holding import holding
 from .offer import Offer
 from .worker import WorkerArguments
 

@@ -26,9 +26,9 @@ import anyio
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectSendStream
 
-from ..errors import EasewsError
-from ..net.channel import Channel, Message
-from .control import NotAvailable, Refused
+from ...errors import EasewsError
+from ...net.channel import Channel, Message
+from ..control import NotAvailable, Refused
 
 log: logging.Logger = logging.getLogger("easews")
 

@@ -11,10 +11,10 @@ import anyio
 
 from ...errors import EasewsError
 from ...net.channel import Channel
-from ..workers import Workers
-from . import protocol
-from .arriving import ending_at_faults
-from .taking import Taker
+from ..handover import protocol
+from ..handover.arriving import ending_at_faults
+from ..handover.taking import Taker
+from .workers import Workers
 
 log: logging.Logger = logging.getLogger("easews")
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
-from ..addresses import Address
-from ..config.model import (
+from ...addresses import Address
+from ...config.model import (
     AdminSpec,
     Config,
     FilterSpec,

@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ..config.model import Config, TlsSpec
-from ..server import Router, ServerTls
+from ...config.model import Config, TlsSpec
+from ...server import Router, ServerTls
 from .reload import Plan, plan
 
 

@@ -26,35 +26,35 @@ import anyio
 from anyio import to_thread
 from anyio.streams.memory import MemoryObjectReceiveStream
 
-from ..errors import EasewsError
-from ..net.channel import Channel, of_descriptor
-from ..net.contexts import pass_over_garbled_names
-from ..observe.logs import writing_logs
-from ..plugins import Kinds, discover
-from ..server import Share
-from ..upstream.balance.sticky import use_secret
-from ..upstream.drained import keep_drained
-from .announcing import announcement
-from .apart import ReadingFailed
-from .binding import close_all
+from ...errors import EasewsError
+from ...net.channel import Channel, of_descriptor
+from ...net.contexts import pass_over_garbled_names
+from ...observe.logs import writing_logs
+from ...plugins import Kinds, discover
+from ...server import Share
+from ...upstream.balance.sticky import use_secret
+from ...upstream.drained import keep_drained
+from ..announcing import announcement
+from ..apart import ReadingFailed
+from ..controlling import GatewayControl
+from ..descriptors import raise_limit
+from ..eventloop import FAILED, collect_garbage_less_often, run_loop
+from ..handover.inworker import Moves
+from ..process import serve
+from ..reloading import Reloader
+from ..serving.binding import close_all
+from ..serving.gateway import Gateway
+from ..signalling import ignore_from_now_on
 from .calls import Answerer, Handler
-from .controlling import GatewayControl
-from .descriptors import raise_limit
 from .dividing import divided
-from .eventloop import FAILED, collect_garbage_less_often, run_loop
-from .gateway import Gateway
-from .handover.inworker import Moves
 from .offer import Layout, received
-from .process import serve
-from .reloading import Reloader
-from .signalling import ignore_from_now_on
 
 if TYPE_CHECKING:
-    from .metrics import Metrics
+    from ..metrics import Metrics
 
 log: logging.Logger = logging.getLogger("easews")
 
-_CODE = "import sys; sys.path[:] = {path!r}; from easews.operate.worker import main; main()"
+_CODE = "import sys; sys.path[:] = {path!r}; from easews.operate.workers.worker import main; main()"
 #: What other processes may ask of the gateway in this one.
 _ASKED = (
     *("status", "config", "pools", "sessions", "session", "close", "ping"),
@@ -216,7 +216,7 @@ class _Worker:
 
     async def _obey(self, gateway: Gateway) -> None:
         if self._arguments.measures:
-            from .metrics import measuring  # with prometheus_client, which others do not need
+            from ..metrics import measuring  # with prometheus_client, which others do not need
 
             async with measuring(gateway, {}) as metrics:
                 await Answerer(self._channel, self._handlers(metrics)).run()

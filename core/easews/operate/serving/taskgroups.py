@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import anyio
 from anyio.abc import TaskGroup
 
-from ..errors import EasewsError
+from ...errors import EasewsError
 
 
 @asynccontextmanager

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 import anyio
 from anyio.abc import TaskGroup
 
-from ..config.model import Drain
-from ..sessions import Session, Sessions
+from ...config.model import Drain
+from ...sessions import Session, Sessions
 from .drain import schedule, stop_window
 
 Still = Callable[[Session], bool]

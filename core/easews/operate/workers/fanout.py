@@ -12,10 +12,9 @@ from typing import Any
 
 import anyio
 
-from ..errors import EasewsError
-from ..upstream.drained import drain, is_drained, undrain
-from .calls import Gone
-from .control import (
+from ...errors import EasewsError
+from ...upstream.drained import drain, is_drained, undrain
+from ..control import (
     NOT_OPEN,
     NotAvailable,
     PoolState,
@@ -29,10 +28,11 @@ from .control import (
     UpgradeResult,
     WorkerReplaced,
 )
+from ..handover.upgrading import Upgrader
+from ..reloading import Reloader
+from .calls import Gone
 from .ending import ANSWER_PATIENCE
-from .handover.upgrading import Upgrader
 from .merging import merged_pages, merged_pools, merged_status
-from .reloading import Reloader
 from .workerprocess import WorkerProcess
 from .workers import Workers
 

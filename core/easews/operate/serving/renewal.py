@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 import anyio
 from anyio import to_thread
 
-from ..errors import CertificateError
-from ..net.pem import KeyPair
-from ..server import ServerTls
+from ...errors import CertificateError
+from ...net.pem import KeyPair
+from ...server import ServerTls
 
 log: logging.Logger = logging.getLogger("easews.server")
 

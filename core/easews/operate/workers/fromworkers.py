@@ -11,14 +11,14 @@ import anyio
 from ...errors import EasewsError
 from ...net.channel import pair
 from ...server.binding import UnixListener
-from ..calls import Gone
-from ..workerprocess import WorkerProcess
-from ..workers import Workers
-from . import protocol
-from .giving import placed
-from .inworker import GO_ON_PATIENCE, Moved
-from .link import Link
-from .protocol import HandoverFault, Message, OtherGone, Place
+from ..handover import protocol
+from ..handover.giving import placed
+from ..handover.inworker import GO_ON_PATIENCE, Moved
+from ..handover.link import Link
+from ..handover.protocol import HandoverFault, Message, OtherGone, Place
+from .calls import Gone
+from .workerprocess import WorkerProcess
+from .workers import Workers
 
 log: logging.Logger = logging.getLogger("easews")
 

@@ -19,20 +19,20 @@ import anyio
 from anyio import to_thread
 from anyio.abc import TaskGroup, TaskStatus
 
-from ..config.model import Config, Drain, ServerSpec
-from ..errors import EasewsError
-from ..filters import Context
-from ..observe.accesslog import AccessLog, OnRequest
-from ..observe.formatted import FormattedAccessLog
-from ..owners import Owner
-from ..pipeline import Generation, Pipeline, ServedPipeline
-from ..server import ClientWatch, Listener, RequestIds, Router, ServerTls, Share, Site
-from ..server.passed import NONE_PASSED, Passed
-from ..services import Services
-from ..sessions import Session, Sessions
-from ..upstream.drained import undrain
+from ...config.model import Config, Drain, ServerSpec
+from ...errors import EasewsError
+from ...filters import Context
+from ...observe.accesslog import AccessLog, OnRequest
+from ...observe.formatted import FormattedAccessLog
+from ...owners import Owner
+from ...pipeline import Generation, Pipeline, ServedPipeline
+from ...server import ClientWatch, Listener, RequestIds, Router, ServerTls, Share, Site
+from ...server.passed import NONE_PASSED, Passed
+from ...services import Services
+from ...sessions import Session, Sessions
+from ...upstream.drained import undrain
+from ..control import State
 from .binding import Sockets, bind_all, close_all
-from .control import State
 from .draining import Draining
 from .eviction import Eviction
 from .generations import Generations

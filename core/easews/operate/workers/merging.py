@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 
-from .control import PoolState, Query, ServerState, SessionPage, SessionState, Status
-from .queries import cursor, order, page_size
+from ..control import PoolState, Query, ServerState, SessionPage, SessionState, Status
+from ..queries import cursor, order, page_size
 
 #: From healthy to failed. A state that is not listed counts as worst: it may need attention.
 _STATES = ("up", "drained", "open", "ejected", "down")
