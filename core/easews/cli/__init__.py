@@ -6,6 +6,7 @@
     diff         the command on what a reload would change
     configs      a config as commands read it, and what is wrong with it
     report       problems and tables as text: aligned and coloured for people, plain for pipes
+    progress     what is being done, on a terminal
     excerpt      a problem's line with the spot underlined
     options      what several commands have in common
     kinds        the command that lists the kinds, or one kind's fields

@@ -9,6 +9,7 @@ from ..config import Config, load
 from ..config.schemas import OBJECT_KINDS
 from ..errors import ConfigError, Problem
 from ..plugins import Kinds
+from .progress import Progress
 from .report import complain_of_broken, has_colour, problems_text, width_of
 
 
@@ -19,7 +20,8 @@ def read(files: list[str], kinds: Kinds) -> Config:
     """
     told: tuple[Problem, ...] = ()
     try:
-        return load(files, kinds)
+        with Progress(f"reading {', '.join(files)}"):
+            return load(files, kinds)
     except ConfigError as error:
         told = error.problems
         raise

@@ -13,11 +13,13 @@ import httpcore
 
 from ...config.admin import token_in
 from ...errors import EasewsError, why_unreadable
+from ..progress import Progress
 from ..report import printable
 from .address import Endpoint
 
-#: Seconds for an answer; a reload reads and checks a large config first.
-_TIMEOUT = 60.0
+#: Seconds for an answer, and for one that something has to be done for first: a new process may
+#: take two minutes to start, and then gets all sessions.
+_TIMEOUT, _LONG = 60.0, 600.0
 _CONNECT = 5.0
 
 _API = "/api/v1"
@@ -97,15 +99,17 @@ class Admin:
 
     def _checked(self, method: str, path: str, body: bytes | None) -> bytes:
         url = self._endpoint.origin + path
-        timeout = {"connect": _CONNECT, "read": _TIMEOUT, "write": _TIMEOUT}
+        read = _TIMEOUT if method == "GET" else _LONG
+        timeout = {"connect": _CONNECT, "read": read, "write": _TIMEOUT}
         try:
-            answer = self._pool.request(
-                method,
-                url,
-                headers=self._headers(body),
-                content=body,
-                extensions={"timeout": timeout},
-            )
+            with Progress(f"waiting for {self._endpoint.shown}"):
+                answer = self._pool.request(
+                    method,
+                    url,
+                    headers=self._headers(body),
+                    content=body,
+                    extensions={"timeout": timeout},
+                )
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
             raise self._unreachable(error) from None
         if answer.status >= 300:

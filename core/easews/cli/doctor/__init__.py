@@ -3,7 +3,6 @@
     command      the command, and what its line has to be like
     options      its options
     examination  all hops one after the other
-    progress     what is being done, on a terminal
     probes       the battery at one hop: GET, handshakes, a session, an idle one
     talk         one connection: a request and its answer, then frames
     wires        addresses, TCP, TLS and its certificate

@@ -7,22 +7,17 @@ from dataclasses import replace
 
 import anyio
 
+from ..progress import Progress
 from .asking import Target
 from .probes import Battery, look_at
-from .progress import Progress
 from .seen import Hop
 
 
 def examine(targets: Sequence[Target], battery: Battery) -> list[Hop]:
     """What is seen at each of them."""
-    return anyio.run(_examine, targets, battery)
+    with Progress() as progress:
+        return anyio.run(_examine, targets, replace(battery, progress=progress.step))
 
 
 async def _examine(targets: Sequence[Target], battery: Battery) -> list[Hop]:
-    progress = Progress()
-    telling = replace(battery, progress=progress.step)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(progress.run)
-        hops = [await look_at(number, one, telling) for number, one in enumerate(targets, 1)]
-        progress.stop()
-    return hops
+    return [await look_at(number, one, battery) for number, one in enumerate(targets, 1)]
