@@ -20,6 +20,7 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import pytest
 from hypothesis import Phase, settings
@@ -226,6 +227,12 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
     if backend[0] == "trio":
         need("trio")
     return backend
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_known_of_any_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process knows a server until nobody has it any more, and many tests name the same ones."""
+    monkeypatch.setattr("easews.upstream.servers._standings", WeakValueDictionary())
 
 
 @pytest.fixture(scope="session")
