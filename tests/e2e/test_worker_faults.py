@@ -37,7 +37,7 @@ def easews_filters():
 #: `easews`, where a worker may be silent for 4 seconds; with the package in a folder.
 QUICK = """
 import sys
-from easews.operate import supervision
+from easews.operate.workers import supervision
 supervision.SIGN_EVERY, supervision.MOST_SILENT = 0.5, 4.0
 sys.path.insert(0, {folder!r})
 from easews.cli import main
