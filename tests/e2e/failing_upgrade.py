@@ -35,7 +35,7 @@ def step() -> None:
         done = file.with_name("done")
         done.write_text("nobody 0 none")
         done.replace(file)  # at once: the other process reads it at each of its steps, too
-        print(f"the {side} process fails at step {steps}: {how}", file=sys.stderr)
+        os.write(2, f"the {side} process fails at step {steps}: {how}\n".encode())
         if how == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         time.sleep(10_000)

@@ -47,7 +47,8 @@ def fail(role: str, name: str) -> None:
             file.rename(file.with_name("done"))
         except FileNotFoundError:  # another process has failed
             return
-        print(f"the {role} fails at step {steps}, its process is {os.getpid()}", file=sys.stderr)
+        # In one piece, or a line of another process gets in between.
+        os.write(2, f"the {role} fails at step {steps}, its process is {os.getpid()}\n".encode())
         os.kill(os.getpid(), signal.Signals[f"SIG{how}"])
 
     send, receive = Channel.send, Channel.receive
@@ -75,6 +76,6 @@ if __name__ == "__main__":
         os.environ[_HANGS] = "1"
     side = "new" if "EASEWS_HANDOVER" in os.environ else "old"
     worker._CODE = _WORKER.format(side=side, file=file)
-    print(f"the {side} parent begins, its process is {os.getpid()}", file=sys.stderr, flush=True)
+    os.write(2, f"the {side} parent begins, its process is {os.getpid()}\n".encode())
     fail(f"{side}-parent", file)
     main()

@@ -266,7 +266,7 @@ def wait_until_only(gateway: Gateway, count: int) -> None:
     """Wait until so many processes are left."""
     until = time.monotonic() + PATIENCE
     while len(left := {pid for pid in pids_in(gateway) if is_alive(pid)}) != count:
-        assert time.monotonic() < until, left
+        assert time.monotonic() < until, f"{left} are left:\n{gateway.log.all()}"
         time.sleep(0.01)
 
 
