@@ -1,7 +1,8 @@
 """How much of the pure rules their tests run: `python scripts/rule_coverage.py`.
 
 Arguments go to pytest, such as `-n 4`. The tests run with the relay's inner loop in Python, since
-coverage sees no C: this is also where all of the relay's tests run without a compiled loop.
+coverage sees no C: this is also where all of the relay's tests run without a compiled loop, on
+asyncio.
 
 Pure are the modules that the import contracts in `pyproject.toml` keep away from sockets and event
 loops. They need no peer to be tested, so nearly every line and branch of theirs can be. The limit
@@ -18,14 +19,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-#: One event loop is enough for the rules; the relay without its compiled loop wants each. What
-#: measures memory byte by byte takes five times as long here, and runs no line that others do not.
+#: One event loop is enough for the rules. What measures memory byte by byte takes five times as
+#: long here, and runs no line that others do not.
 TESTS = (
     "-q",
     "-p",
     "no:cacheprovider",
     "-k",
-    "(not trio or wsproxy) and not memory_is_bounded and not byte_by_byte",
+    "not trio and not memory_is_bounded and not byte_by_byte",
     "tests/core",
     "tests/headers",
     "tests/httpproxy",

@@ -77,16 +77,16 @@ def busy(it: Kept, path: str = "/waits") -> Iterator[None]:
 
 # -- it comes back to its pid --------------------------------------------------------------------
 
-SESSIONS, UPGRADES = map(int, os.environ.get("EASEWS_UPGRADE_LOAD", "60 10").split())
+SESSIONS, UPGRADES = map(int, os.environ.get("EASEWS_UPGRADE_LOAD", "60 3").split())
 
 
 def test_process_1_is_upgraded_again_and_again_and_no_client_notices(
     loop: str, tmp_path: Path
 ) -> None:
     behind = free_port()
-    text, upgrades = config(free_port(), unpinged(behind)), UPGRADES if loop == "asyncio" else 3
+    text = config(free_port(), unpinged(behind))
     with kept(text, tmp_path, "--backend", loop, is_first=True) as it:
-        asyncio.run(upgraded_under_load(it, behind, SESSIONS, upgrades))
+        asyncio.run(upgraded_under_load(it, behind, SESSIONS, UPGRADES))
         wait_until(lambda: not children(it.pid))  # helpers that have ended are no zombies
 
 

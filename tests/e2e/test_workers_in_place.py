@@ -18,7 +18,12 @@ from websockets.exceptions import ConnectionClosed
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="children are read in /proc")
 
 WORKERS = ("--workers", "2")
-both = pytest.mark.parametrize("is_first", [True, False], ids=["process 1", "--keep-pid"])
+#: Each way to keep the pid and each event loop, once.
+both = pytest.mark.parametrize(
+    ("loop", "is_first"),
+    [("asyncio", True), ("trio", False)],
+    ids=["asyncio, process 1", "trio, --keep-pid"],
+)
 
 
 def slow_to_drain(port: int, *routes: Route) -> str:
