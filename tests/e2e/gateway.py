@@ -126,8 +126,9 @@ class Lines:
         return [line for line in self._lines if all(text in line for text in texts)]
 
     def all(self) -> str:
-        """Everything, once the stream has ended."""
+        """Everything, once the stream has ended; AssertionError when some process keeps it open."""
         self._reader.join(PATIENCE)
+        assert not self._reader.is_alive(), "it goes on:\n" + "\n".join(self._lines)
         return "\n".join(self._lines)
 
 

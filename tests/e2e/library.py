@@ -130,6 +130,7 @@ def _refuse(ws: ServerConnection, request: Request) -> Response | None:
         return None
     status = HTTPStatus(int(parts[-1]))
     fields = {"Content-Length": str(len(REFUSAL_BODY)), "X-Reason": "closed today"}
+    fields["Connection"] = "close"  # as the library does; a proxy might use the connection again
     if status == HTTPStatus.FOUND:
         fields["Location"] = "https://elsewhere.test/"
     if status == HTTPStatus.UNAUTHORIZED:

@@ -102,15 +102,14 @@ def test_a_stop_during_an_upgrade_ends_both_processes(
 ) -> None:
     text = config(free_port(), proxied("/", own_backend.url))
     with ExitStack() as stack:
+        # A client that has no session yet is waited for, so the upgrade goes on until the stop.
+        late = stack.enter_context(socket.socket())
         upgraded = stack.enter_context(upgradable(text, tmp_path, "--backend", loop))
         gateway = upgraded.gateway
-        # A client that has no session yet is waited for.
-        late = stack.enter_context(socket.create_connection((LOOPBACK, gateway.port)))
+        late.connect((LOOPBACK, gateway.port))
         late.sendall(b"GET / HTTP/1.1\r\n")
         upgraded.ask()
-        until = time.monotonic() + PATIENCE
-        while len(gateway.out.having("listens on")) < 2 and time.monotonic() < until:
-            time.sleep(0.01)
+        gateway.out.wait_for_count("listens on", 2)
 
 
 def test_a_server_that_is_drained_stays_so(
