@@ -75,7 +75,7 @@ async def test_a_silent_address_keeps_nobody_waiting(monkeypatch: pytest.MonkeyP
     began = monotonic()
     with network(monkeypatch, a="never", b="yes", c="yes") as made:
         (await first_connected(addresses("abc"), 30)).close()
-    assert racing.STAGGER <= monotonic() - began < 10
+    assert racing.STAGGER - 0.01 < monotonic() - began < 10  # uvloop counts milliseconds
     assert (made.tried, made.closed) == (["a", "b"], ["a"])
 
 

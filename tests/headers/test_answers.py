@@ -96,7 +96,7 @@ async def test_a_body_is_plain_text_unless_told(body: str, types: list[str]) -> 
 async def test_an_answer_may_be_held_back() -> None:
     began = monotonic()
     assert await mocked(make_context(), delay="50ms")
-    assert monotonic() - began >= 0.05
+    assert monotonic() - began > 0.04  # the clock of uvloop counts milliseconds
 
 
 async def test_a_fallback_takes_the_place_of_an_answer_and_keeps_its_reason() -> None:
