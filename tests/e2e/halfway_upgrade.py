@@ -23,9 +23,11 @@ from anyio.lowlevel import checkpoint
 from easews.cli.app import main
 from easews.net import channel
 from easews.net.channel import Channel
+from easews.operate.handover import told
 
 what = sys.argv.pop(1)
 channel.CROWD_PATIENCE = 0.2
+told.SAME = 60.0  # the old process may be slow to pass its signal on
 #: Turns of the event loop in which a process hears of its signal.
 TURNS = 20
 

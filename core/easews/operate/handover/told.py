@@ -16,7 +16,7 @@ log: logging.Logger = logging.getLogger("easews")
 
 #: Seconds within which a helper, and a new process, take two signals to stop for one: systemd and
 #: terminals send it to all processes, which the one that passes it on cannot know.
-SAME = 1.0
+SAME = 3.0
 _TO_STOP = (signal.SIGTERM, signal.SIGINT)
 
 
