@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from io import StringIO
 from threading import Event, active_count
 
 import pytest
 
-from easews.cli import progress
+from easews.cli import configs, progress
+from easews.cli.configs import read
 from easews.cli.progress import Progress
+from easews.plugins import discover
 
 CLEAR = "\r\x1b[K"
 
@@ -78,3 +81,18 @@ def test_a_terminal_that_is_gone_harms_nobody(terminal: Terminal) -> None:
     terminal.write = write  # type: ignore[method-assign]
     with Progress("reading a.yaml", terminal):
         assert terminal.shown.wait(60)
+
+
+def test_it_is_not_shown_while_somebody_types_a_config(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stderr", terminal)
+    shown: list[bool] = []
+
+    def load(files: list[str], _: object) -> None:
+        shown.append(terminal.shown.wait(0.1 if files == ["-"] else 60))
+
+    monkeypatch.setattr(configs, "load", load)
+    read(["-"], discover())
+    read(["a.yaml"], discover())
+    assert shown == [False, True]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import nullcontext
 from typing import TextIO
 
 from ..config import Config, load
@@ -20,7 +21,8 @@ def read(files: list[str], kinds: Kinds) -> Config:
     """
     told: tuple[Problem, ...] = ()
     try:
-        with Progress(f"reading {', '.join(files)}"):
+        # What is typed at standard input stands where the progress would be shown.
+        with nullcontext() if "-" in files else Progress(f"reading {', '.join(files)}"):
             return load(files, kinds)
     except ConfigError as error:
         told = error.problems
