@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from math import exp
 from random import Random
-from typing import Any
 
 from easews import Address, Headers, Request
 from easews.upstream import Attempt, Pool, Server
 from easews.upstream.balance import Policy, policy_for
+from easews.upstream.balance.draws import Draw, TwoChoices
 from easews.upstream.balance.policy import Skip, usable
 from easews.upstream.balance.rebalancing import Load, Rebalance, Shedding
 from easews.upstream.servers import Member
@@ -56,29 +56,34 @@ class HaproxyLeastconn:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What is simulated: a policy, and how many sessions are shed in a minute (0 for none)."""
+    """What is simulated: a policy, made with what it may draw lots from, and how many sessions are
+    shed in a minute (0 for none)."""
 
     name: str
-    policy: Callable[[], Policy]
+    policy: Callable[[Random], Policy]
     per_minute: int = 0
 
 
-def _spec(**spec: Any) -> Callable[[], Policy]:
-    return lambda: policy_for(spec)
+def _named(policy: str) -> Callable[[Random], Policy]:
+    return lambda _: policy_for({"policy": policy})
+
+
+def _random(random: Random) -> Policy:
+    return Draw(weighted=False, random=random)
 
 
 CASES = (
-    Case("roundRobin", _spec(policy="roundRobin")),
-    Case("random", _spec(policy="random")),
-    Case("powerOfTwo", _spec(policy="powerOfTwo")),
-    Case("leastConnections", _spec(policy="leastConnections")),
-    Case("ipHash", _spec(policy="ipHash")),
-    Case("consistentHash", _spec(policy="consistentHash")),
-    Case("HAProxy's leastconn, a model", HaproxyLeastconn),
-    Case("roundRobin, 20 shed a minute", _spec(policy="roundRobin"), 20),
-    Case("random, 20 shed a minute", _spec(policy="random"), 20),
-    Case("powerOfTwo, 20 shed a minute", _spec(policy="powerOfTwo"), 20),
-    Case("leastConnections, 20 shed a minute", _spec(policy="leastConnections"), 20),
+    Case("roundRobin", _named("roundRobin")),
+    Case("random", _random),
+    Case("powerOfTwo", TwoChoices),
+    Case("leastConnections", _named("leastConnections")),
+    Case("ipHash", _named("ipHash")),
+    Case("consistentHash", _named("consistentHash")),
+    Case("HAProxy's leastconn, a model", lambda _: HaproxyLeastconn()),
+    Case("roundRobin, 20 shed a minute", _named("roundRobin"), 20),
+    Case("random, 20 shed a minute", _random, 20),
+    Case("powerOfTwo, 20 shed a minute", TwoChoices, 20),
+    Case("leastConnections, 20 shed a minute", _named("leastConnections"), 20),
 )
 
 
@@ -101,7 +106,7 @@ class Simulation:
     def __init__(self, case: Case, seed: int = 1) -> None:
         self._random = Random(seed)
         self._servers = [Server.at(f"ws://{seed}-{number}") for number in range(SERVERS + 1)]
-        self._pool = Pool(self._servers[:SERVERS], case.policy())
+        self._pool = Pool(self._servers[:SERVERS], case.policy(Random(f"policy {seed}")))
         self._ends: list[tuple[float, int]] = []
         self._open: dict[int, Attempt] = {}
         self._at: dict[Server, dict[int, float]] = {server: {} for server in self._servers}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-
 import pytest
 from bench import simulation
 from bench.balancing import row
@@ -20,7 +18,6 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_the_new_server_has_nothing_at_first_and_everybody_ends(case: Case) -> None:
-    random.seed(7)  # what policies draw from
     run = Simulation(case, seed=7).simulate()
     assert run.spread[0] >= 0.3
     assert run.spread[-1] < 0.3
