@@ -1,6 +1,7 @@
 """A config being served on sockets that are already bound, and another one after it.
 
 gateway      services, generation and listeners, started and stopped in order
+listening    the listeners of the config that is served
 generations  the config that is served, and older ones that are still in use
 eviction     which sessions may not stay, though the gateway goes on
 reload       what a new config changes                     (pure)

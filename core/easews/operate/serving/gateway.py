@@ -10,7 +10,6 @@ of the one that is served; sessions go on.
 
 from __future__ import annotations
 
-import socket
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import NamedTuple
@@ -19,14 +18,13 @@ import anyio
 from anyio import to_thread
 from anyio.abc import TaskGroup, TaskStatus
 
-from ...config.model import Config, Drain, ServerSpec
+from ...config.model import Config, Drain
 from ...errors import EasewsError
 from ...filters import Context
-from ...observe.accesslog import AccessLog, OnRequest
-from ...observe.formatted import FormattedAccessLog
+from ...observe.accesslog import OnRequest
 from ...owners import Owner
 from ...pipeline import Generation, Pipeline, ServedPipeline
-from ...server import ClientWatch, Listener, RequestIds, Router, ServerTls, Share, Site
+from ...server import ClientWatch, Listener, ServerTls, Share
 from ...server.passed import NONE_PASSED, Passed
 from ...services import Services
 from ...sessions import Session, Sessions
@@ -36,8 +34,9 @@ from .binding import Sockets, bind_all, close_all
 from .draining import Draining
 from .eviction import Eviction
 from .generations import Generations
+from .listening import Listening
 from .moving import Moving
-from .preparing import Prepared, prepare, routers_of, tls_of
+from .preparing import Prepared, prepare
 from .reload import Plan
 from .renewal import renew
 from .taskgroups import open_task_group
@@ -80,17 +79,14 @@ class Gateway:
         self.config: Config = config
         self.services: Services = Services()
         self.sessions: Sessions = Sessions()
-        self.listeners: dict[str, Listener] = {}
         self.beside: list[Listener] = []
         self._sockets = sockets
         self._share = share
         self._passed = passed
         self._generations = Generations(Generation(config, number=number))
-        self._tls: Mapping[str, ServerTls] = {}
-        self.on_begin: list[Callable[[Context], None]] = []
-        self.on_request: list[OnRequest] = []
-        self._access = AccessLog(self.on_request)
-        self._ids = RequestIds()
+        self._listening = Listening(self.services, self.sessions, share)
+        self.on_begin: list[Callable[[Context], None]] = self._listening.on_begin
+        self.on_request: list[OnRequest] = self._listening.on_request
         self.drain: Drain = config.gateway.drain
         self._replacing = anyio.Lock()
         self._lives: TaskGroup  # of services and filters
@@ -98,7 +94,6 @@ class Gateway:
         self._draining: Draining
         self._eviction: Eviction
         self.sessions.on_open.append(self._session_opened)
-        self.sessions.on_end.append(self._access.session_ended)
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
@@ -109,13 +104,13 @@ class Gateway:
         async with open_task_group() as self._lives:
             services: anyio.CancelScope = await self._lives.start(self._host_services)
             try:
-                routers = await self._begin()
+                prepared = await self._begin()
                 async with anyio.create_task_group() as self._tasks:
                     self._draining = Draining(self.sessions, self._tasks)
                     self._eviction = Eviction(self.sessions, self._generations, self._draining)
-                    self._tasks.start_soon(renew, lambda: self._tls.values())
-                    for spec in self.config.servers:
-                        self._listen(self._site(spec, routers), self._sockets[spec.name])
+                    self._tasks.start_soon(renew, lambda: self.tls.values())
+                    served = self._generations.served
+                    self._listening.serve(served, prepared, self._sockets, self._tasks)
                     self.state = "ready"
                     try:
                         yield
@@ -126,15 +121,16 @@ class Gateway:
                 services.cancel()  # they cut what is still open, which lets go of the filters
                 self._generations.abandon()
 
-    async def _begin(self) -> Mapping[str, Router]:
-        """Start the filters of the first config; its routers."""
+    async def _begin(self) -> Prepared:
+        """Start the filters of the first config; what else it takes to serve it."""
+        nothing = Config((), (), self.config.gateway)
         try:
-            self._tls = tls_of(self.config, {})
+            prepared = prepare(nothing, self.config, {})
             await self._start(self._generations.served)
         except EasewsError:
             close_all(self._sockets)
             raise
-        return routers_of(self.config)
+        return prepared
 
     async def replace(self, config: Config, opened: Sockets | None = None, number: int = 0) -> Plan:
         """Serve `config` from now on; returns what that has changed.
@@ -148,7 +144,7 @@ class Gateway:
         """
         async with self._replacing:
             self._require_ready(opened)
-            prepared = await to_thread.run_sync(prepare, self.config, config, self._tls)
+            prepared = await to_thread.run_sync(prepare, self.config, config, self.tls)
             if not prepared.plan.changes:
                 close_all(opened or {})
                 return prepared.plan
@@ -162,7 +158,10 @@ class Gateway:
             if not self.ready:
                 generation.retire(self._generations.served)
             self._require_ready(sockets)
-            self._swap(generation, prepared, sockets)
+            self._generations.replace(generation)
+            self.config = generation.config
+            self.drain = self.config.gateway.drain
+            self._listening.serve(generation, prepared, sockets, self._tasks)
             self._eviction.config_replaced(prepared.plan, self.drain)
         return prepared.plan
 
@@ -176,8 +175,7 @@ class Gateway:
         self.state = "stopping"
         if self._share is not None:
             self._share.leave()
-        for listener in self.listeners.values():
-            listener.stop_accepting()
+        self._listening.stop_accepting()
         await self._draining.finish(self.drain, _STOPPING)
         with anyio.move_on_after(self.drain.deadline):
             await self._generations.finish()
@@ -226,9 +224,14 @@ class Gateway:
         return len(self._draining)
 
     @property
+    def listeners(self) -> Mapping[str, Listener]:
+        """What listens, by the name of the server."""
+        return self._listening.listeners
+
+    @property
     def tls(self) -> Mapping[str, ServerTls]:
         """The certificates that are served, by the name of the server."""
-        return self._tls
+        return self._listening.tls
 
     @property
     def pipelines(self) -> list[Pipeline]:
@@ -269,36 +272,6 @@ class Gateway:
         wanted = [service for entry in entries for service in entry.kind.filter_class.services]
         await self.services.ensure([ClientWatch, *wanted])
         await generation.start(self._lives)
-
-    def _swap(self, generation: Generation, prepared: Prepared, sockets: Sockets) -> None:
-        """From here on requests see the new generation. Nothing waits in between."""
-        changes, routers, self._tls = prepared
-        self._generations.replace(generation)
-        self.config = generation.config
-        self.drain = self.config.gateway.drain
-        before, self.listeners = self.listeners, {}
-        for spec in self.config.servers:
-            if spec.name in changes.keeps:
-                listener = self.listeners[spec.name] = before[changes.keeps[spec.name]]
-                listener.serve_from_now_on(self._site(spec, routers))
-            else:
-                self._listen(self._site(spec, routers), sockets[spec.name])
-        for name in changes.closes:
-            before[name].stop_accepting()
-
-    def _listen(self, site: Site, sockets: list[socket.socket]) -> None:
-        listener = self.listeners[site.spec.name] = Listener(sockets, site, self._share)
-        self._tasks.start_soon(listener.serve)
-
-    def _site(self, spec: ServerSpec, routers: Mapping[str, Router]) -> Site:
-        form = spec.access_log_format
-        access = FormattedAccessLog(form, self.on_request) if form else self._access
-        return Site(
-            *(spec, self._generations.served, self.services, self.sessions, access, self._ids),
-            router=routers[spec.name],
-            tls=self._tls.get(spec.name),
-            on_begin=self.on_begin,
-        )
 
     def _session_opened(self, session: Session) -> None:
         """While it was asking its backend, a stop may have begun, or it may have to go anyway."""

@@ -21,18 +21,16 @@ class Prepared(NamedTuple):
 
 
 def prepare(before: Config, after: Config, tls: Mapping[str, ServerTls]) -> Prepared:
-    """What it takes to serve `after` in the place of `before`, which has this `tls`."""
-    return Prepared(plan(before, after), routers_of(after), tls_of(after, tls))
+    """What it takes to serve `after` in the place of `before`, which has this `tls`.
 
-
-def routers_of(config: Config) -> dict[str, Router]:
-    return {spec.name: Router(spec) for spec in config.servers}
-
-
-def tls_of(config: Config, before: Mapping[str, ServerTls]) -> dict[str, ServerTls]:
-    """TLS for the servers that have it. What has not changed stays, with its tickets.
     CertificateError when a certificate cannot be used.
     """
+    routers = {spec.name: Router(spec) for spec in after.servers}
+    return Prepared(plan(before, after), routers, _tls_of(after, tls))
+
+
+def _tls_of(config: Config, before: Mapping[str, ServerTls]) -> dict[str, ServerTls]:
+    """TLS for the servers that have it. What has not changed stays, with its tickets."""
     return {
         spec.name: _server_tls(spec.name, spec.tls, before.get(spec.name))
         for spec in config.servers
