@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator
 
 from easews.schema import bound, complete, errors
 from easews.schema.fitting import fits
+from easews.schema.metaschema import metaschema
 
 KEYS = st.sampled_from(["a", "b", "c"])
 SCALARS = st.sampled_from([None, True, False, 0, 1, 1.0, -2, "", "a", "ab", "5s"])
@@ -24,6 +25,7 @@ DEFS = {
     "text": {"type": "string", "minLength": 1},
     "tree": {"type": "object", "additionalProperties": {"$ref": "#/$defs/tree"}},
 }
+KEYWORDS = sorted(metaschema()["properties"])
 
 
 def schemas(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
@@ -79,6 +81,25 @@ def _local(schema: Any) -> Any:
         return [_local(item) for item in schema]
     is_common = isinstance(schema, str) and schema.startswith("urn:")
     return "#/$defs/duration" if is_common else schema
+
+
+@given(
+    st.recursive(
+        VALUES,
+        lambda inner: st.dictionaries(
+            st.sampled_from(KEYWORDS), inner | st.lists(inner), max_size=3
+        ),
+        max_leaves=8,
+    )
+    | SCHEMAS
+)
+@example({"$defs": {"a": {"properties": {"a": {"minLength": -1}}}}})
+@example({"dependencies": {"a": ["b"], "b": {"type": "string"}}})
+@example({"dependencies": {"a": [1]}})
+@example({"$anchor": "1a"})
+def test_it_judges_schemas_as_the_metaschema_does(schema: Any) -> None:
+    by_itself = Draft202012Validator(Draft202012Validator.META_SCHEMA)
+    assert fits(metaschema(), schema) == by_itself.is_valid(schema)
 
 
 def test_a_schema_may_contain_itself() -> None:

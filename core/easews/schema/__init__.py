@@ -3,6 +3,7 @@
 loading     the engine's own schemas; schemas with their references resolved
 formats     the formats of strings: regular expressions, URLs, paths ...
 fitting     whether a value fits, quickly
+metaschema  the schema of schemas
 checking    whether a schema is good; every fault of a value
 parts       which schemas hold for a value, or may hold at a path
 units       strings with units as seconds and bytes

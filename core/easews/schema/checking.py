@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from .completion import complete
 from .fitting import fits
 from .formats import CHECKER
 from .loading import Bound, Schema, all_within, bound
+from .metaschema import metaschema
 from .parts import of_same_value
 
 #: The schemas without a fault, as `repr` tells them apart. The check takes tens of
@@ -32,7 +34,8 @@ def check_schema(schema: Schema) -> None:
 
 
 def _check(schema: Schema) -> None:
-    Draft202012Validator.check_schema(schema)
+    if not fits(metaschema(), schema):
+        Draft202012Validator.check_schema(schema)  # says what is wrong
     try:
         parts = list(all_within(schema))
     except Unresolvable as error:
@@ -41,6 +44,7 @@ def _check(schema: Schema) -> None:
     for part in parts:
         if "$dynamicRef" in part:
             raise SchemaError("$dynamicRef is not supported: write $ref")
+        _check_patterns(part)
         if "default" in part:
             _check_default(part)
 
@@ -59,6 +63,15 @@ def _check_ends(parts: Iterable[Bound]) -> None:
 
     for part in parts:
         visit(part, frozenset())
+
+
+def _check_patterns(schema: Bound) -> None:
+    patterns = [schema["pattern"]] if "pattern" in schema else []
+    for pattern in (*patterns, *schema.get("patternProperties", ())):
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise SchemaError(f"{pattern!r} is no regular expression: {error}") from None
 
 
 def _check_default(schema: Bound) -> None:

@@ -6,6 +6,7 @@ is judged by jsonschema's own functions, which `checking` asks what is wrong whe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -61,6 +62,19 @@ def _properties(subs: Mapping[str, Bound | bool], _: Bound) -> Test:
     return test
 
 
+def _additional(sub: Bound | bool, schema: Bound) -> Test:
+    known = schema.get("properties", {})
+    patterns = [re.compile(pattern) for pattern in schema.get("patternProperties", ())]
+
+    def is_known(key: str) -> bool:
+        return key in known or any(pattern.search(key) for pattern in patterns)
+
+    return lambda value: (
+        not isinstance(value, dict)
+        or all(is_known(key) or fits(sub, item) for key, item in value.items())
+    )
+
+
 def _items(sub: Bound | bool, schema: Bound) -> Test:
     first = len(schema.get("prefixItems", ()))
     return lambda value: (
@@ -90,6 +104,7 @@ def _if(condition: Bound | bool, schema: Bound) -> Test:
 
 
 _WALKS: dict[str, Callable[[Any, Bound], Test]] = {
+    "additionalProperties": _additional,
     "allOf": _all_of,
     "anyOf": _any_of,
     "if": _if,
