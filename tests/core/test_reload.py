@@ -15,6 +15,7 @@ from anyio.abc import SocketStream
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from tests.certificates import Authority
+from tests.e2e.gateway import free_port
 
 from easews import (
     ConfigError,
@@ -157,6 +158,17 @@ async def test_sessions_whose_path_is_gone_are_closed_and_no_others() -> None:
         for stream in streams:
             end_session()
             await stream.aclose()
+
+
+async def test_sessions_whose_server_listens_elsewhere_are_closed() -> None:
+    async with gateway(config("one"), Says) as running:
+        stream = await open_session(running)
+        # The kit gives every server a port of its own: so ask the gateway itself.
+        await running.gateway.replace(load_config(config("one", port=free_port()) + DRAIN, Says))
+        await anyio.wait_all_tasks_blocked()
+        assert OPEN[0][1].closes == [(1012, "its path is gone")]
+        end_session()
+        await stream.aclose()
 
 
 async def test_a_stop_closes_with_the_code_of_the_drain_and_waits_no_longer_than_it() -> None:

@@ -97,9 +97,10 @@ def _place(document: Document, path: Path) -> str:
 
 
 def _server(given: Fields, document: Document) -> ServerSpec:
+    name, port = given["name"], given.get("port", 0)
     return ServerSpec(
-        name=given["name"],
-        port=given.get("port", 0),
+        name=name,
+        port=port,
         address=given["address"],
         socket_mode=int(given["socketMode"], 8),
         keep_alive=given["keepAlive"],
@@ -115,7 +116,7 @@ def _server(given: Fields, document: Document) -> ServerSpec:
         proxy_protocol=given["proxyProtocol"],
         access_log_format=given["accessLogFormat"],
         ip_filter=_ip_filter(given.get("ipFilter")),
-        rules=_with_keys(given["name"], map(rule_spec, given["rules"])),
+        rules=_with_keys((name, given["address"], port), map(rule_spec, given["rules"])),
         tls=tls_spec(given, document.file),
         place=_place(document, ("port",) if "port" in given else ("address",)),
     )
@@ -164,14 +165,18 @@ def _ip_filter(given: Fields | None) -> IpFilterSpec | None:
     )
 
 
-def _with_keys(server: str, rules: Iterable[RuleSpec]) -> tuple[RuleSpec, ...]:
-    """The rules with a `key` in each path; entries that match the same are numbered."""
+def _with_keys(
+    server: tuple[str, str, int], rules: Iterable[RuleSpec]
+) -> tuple[RuleSpec, ...]:
+    """The rules with a `key` in each path; entries that match the same are numbered. `server` is
+    the name of theirs, and where it listens.
+    """
     times: Counter[str] = Counter()
 
     def keyed(rule: RuleSpec, path: PathSpec) -> PathSpec:
         hosts = (*rule.hosts, *rule.host_regexps) or ("*",)
         matches = path.path, path.path_prefix, path.path_regexp
-        key = " ".join(map(str, (server, *hosts, *matches, *path.methods, *_asked(path))))
+        key = " ".join(map(str, (*server, *hosts, *matches, *path.methods, *_asked(path))))
         times[key] += 1
         return replace(path, key=f"{key} #{times[key]}")
 
