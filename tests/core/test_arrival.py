@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
@@ -227,3 +228,12 @@ async def test_without_proxies_the_limit_is_on_the_peers() -> None:
         assert await answer() == b""
         for stream in kept:
             await stream.aclose()
+
+
+async def test_a_connection_that_ends_before_it_is_adopted_is_not_counted() -> None:
+    async with serving(more="maxConnectionsPerClient: 1", trusted="", proxy="false") as running:
+        listener = running.gateway.listeners["server"]
+        gone = socket.socket()  # as one is whose client has reset it
+        with gone, pytest.raises(OSError, match="not connected"):
+            listener.adopt(gone, "192.0.2.1")
+        assert listener.open == 0

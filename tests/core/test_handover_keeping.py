@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from socket import socket
+from typing import NoReturn
 
 import anyio
 import pytest
 
 from easews.net.channel import Channel, pair
-from easews.operate.handover import keeping, told
+from easews.operate.handover import keeping, link, told
 from easews.operate.handover.helpers import Helpers
 from easews.operate.handover.inplace import InPlace
-from easews.operate.handover.protocol import HandoverFault
+from easews.operate.handover.protocol import HandoverFault, Place
 from easews.operate.handover.taking import Taker
 from easews.operate.handover.told import Told
 
@@ -153,3 +157,26 @@ async def test_so_does_a_new_process_as_long_as_the_one_before_may_pass_it_on(
     assert await heeded(InPlace(), HUP, TERM, TERM, follows=follows) == heeds
     follows.close()
     far.close()
+
+
+class Nowhere:
+    """A process that listens nowhere."""
+
+    several = False
+
+    def places(self) -> Iterable[tuple[Place, socket]]:
+        return ()
+
+
+async def test_an_upgrade_without_room_for_its_channel_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full() -> NoReturn:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    async def never(_: socket) -> NoReturn:
+        raise AssertionError
+
+    monkeypatch.setattr(link, "pair", full)
+    with pytest.raises(HandoverFault, match=r"cannot be started: .*Too many open files"):
+        await link.started(never, Nowhere())

@@ -236,15 +236,16 @@ def test_a_server_that_listens_elsewhere_now_does_so(
     route = proxied("/", own_backend.url)
     with (
         upgradable(config(old, route), tmp_path, "--backend", loop) as upgraded,
-        connect(f"ws://{LOOPBACK}:{old}/") as moves,
+        connect(f"ws://{LOOPBACK}:{old}/") as drained,
     ):
         (tmp_path / "config.yaml").write_text(config(new, route))
-        upgraded.upgrade()
-        assert echoes(moves)
+        assert "moved=0 kept_behind=1" in upgraded.upgrade()
         with connect(f"ws://{LOOPBACK}:{new}/") as other:
             assert echoes(other)
         with pytest.raises(ConnectionRefusedError):
             connect(f"ws://{LOOPBACK}:{old}/")
+        with pytest.raises(ConnectionClosed):
+            drained.recv(PATIENCE)
 
 
 def test_a_unix_socket_keeps_its_file_until_the_last_process_ends(
@@ -258,7 +259,17 @@ def test_a_unix_socket_keeps_its_file_until_the_last_process_ends(
     with (
         upgradable(text, tmp_path, "--backend", loop) as upgraded,
         unix_connect(str(path), "ws://localhost/") as moves,
+        socket.create_server((LOOPBACK, 0)) as taken,
     ):
+        other = {"kind": "HTTPServer", "name": "t", "port": taken.getsockname()[1]}
+        (tmp_path / "config.yaml").write_text(f"{text}---\n{yaml.safe_dump(other)}")
+        upgraded.ask()
+        upgraded.gateway.log.wait_for("ERROR not upgraded, this process goes on")
+        with unix_connect(str(path), "ws://localhost/") as other_client:
+            assert echoes(other_client)
+
+        (tmp_path / "config.yaml").write_text(text)
+        upgraded.gateway.log._lines.clear()
         upgraded.upgrade()
         upgraded.gateway.wait()  # the old process has ended
         assert echoes(moves)

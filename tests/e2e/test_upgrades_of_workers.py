@@ -175,7 +175,17 @@ def test_a_unix_socket_keeps_its_file_until_the_last_process_ends(
     with (
         upgradable(text, tmp_path, "--backend", loop) as upgraded,
         unix_connect(str(path), "ws://localhost/") as moves,
+        socket.create_server((LOOPBACK, 0)) as taken,
     ):
+        other = {"kind": "HTTPServer", "name": "t", "port": taken.getsockname()[1]}
+        (tmp_path / "config.yaml").write_text(f"{text}---\n{yaml.safe_dump(other)}")
+        upgraded.ask()
+        upgraded.gateway.log.wait_for("ERROR not upgraded, this process goes on")
+        with unix_connect(str(path), "ws://localhost/") as other_client:
+            assert echoes(other_client)
+
+        (tmp_path / "config.yaml").write_text(text)
+        upgraded.gateway.log._lines.clear()
         upgraded.upgrade()
         upgraded.gateway.wait()  # the old process has ended
         assert echoes(moves)

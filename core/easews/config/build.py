@@ -165,9 +165,7 @@ def _ip_filter(given: Fields | None) -> IpFilterSpec | None:
     )
 
 
-def _with_keys(
-    server: tuple[str, str, int], rules: Iterable[RuleSpec]
-) -> tuple[RuleSpec, ...]:
+def _with_keys(server: tuple[str, str, int], rules: Iterable[RuleSpec]) -> tuple[RuleSpec, ...]:
     """The rules with a `key` in each path; entries that match the same are numbered. `server` is
     the name of theirs, and where it listens.
     """

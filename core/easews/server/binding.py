@@ -79,17 +79,22 @@ class UnixListener(socket.socket):
 
     @classmethod
     def taken_over(cls, descriptor: int) -> UnixListener:
-        """One that another process has bound, and leaves to this one with its file."""
+        """One that another process has bound. The file is that process's until `own_file`."""
         sock = cls.__new__(cls)
         socket.socket.__init__(sock, fileno=descriptor)
         sock.setblocking(False)
-        sock._file = _identity(sock.getsockname())
+        sock._file = None
         return sock
 
     @property
     def owns_file(self) -> bool:
         """Whether the file is removed when this socket is closed."""
         return self._file is not None
+
+    def own_file(self) -> None:
+        """The file is removed from now on when this socket is closed. It may be closed already."""
+        if self.fileno() >= 0:
+            self._file = _identity(self.getsockname())
 
     def leave_file(self) -> None:
         """The file is another process's: it stays when this socket is closed."""

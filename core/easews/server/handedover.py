@@ -12,8 +12,10 @@ from .passed import Passed
 
 
 class HandedOver(Passed):
-    """Whoever takes a copy owns it: with the file of a unix socket, if its descriptor is among
-    `with_file`. What nobody takes is closed by `close`.
+    """Whoever takes a copy owns it. What nobody takes is closed by `close`.
+
+    The files of unix sockets, whose descriptors are `with_file`, are still the other process's,
+    which may go on. Call `own_files` when it does not.
     """
 
     def __init__(
@@ -21,12 +23,20 @@ class HandedOver(Passed):
     ) -> None:
         super().__init__(descriptors)
         self._with_file = with_file
+        self._copies_with_file: list[UnixListener] = []
 
     def _copy(self, address: Address, number: int) -> socket.socket:
         if number not in self._with_file:
             return super()._copy(address, number)
         self._used.add(address)
-        return UnixListener.taken_over(os.dup(number))
+        self._copies_with_file.append(UnixListener.taken_over(os.dup(number)))
+        return self._copies_with_file[-1]
+
+    def own_files(self) -> None:
+        """The files of unix sockets are this process's from now on."""
+        for sock in self._copies_with_file:
+            sock.own_file()
+        self._copies_with_file.clear()
 
     def close(self) -> None:
         """Close what was handed over; copies stay open."""

@@ -125,16 +125,17 @@ class Listener:
 
     def adopt(self, sock: socket.socket, client: str) -> Callable[[], None]:
         """Count a connection that another process has accepted. Call what is returned when it has
-        ended. `client` is its client's address, behind proxies.
+        ended. `client` is its client's address, behind proxies. OSError, and nothing is counted,
+        when it has ended already.
         """
         spec, ended = self.site.spec, self._ended
+        if spec.max_connections_per_client is not None:
+            host = client if spec.proxy_protocol else _address(sock.getpeername()).host
+            ended = counted(self._clients, host, spec.trusted_proxies, ended)
         self._open += 1
         if self._share is not None:
             self._share.count(1)
-        if spec.max_connections_per_client is None:
-            return ended
-        host = client if spec.proxy_protocol else _address(sock.getpeername()).host
-        return counted(self._clients, host, spec.trusted_proxies, ended)
+        return ended
 
     def serve_from_now_on(self, site: Site) -> None:
         """Put `site` in the place of the one that is served."""

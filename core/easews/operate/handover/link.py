@@ -126,10 +126,13 @@ class NewProcess(Link):
 
 async def started(start: Start, whole: Listening) -> NewProcess:
     """Start the new process. HandoverFault when it cannot be started."""
-    ours, theirs = pair()
-    with theirs:
-        try:
-            return NewProcess(Channel(ours), await start(theirs), whole)
-        except OSError as error:
-            ours.close()
-            raise HandoverFault(f"it cannot be started: {error}") from None
+    try:
+        ours, theirs = pair()
+        with theirs:
+            try:
+                return NewProcess(Channel(ours), await start(theirs), whole)
+            except BaseException:
+                ours.close()
+                raise
+    except OSError as error:  # such as that there is no room for another open file
+        raise HandoverFault(f"it cannot be started: {error}") from None

@@ -123,6 +123,7 @@ class Taker:
                         else:
                             await self._take(gateway, self.channel, rest)
                 if self.has_all:
+                    self.sockets.own_files()
                     in_charge(f"{len(gateway.sessions)} open sessions")
         finally:
             for arrival in self._arrivals:

@@ -45,6 +45,7 @@ class WorkersTaker:
                 else:
                     taker.has_all = await self._take(taker.channel, 0)
             if taker.has_all:
+                taker.sockets.own_files()
                 in_charge()
             if taker.several:
                 await taker.hear_of_back()
