@@ -94,6 +94,21 @@ async def test_each_outcome_is_counted() -> None:
         assert reloader.outcomes == {"reloaded": 1, "unchanged": 1, "refused": 1}
 
 
+async def test_a_reload_that_is_given_up_has_an_end(log: pytest.LogCaptureFixture) -> None:
+    async with gateway(config("one")) as running:
+        disk = Disk(config("two"))
+        disk.go_on = anyio.Event()
+        reloader = Reloader(disk.read)
+        ends: list[str] = []
+        reloader.on_end.append(lambda: ends.append("over"))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(reloader.reload, running.gateway, "the API")
+            await anyio.wait_all_tasks_blocked()
+            tasks.cancel_scope.cancel()
+        assert ends == ["over"]
+        assert events(log)[1:] == ["not reloaded, generation 1 goes on: given up"]
+
+
 async def test_what_has_changed_is_logged(log: pytest.LogCaptureFixture) -> None:
     async with gateway(config("one")) as running:
         await reload(running, config("two"))

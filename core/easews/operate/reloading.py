@@ -122,10 +122,15 @@ class Reloader:
         async with self._reloading:
             for call in self.on_begin:
                 call()
-            result = await self._reload(gateway, why)
+            try:
+                result = await self._reload(gateway, why)
+            except BaseException:  # of a stop, or of a client that does not wait for the answer
+                log.warning("not reloaded, generation %d goes on: given up", gateway.generation)
+                raise
+            finally:
+                for call in self.on_end:
+                    call()
             self.outcomes[result["outcome"]] += 1
-            for call in self.on_end:
-                call()
             return result
 
     async def _reload(self, gateway: Served, why: str) -> ReloadResult:
