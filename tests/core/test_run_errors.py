@@ -141,8 +141,7 @@ def test_an_event_loop_that_is_not_installed(backend: str, monkeypatch: pytest.M
     result = run("", "--backend", backend)
     assert result.exit_code == 2
     assert result.stderr == (
-        f"easews: {backend} is not installed; "
-        f"pip install 'easews[{backend}]', or leave out --backend\n"
+        f"easews: {backend} is not installed; pip install {backend}, or leave out --backend\n"
     )
 
 

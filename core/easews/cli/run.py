@@ -134,7 +134,7 @@ def _serve(options: RunOptions, in_place: InPlace) -> int:
 
 def _check_installed(backend: str) -> None:
     if backend != BACKENDS[0] and importlib.util.find_spec(backend) is None:
-        how = f"pip install 'easews[{backend}]', or leave out --backend"
+        how = f"pip install {backend}, or leave out --backend"
         complain(f"{backend} is not installed; {how}")
         raise typer.Exit(USAGE)
 

@@ -48,7 +48,7 @@ def run(
     when sessions or requests had to be cut. EasewsError when it cannot serve.
 
     At SIGHUP `reloader` puts another config in its place. At SIGUSR2 `upgrader` has a new process
-    take over; `follows` is there in one that takes over from another. A `log_format` counts before
+    take over; `follows` is there in one that takes over from another. A `log_format` overrides
     those of configs.
     """
     systemd = take(os.environ, os.getpid())

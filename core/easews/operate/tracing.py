@@ -46,7 +46,7 @@ def wanted_tracing(spec: Tracing | None, environ: Mapping[str, str]) -> Tracing 
         return None
     if _is_installed():
         return Tracing() if spec is None else spec
-    how = "pip install 'easews[otel]'"
+    how = "pip install opentelemetry-sdk opentelemetry-exporter-otlp-proto-http"
     if spec is not None:
         raise NoTracing(f"`tracing` needs packages that are not installed: {how}")
     log.warning("the environment asks for traces, but there are none without: %s", how)
