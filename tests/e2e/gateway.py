@@ -195,6 +195,34 @@ class Gateway:
                 stream.close()
 
 
+def add_package(folder: Path, name: str, code: str) -> None:
+    """Put a package with a module of filters into `folder`, as if it were installed there."""
+    (folder / f"{name}.py").write_text(code)
+    info = folder / f"{name}-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
+    (info / "entry_points.txt").write_text(f"[easews]\n{name} = {name}\n")
+
+
+#: A module whose filter does not start.
+FRAGILE = """
+from easews import Filter, hookimpl
+
+class Fragile(Filter):
+    kind = "Fragile"
+
+    async def __aenter__(self):
+        raise OSError("no such database")
+
+    async def handle(self, ctx):
+        return ""
+
+@hookimpl
+def easews_filters():
+    return [Fragile]
+"""
+
+
 def while_it_starts(file: Path, text: str, act: Callable[[], object]) -> None:
     """Call `act` while a process waits for its config `file`, a FIFO; then that is a file with
     `text`.

@@ -14,7 +14,18 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.e2e.gateway import EASEWS, LOOPBACK, PATIENCE, Gateway, Route, config, free_port, proxied
+from tests.e2e.gateway import (
+    EASEWS,
+    FRAGILE,
+    LOOPBACK,
+    PATIENCE,
+    Gateway,
+    Route,
+    add_package,
+    config,
+    free_port,
+    proxied,
+)
 from tests.e2e.gateway import running as running_gateway
 from tests.e2e.library import LibraryBackend
 from tests.e2e.test_workers import echoes, sessions, workers
@@ -66,13 +77,8 @@ def running(
 
 def quick(folder: Path) -> tuple[str, ...]:
     """The command, with a filter that hangs."""
-    code = QUICK.format(folder=str(folder))
-    (folder / "hangs.py").write_text(HANGS)
-    info = folder / "hangs-1.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: hangs\nVersion: 1\n")
-    (info / "entry_points.txt").write_text("[easews]\nhangs = hangs\n")
-    return sys.executable, "-c", code
+    add_package(folder, "hangs", HANGS)
+    return sys.executable, "-c", QUICK.format(folder=str(folder))
 
 
 def wait_for_next(gateway: Gateway, number: int, before: int) -> None:
@@ -127,6 +133,23 @@ def test_the_log_has_where_a_worker_hangs(loop: str, tmp_path: Path) -> None:
         gateway.log.wait_for("Fatal Python error: Aborted")
         gateway.log.wait_for("hangs.py", "in handle")
         gateway.log.wait_for("has ended by SIGABRT; another is started at once")
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_filter_that_does_not_start_is_told_in_one_line(
+    count: int, loop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_package(tmp_path, "fragile", FRAGILE)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    file = tmp_path / "config.yaml"
+    file.write_text(config(free_port(), Route("/", [{"kind": "Fragile", "name": "db"}])))
+    gateway = Gateway(file, "--workers", str(count), "--backend", loop)
+    try:
+        assert gateway.wait() == 1
+        (line,) = gateway.log.all().splitlines()
+        assert "filter db of root (package fragile) cannot start: OSError: no such database" in line
+    finally:
+        gateway.close()
 
 
 def test_what_a_killed_worker_has_counted_stays_in_the_metrics(

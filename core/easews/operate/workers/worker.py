@@ -17,7 +17,7 @@ import mmap
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -44,6 +44,7 @@ from ..process import serve
 from ..reloading import Reloader
 from ..serving.binding import close_all
 from ..serving.gateway import Gateway
+from ..serving.taskgroups import open_task_group
 from ..signalling import ignore_from_now_on
 from .calls import Answerer, Handler
 from .dividing import divided
@@ -202,15 +203,17 @@ class _Worker:
                 await self._channel.send({"id": started, "result": lines})
             await anext(self._orders.signals)
 
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._orders.listen)
-            status = await serve(
-                *(self._gateway, self._orders.signals, until_told_to_stop),
-                [self._moves.run, self._obey],
-                self._moves.tell_of_the_rest,
-            )
-            tasks.cancel_scope.cancel()
-        self._orders.close()
+        with closing(self._orders):
+            async with open_task_group() as tasks:
+                tasks.start_soon(self._orders.listen)
+                try:
+                    status = await serve(
+                        *(self._gateway, self._orders.signals, until_told_to_stop),
+                        [self._moves.run, self._obey],
+                        self._moves.tell_of_the_rest,
+                    )
+                finally:
+                    tasks.cancel_scope.cancel()
         ignore_from_now_on(signal.SIGTERM)
         return status
 
