@@ -18,7 +18,18 @@ from urllib.request import urlopen
 import pytest
 import yaml
 from tests.certificates import Authority
-from tests.e2e.gateway import EASEWS, LOOPBACK, PATIENCE, Gateway, config, free_port, proxied
+from tests.e2e.gateway import (
+    EASEWS,
+    FRAGILE,
+    LOOPBACK,
+    PATIENCE,
+    Gateway,
+    Route,
+    add_package,
+    config,
+    free_port,
+    proxied,
+)
 from tests.e2e.library import LibraryBackend, connect
 from tests.e2e.upgraded import Upgraded, ask_admin, echoes, kill, secure_server, upgradable
 from websockets.exceptions import ConnectionClosed
@@ -161,6 +172,38 @@ def test_a_faulty_config_changes_nothing(
         (tmp_path / "config.yaml").write_text(text)
         upgraded.gateway.log._lines.clear()
         assert "moved=6 kept_behind=0" in upgraded.upgrade()
+        assert all(map(echoes, sessions))
+
+
+@pytest.mark.parametrize(("before", "after"), [(2, 2), (1, 2)])
+def test_a_filter_that_does_not_start_is_named_and_changes_nothing(
+    before: int,
+    after: int,
+    loop: str,
+    own_backend: LibraryBackend,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    add_package(tmp_path, "fragile", FRAGILE)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    web, port = free_port(), free_port()
+    admin = {"address": f"{LOOPBACK}:{port}"}
+    served = proxied("/", own_backend.url)
+    broken = Route("/db", [{"kind": "Fragile", "name": "db"}])
+    text = with_workers(config(web, served), before, admin=admin)
+    with (
+        upgradable(text, tmp_path, "--backend", loop) as upgraded,
+        opened(upgraded.gateway, 6) as sessions,
+    ):
+        upgraded.gateway.out.wait_for("admin listens on")
+        text = with_workers(config(web, broken, served), after, admin=admin)
+        (tmp_path / "config.yaml").write_text(text)
+        told = ask_admin(port, "upgrade", {})
+        why = "filter db of db (package fragile) cannot start: OSError: no such database"
+        assert (told["outcome"], told["pid"]) == ("refused", upgraded.pid)
+        assert why in told["problems"][0]
+        upgraded.gateway.log.wait_for("ERROR ", why)
+        upgraded.gateway.log.wait_for("ERROR not upgraded, this process goes on")
         assert all(map(echoes, sessions))
 
 

@@ -51,7 +51,8 @@ class WorkersTaker:
                 await taker.hear_of_back()
         finally:
             taker.other_is_there = False
-            taker.channel.close()
+            if self._workers.failure is None:  # else the other process is yet to be told of it
+                taker.channel.close()
 
     async def _tell_of_starts(self) -> None:
         """Until all workers serve: if they do not, the old process ends them."""
