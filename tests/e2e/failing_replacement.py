@@ -1,12 +1,14 @@
 """easews with several workers, of which one process fails while a worker is replaced.
 
 `python failing_replacement.py FILE run ...`: the file says when and how. "start": a worker does not
-start. Else a kind of message, which time that is sent, and a signal, such as "batch 2 KILL". One
-process fails; then the file is gone.
+start. "channel": the parent has no descriptor for one between two workers. Else a kind of message,
+which time that is sent, and a signal, such as "batch 2 KILL". One process fails; then the file is
+gone, but for "channel".
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -14,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from easews.cli.app import main
-from easews.net.channel import Channel
+from easews.net.channel import Channel, pair
 from easews.operate.handover import link, offering
-from easews.operate.workers import worker, workers
+from easews.operate.workers import replacing, worker, workers
 
 _WORKER = """
 import sys
@@ -69,8 +71,20 @@ def impatient(file: Path) -> Any:
     return brought_up
 
 
+def out_of_descriptors(file: Path) -> Any:
+    """A `pair` that fails if it is meant."""
+
+    def paired() -> Any:
+        if file.exists() and file.read_text() == "channel":
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return pair()
+
+    return paired
+
+
 if __name__ == "__main__":
     file = sys.argv.pop(1)
     worker._CODE = _WORKER.format(file=file)
     workers.Workers._bring_up = impatient(Path(file))  # type: ignore[method-assign]
+    vars(replacing)["pair"] = out_of_descriptors(Path(file))
     main()

@@ -243,6 +243,7 @@ def failing(fault: str, backend: LibraryBackend, folder: Path, loop: str) -> Ite
     [
         ("start", "the new process does not serve: it has ended with status 7 before it served"),
         ("hang", "the new process does not serve: it has ended by SIGKILL before it served"),
+        ("channel", "no channel can be opened between the processes: Too many open files"),
         ("ready 1 KILL", "the other process is gone"),
         ("ready 1 STOP", "it does not answer"),
         ("taken 1 KILL", "the other process is gone"),

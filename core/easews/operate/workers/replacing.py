@@ -119,7 +119,11 @@ class Replacements:
         """What comes of the sessions. Each process notices when the other one ends: this one then
         closes what it has of the channel between them.
         """
-        ours, theirs = pair()
+        try:
+            ours, theirs = pair()
+        except OSError as error:
+            why = f"no channel can be opened between the processes: {error.strerror}"
+            raise EasewsError(why) from None
 
         async def take() -> None:
             with theirs, suppress(EasewsError):
