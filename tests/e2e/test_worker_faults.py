@@ -28,7 +28,7 @@ from tests.e2e.gateway import (
 )
 from tests.e2e.gateway import running as running_gateway
 from tests.e2e.library import LibraryBackend
-from tests.e2e.test_workers import echoes, sessions, workers
+from tests.e2e.test_workers import code, echoes, sessions, workers
 
 #: A filter that never comes back, in a package that is not installed.
 HANGS = """
@@ -45,11 +45,13 @@ class Hangs(Filter):
 def easews_filters():
     return [Hangs]
 """
-#: `easews`, where a worker may be silent for 4 seconds; with the package in a folder.
+#: `easews`, where a worker may be silent for 4 seconds, and has little time to stop; with the
+#: package in a folder.
 QUICK = """
 import sys
-from easews.operate.workers import supervision
+from easews.operate.workers import ending, supervision
 supervision.SIGN_EVERY, supervision.MOST_SILENT = 0.5, 4.0
+ending.GRACE, ending.ANSWER_PATIENCE = 0.1, 2.0
 sys.path.insert(0, {folder!r})
 from easews.cli import main
 main()
@@ -123,6 +125,41 @@ def test_a_worker_that_hangs_is_ended_and_replaced_and_the_other_goes_on(
         assert sum(map(echoes, opened)) == others > 0
         with sessions(gateway, 4) as new:
             assert all(map(echoes, new))
+
+
+#: A worker may take 3.2 seconds for a stop that has no cap. With this one it takes 4.
+CAPPED = "---\n{kind: Gateway, name: g, drain: {window: 0, deadline: 1s, perSecond: 4}}\n"
+
+
+def test_a_stop_with_a_cap_takes_its_time(
+    loop: str, own_backend: LibraryBackend, tmp_path: Path
+) -> None:
+    text = config(free_port(), proxied("/a", own_backend.url)) + CAPPED
+    options = ("--workers", "2", "--backend", loop)
+    with (
+        running_gateway(text, tmp_path, *options, easews=quick(tmp_path)) as gateway,
+        sessions(gateway, 16) as opened,
+    ):
+        gateway.terminate()
+        assert [code(ws) for ws in opened] == [1001] * 16
+        assert gateway.wait() == 0
+
+
+def test_a_worker_that_hangs_in_a_stop_with_a_cap_is_ended(
+    loop: str, own_backend: LibraryBackend, tmp_path: Path
+) -> None:
+    text = config(free_port(), proxied("/a", own_backend.url)) + CAPPED
+    options = ("--workers", "2", "--backend", loop)
+    with (
+        running_gateway(text, tmp_path, *options, easews=quick(tmp_path), ends=1) as gateway,
+        sessions(gateway, 8) as opened,
+    ):
+        gateway.log.wait_for("worker 2 serves")
+        os.kill(workers(gateway)[1], signal.SIGSTOP)
+        gateway.terminate()
+        gateway.log.wait_for("ERROR worker 1 is ended: it has not answered for 4 s")
+        assert gateway.wait() == 1
+        assert {code(ws) for ws in opened} == {1001, None}
 
 
 def test_the_log_has_where_a_worker_hangs(loop: str, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import anyio
 
+from ...config.model import Drain
 from ...errors import EasewsError
 from ..serving.binding import close_all
 from ..stopping import GRACE, Signals, told_to_hurry
@@ -36,7 +37,8 @@ class Ending:
             tasks.start_soon(self._tell_all, "stop")
             tasks.start_soon(self._close_sockets, drain.delay)
             tasks.start_soon(self._hurry, signals)
-            tasks.start_soon(self._end_anyway, sum((drain.delay, drain.window, drain.deadline)))
+            for process in [*self._processes]:
+                tasks.start_soon(_end_anyway, process, drain)
             await stopped.wait()
             tasks.cancel_scope.cancel()
         close_all(self._offer.sockets)
@@ -64,12 +66,27 @@ class Ending:
         await told_to_hurry(signals)
         self._kill_all()
 
-    async def _end_anyway(self, seconds: float) -> None:
-        """Each worker ends by itself, unless its event loop hangs."""
-        await anyio.sleep(seconds + 2 * GRACE + ANSWER_PATIENCE)
-        log.critical("workers that do not answer are ended")
-        self._kill_all()
-
     def _kill_all(self) -> None:
         for process in self._processes:
             process.kill()
+
+
+async def _end_anyway(process: WorkerProcess, drain: Drain) -> None:
+    """Each worker ends by itself, unless its event loop hangs."""
+    await anyio.sleep(drain.delay + drain.window + GRACE)
+    if drain.per_second:
+        await _has_sent_closes(process)
+    await anyio.sleep(drain.deadline + GRACE + ANSWER_PATIENCE)
+    if not process.ended.is_set():
+        log.critical("worker %d has not stopped in time: it is ended", process.number)
+        process.kill()
+
+
+async def _has_sent_closes(process: WorkerProcess) -> None:
+    """Wait until each of its sessions has got its Close: with a cap that may take longer than the
+    window. A worker that hangs meanwhile is ended for want of signs of life.
+    """
+    with suppress(EasewsError):  # it has ended
+        # No event comes from another process.
+        while (await process.calls.call("status"))["draining"]:  # noqa: ASYNC110
+            await anyio.sleep(GRACE)
