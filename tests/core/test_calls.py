@@ -9,12 +9,16 @@ from typing import Any
 
 import anyio
 import pytest
+from anyio.abc import TaskGroup
 
 from easews import EasewsError
 from easews.net.channel import Channel, pair
 from easews.operate.control import NotAvailable, Refused
 from easews.operate.workers.calls import Answerer, Caller, Gone
 from easews.testing.running import one_error
+
+#: More than fits into a channel.
+LARGE = "a" * 1_000_000
 
 
 class Other:
@@ -43,6 +47,10 @@ class Other:
         with os.fdopen(fds[0], "rb") as file:
             return len(file.read())
 
+    async def echo(self, text: str) -> str:
+        self.begun.set()
+        return text
+
     async def wait(self) -> None:
         self.begun.set()
         try:
@@ -61,19 +69,30 @@ class Other:
 
 
 @asynccontextmanager
-async def calling() -> AsyncIterator[tuple[Caller, Other, Channel]]:
-    """A caller, and what it calls; the channel's other end."""
+async def ends() -> AsyncIterator[tuple[Channel, Channel, TaskGroup]]:
+    """Both ends of a channel, and tasks beside."""
     here, there = map(Channel, pair())
-    caller, other = Caller(here, "worker 1"), Other()
-    handlers = {name: getattr(other, name) for name in vars(Other) if name[0] != "_"}
     with one_error():
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(caller.run)
-            tasks.start_soon(Answerer(there, handlers).run)
-            yield caller, other, there
+            yield here, there, tasks
             tasks.cancel_scope.cancel()
         here.close()
         there.close()
+
+
+def answerer(channel: Channel, other: Other) -> Answerer:
+    handlers = {name: getattr(other, name) for name in vars(Other) if name[0] != "_"}
+    return Answerer(channel, handlers)
+
+
+@asynccontextmanager
+async def calling() -> AsyncIterator[tuple[Caller, Other, Channel]]:
+    """A caller, and what it calls; the channel's other end."""
+    async with ends() as (here, there, tasks):
+        caller, other = Caller(here, "worker 1"), Other()
+        tasks.start_soon(caller.run)
+        tasks.start_soon(answerer(there, other).run)
+        yield caller, other, there
 
 
 async def test_calls_return_what_was_called_and_may_overtake_each_other() -> None:
@@ -118,6 +137,36 @@ async def test_a_call_that_is_cancelled_is_cancelled_there() -> None:
                 await other.begun.wait()
                 tasks.cancel_scope.cancel()
             await other.cancelled.wait()
+        assert await caller.call("add", 1, 1) == 2
+
+
+async def test_an_answer_that_is_cancelled_half_way_spoils_no_other() -> None:
+    async with ends() as (here, there, tasks):
+        other = Other()
+        tasks.start_soon(answerer(there, other).run)
+        await here.send({"id": 1, "call": "echo", "args": [LARGE]})
+        await other.begun.wait()
+        await anyio.wait_all_tasks_blocked()
+        await here.send({"id": 1, "cancel": True})
+        await here.send({"id": 2, "call": "add", "args": [2, 3]})
+        assert await here.receive() == {"id": 1, "result": LARGE}
+        assert await here.receive() == {"id": 2, "result": 5}
+
+
+async def test_a_call_that_is_cancelled_half_way_spoils_no_other() -> None:
+    async with ends() as (here, there, tasks):
+        caller, calling = Caller(here, "worker 1"), anyio.CancelScope()
+
+        async def call() -> None:
+            with calling:
+                await caller.call("echo", LARGE)
+
+        tasks.start_soon(caller.run)
+        tasks.start_soon(call)
+        await anyio.wait_all_tasks_blocked()
+        calling.cancel()
+        await anyio.wait_all_tasks_blocked()
+        tasks.start_soon(answerer(there, Other()).run)
         assert await caller.call("add", 1, 1) == 2
 
 

@@ -64,6 +64,20 @@ async def test_messages_come_whole_and_in_order(ends: tuple[Channel, Channel]) -
         assert [await there.receive() for _ in sent] == sent
 
 
+async def test_a_message_whose_sender_is_cancelled_half_way_comes_whole(
+    ends: tuple[Channel, Channel],
+) -> None:
+    here, there = ends
+    large = {"text": "a" * 1_000_000}
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(here.send, large)
+        await anyio.wait_all_tasks_blocked()
+        tasks.cancel_scope.cancel()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(here.send, {"next": 2})
+        assert [await there.receive() for _ in range(2)] == [large, {"next": 2}]
+
+
 async def test_descriptors_come_with_their_message(
     ends: tuple[Channel, Channel], tmp_path: Path
 ) -> None:
@@ -144,21 +158,26 @@ async def test_descriptors_that_wait_for_too_long_are_refused_and_nothing_has_go
         assert await there.receive() == {"number": 2}
 
 
+@pytest.mark.parametrize("cancelled", [False, True])
 async def test_all_descriptors_of_a_message_go_once_the_first_have_gone(
-    crowded: tuple[Crowded, Channel, Channel], monkeypatch: pytest.MonkeyPatch
+    crowded: tuple[Crowded, Channel, Channel], monkeypatch: pytest.MonkeyPatch, cancelled: bool
 ) -> None:
     sock, here, there = crowded
+    sending = anyio.CancelScope()
     monkeypatch.setattr(channel, "CROWD_PATIENCE", 0.0)
 
     def refuse_the_second(buffers: Any, passed: Any = (), *others: Any) -> int:
         sent = socket.socket.sendmsg(sock, buffers, passed, *others)
         sock.sendmsg = Crowded.sendmsg.__get__(sock)  # type: ignore[method-assign]
         sock.refusals = 3
+        if cancelled:
+            sending.cancel()
         return sent
 
     sock.sendmsg = refuse_the_second  # type: ignore[method-assign]
-    with tempfile.TemporaryFile() as file:
-        await here.send({"number": 1}, [file.fileno()] * 300)
+    with tempfile.TemporaryFile() as file, anyio.fail_after(30):
+        with sending:
+            await here.send({"number": 1}, [file.fileno()] * 300)
         message = await there.receive()
     assert message is not None
     assert len(message["fds"]) == 300

@@ -58,23 +58,32 @@ class Channel:
         self._received = bytearray()
         self._fds: deque[int] = deque()
         self._sending = anyio.Lock()
+        self._unsent = memoryview(b"")
 
     async def send(self, message: Message, fds: Sequence[int] = ()) -> None:
         """Send a message, which fits into JSON, with copies of these descriptors.
 
         OSError when the other end is gone. DescriptorsRefused when more descriptors of this user
         than it may have open are on their way, all over the system, and are so for too long.
+
+        When this is cancelled, what is left of the message goes in front of the next one.
         """
         fields = {**message, _FDS: len(fds)} if fds else message
         line = memoryview(json.dumps(fields).encode() + b"\n")
         groups = [fds[at : at + _MOST_FDS] for at in range(0, len(fds), _MOST_FDS)]
         async with self._sending:
+            await self._send_rest()
             # A byte has to go with each group: spaces in front of the object.
             for number, group in enumerate(groups):
                 patience = inf if number else CROWD_PATIENCE  # behind the first, all have to go
-                await self._send(memoryview(b" "), group, patience)
-            while line:
-                line = line[await self._send(line, ()) :]
+                with anyio.CancelScope(shield=number > 0):
+                    await self._send(memoryview(b" "), group, patience)
+            self._unsent = line
+            await self._send_rest()
+
+    async def _send_rest(self) -> None:
+        while self._unsent:
+            self._unsent = self._unsent[await self._send(self._unsent, ()) :]
 
     async def _send(self, data: memoryview, fds: Sequence[int], patience: float = inf) -> int:
         passed = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
