@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import resource
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -127,6 +129,21 @@ async def test_descriptors_go_with_a_call() -> None:
         os.close(writing)
         assert await caller.call("size", fds=[reading]) == 5
         os.close(reading)
+
+
+async def test_a_call_fails_whose_descriptors_have_no_room_and_others_go_on() -> None:
+    async with calling() as (caller, _, _):
+        with tempfile.TemporaryFile() as file:
+            file.write(b"12345")
+            file.seek(0)
+            limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+            try:
+                with pytest.raises(EasewsError, match="limit of open files"):
+                    await caller.call("size", fds=[file.fileno()])
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+            assert await caller.call("size", fds=[file.fileno()]) == 5
 
 
 async def test_a_call_that_is_cancelled_is_cancelled_there() -> None:

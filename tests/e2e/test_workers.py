@@ -6,8 +6,10 @@ import http.client
 import json
 import os
 import re
+import resource
 import signal
 import socket
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -224,6 +226,26 @@ def test_a_reload_reaches_all_workers_and_a_faulty_config_none(
         for _ in range(9):
             with connect(f"ws://{LOOPBACK}:{other}/a") as ws:
                 assert echoes(ws)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="prlimit(2) is Linux's")
+def test_a_worker_without_room_for_a_config_refuses_it_and_its_sessions_go_on(
+    loop: str, own_backend: LibraryBackend, tmp_path: Path
+) -> None:
+    port, url = free_port(), own_backend.url
+    first = config(port, proxied("/a", url))
+    options = ("--workers", "2", "--backend", loop)
+    with running(first, tmp_path, *options) as gateway, sessions(gateway, 9) as stay:
+        full = workers(gateway)[2], resource.RLIMIT_NOFILE
+        limits = resource.prlimit(*full)
+        resource.prlimit(*full, (3, limits[1]))
+        save(tmp_path, config(port, proxied("/a", url), proxied("/b", url)))
+        gateway.process.send_signal(signal.SIGHUP)
+        gateway.log.wait_for("not reloaded, generation 1 goes on: a worker has reached its limit")
+        assert all(map(echoes, stay))
+        resource.prlimit(*full, limits)
+        gateway.process.send_signal(signal.SIGHUP)
+        gateway.log.wait_for("reloaded generation=2")
 
 
 def test_a_port_that_is_taken_is_said_once(tmp_path: Path) -> None:

@@ -27,13 +27,15 @@ from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectSendStream
 
 from ...errors import EasewsError
-from ...net.channel import Channel, Message
+from ...net.channel import Channel, DescriptorsLost, Message
 from ..control import NotAvailable, Refused
 
 log: logging.Logger = logging.getLogger("easews")
 
 #: Errors that arrive as what they were; others as an EasewsError with the same text.
 _SORTS: Mapping[str, type[EasewsError]] = {"Refused": Refused, "NotAvailable": NotAvailable}
+#: Why a call fails whose descriptors have not come.
+_NO_ROOM = "a worker has reached its limit of open files: raise that (ulimit -n)"
 
 Handler = Callable[..., Awaitable[Any] | AsyncGenerator[Any, None]]
 
@@ -124,9 +126,18 @@ class Answerer:
     async def run(self) -> None:
         """Answer each call in a task, until the other process has ended."""
         async with anyio.create_task_group() as tasks:
-            while (message := await self._channel.receive()) is not None:
+            while (message := await self._next()) is not None:
                 self._take(message, tasks)
             tasks.cancel_scope.cancel()
+
+    async def _next(self) -> Message | None:
+        while True:
+            try:
+                return await self._channel.receive()
+            except DescriptorsLost as lost:
+                answer = {"id": lost.message["id"], "error": _NO_ROOM, "sort": ""}
+                with suppress(OSError):
+                    await self._channel.send(answer)
 
     def _take(self, message: Message, tasks: TaskGroup) -> None:
         if "cancel" in message:
