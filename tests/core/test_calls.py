@@ -157,6 +157,23 @@ async def test_a_call_that_is_cancelled_is_cancelled_there() -> None:
         assert await caller.call("add", 1, 1) == 2
 
 
+async def test_a_call_that_is_cancelled_before_it_has_begun_does_not_begin() -> None:
+    async with ends() as (here, there, tasks):
+        other, (reading, writing) = Other(), os.pipe()
+        await here.send({"id": 1, "call": "wait", "args": []})
+        await here.send({"id": 1, "cancel": True})
+        await here.send({"id": 2, "call": "size", "args": []}, [writing])
+        await here.send({"id": 2, "cancel": True})
+        await here.send({"id": 3, "call": "add", "args": [2, 3]})
+        os.close(writing)
+        tasks.start_soon(answerer(there, other).run)
+        assert await here.receive() == {"id": 3, "result": 5}
+        assert not other.begun.is_set()
+        os.set_blocking(reading, False)
+        assert os.read(reading, 1) == b""  # what came with it is closed
+        os.close(reading)
+
+
 async def test_an_answer_that_is_cancelled_half_way_spoils_no_other() -> None:
     async with ends() as (here, there, tasks):
         other = Other()

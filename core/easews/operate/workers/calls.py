@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import (
     AsyncGenerator,
     Awaitable,
@@ -140,25 +141,32 @@ class Answerer:
                     await self._channel.send(answer)
 
     def _take(self, message: Message, tasks: TaskGroup) -> None:
-        if "cancel" in message:
-            if (scope := self._running.get(message["id"])) is not None:
-                scope.cancel()
-        else:
+        number = message["id"]
+        if "cancel" not in message:
+            self._running[number] = anyio.CancelScope()
             tasks.start_soon(self._answer, message)
+        elif (scope := self._running.get(number)) is not None:
+            scope.cancel()
 
     async def _answer(self, message: Message) -> None:
         number = message["id"]
-        args = [*message["args"], *([message["fds"]] if "fds" in message else [])]
-        with anyio.CancelScope() as self._running[number], suppress(OSError):
-            try:
-                answer = {"result": await self._result(number, message["call"], args)}
-            except EasewsError as error:
-                answer = {"error": str(error), "sort": type(error).__name__}
-            except Exception:
-                log.exception("%s, which another process has asked for, failed", message["call"])
-                answer = {"error": "it failed; the log says more", "sort": ""}
-            await self._channel.send({"id": number, **answer})
+        with self._running[number] as scope, suppress(OSError):
+            if not scope.cancel_called:
+                await self._channel.send({"id": number, **await self._outcome(message)})
+            else:  # it has not begun, so nobody takes what it has brought
+                for descriptor in message.get("fds", ()):
+                    os.close(descriptor)
         del self._running[number]
+
+    async def _outcome(self, message: Message) -> Message:
+        args = [*message["args"], *([message["fds"]] if "fds" in message else [])]
+        try:
+            return {"result": await self._result(message["id"], message["call"], args)}
+        except EasewsError as error:
+            return {"error": str(error), "sort": type(error).__name__}
+        except Exception:
+            log.exception("%s, which another process has asked for, failed", message["call"])
+            return {"error": "it failed; the log says more", "sort": ""}
 
     async def _result(self, number: int, name: str, args: Sequence[Any]) -> Any:
         called = self._handlers[name](*args)
