@@ -52,6 +52,8 @@ class FakeProcess:
     offer: Offer | None
     refuses: dict[int, Exception] = field(default_factory=dict)
     served: list[int] = field(default_factory=list)
+    answers: bool = True
+    was_asked: anyio.Event = field(default_factory=anyio.Event)
     was_killed: bool = False
 
     @property
@@ -66,6 +68,10 @@ class FakeProcess:
         if args[0] in self.refuses:
             raise self.refuses[args[0]]
         self.served.append(args[0])
+        if not self.answers:
+            self.answers = True
+            self.was_asked.set()
+            await anyio.sleep_forever()
         return None
 
     def kill(self) -> None:
@@ -124,6 +130,17 @@ async def test_a_worker_that_cannot_go_back_is_started_anew(
         await workers.replace(read(tmp_path, CHANGED))
     assert workers.fakes[0].was_killed
     assert not workers.fakes[1].was_killed
+
+
+async def test_a_worker_whose_answer_nobody_awaits_any_more_goes_back_too(
+    workers: FakeWorkers, tmp_path: Path
+) -> None:
+    workers.fakes[1].answers = False
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(workers.replace, read(tmp_path, CHANGED))
+        await workers.fakes[1].was_asked.wait()
+        tasks.cancel_scope.cancel()
+    assert [fake.served for fake in workers.fakes] == [[2, 1], [2, 1], []]
 
 
 async def test_a_config_that_ends_the_first_worker_reaches_no_other(

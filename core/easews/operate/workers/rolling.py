@@ -24,22 +24,23 @@ async def roll(
 ) -> None:
     """Have one process after the other serve `offer` in place of `before`.
 
-    When one cannot, those before it go back to `before`, and this raises why.
+    When one cannot, or this is cancelled, those that may serve it go back to `before`, and this
+    raises why.
     """
-    done: list[WorkerProcess] = []
+    asked: list[WorkerProcess] = []
     try:
         for process in processes:
+            asked.append(process)
             try:
                 await _give(process, offer, changes)
-            except Gone:
-                if not done:  # perhaps because of this config
+            except EasewsError as error:
+                asked.pop()  # nothing has changed there
+                if not (isinstance(error, Gone) and asked):  # perhaps because of this config
                     raise
-            else:
-                done.append(process)
     except BaseException:
         with anyio.CancelScope(shield=True):
             back = plan(offer.config, before.config)
-            for process in done:
+            for process in asked:
                 await give_or_kill(process, before, back)
         raise
 
