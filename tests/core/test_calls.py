@@ -6,7 +6,7 @@ import os
 import resource
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import anyio
@@ -213,6 +213,24 @@ async def test_items_come_one_by_one_until_nobody_wants_more() -> None:
         await items.aclose()
         with anyio.fail_after(30):
             await other.cancelled.wait()
+
+
+async def test_many_items_come_to_whoever_takes_them() -> None:
+    async with calling() as (caller, _, _), aclosing(caller.items("count", 1000)) as items:
+        with anyio.fail_after(30):
+            assert [await anext(items) for _ in range(1000)] == [*range(1000)]
+
+
+async def test_items_wait_there_until_those_before_them_are_taken() -> None:
+    async with ends() as (here, there, tasks):
+        tasks.start_soon(answerer(there, Other()).run)
+        await here.send({"id": 1, "call": "count", "args": [1000]})
+        for number in range(100):
+            assert await here.receive() == {"id": 1, "item": number}
+        await here.send({"id": 2, "call": "add", "args": [2, 3]})
+        assert await here.receive() == {"id": 2, "result": 5}
+        await here.send({"id": 1, "more": 1})
+        assert await here.receive() == {"id": 1, "item": 100}
 
 
 async def test_whoever_waits_is_told_of_the_end_of_the_other_process() -> None:

@@ -4,7 +4,11 @@
 {"id": 7, "result": ...}                                 answers
 {"id": 7, "item": ...}                                   one of many, before the result
 {"id": 7, "error": "...", "sort": "Refused"}             why there is no result
+{"id": 7, "more": 50}                                    whoever asked has taken so many items
 {"id": 7, "cancel": true}                                whoever asked wants no more of it
+
+Only some items are on their way to whoever takes them slowly. The others wait where they come from,
+which knows what to do when that takes too long.
 """
 
 from __future__ import annotations
@@ -35,6 +39,8 @@ log: logging.Logger = logging.getLogger("easews")
 
 #: Errors that arrive as what they were; others as an EasewsError with the same text.
 _SORTS: Mapping[str, type[EasewsError]] = {"Refused": Refused, "NotAvailable": NotAvailable}
+#: How many items may be on their way, and after how many that are taken the other side is told.
+_MOST_AHEAD, _TOLD_EVERY = 100, 50
 #: Why a call fails whose descriptors have not come.
 _NO_ROOM = "a worker has reached its limit of open files: raise that (ulimit -n)"
 
@@ -93,7 +99,7 @@ class Caller:
         number = next(self._ids)
         put, answers = anyio.create_memory_object_stream[Message](inf)
         self._waiting[number] = put
-        is_over = False
+        is_over, taken = False, count(1)
         try:
             with suppress(OSError):  # then `run` is about to say so
                 await self._channel.send({"id": number, "call": name, "args": args}, fds)
@@ -102,6 +108,9 @@ class Caller:
                 if "error" in answer:
                     raise _SORTS.get(answer["sort"], EasewsError)(answer["error"])
                 yield answer
+                if not is_over and next(taken) % _TOLD_EVERY == 0:
+                    with suppress(OSError):
+                        await self._channel.send({"id": number, "more": _TOLD_EVERY})
         finally:
             del self._waiting[number]
             put.close()
@@ -114,6 +123,18 @@ class Caller:
         return Gone(f"{self._name} has ended")
 
 
+class _Running:
+    """A call that is being answered.
+
+    scope  cancels it
+    room   for how many items there is room on the other side
+    """
+
+    def __init__(self) -> None:
+        self.scope: anyio.CancelScope = anyio.CancelScope()
+        self.room: anyio.Semaphore = anyio.Semaphore(_MOST_AHEAD)
+
+
 class Answerer:
     """Answers calls with `handlers`, by name. Arguments of a call that brings descriptors are
     followed by a list of them.
@@ -122,7 +143,7 @@ class Answerer:
     def __init__(self, channel: Channel, handlers: Mapping[str, Handler]) -> None:
         self._channel = channel
         self._handlers = handlers
-        self._running: dict[int, anyio.CancelScope] = {}
+        self._running: dict[int, _Running] = {}
 
     async def run(self) -> None:
         """Answer each call in a task, until the other process has ended."""
@@ -142,15 +163,18 @@ class Answerer:
 
     def _take(self, message: Message, tasks: TaskGroup) -> None:
         number = message["id"]
-        if "cancel" not in message:
-            self._running[number] = anyio.CancelScope()
+        if "call" in message:
+            self._running[number] = _Running()
             tasks.start_soon(self._answer, message)
-        elif (scope := self._running.get(number)) is not None:
-            scope.cancel()
+        elif (running := self._running.get(number)) is not None:
+            if "cancel" in message:
+                running.scope.cancel()
+            for _ in range(message.get("more", 0)):
+                running.room.release()
 
     async def _answer(self, message: Message) -> None:
         number = message["id"]
-        with self._running[number] as scope, suppress(OSError):
+        with self._running[number].scope as scope, suppress(OSError):
             if not scope.cancel_called:
                 await self._channel.send({"id": number, **await self._outcome(message)})
             else:  # it has not begun, so nobody takes what it has brought
@@ -174,5 +198,6 @@ class Answerer:
             return await called
         async with aclosing(called) as items:
             async for item in items:
+                await self._running[number].room.acquire()
                 await self._channel.send({"id": number, "item": item})
         return None
