@@ -14,7 +14,7 @@ import pytest
 from anyio.abc import TaskGroup
 
 from easews import EasewsError
-from easews.net.channel import Channel, pair
+from easews.net.channel import Channel, DescriptorsRefused, pair
 from easews.operate.control import NotAvailable, Refused
 from easews.operate.workers.calls import Answerer, Caller, Gone
 from easews.testing.running import one_error
@@ -129,6 +129,18 @@ async def test_descriptors_go_with_a_call() -> None:
         os.close(writing)
         assert await caller.call("size", fds=[reading]) == 5
         os.close(reading)
+
+
+async def test_a_call_whose_descriptors_cannot_be_sent_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def refuse(*_: object) -> None:
+        raise DescriptorsRefused
+
+    async with calling() as (caller, _, _):
+        monkeypatch.setattr(Channel, "_send", refuse)
+        with pytest.raises(EasewsError, match="too many descriptors of this user"):
+            await caller.call("size", fds=[0])
 
 
 async def test_a_call_fails_whose_descriptors_have_no_room_and_others_go_on() -> None:

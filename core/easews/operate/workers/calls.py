@@ -32,7 +32,7 @@ from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectSendStream
 
 from ...errors import EasewsError
-from ...net.channel import Channel, DescriptorsLost, Message
+from ...net.channel import Channel, DescriptorsLost, DescriptorsRefused, Message
 from ..control import NotAvailable, Refused
 
 log: logging.Logger = logging.getLogger("easews")
@@ -101,8 +101,13 @@ class Caller:
         self._waiting[number] = put
         is_over, taken = False, count(1)
         try:
-            with suppress(OSError):  # then `run` is about to say so
+            try:
                 await self._channel.send({"id": number, "call": name, "args": args}, fds)
+            except DescriptorsRefused as error:
+                is_over = True
+                raise EasewsError(error.strerror) from None
+            except OSError:
+                pass  # the other process has ended, which `run` is about to say
             async for answer in answers:
                 is_over = "item" not in answer
                 if "error" in answer:
