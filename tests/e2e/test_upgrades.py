@@ -479,7 +479,7 @@ def test_a_reload_that_is_asked_of_the_old_process_meanwhile_is_the_new_ones(
         log.wait_for("SIGHUP: the config is read again")
         waits.unlink()
         upgraded.pid = pid_in(upgraded.wait_until_handed_over())
-        log.wait_for("reloaded" if place == "ready" else "nothing has changed")
+        log.wait_for("INFO reloaded" if place == "ready" else "nothing has changed")
         assert upgraded.gateway.wait() == 0
         with connect(upgraded.gateway.ws("/new")) as ws:
             assert echoes(ws)

@@ -125,7 +125,8 @@ class Reloader:
             try:
                 result = await self._reload(gateway, why)
             except BaseException:  # of a stop, or of a client that does not wait for the answer
-                log.warning("not reloaded, generation %d goes on: given up", gateway.generation)
+                if self._pass_on is None:
+                    log.warning("not reloaded, generation %d goes on: given up", gateway.generation)
                 raise
             finally:
                 for call in self.on_end:
