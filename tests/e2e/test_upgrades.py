@@ -35,14 +35,15 @@ from tests.e2e.upgraded import (
     admin_at,
     ask_admin,
     echoes,
+    keeps_file_until_the_last_process_ends,
     kill,
     pid_in,
     secure_server,
+    unix_config,
     upgradable,
 )
 from tests.nameserver import nameserver
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import unix_connect
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="descriptors are read in /proc")
 
@@ -252,30 +253,8 @@ def test_a_unix_socket_keeps_its_file_until_the_last_process_ends(
     loop: str, own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
     path = Path(f"/tmp/easews-{os.getpid()}-{loop}.sock")
-    route = proxied("/", own_backend.url)
-    server = {"kind": "HTTPServer", "name": "s", "address": f"unix:{path}"}
-    server |= {"rules": [{"paths": [route.path_entry()]}]}  # type: ignore[dict-item]
-    text = yaml.safe_dump_all([server, route.pipeline_object()])
-    with (
-        upgradable(text, tmp_path, "--backend", loop) as upgraded,
-        unix_connect(str(path), "ws://localhost/") as moves,
-        socket.create_server((LOOPBACK, 0)) as taken,
-    ):
-        other = {"kind": "HTTPServer", "name": "t", "port": taken.getsockname()[1]}
-        (tmp_path / "config.yaml").write_text(f"{text}---\n{yaml.safe_dump(other)}")
-        upgraded.ask()
-        upgraded.gateway.log.wait_for("ERROR not upgraded, this process goes on")
-        with unix_connect(str(path), "ws://localhost/") as other_client:
-            assert echoes(other_client)
-
-        (tmp_path / "config.yaml").write_text(text)
-        upgraded.gateway.log._lines.clear()
-        upgraded.upgrade()
-        upgraded.gateway.wait()  # the old process has ended
-        assert echoes(moves)
-        with unix_connect(str(path), "ws://localhost/") as new:
-            assert echoes(new)
-    assert not path.exists()
+    text = unix_config(path, proxied("/", own_backend.url))
+    keeps_file_until_the_last_process_ends(path, text, tmp_path, "--backend", loop)
 
 
 def test_a_kept_connection_is_told_to_close_with_its_next_answer(

@@ -31,9 +31,18 @@ from tests.e2e.gateway import (
     proxied,
 )
 from tests.e2e.library import LibraryBackend, connect
-from tests.e2e.upgraded import Upgraded, ask_admin, echoes, kill, secure_server, upgradable
+from tests.e2e.upgraded import (
+    Upgraded,
+    ask_admin,
+    echoes,
+    keeps_file_until_the_last_process_ends,
+    kill,
+    secure_server,
+    unix_config,
+    upgradable,
+)
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import ClientConnection, unix_connect
+from websockets.sync.client import ClientConnection
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="descriptors are read in /proc")
 
@@ -211,30 +220,8 @@ def test_a_unix_socket_keeps_its_file_until_the_last_process_ends(
     loop: str, own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
     path = Path(f"/tmp/easews-workers-{os.getpid()}-{loop}.sock")
-    route = proxied("/", own_backend.url)
-    server = {"kind": "HTTPServer", "name": "s", "address": f"unix:{path}"}
-    server |= {"rules": [{"paths": [route.path_entry()]}]}  # type: ignore[dict-item]
-    text = with_workers(yaml.safe_dump_all([server, route.pipeline_object()]), 2)
-    with (
-        upgradable(text, tmp_path, "--backend", loop) as upgraded,
-        unix_connect(str(path), "ws://localhost/") as moves,
-        socket.create_server((LOOPBACK, 0)) as taken,
-    ):
-        other = {"kind": "HTTPServer", "name": "t", "port": taken.getsockname()[1]}
-        (tmp_path / "config.yaml").write_text(f"{text}---\n{yaml.safe_dump(other)}")
-        upgraded.ask()
-        upgraded.gateway.log.wait_for("ERROR not upgraded, this process goes on")
-        with unix_connect(str(path), "ws://localhost/") as other_client:
-            assert echoes(other_client)
-
-        (tmp_path / "config.yaml").write_text(text)
-        upgraded.gateway.log._lines.clear()
-        upgraded.upgrade()
-        upgraded.gateway.wait()  # the old process has ended
-        assert echoes(moves)
-        with unix_connect(str(path), "ws://localhost/") as new:
-            assert echoes(new)
-    assert not path.exists()
+    text = with_workers(unix_config(path, proxied("/", own_backend.url)), 2)
+    keeps_file_until_the_last_process_ends(path, text, tmp_path, "--backend", loop)
 
 
 # -- who asks ------------------------------------------------------------------------------------

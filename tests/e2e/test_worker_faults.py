@@ -29,6 +29,7 @@ from tests.e2e.gateway import (
 from tests.e2e.gateway import running as running_gateway
 from tests.e2e.library import LibraryBackend
 from tests.e2e.test_workers import code, echoes, sessions, workers
+from websockets.sync.client import ClientConnection
 
 #: A filter that never comes back, in a package that is not installed.
 HANGS = """
@@ -131,15 +132,24 @@ def test_a_worker_that_hangs_is_ended_and_replaced_and_the_other_goes_on(
 CAPPED = "---\n{kind: Gateway, name: g, drain: {window: 0, deadline: 1s, perSecond: 4}}\n"
 
 
+@contextmanager
+def capped(
+    loop: str, backend: LibraryBackend, folder: Path, count: int, ends: int = 0
+) -> Iterator[tuple[Gateway, list[ClientConnection]]]:
+    """Two workers with a cap, `count` sessions, and the exit status."""
+    text = config(free_port(), proxied("/a", backend.url)) + CAPPED
+    options = ("--workers", "2", "--backend", loop)
+    with (
+        running_gateway(text, folder, *options, easews=quick(folder), ends=ends) as gateway,
+        sessions(gateway, count) as opened,
+    ):
+        yield gateway, opened
+
+
 def test_a_stop_with_a_cap_takes_its_time(
     loop: str, own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
-    text = config(free_port(), proxied("/a", own_backend.url)) + CAPPED
-    options = ("--workers", "2", "--backend", loop)
-    with (
-        running_gateway(text, tmp_path, *options, easews=quick(tmp_path)) as gateway,
-        sessions(gateway, 16) as opened,
-    ):
+    with capped(loop, own_backend, tmp_path, 16) as (gateway, opened):
         gateway.terminate()
         assert [code(ws) for ws in opened] == [1001] * 16
         assert gateway.wait() == 0
@@ -148,12 +158,7 @@ def test_a_stop_with_a_cap_takes_its_time(
 def test_a_worker_that_hangs_in_a_stop_with_a_cap_is_ended(
     loop: str, own_backend: LibraryBackend, tmp_path: Path
 ) -> None:
-    text = config(free_port(), proxied("/a", own_backend.url)) + CAPPED
-    options = ("--workers", "2", "--backend", loop)
-    with (
-        running_gateway(text, tmp_path, *options, easews=quick(tmp_path), ends=1) as gateway,
-        sessions(gateway, 8) as opened,
-    ):
+    with capped(loop, own_backend, tmp_path, 8, ends=1) as (gateway, opened):
         gateway.log.wait_for("worker 2 serves")
         os.kill(workers(gateway)[1], signal.SIGSTOP)
         gateway.terminate()

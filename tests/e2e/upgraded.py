@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -16,6 +17,7 @@ import yaml
 from tests.certificates import Authority
 from tests.e2e.gateway import EASEWS, LOOPBACK, PATIENCE, Gateway, Route, config
 from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import unix_connect
 
 
 class Upgraded:
@@ -73,6 +75,39 @@ def upgradable(
         assert "ResourceWarning" not in log, log
     finally:
         upgraded.kill()
+
+
+def unix_config(path: Path, route: Route) -> str:
+    """A config whose server listens on a unix socket at `path`."""
+    rules = [{"paths": [route.path_entry()]}]
+    server = {"kind": "HTTPServer", "name": "s", "address": f"unix:{path}", "rules": rules}
+    return yaml.safe_dump_all([server, route.pipeline_object()])
+
+
+def keeps_file_until_the_last_process_ends(
+    path: Path, text: str, folder: Path, *options: str
+) -> None:
+    """Upgrade a gateway on a unix socket at `path`, at first to a config that cannot be served."""
+    with (
+        upgradable(text, folder, *options) as upgraded,
+        unix_connect(str(path), "ws://localhost/") as moves,
+        socket.create_server((LOOPBACK, 0)) as taken,
+    ):
+        other = {"kind": "HTTPServer", "name": "t", "port": taken.getsockname()[1]}
+        (folder / "config.yaml").write_text(f"{text}---\n{yaml.safe_dump(other)}")
+        upgraded.ask()
+        upgraded.gateway.log.wait_for("ERROR not upgraded, this process goes on")
+        with unix_connect(str(path), "ws://localhost/") as other_client:
+            assert echoes(other_client)
+
+        (folder / "config.yaml").write_text(text)
+        upgraded.gateway.log._lines.clear()
+        upgraded.upgrade()
+        upgraded.gateway.wait()  # the old process has ended
+        assert echoes(moves)
+        with unix_connect(str(path), "ws://localhost/") as new:
+            assert echoes(new)
+    assert not path.exists()
 
 
 def admin_at(port: int) -> str:
