@@ -1,8 +1,8 @@
 """The schema of schemas, as one document that `fitting` walks quickly.
 
 That of draft 2020-12 is spread over eight documents, and for each schema within another jsonschema
-looks them all up again (`$dynamicRef`). To check the kinds of a usual installation took four tenths
-of the time of a start.
+looks them all up again (`$dynamicRef`). To check the kinds of a usual installation like that takes
+a fifth of the time of `easews validate`.
 """
 
 from __future__ import annotations
